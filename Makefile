@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make serve` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+.PHONY: serve test check soak openapi lock clean
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+# The service itself is installed editable; its build backend comes from the lock, so nothing is resolved here.
+$(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	$(PIP) install --require-hashes --requirement requirements/build.txt
+	$(PIP) install --require-hashes --requirement requirements/service.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/tested: requirements/test.txt $(VENV)/served
+	$(PIP) install --require-hashes --requirement requirements/test.txt
+	touch $@
+
+serve: $(VENV)/served
+	$(BIN)/attention-service serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/tested
+	$(BIN)/python -m pytest -m "not soak"
+
+soak: $(VENV)/tested
+	$(BIN)/python -m pytest -m soak
+
+check: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+openapi: $(VENV)/served
+	$(BIN)/attention-service openapi > openapi/openapi.json.new
+	mv openapi/openapi.json.new openapi/openapi.json
+
+# uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+lock: | $(VENV)/pyvenv.cfg
+	$(PIP) install uv
+	$(COMPILE) pyproject.toml --output-file requirements/service.txt
+	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

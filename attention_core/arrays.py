@@ -1,0 +1,55 @@
+"""The vocabulary of array shapes: every dimension is named once, here.
+
+===== =====================================================
+name  meaning
+===== =====================================================
+B     batch rows: axis 0 of scores of rank 3 or more
+Lq    queries
+Lk    keys (past and new together when there is a cache)
+D     features of a query and a key
+Dq    features of a query, where they may differ from a key's
+Dk    features of a key, likewise
+Dv    features of a value
+U     hidden units of a score model
+q, k  the queries and keys of one tile
+===== =====================================================
+
+``...`` stands for leading axes, which broadcast as in NumPy.  The strings are not decoration: the tests read them
+from the annotations of every score model and normalizer and check them against the arrays that really pass.
+"""
+
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.integer[Any]]
+
+Queries = Annotated[FloatArray, "... q Dq"]
+Keys = Annotated[FloatArray, "... k Dk"]
+Values = Annotated[FloatArray, "... k Dv"]
+Scores = Annotated[FloatArray, "... q k"]
+Logits = Annotated[FloatArray, "... q k"]
+Weights = Annotated[FloatArray, "... q k"]
+RowMaximum = Annotated[FloatArray, "... q 1"]
+PerQuery = Annotated[FloatArray, "... q"]
+Query = Annotated[FloatArray, "Dq"]
+Key = Annotated[FloatArray, "Dk"]
+
+__all__ = [
+    "BoolArray",
+    "FloatArray",
+    "IntArray",
+    "Key",
+    "Keys",
+    "Logits",
+    "PerQuery",
+    "Queries",
+    "Query",
+    "RowMaximum",
+    "Scores",
+    "Values",
+    "Weights",
+]

@@ -1,0 +1,80 @@
+"""The plain path: every score, logit and weight exists at once.
+
+Usually one tile is the whole matrix.  Where scoring a pair needs much room (additive holds U numbers a pair), the
+queries are cut into blocks, so that what is held beside the results stays small, and `should_stop` and `progress`
+have a place to be asked between blocks.
+"""
+
+import numpy as np
+
+from attention_core.arrays import FloatArray
+from attention_core.call import Field, ResolvedCall
+from attention_core.errors import Stopped
+from attention_core.interfaces import LogSumExp, Progress, ShouldStop, Tile
+from attention_core.tiles import mix, normalize, row_maximum, score_tile
+
+BLOCK_NUMBERS = 1 << 22
+"""About how many numbers a block of queries may hold while it is scored."""
+
+Block = dict[Field, FloatArray]
+
+
+def evaluate_dense(
+    call: ResolvedCall, should_stop: ShouldStop | None, progress: Progress | None
+) -> tuple[Block, FloatArray]:
+    """Return the fields asked for, in the compute type, and the largest logit of every row (…, Lq).
+
+    Raises Stopped as soon as `should_stop` answers True.
+    """
+    blocks = query_blocks(call)
+    whole: Block = {}
+    maximum = np.empty(call.scores[:-1], dtype=call.dtype.compute)
+    for done, rows in enumerate(blocks):
+        if should_stop is not None and should_stop():
+            raise Stopped("stopped between blocks of queries")
+        block, maximum[..., rows] = evaluate_block(call, rows)
+        if len(blocks) == 1:
+            whole = block
+        else:
+            _place(block, rows, whole, call.query_length)
+        if progress is not None:
+            progress(done + 1, len(blocks))
+    return whole, maximum
+
+
+def query_blocks(call: ResolvedCall) -> list[slice]:
+    """Cut the queries so that a block's scratch stays near BLOCK_NUMBERS; one block at least, one query at least."""
+    per_query = call.scores_per_query * call.score_model.scratch(call.features)
+    size = max(1, BLOCK_NUMBERS // max(1, per_query))
+    length = call.query_length
+    return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
+
+
+def evaluate_block(call: ResolvedCall, rows: slice) -> tuple[Block, FloatArray]:
+    """Evaluate some queries against all keys."""
+    tile = Tile(rows, slice(0, call.key_length), call.offset)
+    scored = score_tile(call, tile)
+    maximum = row_maximum(scored.logits)
+    fields: Block = {"scores": scored.scores, "logits": scored.logits}
+    if call.include & {"weights", "output"}:
+        fields["weights"] = normalize(call.normalizer, scored.logits, maximum)
+    if "output" in call.include and call.value is not None:
+        fields["output"] = mix(fields["weights"], call.value, scored.logits)
+    if "logsumexp" in call.include and isinstance(call.normalizer, LogSumExp):
+        fields["logsumexp"] = _logsumexp(call.normalizer, scored.logits, maximum)
+    return {name: array for name, array in fields.items() if name in call.include}, maximum[..., 0]
+
+
+def _logsumexp(normalizer: LogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:
+    finite = np.isfinite(maximum)
+    result = normalizer.logsumexp(logits, np.where(finite, maximum, 0))
+    return np.where(finite[..., 0], result, maximum[..., 0])
+
+
+def _place(block: Block, rows: slice, whole: Block, length: int) -> None:
+    """Copy a block's rows to where they belong in the whole."""
+    for name, part in block.items():
+        axis = part.ndim - (1 if name == "logsumexp" else 2)
+        shape = (*part.shape[:axis], length, *part.shape[axis + 1 :])
+        target = whole.setdefault(name, np.empty(shape, dtype=part.dtype))
+        target[(..., rows) if name == "logsumexp" else (..., rows, slice(None))] = part

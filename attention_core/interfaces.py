@@ -1,0 +1,199 @@
+"""What a score model, a normalizer and a mask must offer, and what a caller may pass to watch the work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from attention_core.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Key,
+    Keys,
+    Logits,
+    PerQuery,
+    Queries,
+    Query,
+    RowMaximum,
+    Scores,
+    Weights,
+)
+
+ShouldStop = Callable[[], bool]
+"""Asked between tiles; True ends the work with :class:`~attention_core.errors.Stopped`."""
+
+Progress = Callable[[int, int], None]
+"""Told after every tile: how many are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Sizes of the last axis of the queries (Dq) and of the keys (Dk)."""
+
+    query: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One addend of a score, with the name of the feature or hidden unit it comes from."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTerms:
+    """A score taken apart: ``score = factor · Σ term.value``."""
+
+    terms: tuple[Term, ...]
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreGradient:
+    """What a score model passes back: gradients of queries, keys and its own parameters by name.
+
+    The first two carry the leading axes of the scores; summing broadcast axes is the caller's work.
+    """
+
+    queries: Queries
+    keys: Keys
+    parameters: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizerGradient:
+    """What a normalizer passes back: the gradient of the logits, and of its own parameters by name."""
+
+    logits: Logits
+    parameters: Mapping[str, FloatArray]
+
+
+class ScoreModel(Protocol):
+    """a(q, k): one object that holds its own parameters and evaluates any slice of queries and keys.
+
+    The views belong together: what the dense and the tiled path compute, what is differentiated, explained and
+    paid for is one formula, written in one file.
+    """
+
+    name: ClassVar[str]
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Return the model with parameters checked against the features, defaults resolved and cast to `dtype`.
+
+        Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name.
+        """
+        ...
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return a(q, k) for every pair; leading axes broadcast.  Only on a bound model, like all below."""
+        ...
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return the chain rule through `scores` for the given gradient of the scores."""
+        ...
+
+    def terms(self, query: Query, key: Key) -> ScoreTerms:
+        """Take one score apart into named addends."""
+        ...
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """Return the floating-point operations of a queries × keys tile; an elementary function counts as one."""
+        ...
+
+    def scratch(self, features: Features) -> int:
+        """Return how many numbers are held per score while scoring, the score itself included."""
+        ...
+
+
+class Normalizer(Protocol):
+    """Logits to weights, along the last axis."""
+
+    name: ClassVar[str]
+
+    def bind(self) -> Self:
+        """Return the normalizer with its parameters checked.
+
+        Raises InvalidValue with a path that begins with the parameter's name.
+        """
+        ...
+
+    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the weights of rows that have a visible key and whose visible logits are all below +∞.
+
+        −∞ marks a key that is not there.  `maximum` is the largest logit of each row.  Rows outside this domain are
+        decided by the caller, once for all normalizers, so what is returned for them does not matter.
+        """
+        ...
+
+    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return the chain rule through `weights`, whose result is passed in to save computing it again."""
+        ...
+
+    def operations_per_logit(self) -> int:
+        """Return how many floating-point operations a logit costs."""
+        ...
+
+
+@runtime_checkable
+class LogSumExp(Protocol):
+    """A normalizer with a denominator whose logarithm can be asked for: softmax."""
+
+    def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
+        """Return the natural logarithm of each row's denominator, −∞ for a row without a visible key."""
+        ...
+
+
+class Coverage(Enum):
+    """How much of a tile a mask leaves visible."""
+
+    EMPTY = "no key visible to any query"
+    FULL = "every key visible to every query"
+    MIXED = "some"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of the score matrix, and where its queries stand among the keys.
+
+    `offset` is the position of query 0 among the keys: an integer, or one per batch row, shaped to broadcast
+    against the scores.
+    """
+
+    rows: slice
+    columns: slice
+    offset: IntArray
+
+    @property
+    def query_positions(self) -> IntArray:
+        """Positions of the queries among the keys, (…, q, 1)."""
+        return np.arange(self.rows.start, self.rows.stop)[:, None] + self.offset
+
+    @property
+    def key_positions(self) -> IntArray:
+        """Positions of the keys, (k,)."""
+        return np.arange(self.columns.start, self.columns.stop)
+
+
+class Mask(Protocol):
+    """A predicate over positions: which keys may a query see?  Masks combine with ``&``."""
+
+    def bind(self, scores: tuple[int, ...]) -> Self:
+        """Return the mask with its arrays checked against the scores' shape and shaped to broadcast against it."""
+        ...
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Return whether a tile is wholly hidden, wholly visible or mixed; MIXED is always a correct answer."""
+        ...
+
+    def visible(self, tile: Tile) -> BoolArray:
+        """Return which pairs of the tile are visible, broadcastable against (…, q, k)."""
+        ...
+
+    def __and__(self, other: "Mask") -> "Mask":
+        """Return the mask that allows what both allow."""
+        ...

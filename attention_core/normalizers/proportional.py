@@ -1,0 +1,55 @@
+"""Each weight in proportion to its logit."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import Logits, RowMaximum, Weights
+from attention_core.errors import InvalidValue
+from attention_core.interfaces import NormalizerGradient
+
+
+@dataclass(frozen=True, slots=True)
+class Proportional:
+    """w = z / Σ z, over the visible keys; a row of zeros weighs nothing.
+
+    The founding tutorial's step from scores 70, 15, 10, 5 to weights 0.70, 0.15, 0.10, 0.05.
+    """
+
+    name: ClassVar[str] = "proportional"
+
+    def bind(self) -> Self:
+        """Nothing to check."""
+        return self
+
+    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return z / Σ z; raise InvalidValue for a negative visible logit.
+
+        Dividing by the largest first keeps sums of huge logits from overflowing.
+        """
+        visible = logits > -np.inf
+        negative = visible & (logits < 0)
+        if negative.any():
+            *row, key = (int(i) for i in np.argwhere(negative)[0])
+            raise InvalidValue(
+                (),
+                expected="no negative logit: proportions of negative numbers are not weights",
+                received=f"{logits[(*row, key)]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
+                advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
+            )
+        shares = np.where(visible, logits / np.where(maximum > 0, maximum, 1), 0)
+        total = shares.sum(axis=-1, keepdims=True)
+        return shares / np.where(total > 0, total, 1)
+
+    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """∂/∂z = (g − Σ w·g) / Σ z on visible keys; zero in a row of zeros, where the weights have no slope."""
+        visible = logits > -np.inf
+        total = np.where(visible, logits, 0).sum(axis=-1, keepdims=True)
+        centred = weight_gradient - np.sum(weights * weight_gradient, axis=-1, keepdims=True)
+        slope = np.where(total > 0, centred / np.where(total > 0, total, 1), 0)
+        return NormalizerGradient(logits=np.where(visible, slope, 0), parameters={})
+
+    def operations_per_logit(self) -> int:
+        """Maximum, comparison, division, sum, division."""
+        return 5

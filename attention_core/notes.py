@@ -1,0 +1,27 @@
+"""What a person should know about a result that looks odd."""
+
+import numpy as np
+
+from attention_core.arrays import PerQuery
+
+MOST = 20
+"""So many rows are named; the others are counted."""
+
+
+def row_notes(maximum: PerQuery) -> tuple[str, ...]:
+    """Name the rows whose largest logit is −∞ (no visible key) or NaN or +∞ (poisoned)."""
+    odd = ~np.isfinite(maximum)
+    if not odd.any():
+        return ()
+    rows = np.argwhere(odd)
+    notes = [_note(tuple(int(i) for i in row), float(maximum[tuple(row)])) for row in rows[:MOST]]
+    if len(rows) > MOST:
+        notes.append(f"and {len(rows) - MOST} more")
+    return tuple(notes)
+
+
+def _note(row: tuple[int, ...], maximum: float) -> str:
+    name = f"row {row[0]}" if len(row) == 1 else f"row {list(row)}"
+    if maximum == -np.inf:
+        return f"{name}: no visible key; weights and output are zero"
+    return f"{name}: NaN or +infinity among the visible logits; weights and output are NaN"

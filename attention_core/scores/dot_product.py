@@ -1,0 +1,114 @@
+"""Dot products, plain and scaled."""
+
+from dataclasses import dataclass, replace
+from math import isfinite, sqrt
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import Key, Keys, Queries, Query, Scores
+from attention_core.errors import InvalidValue
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.scores.features import require_equal
+
+
+@dataclass(frozen=True, slots=True)
+class DotProduct:
+    """a(q, k) = q·k.
+
+    Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", score "dot".
+    """
+
+    name: ClassVar[str] = "dot_product"
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Check that queries and keys have the same number of features."""
+        require_equal(features, self.name)
+        return self
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return q·k for every pair."""
+        return np.matmul(queries, keys.swapaxes(-1, -2))
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """∂/∂q = Σₖ g·k and ∂/∂k = Σ_q g·q."""
+        return ScoreGradient(
+            queries=np.matmul(score_gradient, keys),
+            keys=np.matmul(score_gradient.swapaxes(-1, -2), queries),
+            parameters={},
+        )
+
+    def terms(self, query: Query, key: Key) -> ScoreTerms:
+        """One product per feature."""
+        return ScoreTerms(
+            tuple(Term(f"feature {m}", float(q) * float(k)) for m, (q, k) in enumerate(zip(query, key, strict=True))),
+            factor=1.0,
+        )
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """One multiplication and one addition per feature of each pair."""
+        return 2 * queries * keys * features.query
+
+    def scratch(self, features: Features) -> int:
+        """Only the score itself."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledDotProduct:
+    """a(q, k) = q·k · scale, by default with scale = 1/√D.
+
+    Vaswani et al. 2017, "Attention Is All You Need", equation 1: for unit-variance features q·k has variance D, which
+    saturates the softmax and starves it of gradient; dividing by √D undoes that.
+    """
+
+    scale: float | None = None
+    name: ClassVar[str] = "scaled_dot_product"
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Resolve the default scale; raise InvalidValue for a scale that is not finite."""
+        require_equal(features, self.name)
+        if self.scale is None:
+            return replace(self, scale=1.0 / sqrt(features.query))
+        if not isfinite(self.scale):
+            raise InvalidValue(
+                ("scale",),
+                expected="a finite number",
+                received=str(self.scale),
+                advice="Leave scale out for 1/√D.",
+            )
+        return self
+
+    @property
+    def _factor(self) -> float:
+        if self.scale is None:
+            raise ValueError("bind() resolves the default scale before anything is computed")
+        return self.scale
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return q·k · scale for every pair."""
+        scores = DotProduct().scores(queries, keys)
+        scores *= self._factor
+        return scores
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """The dot product's gradient times scale, and ∂/∂scale = Σ g·(q·k)."""
+        plain = DotProduct().gradient(queries, keys, score_gradient)
+        products = DotProduct().scores(queries, keys)
+        return ScoreGradient(
+            queries=plain.queries * self._factor,
+            keys=plain.keys * self._factor,
+            parameters={"scale": np.asarray(np.sum(score_gradient * products))},
+        )
+
+    def terms(self, query: Query, key: Key) -> ScoreTerms:
+        """One product per feature, times scale."""
+        return replace(DotProduct().terms(query, key), factor=self._factor)
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """The dot product and one multiplication."""
+        return DotProduct().operations(queries, keys, features) + queries * keys
+
+    def scratch(self, features: Features) -> int:
+        """Only the score itself."""
+        return 1

@@ -1,0 +1,97 @@
+"""Do the pieces fit?  Every question about shapes is answered here, in the words of the person who sent them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import FloatArray
+from attention_core.errors import Path, ShapeMismatch
+
+Shape = tuple[int, ...]
+
+
+def scores_shape(query: FloatArray, key: FloatArray) -> Shape:
+    """Return (…, Lq, Lk): the broadcast leading axes of query and key, then the number of queries and of keys."""
+    for array, name in ((query, "query"), (key, "key")):
+        require_matrix(array, name)
+    return (*broadcast_leading(query, key, "key", "query"), query.shape[-2], key.shape[-2])
+
+
+def require_matrix(array: FloatArray, name: str) -> None:
+    """Raise ShapeMismatch unless the array has two axes or more and at least one feature."""
+    if array.ndim < 2:
+        raise ShapeMismatch(
+            (name,),
+            expected=f"rank 2 or more: (…, {name} vectors, features)",
+            received=f"shape {list(array.shape)}",
+            advice=f"Wrap a single {name} vector in one more list.",
+        )
+    if array.shape[-1] == 0 and name != "value":
+        raise ShapeMismatch(
+            (name,),
+            expected="at least one feature on the last axis",
+            received=f"shape {list(array.shape)}",
+            advice="A vector without features has no score; send at least one number per vector.",
+        )
+
+
+def check_value(value: FloatArray, key: FloatArray, scores: Shape) -> None:
+    """Raise ShapeMismatch unless there is one value per key and the leading axes broadcast."""
+    require_matrix(value, "value")
+    if value.shape[-2] != key.shape[-2]:
+        raise ShapeMismatch(
+            ("value",),
+            expected=f"one value vector per key: {key.shape[-2]}, since key has shape {list(key.shape)}",
+            received=f"{value.shape[-2]}, since value has shape {list(value.shape)}",
+            advice="Send as many value vectors as key vectors.",
+        )
+    try:
+        np.broadcast_shapes(scores[:-2], value.shape[:-2])
+    except ValueError:
+        raise ShapeMismatch(
+            ("value",),
+            expected=f"leading axes that broadcast with those of the scores, {list(scores[:-2])}",
+            received=f"{list(value.shape[:-2])}, since value has shape {list(value.shape)}",
+            advice="Each leading axis must be equal or 1.",
+        ) from None
+
+
+def broadcast_leading(left: FloatArray, right: FloatArray, name: str, other: str) -> Shape:
+    """Return the broadcast leading axes of two arrays; the error names the second argument's field."""
+    if left.ndim == right.ndim == 2:
+        return ()
+    try:
+        return np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        raise ShapeMismatch(
+            (name,),
+            expected=f"leading axes that broadcast with those of {other}, {list(left.shape[:-2])}",
+            received=f"{list(right.shape[:-2])}, since {name} has shape {list(right.shape)}",
+            advice="Each leading axis must be equal or 1.",
+        ) from None
+
+
+def check_broadcastable(array: NDArray[Any], scores: Shape, path: Path) -> None:
+    """Raise ShapeMismatch unless the array broadcasts, right-aligned, to the scores' shape and does not enlarge it."""
+    fits = array.ndim <= len(scores) and all(
+        size in (1, target) for size, target in zip(array.shape[::-1], scores[::-1], strict=False)
+    )
+    if not fits:
+        raise ShapeMismatch(
+            path,
+            expected=f"a shape that broadcasts, right-aligned, to the scores' shape {list(scores)}",
+            received=f"shape {list(array.shape)}",
+            advice="The last axis counts keys and the one before it queries; each axis must be equal or 1.",
+        )
+
+
+def check_parameter(array: FloatArray, expected: Shape, meaning: str, path: Path) -> None:
+    """Raise ShapeMismatch unless a score model's parameter has the shape that the features ask for."""
+    if array.shape != expected:
+        raise ShapeMismatch(
+            path,
+            expected=f"shape {list(expected)} = {meaning}",
+            received=f"shape {list(array.shape)}",
+            advice="Parameters must fit the feature sizes of query and key.",
+        )

@@ -1,0 +1,76 @@
+"""What every exchange carries, whatever happens inside: a request id, one log line, and never a bare failure."""
+
+import logging
+import re
+import secrets
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Disconnected
+from service.problems import internal_error
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+access_log = logging.getLogger("service.access")
+error_log = logging.getLogger("service.error")
+
+
+class Envelope:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one exchange."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Disconnected:
+            pass
+        except Exception:
+            error_log.exception("unexpected failure", extra={"request_id": request_id})
+            if status:
+                raise  # half an answer is out: only closing the connection tells the client that it is not whole
+            await internal_error(Request(scope))(scope, receive, send_with_id)
+        finally:
+            _log(scope, request_id, status, perf_counter() - started)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the caller's id if it is well-formed, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return secrets.token_hex(8)
+
+
+def _log(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    if access_log.isEnabledFor(logging.INFO):
+        route = scope.get("route")
+        access_log.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "method": scope["method"],
+                "route": getattr(route, "path", None),
+                "status": status,
+                "milliseconds": round(seconds * 1000, 3),
+            },
+        )

@@ -1,0 +1,83 @@
+"""Everything the service raises on purpose; `problems` alone knows what each becomes on the wire.
+
+::
+
+    ServiceError
+    ├── MalformedBody          the bytes cannot be decoded, or a header cannot be read
+    ├── InvalidRequest         decodable but wrong; carries one Violation or more
+    ├── NotFound               no such example, problem page or route
+    ├── NotAcceptable          no representation that the client accepts
+    ├── UnsupportedMediaType   a body in a media type or encoding that is not read
+    ├── TooLarge               body, predicted result or operations over a limit
+    ├── BodyTimeout            the body did not arrive in time
+    ├── QueueFull              too many requests are waiting
+    ├── DeadlineExceeded       the answer was not ready in time
+    ├── Draining               the process is shutting down
+    └── Disconnected           the client went away; nobody is left to answer
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["invalid-request", "shape-mismatch", "unknown-name"]
+
+
+class ServiceError(Exception):
+    """Base of every error the service raises on purpose; its text is for the person who sent the request."""
+
+
+class MalformedBody(ServiceError):
+    """The bytes cannot be decoded, or a header cannot be read."""
+
+
+class NotFound(ServiceError):
+    """No such resource."""
+
+
+class NotAcceptable(ServiceError):
+    """None of the representations on offer is acceptable to the client."""
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body comes in a media type or content encoding that is not read."""
+
+
+class TooLarge(ServiceError):
+    """The body, the predicted result or the predicted operations exceed a limit."""
+
+
+class BodyTimeout(ServiceError):
+    """The body did not arrive in time."""
+
+
+class QueueFull(ServiceError):
+    """As many requests are waiting as may."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer was not ready before the deadline."""
+
+
+class Draining(ServiceError):
+    """The process is shutting down and takes no new work."""
+
+
+class Disconnected(ServiceError):
+    """The client went away before its body had arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong: where (a JSON Pointer), and what was expected, what came, what to change."""
+
+    pointer: str
+    detail: str
+    kind: Kind
+
+
+class InvalidRequest(ServiceError):
+    """The request is decodable but wrong."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        self.violations = violations
+        super().__init__(violations[0].detail)

@@ -1,0 +1,49 @@
+"""The only place where things are wired together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from service.admission import Gate
+from service.envelope import Envelope
+from service.examples import load_examples
+from service.logs import configure
+from service.problems import HANDLERS
+from service.routes import attention, catalogue, operations, pages
+from service.routes.state import ServiceState
+from service.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application; without settings they are read from the environment."""
+    settings = settings or Settings()
+    configure(settings.log_level, settings.log_format)
+    state = ServiceState(settings, Gate(settings), load_examples())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.ready = True
+        yield
+        state.ready = False
+        state.gate.close()
+
+    app = FastAPI(
+        title="attention-service",
+        version=version("attention-service"),
+        root_path=settings.root_path,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=dict(HANDLERS),
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.service = state
+    for router in (attention.router, catalogue.router, operations.router, pages.router):
+        app.include_router(router)
+    app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
+    app.add_middleware(Envelope)
+    return app

@@ -1,0 +1,200 @@
+"""Exceptions become problem documents (RFC 9457) here and nowhere else; this is the only table of statuses."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.errors import InvalidRequest, ServiceError, Violation
+from service.schemas.base import Text
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem: its status, its title, and what a person can do about it."""
+
+    status: HTTPStatus
+    title: Text
+    advice: Text
+
+
+PROBLEMS: dict[str, Problem] = {
+    "malformed-body": Problem(
+        HTTPStatus.BAD_REQUEST,
+        Text("请求无法解码", "The request cannot be decoded"),
+        Text(
+            "请求体不是合法的 JSON（裸写的 NaN、Infinity、多余的逗号都不是 JSON），嵌套过深，或 Request-Timeout 不是正数。",
+            "The body is not strict JSON (bare NaN or Infinity and trailing commas are not JSON) or is nested too deep, "
+            "or Request-Timeout is not a positive number.",
+        ),
+    ),
+    "not-found": Problem(
+        HTTPStatus.NOT_FOUND,
+        Text("没有这个资源", "There is no such resource"),
+        Text("检查路径；全部接口见 /docs。", "Check the path; /docs lists every endpoint."),
+    ),
+    "method-not-allowed": Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        Text("不支持这个方法", "The method is not allowed here"),
+        Text("Allow 响应头列出可用的方法。", "The Allow header lists the methods that are."),
+    ),
+    "not-acceptable": Problem(
+        HTTPStatus.NOT_ACCEPTABLE,
+        Text("没有可接受的表示", "No acceptable representation"),
+        Text("把 Accept 设为 application/json，或不发送。", "Set Accept to application/json, or leave it out."),
+    ),
+    "timeout": Problem(
+        HTTPStatus.REQUEST_TIMEOUT,
+        Text("请求体没有按时到达", "The body did not arrive in time"),
+        Text("更快地发送，或发送更少的数据。", "Send it faster, or send less."),
+    ),
+    "too-large": Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        Text("请求超出限制", "The request exceeds a limit"),
+        Text(
+            "请求体、预计结果或预计运算量超过了限制；detail 给出了数字。减少数据，或少要几个返回字段。",
+            "The body, the predicted result or the predicted operations exceed a limit; detail has the numbers. "
+            "Send less, or include fewer fields.",
+        ),
+    ),
+    "unsupported-media-type": Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        Text("不支持的内容类型", "Unsupported media type"),
+        Text("请发送 Content-Type: application/json。", "Send Content-Type: application/json."),
+    ),
+    "invalid-request": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("请求内容有误", "The request is not valid"),
+        Text(
+            "JSON 可以解码，但某个字段缺失、类型不对或超出范围；errors 中的 pointer 指向第一个出错的元素。",
+            "The JSON decodes, but a field is missing, of the wrong type or out of range; the pointer in errors leads "
+            "to the first offending element.",
+        ),
+    ),
+    "shape-mismatch": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("形状不匹配", "Shapes do not fit"),
+        Text(
+            "query (…, Lq, D)、key (…, Lk, D)、value (…, Lk, Dv)：特征数相同，每个键对应一个值，前导轴可广播。",
+            "query (…, Lq, D), key (…, Lk, D), value (…, Lk, Dv): equal features, one value per key, leading axes that "
+            "broadcast.",
+        ),
+    ),
+    "unknown-name": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("未知的名称", "Unknown name"),
+        Text(
+            "没有这个字段、打分函数、归一化方法或类型；detail 会给出最接近的名称。",
+            "There is no such field, score model, normalizer or dtype; detail suggests the nearest name.",
+        ),
+    ),
+    "queue-full": Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Text("排队已满", "The queue is full"),
+        Text("稍等 Retry-After 秒后重试。", "Try again after the seconds in Retry-After."),
+    ),
+    "internal": Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        Text("服务内部错误", "Internal error"),
+        Text(
+            "这是服务的缺陷；报告时请附上 instance 中的请求编号。",
+            "This is a defect of the service; report it with the request id in instance.",
+        ),
+    ),
+    "draining": Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Text("服务正在启动或停止", "The service is starting or stopping"),
+        Text("稍后重试，或换一个实例。", "Try again later, or another replica."),
+    ),
+    "deadline-exceeded": Problem(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        Text("超过截止时间", "The deadline has passed"),
+        Text("减少数据，或用 Request-Timeout 允许更长的时间。", "Send less, or allow more time with Request-Timeout."),
+    ),
+}
+"""Every kind of problem by its slug."""
+
+SLUGS: dict[type[Exception], str] = {
+    errors.MalformedBody: "malformed-body",
+    errors.NotFound: "not-found",
+    errors.NotAcceptable: "not-acceptable",
+    errors.BodyTimeout: "timeout",
+    errors.TooLarge: "too-large",
+    errors.UnsupportedMediaType: "unsupported-media-type",
+    errors.QueueFull: "queue-full",
+    errors.Draining: "draining",
+    errors.DeadlineExceeded: "deadline-exceeded",
+}
+
+HEADERS: dict[str, dict[str, str]] = {
+    "queue-full": {"Retry-After": "1"},
+    "draining": {"Retry-After": "1"},
+    "unsupported-media-type": {"Accept": "application/json", "Accept-Encoding": "identity"},
+}
+"""What a problem says in headers besides its body."""
+
+
+async def on_service_error(request: Request, error: Exception) -> Response:
+    """Answer an error that the service raised on purpose."""
+    if isinstance(error, InvalidRequest):
+        return respond(request, error.violations[0].kind, str(error), violations=error.violations)
+    return respond(request, SLUGS[type(error)], str(error))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the router raises: no such path, or not with this method."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"expected {allowed} for {request.url.path}; received {request.method}. Change the method."
+        return respond(request, "method-not-allowed", detail, headers=error.headers)
+    detail = f"expected a known path; received {request.url.path[:200]}. See /docs for all of them."
+    return respond(request, "not-found", detail)
+
+
+def internal_error(request: Request) -> Response:
+    """Answer a defect, telling nothing of its insides."""
+    return respond(request, "internal", "expected no defect; received one. Report it with the request id in instance.")
+
+
+def respond(
+    request: Request,
+    slug: str,
+    detail: str,
+    *,
+    violations: list[Violation] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the problem document of a slug."""
+    problem = PROBLEMS[slug]
+    document: dict[str, Any] = {
+        "type": f"{request.scope.get('root_path', '')}/problems/{slug}",
+        "title": problem.title.en,
+        "status": problem.status,
+        "detail": detail,
+        "instance": request.scope["state"]["request_id"],
+    }
+    if violations:
+        document["errors"] = [{"pointer": violation.pointer, "detail": violation.detail} for violation in violations]
+    return Response(
+        orjson.dumps(document),
+        status_code=problem.status,
+        headers={**HEADERS.get(slug, {}), **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+
+HANDLERS: Mapping[int | type[Exception], Handler] = {
+    ServiceError: on_service_error,
+    HTTPException: on_http_exception,
+}
+"""What the application registers."""

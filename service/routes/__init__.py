@@ -1,0 +1,1 @@
+"""Endpoints translate between HTTP and the centre; they touch no array."""

@@ -1,0 +1,27 @@
+"""Probes: they never queue and never touch the gate."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.codecs.negotiate import JSON
+from service.errors import Draining
+from service.routes.state import state_of
+from service.specification import probe_operation
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/livez", **probe_operation("alive"))
+async def livez() -> Response:
+    """Whether the process answers at all; restart it when not. 存活探针。"""
+    return Response(orjson.dumps({"status": "alive"}), media_type=JSON)
+
+
+@router.get("/readyz", **probe_operation("ready", "draining"))
+async def readyz(request: Request) -> Response:
+    """Whether to send requests here; not while starting or draining. 就绪探针。"""
+    if not state_of(request).ready:
+        raise Draining("expected a running service; it is starting or stopping. Send requests to another replica.")
+    return Response(orjson.dumps({"status": "ready"}), media_type=JSON)

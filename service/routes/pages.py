@@ -1,0 +1,113 @@
+"""Pages for people: the index, Swagger UI, what each kind of problem means.  All from this server, no inline script."""
+
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from service.codecs.negotiate import JSON
+from service.errors import NotFound
+from service.problems import PROBLEMS
+from service.schemas.operations import Index
+from service.specification import build, catalogue_operation
+
+router = APIRouter(tags=["operations"])
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+LINKS = {
+    "attention": "/v1/attention",
+    "score_models": "/v1/score-models",
+    "normalizers": "/v1/normalizers",
+    "examples": "/v1/examples",
+    "documentation": "/docs",
+    "specification": "/openapi.json",
+    "liveness": "/livez",
+    "readiness": "/readyz",
+}
+
+PAGES = files("service") / "pages"
+
+
+class Pages(StaticFiles):
+    """The files that the pages are made of, with the headers of a page."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Serve one file."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
+@router.get("/", **catalogue_operation(Index, {"name": "attention-service", "version": "0.1.0", "links": LINKS}))
+async def index(request: Request) -> Response:
+    """Where everything is; a browser is sent to /docs. 首页。"""
+    root = request.scope.get("root_path", "")
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"{root}/docs", status_code=307, headers={"Vary": "Accept"})
+    links = {name: root + path for name, path in LINKS.items()}
+    document = {"name": "attention-service", "version": version("attention-service"), "links": links}
+    return Response(orjson.dumps(document), media_type=JSON, headers={"Vary": "Accept"})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """Serve the specification, with the prefix under which this server is published."""
+    document = build(request.app) | {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
+    return Response(orjson.dumps(document), media_type=JSON)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> Response:
+    """Serve Swagger UI."""
+    return _page(_read("docs.html"))
+
+
+@router.get("/problems/{slug}", include_in_schema=False)
+async def problem(slug: str) -> Response:
+    """Explain one kind of problem in both languages."""
+    if slug not in PROBLEMS:
+        raise NotFound(f"expected one of {', '.join(PROBLEMS)}; received {slug[:80]!r}. Choose one of these.")
+    kind = PROBLEMS[slug]
+    page = _read("problem.html").format(
+        slug=slug,
+        status=int(kind.status),
+        title_zh=kind.title.zh,
+        title_en=kind.title.en,
+        advice_zh=kind.advice.zh,
+        advice_en=kind.advice.en,
+    )
+    return _page(page)
+
+
+def _page(html: str) -> Response:
+    return HTMLResponse(html, headers=PAGE_HEADERS)
+
+
+@cache
+def _read(name: str) -> str:
+    return (PAGES / name).read_text(encoding="utf-8")

@@ -1,0 +1,25 @@
+"""What the application carries for its routes."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.requests import Request
+
+from service.admission import Gate
+from service.examples import Example
+from service.settings import Settings
+
+
+@dataclass(slots=True)
+class ServiceState:
+    """Wired once by `create_app`; `ready` follows the process through start and drain."""
+
+    settings: Settings
+    gate: Gate
+    examples: dict[str, Example] = field(default_factory=dict)
+    ready: bool = False
+
+
+def state_of(request: Request) -> ServiceState:
+    """Return the state of the application that received the request."""
+    return cast("ServiceState", request.app.state.service)

@@ -1,0 +1,266 @@
+"""Tensors as Pydantic sees them: whole arrays, checked for rank, shape and element type, never number by number.
+
+A codec hands over an array where the document spells one out, and the raw lists where it does not; only then are the
+lists searched, to name the first offending element.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+LARGEST = sys.float_info.max
+
+Index = tuple[int, ...]
+Element = Literal["number", "boolean", "number or null", "result"]
+
+COMPONENTS_AT = "#/components/schemas/"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """What an array in a request must be; used as ``Annotated[NDArray[Any], Tensor(...)]``."""
+
+    element: Element = "number"
+    min_rank: int = 1
+    max_rank: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate through `read` alone."""
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe the nested lists that spell the array in JSON; open ranks refer to TENSOR_COMPONENTS."""
+        if self.max_rank is not None:
+            nested: JsonSchemaValue = _ELEMENTS[self.element]
+            for _ in range(self.max_rank):
+                nested = _list_of(nested)
+            return nested
+        vector, tensor = (component_reference(f"{_COMPONENTS[self.element]}{kind}") for kind in ("Vector", "Tensor"))
+        return {"allOf": [tensor]} if self.min_rank == 2 else {"anyOf": [vector, tensor]}
+
+    def read(self, value: Any) -> NDArray[Any]:
+        """Return the array; raise an error that names the first offending index."""
+        array = value if isinstance(value, np.ndarray) else self._read_lists(value)
+        if (array.dtype.kind == "b") != (self.element == "boolean"):
+            raise self._wrong_element((0,) * array.ndim, array.flat[0].item())
+        if array.ndim < self.min_rank or (self.max_rank is not None and array.ndim > self.max_rank):
+            raise PydanticCustomError(
+                "tensor_rank",
+                "expected {expected}; received rank {rank}, shape {shape}. {advice}",
+                {
+                    "expected": self.ranks,
+                    "rank": array.ndim,
+                    "shape": str(list(array.shape)),
+                    "advice": "Wrap it in more lists." if array.ndim < self.min_rank else "Remove the outer lists.",
+                },
+            )
+        return array if array.dtype.kind in "fb" else array.astype(np.float64)
+
+    @property
+    def ranks(self) -> str:
+        """The allowed ranks in words."""
+        if self.max_rank is None:
+            return f"nested lists of rank {self.min_rank} or more"
+        return f"nested lists of rank {self.min_rank}" + (
+            f" to {self.max_rank}" if self.max_rank > self.min_rank else ""
+        )
+
+    def _read_lists(self, value: Any) -> NDArray[Any]:
+        """Return what an irregular value spells out, where this tensor allows it, or raise."""
+        if not isinstance(value, list):
+            raise PydanticCustomError(
+                "tensor_type",
+                "expected {ranks} of {element}s; received {received}. Send nested lists.",
+                {"ranks": self.ranks, "element": self.element, "received": describe(value)},
+            )
+        shape = _shape_along_first(value)
+        for index, problem in _irregularities(value, shape, self._accepts):
+            raise self._irregular(index, problem)
+        # Every leaf is acceptable: numbers and nulls, where null means minus infinity.
+        leaves = [-np.inf if leaf is None else float(leaf) for leaf in _leaves(value)]
+        return np.array(leaves, dtype=np.float64).reshape(shape)
+
+    def _accepts(self, leaf: Any) -> bool:
+        if self.element == "boolean":
+            return isinstance(leaf, bool)
+        if leaf is None:
+            return self.element == "number or null"
+        return isinstance(leaf, int | float) and not isinstance(leaf, bool) and abs(leaf) <= LARGEST
+
+    def _irregular(self, index: Index, problem: Any) -> PydanticCustomError:
+        if isinstance(problem, _Irregular):
+            return PydanticCustomError("tensor_shape", "{detail}", {"detail": problem.detail, "index": index})
+        return self._wrong_element(index, problem)
+
+    def _wrong_element(self, index: Index, leaf: Any) -> PydanticCustomError:
+        if isinstance(leaf, int | float) and not isinstance(leaf, bool) and self.element != "boolean":
+            return PydanticCustomError(
+                "tensor_overflow",
+                "expected a number that float64 can hold, at most 1.8e308; received a larger one. Scale it down.",
+                {"index": index},
+            )
+        return PydanticCustomError(
+            "tensor_element",
+            "expected a {element}; received {received}. {advice}",
+            {
+                "element": self.element,
+                "received": describe(leaf),
+                "advice": _ADVICE[self.element],
+                "index": index,
+            },
+        )
+
+
+_ADVICE: dict[Element, str] = {
+    "number": "Replace it with a number; to hide a key use mask or bias.",
+    "boolean": "Use true where the query may see the key and false where it may not.",
+    "number or null": "Use a number, or null for minus infinity.",
+}
+
+_ELEMENTS: dict[Element, JsonSchemaValue] = {
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "number or null": {"type": ["number", "null"]},
+    "result": {"anyOf": [{"type": ["number", "null"]}, {"enum": ["NaN", "Infinity"]}]},
+}
+
+_COMPONENTS: dict[Element, str] = {
+    "number": "Number",
+    "boolean": "Boolean",
+    "number or null": "Bias",
+    "result": "Result",
+}
+
+
+def component_reference(name: str) -> JsonSchemaValue:
+    """Return a reference to a component of the OpenAPI document."""
+    return {"$ref": f"{COMPONENTS_AT}{name}"}
+
+
+def _list_of(items: JsonSchemaValue) -> JsonSchemaValue:
+    return {"type": "array", "minItems": 1, "items": items}
+
+
+def _components(element: Element) -> dict[str, JsonSchemaValue]:
+    """A vector is a list of elements; a tensor is a list of vectors or a list of tensors, so ranks do not mix."""
+    name = _COMPONENTS[element]
+    vector, tensor = component_reference(f"{name}Vector"), component_reference(f"{name}Tensor")
+    return {
+        f"{name}Vector": {
+            "title": f"{name}Vector",
+            "description": "Rank 1. 一维数组。",
+            **_list_of(_ELEMENTS[element]),
+        },
+        f"{name}Tensor": {
+            "title": f"{name}Tensor",
+            "description": "Nested lists of rank 2 or more, all rows equally long. 二维或更高维数组，各行等长。",
+            "anyOf": [_list_of(vector), _list_of(tensor)],
+        },
+    }
+
+
+TENSOR_COMPONENTS: dict[str, JsonSchemaValue] = {
+    name: schema for element in _ELEMENTS for name, schema in _components(element).items()
+}
+"""JSON Schemas of nested lists of any rank, by component name."""
+
+Numbers = Annotated[NDArray[Any], Tensor(min_rank=2)]
+Vector = Annotated[NDArray[Any], Tensor(min_rank=1, max_rank=1)]
+Matrix = Annotated[NDArray[Any], Tensor(min_rank=2, max_rank=2)]
+Bias = Annotated[NDArray[Any], Tensor("number or null")]
+Booleans = Annotated[NDArray[Any], Tensor("boolean")]
+Result = Annotated[NDArray[Any], Tensor("result")]
+"""What a response holds: null stands for minus infinity, "NaN" and "Infinity" for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Irregular:
+    """A place where the nesting itself is wrong."""
+
+    detail: str
+
+
+def describe(value: Any) -> str:
+    """Name a JSON value the way the person who sent it would; long text is cut."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f"the string {value[:40]!r}" + ("…" if len(value) > 40 else "")
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, np.ndarray):
+        return f"a list of shape {list(value.shape)}"
+    return f"a list of {len(value)}" if isinstance(value, list) else f"the number {value}"
+
+
+def _shape_along_first(value: Any) -> Index:
+    """The shape that the first elements promise, which all others are held to."""
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    return tuple(shape)
+
+
+def _irregularities(value: Any, shape: Index, accepts: Callable[[Any], bool]) -> Iterator[tuple[Index, Any]]:
+    """Walk in reading order; yield each index whose list or leaf is not what the shape promises."""
+    stack: list[tuple[Index, Any]] = [((), value)]
+    while stack:
+        index, item = stack.pop()
+        depth = len(index)
+        if depth == len(shape):
+            if isinstance(item, list):
+                yield (
+                    index,
+                    _Irregular(
+                        f"expected a number, as at the first index; received {describe(item)}. "
+                        "Nest all elements equally deep."
+                    ),
+                )
+            elif not accepts(item):
+                yield index, item
+        elif not isinstance(item, list):
+            yield (
+                index,
+                (
+                    item
+                    if not isinstance(item, int | float)
+                    else _Irregular(
+                        f"expected a list of {shape[depth]}, as at the first index; received {describe(item)}. "
+                        "Nest all elements equally deep."
+                    )
+                ),
+            )
+        elif not item:
+            yield (
+                index,
+                _Irregular(
+                    "expected at least one element; received an empty list. JSON cannot tell the shape "
+                    "of an empty axis; the binary forms can."
+                ),
+            )
+        elif len(item) != shape[depth]:
+            yield (
+                index,
+                _Irregular(
+                    f"expected {shape[depth]} elements, as at the first index; received {len(item)}. "
+                    "Make all rows equally long."
+                ),
+            )
+        else:
+            stack.extend(((*index, i), item[i]) for i in range(len(item) - 1, -1, -1))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
