@@ -31,9 +31,10 @@ PROBLEMS: dict[str, Problem] = {
         HTTPStatus.BAD_REQUEST,
         Text("请求无法解码", "The request cannot be decoded"),
         Text(
-            "请求体不是合法的 JSON（裸写的 NaN、Infinity、多余的逗号都不是 JSON），嵌套过深，或 Request-Timeout 不是正数。",
-            "The body is not strict JSON (bare NaN or Infinity and trailing commas are not JSON) or is nested too deep, "
-            "or Request-Timeout is not a positive number.",
+            "请求体不是合法的 JSON（裸写的 NaN、Infinity、多余的逗号都不是 JSON），或嵌套过深，"
+            "或 Request-Timeout 不是正数。",
+            "The body is not strict JSON (bare NaN or Infinity and trailing commas are not JSON) or is nested too "
+            "deep, or Request-Timeout is not a positive number.",
         ),
     ),
     "not-found": Problem(

@@ -38,10 +38,7 @@ class Tensor:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Describe the nested lists that spell the array in JSON; open ranks refer to TENSOR_COMPONENTS."""
         if self.max_rank is not None:
-            nested: JsonSchemaValue = _ELEMENTS[self.element]
-            for _ in range(self.max_rank):
-                nested = _list_of(nested)
-            return nested
+            return _nested(_ELEMENTS[self.element], self.max_rank)
         vector, tensor = (component_reference(f"{_COMPONENTS[self.element]}{kind}") for kind in ("Vector", "Tensor"))
         return {"allOf": [tensor]} if self.min_rank == 2 else {"anyOf": [vector, tensor]}
 
@@ -118,6 +115,9 @@ class Tensor:
         )
 
 
+DEEPEST_DESCRIBED = 5
+"""Tensors are described to the last element up to this rank: batch, heads, length, features, and one to spare."""
+
 _ADVICE: dict[Element, str] = {
     "number": "Replace it with a number; to hide a key use mask or bias.",
     "boolean": "Use true where the query may see the key and false where it may not.",
@@ -148,20 +148,21 @@ def _list_of(items: JsonSchemaValue) -> JsonSchemaValue:
     return {"type": "array", "minItems": 1, "items": items}
 
 
+def _nested(item: JsonSchemaValue, rank: int) -> JsonSchemaValue:
+    return _list_of(_nested(item, rank - 1)) if rank else item
+
+
 def _components(element: Element) -> dict[str, JsonSchemaValue]:
-    """A vector is a list of elements; a tensor is a list of vectors or a list of tensors, so ranks do not mix."""
-    name = _COMPONENTS[element]
-    vector, tensor = component_reference(f"{name}Vector"), component_reference(f"{name}Tensor")
+    """A vector is a list of elements; a tensor is spelt out rank by rank, since validators stumble over recursion."""
+    name, item = _COMPONENTS[element], _ELEMENTS[element]
+    ranks = [_nested(item, rank) for rank in range(2, DEEPEST_DESCRIBED + 1)]
+    deeper = _nested({"type": "array"}, DEEPEST_DESCRIBED)
     return {
-        f"{name}Vector": {
-            "title": f"{name}Vector",
-            "description": "Rank 1. 一维数组。",
-            **_list_of(_ELEMENTS[element]),
-        },
+        f"{name}Vector": {"title": f"{name}Vector", "description": "Rank 1. 一维数组。", **_list_of(item)},
         f"{name}Tensor": {
             "title": f"{name}Tensor",
             "description": "Nested lists of rank 2 or more, all rows equally long. 二维或更高维数组，各行等长。",
-            "anyOf": [_list_of(vector), _list_of(tensor)],
+            "anyOf": [*ranks, deeper],
         },
     }
 
