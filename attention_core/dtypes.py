@@ -24,7 +24,8 @@ class DType:
         """
         if array.dtype == self.storage:
             return array
-        rounded = array.astype(self.storage)
+        with np.errstate(over="ignore"):
+            rounded = array.astype(self.storage)
         overflowed = np.isinf(rounded) & np.isfinite(array)
         if overflowed.any():
             index = tuple(int(i) for i in np.argwhere(overflowed)[0])

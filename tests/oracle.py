@@ -17,8 +17,8 @@ def attention(request):
     leading = _broadcast(shape(query)[:-2], shape(key)[:-2])
     queries, keys = shape(query)[-2], shape(key)[-2]
     score_model, normalizer = (
-        _named(request.get("score_model"), "scaled_dot_product"),
-        _named(request.get("normalizer"), "softmax"),
+        named(request.get("score_model"), "scaled_dot_product"),
+        named(request.get("normalizer"), "softmax"),
     )
     scores, logits, weights, logsumexp = {}, {}, {}, {}
     for index in itertools.product(*map(range, leading)):
@@ -177,7 +177,8 @@ def _nest(rows, sizes):
     return build(())
 
 
-def _named(model, default):
+def named(model, default):
+    """A score model or normalizer as an object: null is the default, a bare name has default parameters."""
     if model is None:
         return {"name": default}
     return {"name": model} if isinstance(model, str) else model

@@ -24,22 +24,24 @@ class Proportional:
         return self
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return z / Σ z; raise InvalidValue for a negative visible logit.
-
-        Dividing by the largest first keeps sums of huge logits from overflowing.
-        """
+        """Return z / Σ z; raise InvalidValue for a negative visible logit."""
         visible = logits > -np.inf
         negative = visible & (logits < 0)
         if negative.any():
             *row, key = (int(i) for i in np.argwhere(negative)[0])
             raise InvalidValue(
-                (),
+                ("normalizer",),
                 expected="no negative logit: proportions of negative numbers are not weights",
                 received=f"{logits[(*row, key)]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
                 advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
             )
-        shares = np.where(visible, logits / np.where(maximum > 0, maximum, 1), 0)
+        shares = np.where(visible, logits, 0)
         total = shares.sum(axis=-1, keepdims=True)
+        overflowing = np.isposinf(total)
+        if overflowing.any():
+            # The sum of huge logits overflows; that of their shares of the largest does not.
+            shares = shares / np.where(overflowing, maximum, 1)
+            total = shares.sum(axis=-1, keepdims=True)
         return shares / np.where(total > 0, total, 1)
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:

@@ -1,0 +1,42 @@
+"""The cost that is predicted before anything runs: the result's size exactly, the operations in proportion."""
+
+import numpy as np
+import pytest
+
+from attention_core import AttentionCall, attend, evaluate, predict, resolve
+from tests import calls
+
+COMBINATIONS = [one for one in calls.combinations() if one.mask == "none" and one.dtype == "float64"]
+
+
+def test_the_size_of_every_result_is_predicted_exactly():
+    for combination in COMBINATIONS:
+        for include in (("scores",), ("weights", "output"), ("output",), ()):
+            call = resolve(calls.core_call(combination.request(), include=include))
+            numbers = sum(array.size for array in evaluate(call).arrays.values())
+            assert predict(call).result_numbers == numbers, combination
+
+
+@pytest.mark.parametrize("factor", [2, 5])
+def test_operations_are_proportional_to_queries(factor):
+    rng = np.random.default_rng(1)
+    key, value = rng.standard_normal((50, 8)), rng.standard_normal((50, 3))
+
+    def operations(queries):
+        return predict(resolve(AttentionCall(query=np.ones((queries, 8)), key=key, value=value))).operations
+
+    assert operations(10 * factor) == factor * operations(10)
+
+
+def test_a_call_that_nobody_could_compute_is_predicted_at_once():
+    huge = np.broadcast_to(np.float64(1), (100_000, 1))
+    cost = predict(resolve(AttentionCall(query=huge, key=huge, include=("weights",))))
+    assert cost.result_numbers == 10**10
+    assert cost.bytes >= 8 * 10**10
+
+
+def test_dimensions_by_hand():
+    # 2 · 2 · 3 · 4 multiplications and additions, 6 by the scale, 5 per logit for the softmax, 2 · 2 · 3 · 5 to mix.
+    call = resolve(AttentionCall(query=np.ones((2, 4)), key=np.ones((3, 4)), value=np.ones((3, 5))))
+    assert predict(call).operations == 48 + 6 + 30 + 60
+    assert attend(np.ones((2, 4)), np.ones((3, 4)), np.ones((3, 5))).output.shape == (2, 5)

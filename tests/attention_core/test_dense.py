@@ -1,0 +1,39 @@
+"""The dense path in blocks: a place to stop, a place to report, bounded scratch."""
+
+import numpy as np
+import pytest
+
+from attention_core import Stopped, attend, dense, resolve
+from tests import calls
+
+COMBINATIONS = [one for one in calls.combinations() if one.mask == "everything"]
+
+
+def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeypatch):
+    monkeypatch.setattr(dense, "BLOCK_NUMBERS", 1)
+    query, key = np.ones((5, 2)), np.ones((3, 2))
+    told = []
+    attend(query, key, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    for block in range(5):
+        answers = iter([False] * block + [True])
+        told = []
+        with pytest.raises(Stopped):
+            attend(
+                query,
+                key,
+                should_stop=lambda answers=answers: next(answers),
+                progress=lambda done, total, told=told: told.append(done),
+            )
+        assert told == list(range(1, block + 1))
+
+
+def test_scratch_stays_near_the_block_size():
+    model = calls.core_call(next(one for one in COMBINATIONS if one.score_model == "additive").request()).score_model
+    query, key = np.ones((1000, calls.FEATURES)), np.ones((1000, calls.KEY_FEATURES["additive"]))
+    call = resolve(calls.AttentionCall(query=query, key=key, score_model=model))
+    blocks = dense.query_blocks(call)
+    rows = [block.stop - block.start for block in blocks]
+    assert sum(rows) == 1000
+    assert max(rows) * 1000 * call.score_model.scratch(call.features) <= dense.BLOCK_NUMBERS
+    assert len(blocks) > 1

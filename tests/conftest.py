@@ -1,0 +1,66 @@
+"""What all tests share."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.main import create_app
+from service.settings import Settings
+from tests.server import Server, running_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server with default settings for all tests that do not need one of their own."""
+    with running_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """An asynchronous client of the real server."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def app_client() -> AsyncIterator[httpx.AsyncClient]:
+    """An asynchronous client of the application in this process, without a socket."""
+    app = create_app(Settings())
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as connected:
+            yield connected
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name what is missing for tests that need a tool; with CI set a missing tool is a failure, not a skip."""
+    missing = {marker: package for marker, (path, package) in TOOLS.items() if not Path(path).exists()}
+    for item in items:
+        for marker, package in missing.items():
+            if item.get_closest_marker(marker) and not os.environ.get("CI"):
+                item.add_marker(pytest.mark.skip(reason=f"needs the Debian package {package}"))
+
+
+TOOLS = {"browser": ("/usr/bin/chromium", "chromium")}
+"""Markers, the program that their tests need, and the Debian package it comes in."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With CI set, a skipped test is a failure."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although CI is set: {report.longrepr}"
