@@ -24,6 +24,11 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.url.rpartition(":")[2])
+
     def stop(self, timeout: float = 30) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and the seconds it took."""
         started = time.monotonic()

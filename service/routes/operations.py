@@ -23,5 +23,5 @@ async def livez() -> Response:
 async def readyz(request: Request) -> Response:
     """Whether to send requests here; not while starting or draining. 就绪探针。"""
     if not state_of(request).ready:
-        raise Draining("expected a running service; it is starting or stopping. Send requests to another replica.")
+        raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
     return Response(orjson.dumps({"status": "ready"}), media_type=JSON)

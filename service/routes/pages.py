@@ -1,15 +1,20 @@
 """Pages for people: the index, Swagger UI, what each kind of problem means.  All from this server, no inline script."""
 
 from functools import cache
+from html import escape
 from importlib.metadata import version
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import orjson
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from service.codecs.negotiate import JSON
 from service.errors import NotFound
@@ -52,14 +57,35 @@ LINKS = {
 
 PAGES = files("service") / "pages"
 
+MEDIA_TYPES = {
+    "": "text/plain; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+"""By suffix, whatever tables the machine has; LICENSE and NOTICE have none.  Anything else, such as the HTML of the
+pages, which only a route can complete, is not served as a file."""
+
 
 class Pages(StaticFiles):
     """The files that the pages are made of, with the headers of a page."""
 
-    def file_response(self, *arguments: Any, **options: Any) -> Response:
-        """Serve one file."""
-        response = super().file_response(*arguments, **options)
-        response.headers.update(PAGE_HEADERS)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the path below the mount, which a proxy may have stripped of the public prefix."""
+        public, whole, path = scope["app_root_path"], scope["root_path"], scope["path"]
+        mounted_at = whole if path.startswith(f"{whole}/") else whole.removeprefix(public)
+        scope["root_path"] = public  # a problem document points to its page, which is not below the mount
+        await super().__call__({**scope, "root_path": "", "path": path.removeprefix(mounted_at)}, receive, send)
+
+    def file_response(self, full_path: str | PathLike[str], *arguments: Any, **options: Any) -> Response:
+        """Serve one file, if it is of a known kind."""
+        media_type = MEDIA_TYPES.get(Path(full_path).suffix)
+        if media_type is None:
+            raise HTTPException(404)
+        response = super().file_response(full_path, *arguments, **options)
+        response.headers.update(PAGE_HEADERS | {"Content-Type": media_type})
         return response
 
 
@@ -96,10 +122,10 @@ async def problem(slug: str) -> Response:
     page = _read("problem.html").format(
         slug=slug,
         status=int(kind.status),
-        title_zh=kind.title.zh,
-        title_en=kind.title.en,
-        advice_zh=kind.advice.zh,
-        advice_en=kind.advice.en,
+        title_zh=escape(kind.title.zh),
+        title_en=escape(kind.title.en),
+        advice_zh=escape(kind.advice.zh),
+        advice_en=escape(kind.advice.en),
     )
     return _page(page)
 

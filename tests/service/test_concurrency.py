@@ -1,0 +1,62 @@
+"""Hundreds of requests at once, small and large, in process and over a real socket: no answer is ever crossed."""
+
+import asyncio
+import random
+
+import httpx
+import pytest
+
+from tests.compare import assert_close
+
+REQUESTS = 400
+
+
+def question(number):
+    """A request whose answer tells its number, and that answer; every eighth is too large for the event loop."""
+    rng = random.Random(number)
+    keys = 600 if number % 8 == 0 else 5
+    value = [[number + rng.random()] for _ in range(keys)]
+    request = {
+        "query": [[0.0]],
+        "key": [[rng.random()] for _ in range(keys)],
+        "value": value,
+        "include": ["output"],
+    }
+    return request, [[sum(row[0] for row in value) / keys]]
+
+
+async def ask(client, number):
+    request, expected = question(number)
+    response = await client.post("/v1/attention", json=request, headers={"X-Request-ID": f"question-{number}"})
+    assert response.status_code == 200, response.text
+    assert response.headers["x-request-id"] == f"question-{number}"
+    assert_close(response.json()["output"], expected, 1e-9)
+
+
+async def ask_all(client):
+    async with asyncio.TaskGroup() as group:
+        for number in range(REQUESTS):
+            group.create_task(ask(client, number))
+
+
+async def test_in_process(app_client: httpx.AsyncClient):
+    await ask_all(app_client)
+
+
+@pytest.mark.parametrize("connections", [1, 8, 100])
+async def test_over_a_real_socket(server, connections):
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
+        await ask_all(client)
+
+
+async def test_errors_among_them_stay_with_their_request(client):
+    async def wrong(number):
+        response = await client.post("/v1/attention", json={"query": [[1] * (number + 1)], "key": [[1] * (number + 2)]})
+        assert response.status_code == 422
+        assert f"expected {number + 1} features" in response.json()["detail"]
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(100):
+            group.create_task(wrong(number))
+            group.create_task(ask(client, number))

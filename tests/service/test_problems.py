@@ -1,0 +1,134 @@
+"""Every error of every layer is a problem document with a request id; nothing tells of the insides."""
+
+import httpx
+import pytest
+
+from service.main import create_app
+from service.problems import PROBLEMS
+from service.routes import operations
+from service.settings import Settings
+
+MALFORMED = {
+    "empty": b"",
+    "broken": b'{"query": [[1, 2]',
+    "trailing comma": b'{"query": [[1, 2],]}',
+    "single quotes": b"{'query': [[1]]}",
+    "bare NaN": b'{"query": [[NaN]], "key": [[1]]}',
+    "bare Infinity": b'{"query": [[1]], "key": [[Infinity]]}',
+    "bare -Infinity": b'{"query": [[1]], "key": [[-Infinity]]}',
+    "not UTF-8": b'{"query": [["\xff"]]}',
+    "lone surrogate": b'{"query": [[1]], "key": [["\\ud800"]]}',
+    "lone surrogate beside a huge number": b'{"query": [[1e999]], "key": [["\\ud800"]]}',
+    "two documents": b"{} {}",
+    "65 levels": b'{"query": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}",
+    "250 000 levels": b"[" * 250_000,
+    "250 000 objects": b'{"a":' * 250_000,
+}
+
+
+def check(response, status, slug):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert document["type"] == f"/problems/{slug}"
+    assert document["status"] == status
+    assert document["title"] == PROBLEMS[slug].title.en
+    assert document["instance"] == response.headers["x-request-id"]
+    assert "expected" in document["detail"]
+    assert "received" in document["detail"]
+    for secret in ("Traceback", "File ", "site-packages"):
+        assert secret not in response.text
+    return document
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+async def test_what_is_not_strict_json_is_a_400(client, name):
+    check(await client.post("/v1/attention", content=MALFORMED[name]), 400, "malformed-body")
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"[]", b"3", b'"query"', b"null", b"true", b"[[1,2],[3]]"])
+async def test_a_document_that_is_not_an_object_is_a_422(client, body):
+    document = check(await client.post("/v1/attention", content=body), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == ""
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"query": [[1e400]], "key": [[1]]}', b'{"query": [[' + b"9" * 5000 + b']], "key": [[1]]}']
+)
+async def test_a_number_beyond_float64_is_a_422_at_its_place(client, body):
+    document = check(await client.post("/v1/attention", content=body), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/query/0/0"
+
+
+async def test_a_number_beyond_float32_is_a_422_at_its_place(client):
+    request = {"query": [[1]], "key": [[0], [1e39]], "dtype": "float32"}
+    document = check(await client.post("/v1/attention", json=request), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/key/1/0"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/nothing"), ("POST", "/v1/attention/"), ("GET", "/v1"), ("PUT", "/%00"), ("GET", "/v1/examples/nothing"),
+     ("GET", "/problems/nothing"), ("GET", "/static/nothing"), ("GET", "/static/../settings.py")],
+)  # fmt: skip
+async def test_unknown_paths_are_a_404(client, method, path):
+    check(await client.request(method, path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/v1/attention", "POST"), ("PUT", "/v1/attention", "POST"), ("DELETE", "/livez", "GET"),
+     ("POST", "/v1/score-models", "GET"), ("POST", "/docs", "GET"), ("PATCH", "/", "GET")],
+)  # fmt: skip
+async def test_other_methods_are_a_405_that_names_the_right_ones(client, method, path, allowed):
+    response = await client.request(method, path)
+    check(response, 405, "method-not-allowed")
+    assert allowed in response.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/json;q=0", "image/png, text/*", "application/json;q=high"]
+)
+async def test_nothing_acceptable_is_a_406(client, accept):
+    response = await client.post("/v1/attention", json={"query": [[1]], "key": [[1]]}, headers={"Accept": accept})
+    assert "application/json" in check(response, 406, "not-acceptable")["detail"]
+
+
+@pytest.mark.parametrize("header", [{"Content-Type": "text/plain"}, {"Content-Encoding": "snappy"}])
+async def test_other_media_types_and_encodings_are_a_415(client, header):
+    response = await client.post("/v1/attention", content=b'{"query": [[1]], "key": [[1]]}', headers=header)
+    check(response, 415, "unsupported-media-type")
+
+
+async def test_not_ready_is_a_503(app_client):
+    app_client._transport.app.state.service.ready = False
+    response = await app_client.get("/readyz")
+    check(response, 503, "draining")
+    assert int(response.headers["retry-after"]) >= 1
+    assert (await app_client.get("/livez")).status_code == 200
+
+
+async def test_a_defect_is_a_500_that_tells_nothing(monkeypatch):
+    def broken(request):
+        raise RuntimeError("secret of the insides")
+
+    monkeypatch.setattr(operations, "state_of", broken)
+    transport = httpx.ASGITransport(app=create_app(Settings()), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        response = await client.get("/readyz")
+    check(response, 500, "internal")
+    assert "secret" not in response.text
+
+
+@pytest.mark.parametrize("sent", ["a", "trace-1.2_3", "x" * 128])
+async def test_a_well_formed_request_id_is_kept(client, sent):
+    assert (await client.get("/livez", headers={"X-Request-ID": sent})).headers["x-request-id"] == sent
+    refused = await client.get("/nothing", headers={"X-Request-ID": sent})
+    assert refused.json()["instance"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a\tb", "<script>", "é".encode()])
+async def test_any_other_request_id_is_replaced(client, sent):
+    one, other = [(await client.get("/livez", headers={"X-Request-ID": sent})).headers["x-request-id"] for _ in "ab"]
+    assert sent not in (one, other)
+    assert one != other
