@@ -6,34 +6,75 @@
 """
 
 from attention_core.attend import attend, evaluate
-from attention_core.call import AttentionCall, AttentionResult
+from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
-from attention_core.masks import All, Allowed, Causal
-from attention_core.normalizers import NORMALIZERS, Proportional, Softmax
+from attention_core.masks import All, Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.normalizers import (
+    NORMALIZERS,
+    Entmax,
+    Hardmax,
+    Identity,
+    Proportional,
+    Relu,
+    Sigmoid,
+    Softmax,
+    Sparsemax,
+)
+from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
-from attention_core.scores import SCORE_MODELS, Additive, DotProduct, ScaledDotProduct
+from attention_core.scores import (
+    SCORE_MODELS,
+    Additive,
+    Bilinear,
+    Cosine,
+    DotProduct,
+    Gaussian,
+    Laplacian,
+    ScaledDotProduct,
+    Trilinear,
+)
 
 __all__ = [
     "NORMALIZERS",
+    "POSITIONS",
     "SCORE_MODELS",
     "Additive",
+    "Alibi",
     "All",
     "Allowed",
     "AttentionCall",
     "AttentionError",
     "AttentionResult",
+    "Bilinear",
     "CallError",
     "Causal",
+    "Cosine",
     "Cost",
+    "Diagnostics",
     "DotProduct",
+    "Entmax",
+    "Gaussian",
+    "Hardmax",
+    "Heads",
+    "Identity",
     "InvalidValue",
+    "KeyLengths",
+    "Laplacian",
     "Proportional",
+    "Ranking",
+    "Relu",
+    "Rotary",
     "ScaledDotProduct",
+    "Segments",
     "ShapeMismatch",
+    "Sigmoid",
     "Softmax",
+    "Sparsemax",
     "Stopped",
+    "Trilinear",
     "UnknownName",
+    "Window",
     "attend",
     "evaluate",
     "predict",

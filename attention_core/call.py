@@ -1,18 +1,49 @@
 """What goes in and what comes out: both frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
-from attention_core.interfaces import Features, Mask, Normalizer, ScoreModel
+from attention_core.interfaces import Features, Mask, Normalizer, Position, ScoreModel
 
-Field = Literal["scores", "logits", "weights", "output", "logsumexp"]
+Field = Literal[
+    "scores",
+    "capped_scores",
+    "logits",
+    "weights",
+    "output",
+    "logsumexp",
+    "diagnostics",
+    "ranking",
+    "present",
+]
 """What can be asked for."""
 
-FIELDS: tuple[Field, ...] = ("scores", "logits", "weights", "output", "logsumexp")
+FIELDS: tuple[Field, ...] = (
+    "scores",
+    "capped_scores",
+    "logits",
+    "weights",
+    "output",
+    "logsumexp",
+    "diagnostics",
+    "ranking",
+    "present",
+)
+
+Offset = int | IntArray | Literal["bottom_right"]
+"""Position of query 0 among the keys: one for all, one per batch row (B), or aligned at the lower right corner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How many heads are packed into the last axis of rank-3 inputs (B, L, H·D)."""
+
+    query: int
+    key_value: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +55,25 @@ class AttentionCall:
     value: FloatArray | None = None
     score_model: ScoreModel | None = None
     normalizer: Normalizer | None = None
+    softcap: float | None = None
     mask: Mask | None = None
-    offset: int | None = None
+    offset: Offset | None = None
     bias: FloatArray | None = None
+    position: Position | None = None
+    heads: Heads | None = None
+    past_key: FloatArray | None = None
+    past_value: FloatArray | None = None
     dtype: str | None = None
     include: tuple[Field, ...] | None = None
+    top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedCall:
-    """A call after every check: arrays in the compute type, models bound, defaults decided.
+    """A call after every check: arrays in the compute type, heads unpacked and grouped, models bound, defaults decided.
 
-    Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv); `scores` is the shape (…, Lq, Lk).
+    Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv), past and new keys together, turned if positions turn
+    them; `scores` is the shape (…, Lq, Lk).
     """
 
     query: FloatArray
@@ -43,11 +81,16 @@ class ResolvedCall:
     value: FloatArray | None
     score_model: ScoreModel
     normalizer: Normalizer
+    softcap: float | None
     mask: Mask | None
     offset: IntArray
     bias: FloatArray | None
+    position: Position | None
+    packed: bool
+    present: tuple[FloatArray, FloatArray] | None
     dtype: DType
     include: frozenset[Field]
+    top_k: int | None
     features: Features
     scores: tuple[int, ...]
 
@@ -68,21 +111,55 @@ class ResolvedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """How attention is spread, in the compute type: per query row (…, Lq), and per key (…, Lk).
+
+    `entropy` is −Σ w ln w in nats, `effective_keys` e^entropy, `softmax_sensitivity` Σ w(1 − w), the trace of the
+    softmax Jacobian: near 0 the softmax is saturated and its gradient vanishes.  All three are None where weights are no
+    distribution (sigmoid, relu, none).  `top_key` is −1 for a row without a visible key, and for a NaN row.
+    `received_weight` is each key's column sum.
+    """
+
+    entropy: FloatArray | None
+    effective_keys: FloatArray | None
+    max_weight: FloatArray
+    top_key: IntArray
+    softmax_sensitivity: FloatArray | None
+    received_weight: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The visible keys of each query row, weight descending, ties by key, at most top_k.
+
+    Shapes: keys, scores and weights (…, Lq, top_k or Lk), of which the first `counts` (…, Lq) are meant.
+    """
+
+    keys: IntArray
+    scores: FloatArray
+    weights: FloatArray
+    counts: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionResult:
     """What was asked for, in the storage type; a field that was not asked for is not in `arrays`.
 
     ``result.weights`` and so on read from `arrays`.
     """
 
-    arrays: Mapping[Field, FloatArray]
+    arrays: Mapping[str, FloatArray]
     score_model: ScoreModel
     normalizer: Normalizer
     dtype: str
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    diagnostics: Diagnostics | None = None
+    ranking: Ranking | None = None
 
-    def _asked(self, name: Field) -> FloatArray:
+    def _asked(self, name: str) -> FloatArray:
         if name not in self.arrays:
-            raise AttributeError(f"{name} was not asked for; add it to include=({', '.join(self.arrays)}, {name})")
+            field = "present" if name.startswith("present") else name
+            raise AttributeError(f"{name} was not asked for; add {field} to include")
         return self.arrays[name]
 
     @property
@@ -91,8 +168,13 @@ class AttentionResult:
         return self._asked("scores")
 
     @property
+    def capped_scores(self) -> FloatArray:
+        """Scores after the soft cap, (…, Lq, Lk)."""
+        return self._asked("capped_scores")
+
+    @property
     def logits(self) -> FloatArray:
-        """Scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
+        """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
         return self._asked("logits")
 
     @property
@@ -102,13 +184,33 @@ class AttentionResult:
 
     @property
     def output(self) -> FloatArray:
-        """Weights · value, (…, Lq, Dv)."""
+        """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv)."""
         return self._asked("output")
 
     @property
     def logsumexp(self) -> FloatArray:
-        """Natural logarithm of the softmax denominator, (…, Lq)."""
+        """Natural logarithm of the softmax denominator, sink included, (…, Lq), in the compute type."""
         return self._asked("logsumexp")
 
+    @property
+    def present_key(self) -> FloatArray:
+        """Past and new keys, as they were sent: (…, Lk, Dk)."""
+        return self._asked("present_key")
 
-__all__ = ["FIELDS", "AttentionCall", "AttentionResult", "Field", "ResolvedCall"]
+    @property
+    def present_value(self) -> FloatArray:
+        """Past and new values: (…, Lk, Dv)."""
+        return self._asked("present_value")
+
+
+__all__ = [
+    "FIELDS",
+    "AttentionCall",
+    "AttentionResult",
+    "Diagnostics",
+    "Field",
+    "Heads",
+    "Offset",
+    "Ranking",
+    "ResolvedCall",
+]

@@ -7,6 +7,9 @@ import numpy as np
 
 from attention_core.call import Field, ResolvedCall
 
+NUMBERS_PER_RANK = 3
+"""A ranked key, its score and its weight."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -23,10 +26,11 @@ def predict(call: ResolvedCall) -> Cost:
     leading = prod(call.scores[:-2])
     model = call.score_model
     operations = leading * model.operations(call.query_length, call.key_length, call.features)
-    operations += pairs * (call.normalizer.operations_per_logit() + (call.bias is not None) + (call.mask is not None))
+    steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
+    operations += pairs * (call.normalizer.operations_per_logit() + sum(step is not None for step in steps))
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
-    result = sum(prod(field_shape(call, name)) for name in call.include)
+    result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
     held = 4 * pairs + result
     return Cost(operations, held * call.dtype.compute.itemsize, result)
 
@@ -39,8 +43,19 @@ def output_shape(call: ResolvedCall) -> tuple[int, ...]:
     return (*leading, call.query_length, call.value.shape[-1])
 
 
-def field_shape(call: ResolvedCall, name: Field) -> tuple[int, ...]:
-    """Return the shape of one field of the result."""
+def field_shapes(call: ResolvedCall, name: Field) -> list[tuple[int, ...]]:
+    """Return the shapes of the arrays that one field of the result consists of."""
+    rows, keys = call.scores[:-1], (*call.scores[:-2], call.scores[-1])
     if name == "output":
-        return output_shape(call)
-    return call.scores[:-1] if name == "logsumexp" else call.scores
+        return [output_shape(call)]
+    if name == "logsumexp":
+        return [rows]
+    if name == "present":
+        return [] if call.present is None else [array.shape for array in call.present]
+    if name == "diagnostics":
+        spread = 5 if call.normalizer.is_distribution else 2
+        return [rows] * spread + [keys]
+    if name == "ranking":
+        most = call.key_length if call.top_k is None else min(call.top_k, call.key_length)
+        return [(*rows, most)] * NUMBERS_PER_RANK
+    return [call.scores]

@@ -8,7 +8,7 @@ have a place to be asked between blocks.
 import numpy as np
 
 from attention_core.arrays import FloatArray
-from attention_core.call import Field, ResolvedCall
+from attention_core.call import ResolvedCall
 from attention_core.errors import Stopped
 from attention_core.interfaces import LogSumExp, Progress, ShouldStop, Tile
 from attention_core.tiles import mix, normalize, row_maximum, score_tile
@@ -16,23 +16,30 @@ from attention_core.tiles import mix, normalize, row_maximum, score_tile
 BLOCK_NUMBERS = 1 << 22
 """About how many numbers a block of queries may hold while it is scored."""
 
-Block = dict[Field, FloatArray]
+NEEDS: dict[str, tuple[str, ...]] = {
+    "diagnostics": ("weights", "logits"),
+    "ranking": ("weights", "scores", "logits"),
+}
+"""What is made of whole matrices afterwards, and of which."""
+
+Block = dict[str, FloatArray]
 
 
 def evaluate_dense(
     call: ResolvedCall, should_stop: ShouldStop | None, progress: Progress | None
 ) -> tuple[Block, FloatArray]:
-    """Return the fields asked for, in the compute type, and the largest logit of every row (…, Lq).
+    """Return the matrices that the fields asked for need, in the compute type, and the largest logit of every row.
 
     Raises Stopped as soon as `should_stop` answers True.
     """
+    wanted = {name for field in call.include for name in NEEDS.get(field, (field,))}
     blocks = query_blocks(call)
     whole: Block = {}
     maximum = np.empty(call.scores[:-1], dtype=call.dtype.compute)
     for done, rows in enumerate(blocks):
         if should_stop is not None and should_stop():
             raise Stopped("stopped between blocks of queries")
-        block, maximum[..., rows] = evaluate_block(call, rows)
+        block, maximum[..., rows] = evaluate_block(call, rows, wanted)
         if len(blocks) == 1:
             whole = block
         else:
@@ -50,25 +57,25 @@ def query_blocks(call: ResolvedCall) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 
-def evaluate_block(call: ResolvedCall, rows: slice) -> tuple[Block, FloatArray]:
+def evaluate_block(call: ResolvedCall, rows: slice, wanted: set[str]) -> tuple[Block, FloatArray]:
     """Evaluate some queries against all keys."""
-    tile = Tile(rows, slice(0, call.key_length), call.offset)
-    scored = score_tile(call, tile)
+    scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
-    fields: Block = {"scores": scored.scores, "logits": scored.logits}
-    if call.include & {"weights", "output"}:
+    fields: Block = {"scores": scored.scores, "capped_scores": scored.capped, "logits": scored.logits}
+    if wanted & {"weights", "output"}:
         fields["weights"] = normalize(call.normalizer, scored.logits, maximum)
-    if "output" in call.include and call.value is not None:
+    if "output" in wanted and call.value is not None:
         fields["output"] = mix(fields["weights"], call.value, scored.logits)
-    if "logsumexp" in call.include and isinstance(call.normalizer, LogSumExp):
+    if "logsumexp" in wanted and isinstance(call.normalizer, LogSumExp):
         fields["logsumexp"] = _logsumexp(call.normalizer, scored.logits, maximum)
-    return {name: array for name, array in fields.items() if name in call.include}, maximum[..., 0]
+    return {name: array for name, array in fields.items() if name in wanted}, maximum[..., 0]
 
 
 def _logsumexp(normalizer: LogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:
-    finite = np.isfinite(maximum)
-    result = normalizer.logsumexp(logits, np.where(finite, maximum, 0))
-    return np.where(finite[..., 0], result, maximum[..., 0])
+    """Return the logsumexp of any rows; a poisoned row has its largest logit, NaN or +∞."""
+    poisoned = ~(maximum < np.inf)
+    result = normalizer.logsumexp(logits, np.where(poisoned, 0, maximum))
+    return np.where(poisoned[..., 0], maximum[..., 0], result).astype(logits.dtype, copy=False)
 
 
 def _place(block: Block, rows: slice, whole: Block, length: int) -> None:

@@ -31,10 +31,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Sizes of the last axis of the queries (Dq) and of the keys (Dk)."""
+    """Sizes that parameters must fit: features of a query (Dq) and of a key (Dk), and query heads (Hq) if any.
+
+    Scores have a head axis when their rank is 4.
+    """
 
     query: int
     key: int
+    heads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,8 @@ class ScoreModel(Protocol):
         """Return the chain rule through `scores` for the given gradient of the scores."""
         ...
 
-    def terms(self, query: Query, key: Key) -> ScoreTerms:
-        """Take one score apart into named addends."""
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Take one score apart into named addends; `head` chooses among parameters that have a head axis."""
         ...
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
@@ -115,10 +119,16 @@ class Normalizer(Protocol):
 
     name: ClassVar[str]
 
-    def bind(self) -> Self:
-        """Return the normalizer with its parameters checked.
+    passes_non_finite: ClassVar[bool]
+    """Whether NaN and +∞ stay where they are; otherwise one of them makes its whole row NaN."""
 
-        Raises InvalidValue with a path that begins with the parameter's name.
+    is_distribution: ClassVar[bool]
+    """Whether weights are shares of a whole, so that their entropy means something."""
+
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Return the normalizer with its parameters checked and cast; `heads` is Hq if the scores have a head axis.
+
+        Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name.
         """
         ...
 
@@ -144,7 +154,7 @@ class LogSumExp(Protocol):
     """A normalizer with a denominator whose logarithm can be asked for: softmax."""
 
     def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
-        """Return the natural logarithm of each row's denominator, −∞ for a row without a visible key."""
+        """Return the natural logarithm of each row's denominator; `maximum` is −∞ for a row without a visible key."""
         ...
 
 
@@ -160,8 +170,8 @@ class Coverage(Enum):
 class Tile:
     """A rectangle of the score matrix, and where its queries stand among the keys.
 
-    `offset` is the position of query 0 among the keys: an integer, or one per batch row, shaped to broadcast
-    against the scores.
+    `offset` is the position of query 0 among the keys: one integer, or one per batch row (and, with a length for each
+    query, per query), shaped to broadcast against the scores.
     """
 
     rows: slice
@@ -171,7 +181,8 @@ class Tile:
     @property
     def query_positions(self) -> IntArray:
         """Positions of the queries among the keys, (…, q, 1)."""
-        return np.arange(self.rows.start, self.rows.stop)[:, None] + self.offset
+        offset = self.offset[..., self.rows, :] if self.offset.ndim > 1 and self.offset.shape[-2] > 1 else self.offset
+        return np.arange(self.rows.start, self.rows.stop)[:, None] + offset
 
     @property
     def key_positions(self) -> IntArray:
@@ -196,4 +207,22 @@ class Mask(Protocol):
 
     def __and__(self, other: "Mask") -> "Mask":
         """Return the mask that allows what both allow."""
+        ...
+
+
+class Position(Protocol):
+    """What positions do to attention: turn the vectors before they are scored, or add to the scores."""
+
+    name: ClassVar[str]
+
+    def bind(self, features: Features) -> Self:
+        """Return it with parameters checked and defaults resolved."""
+        ...
+
+    def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Return queries or keys (…, L, D) as they are scored; positions broadcast against (…, L)."""
+        ...
+
+    def added(self, tile: Tile) -> FloatArray | None:
+        """Return what is added to the scores of a tile, in float64, or None for nothing."""
         ...

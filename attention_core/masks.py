@@ -10,10 +10,10 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray
-from attention_core.errors import InvalidValue
+from attention_core.arrays import BoolArray, IntArray
+from attention_core.errors import InvalidValue, Path, ShapeMismatch
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.shapes import Shape, check_broadcastable
+from attention_core.shapes import Shape, check_broadcastable, cut, integers
 
 
 class _Combinable:
@@ -76,6 +76,169 @@ class Causal(_Combinable):
         return tile.key_positions <= tile.query_positions
 
 
+@dataclass(frozen=True, slots=True)
+class Window(_Combinable):
+    """With p = i + offset, key j is visible iff p − left ≤ j ≤ p + right; None is unbounded.
+
+    Beltagy, Peters & Cohan 2020, "Longformer: The Long-Document Transformer", section 3.1.
+    """
+
+    left: int | None = None
+    right: int | None = None
+
+    def bind(self, scores: Shape) -> Self:
+        """Raise InvalidValue for a negative side."""
+        for side, name in ((self.left, "left"), (self.right, "right")):
+            if side is not None and side < 0:
+                raise InvalidValue(
+                    ("mask", "window", name),
+                    expected="at least 0, or null for unbounded",
+                    received=str(side),
+                    advice="0 means the query's own position only; move the window with offset.",
+                )
+        return self
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Compare the keys with the windows of the first and the last position."""
+        positions, keys = tile.query_positions, tile.key_positions
+        if positions.size == 0 or keys.size == 0:
+            return Coverage.FULL
+        first, last = int(positions.min()), int(positions.max())
+        if self._beyond(last, keys[-1], first, keys[0]):
+            return Coverage.EMPTY
+        seen_left = self.left is None or keys[0] >= last - self.left
+        seen_right = self.right is None or keys[-1] <= first + self.right
+        return Coverage.FULL if seen_left and seen_right else Coverage.MIXED
+
+    def _beyond(self, last: int, last_key: int, first: int, first_key: int) -> bool:
+        """Whether the whole tile lies left or right of every window."""
+        left_of_all = self.left is not None and last_key < first - self.left
+        right_of_all = self.right is not None and first_key > last + self.right
+        return left_of_all or right_of_all
+
+    def visible(self, tile: Tile) -> BoolArray:
+        """p − left ≤ j ≤ p + right."""
+        distance = tile.key_positions - tile.query_positions
+        visible = np.ones(distance.shape, dtype=np.bool_)
+        if self.left is not None:
+            visible &= distance >= -self.left
+        if self.right is not None:
+            visible &= distance <= self.right
+        return visible
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyLengths(_Combinable):
+    """Keys at or past the length are invisible; lengths (B), or (B, Lq) with one for each query."""
+
+    lengths: IntArray
+
+    def bind(self, scores: Shape) -> Self:
+        """Check 0 ≤ length ≤ Lk and shape the lengths to (B, 1, …, 1 or Lq, 1)."""
+        path = ("mask", "key_lengths")
+        lengths = per_batch_row(integers(self.lengths, path), scores, scores[-2], path)
+        wrong = (self.lengths < 0) | (self.lengths > scores[-1])
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise InvalidValue(
+                (*path, *where),
+                expected=f"a length from 0 to {scores[-1]}, the number of keys",
+                received=str(self.lengths[where]),
+                advice="Lengths count past and new keys together.",
+            )
+        return replace(self, lengths=lengths)
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Compare the shortest and the longest length with the columns."""
+        lengths = self._of(tile)
+        if lengths.size == 0 or lengths.min() >= tile.columns.stop:
+            return Coverage.FULL
+        return Coverage.EMPTY if lengths.max() <= tile.columns.start else Coverage.MIXED
+
+    def visible(self, tile: Tile) -> BoolArray:
+        """j < length."""
+        return tile.key_positions < self._of(tile)
+
+    def _of(self, tile: Tile) -> IntArray:
+        return cut(self.lengths, replace(tile, columns=slice(None)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments(_Combinable):
+    """Visible iff query and key carry the same number: packed documents.
+
+    Numbers are shared, (Lq) and (Lk), or per batch row, (B, Lq) and (B, Lk).
+    """
+
+    query_segments: IntArray
+    key_segments: IntArray
+
+    def bind(self, scores: Shape) -> Self:
+        """Check the lengths and shape the numbers to (…, Lq, 1) and (…, 1, Lk)."""
+        queries = self._bind(self.query_segments, scores, scores[-2], "query_segments")
+        keys = self._bind(self.key_segments, scores, scores[-1], "key_segments")
+        return replace(self, query_segments=queries, key_segments=keys.swapaxes(-1, -2))
+
+    def _bind(self, segments: IntArray, scores: Shape, length: int, name: str) -> IntArray:
+        path = ("mask", name)
+        numbers = integers(segments, path)
+        if numbers.ndim == 1 and len(numbers) == length:
+            return numbers[:, None]
+        if numbers.ndim == 2:
+            return per_batch_row(numbers, scores, length, path)
+        raise ShapeMismatch(
+            path,
+            expected=f"shape [{length}], or one such list for each batch row",
+            received=f"shape {list(numbers.shape)}",
+            advice="Give every query and every key (past and new) the number of its document.",
+        )
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Full when one number fills the tile, empty when the numbers of queries and keys do not overlap."""
+        queries, keys = self._of(tile)
+        if queries.size == 0 or keys.size == 0:
+            return Coverage.FULL
+        if queries.max() < keys.min() or keys.max() < queries.min():
+            return Coverage.EMPTY
+        same = queries.min() == queries.max() == keys.min() == keys.max()
+        return Coverage.FULL if same else Coverage.MIXED
+
+    def visible(self, tile: Tile) -> BoolArray:
+        """The numbers are equal."""
+        queries, keys = self._of(tile)
+        return queries == keys
+
+    def _of(self, tile: Tile) -> tuple[IntArray, IntArray]:
+        return self.query_segments[..., tile.rows, :], self.key_segments[..., tile.columns]
+
+
+def per_batch_row(numbers: IntArray, scores: Shape, length: int, path: Path) -> IntArray:
+    """Shape (B) to (B, 1, …, 1, 1) or (B, length) to (B, 1, …, length, 1), so that it broadcasts over the scores.
+
+    B is axis 0 of scores of rank 3 or more; scores of rank 2 have B = 1.  Raises ShapeMismatch.
+    """
+    batch = scores[0] if len(scores) > 2 else 1
+    if numbers.shape not in ((batch,), (batch, length)):
+        raise ShapeMismatch(
+            path,
+            expected=f"{batch} entries, one for each batch row, or shape {[batch, length]}",
+            received=f"shape {list(numbers.shape)}",
+            advice=f"The scores have shape {list(scores)}; axis 0 counts batch rows from rank 3 on.",
+        )
+    column = numbers[:, None] if numbers.ndim == 1 else numbers
+    between = (1,) * max(len(scores) - 3, 0)
+    shaped = column.reshape(batch, *between, column.shape[1], 1)
+    return shaped if len(scores) > 2 else shaped[0]
+
+
+def key_lengths_of(mask: Mask | None) -> IntArray | None:
+    """Return the key lengths that a mask contains, as they were given; None when it has none."""
+    if isinstance(mask, KeyLengths):
+        return mask.lengths
+    found = (key_lengths_of(one) for one in mask.masks) if isinstance(mask, All) else ()
+    return next((lengths for lengths in found if lengths is not None), None)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Allowed(_Combinable):
     """Any boolean array, True where the query may see the key, broadcast right-aligned to the scores' shape."""
@@ -104,6 +267,4 @@ class Allowed(_Combinable):
 
     def visible(self, tile: Tile) -> BoolArray:
         """Cut the tile out of the axes that are not broadcast."""
-        rows = tile.rows if self.allowed.shape[-2] > 1 else slice(None)
-        columns = tile.columns if self.allowed.shape[-1] > 1 else slice(None)
-        return self.allowed[..., rows, columns]
+        return cut(self.allowed, tile)

@@ -3,25 +3,27 @@
 import numpy as np
 
 from attention_core.arrays import PerQuery
+from attention_core.interfaces import Normalizer
 
 MOST = 20
 """So many rows are named; the others are counted."""
 
 
-def row_notes(maximum: PerQuery) -> tuple[str, ...]:
+def row_notes(maximum: PerQuery, normalizer: Normalizer) -> tuple[str, ...]:
     """Name the rows whose largest logit is −∞ (no visible key) or NaN or +∞ (poisoned)."""
     odd = ~np.isfinite(maximum)
     if not odd.any():
         return ()
     rows = np.argwhere(odd)
-    notes = [_note(tuple(int(i) for i in row), float(maximum[tuple(row)])) for row in rows[:MOST]]
+    notes = [_note(tuple(int(i) for i in row), float(maximum[tuple(row)]), normalizer) for row in rows[:MOST]]
     if len(rows) > MOST:
         notes.append(f"and {len(rows) - MOST} more")
     return tuple(notes)
 
 
-def _note(row: tuple[int, ...], maximum: float) -> str:
+def _note(row: tuple[int, ...], maximum: float, normalizer: Normalizer) -> str:
     name = f"row {row[0]}" if len(row) == 1 else f"row {list(row)}"
     if maximum == -np.inf:
         return f"{name}: no visible key; weights and output are zero"
-    return f"{name}: NaN or +infinity among the visible logits; weights and output are NaN"
+    poisoned = f"{name}: NaN or +infinity among the visible logits"
+    return poisoned if normalizer.passes_non_finite else f"{poisoned}; weights and output are NaN"

@@ -1,15 +1,31 @@
 """From what was sent to what is computed: every check, every default, every cast, once."""
 
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import FIELDS, AttentionCall, Field, ResolvedCall
 from attention_core.dtypes import DType, dtype_named
-from attention_core.errors import CallError, InvalidValue, UnknownName
-from attention_core.interfaces import Features, LogSumExp, Normalizer, ScoreModel
+from attention_core.errors import CallError, InvalidValue, Path, ShapeMismatch, UnknownName
+from attention_core.heads import check_heads, group, unpack
+from attention_core.interfaces import Features, LogSumExp, Normalizer, Position
+from attention_core.masks import key_lengths_of, per_batch_row
 from attention_core.normalizers import Softmax
 from attention_core.scores import ScaledDotProduct
-from attention_core.shapes import Shape, check_broadcastable, check_value, scores_shape
+from attention_core.shapes import Shape, check_broadcastable, check_past, check_value, integers, scores_shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """Queries, keys and values in the compute type, heads unpacked, past and new together, not yet grouped."""
+
+    query: FloatArray
+    key: FloatArray
+    value: FloatArray | None
+    past_length: int
 
 
 def resolve(call: AttentionCall) -> ResolvedCall:
@@ -18,65 +34,179 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     Raises CallError with the path of the first argument that is wrong.
     """
     dtype = dtype_named(call.dtype, call.query, call.key, call.value)
-    scores = scores_shape(call.query, call.key)
-    if call.value is not None:
-        check_value(call.value, call.key, scores)
-    features = Features(call.query.shape[-1], call.key.shape[-1])
-    normalizer = bind_normalizer(call.normalizer)
+    vectors = _load_vectors(call, dtype)
+    key, value = group(vectors.query, vectors.key, vectors.value)
+    scores = scores_shape(vectors.query, key)
+    if value is not None:
+        check_value(value, key, scores)
+    heads = scores[1] if len(scores) == 4 else None
+    features = Features(vectors.query.shape[-1], key.shape[-1], heads)
+    normalizer = _bind(call.normalizer or Softmax(), "normalizer", heads, dtype.compute)
+    mask = None if call.mask is None else call.mask.bind(scores)
+    offset = _resolve_offset(call, scores, vectors.past_length)
+    position = None if call.position is None else _bind(call.position, "position", features)
+    query = vectors.query
+    if position is not None:
+        query, key = _turn(position, query, key, offset)
+    include = _resolve_include(call, normalizer)
     return ResolvedCall(
-        query=dtype.load(call.query, ("query",)),
-        key=dtype.load(call.key, ("key",)),
-        value=None if call.value is None else dtype.load(call.value, ("value",)),
-        score_model=bind_score_model(call.score_model, features, dtype),
+        query=query,
+        key=key,
+        value=value,
+        score_model=_bind(call.score_model or ScaledDotProduct(), "score_model", features, dtype.compute),
         normalizer=normalizer,
-        mask=None if call.mask is None else call.mask.bind(scores),
-        offset=np.asarray(call.offset or 0),
-        bias=None if call.bias is None else load_bias(call.bias, scores, dtype),
+        softcap=_check_softcap(call.softcap),
+        mask=mask,
+        offset=offset,
+        bias=None if call.bias is None else _load_bias(call.bias, scores, dtype),
+        position=position,
+        packed=call.heads is not None,
+        present=(vectors.key, vectors.value) if "present" in include and vectors.value is not None else None,
         dtype=dtype,
-        include=resolve_include(call, normalizer),
+        include=include,
+        top_k=_check_top_k(call.top_k, include),
         features=features,
         scores=scores,
     )
 
 
-def bind_score_model(model: ScoreModel | None, features: Features, dtype: DType) -> ScoreModel:
-    """Bind the score model; an error about one of its parameters is put under ``score_model``."""
+def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
+    """Cast query, key and value, unpack their heads and put the past before the new."""
+    query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
+    value = None if call.value is None else dtype.load(call.value, ("value",))
+    if call.heads is not None:
+        check_heads(call.heads)
+        query = unpack(query, call.heads.query, "query")
+        key = unpack(key, call.heads.key_value, "key")
+        value = None if value is None else unpack(value, call.heads.key_value, "value")
+    if call.past_key is None and call.past_value is None:
+        return _Vectors(query, key, value, 0)
+    past_key, past_value = _check_past(call)
+    joined_key = _join(dtype.load(past_key, ("past_key",)), key, "past_key", "key")
+    if value is None:
+        raise InvalidValue(
+            ("value",),
+            expected="a value for each new key, since past_value is given",
+            received="no value",
+            advice="Send value, or leave past_key and past_value out.",
+        )
+    joined_value = _join(dtype.load(past_value, ("past_value",)), value, "past_value", "value")
+    if past_key.shape[-2] != past_value.shape[-2]:
+        raise ShapeMismatch(
+            ("past_value",),
+            expected=f"one value per past key: {past_key.shape[-2]}",
+            received=f"{past_value.shape[-2]}, since past_value has shape {list(past_value.shape)}",
+            advice="Send what an earlier answer returned as present_key and present_value.",
+        )
+    return _Vectors(query, joined_key, joined_value, past_key.shape[-2])
+
+
+def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:
+    """Raise InvalidValue unless past key and past value come together."""
+    if call.past_key is None or call.past_value is None:
+        missing, given = ("past_key", "past_value") if call.past_key is None else ("past_value", "past_key")
+        raise InvalidValue(
+            (missing,),
+            expected=f"{missing}, since {given} is given",
+            received="nothing",
+            advice="Send both, or neither.",
+        )
+    return call.past_key, call.past_value
+
+
+def _join(past: FloatArray, new: FloatArray, name: str, other: str) -> FloatArray:
+    check_past(past, new, name, other)
+    return np.concatenate([past, new], axis=-2)
+
+
+def _bind(model: Any, name: str, *arguments: Any) -> Any:
+    """Bind a score model, normalizer or position; an error about one of its parameters is put under `name`."""
     try:
-        return (model or ScaledDotProduct()).bind(features, dtype.compute)
+        return model.bind(*arguments)
     except CallError as error:
         if error.path != ("key",):
-            error.path = ("score_model", *error.path)
+            error.path = (name, *error.path)
         raise
 
 
-def bind_normalizer(normalizer: Normalizer | None) -> Normalizer:
-    """Bind the normalizer; an error about one of its parameters is put under ``normalizer``."""
-    try:
-        return (normalizer or Softmax()).bind()
-    except CallError as error:
-        error.path = ("normalizer", *error.path)
-        raise
+def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> IntArray:
+    """Return the position of query 0 among the keys, shaped to broadcast over the scores."""
+    path: Path = ("offset",)
+    if call.offset is None:
+        return np.asarray(past_length)
+    if isinstance(call.offset, str):
+        if call.offset != "bottom_right":
+            raise UnknownName(path, kind="an integer or a name", received=call.offset, known=("bottom_right",))
+        lengths = key_lengths_of(call.mask)
+        if lengths is None:
+            return np.asarray(scores[-1] - scores[-2])
+        return per_batch_row(integers(lengths, path), scores, scores[-2], path) - scores[-2]
+    offsets = integers(np.asarray(call.offset), path)
+    if offsets.ndim == 0:
+        return offsets
+    if offsets.ndim > 1:
+        raise ShapeMismatch(
+            path,
+            expected="an integer, a list with one for each batch row, or bottom_right",
+            received=f"shape {list(offsets.shape)}",
+            advice="Send a flat list.",
+        )
+    return per_batch_row(offsets, scores, scores[-2], path)
 
 
-def load_bias(bias: FloatArray, scores: Shape, dtype: DType) -> FloatArray:
+def _turn(position: Position, query: FloatArray, key: FloatArray, offset: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return queries turned by i + offset and keys by j."""
+    rows = np.arange(query.shape[-2])[:, None] + offset
+    return position.turn(query, rows[..., 0]), position.turn(key, np.arange(key.shape[-2]))
+
+
+def _load_bias(bias: FloatArray, scores: Shape, dtype: DType) -> FloatArray:
     """Check that the bias broadcasts and convert it to the compute type; rank 2 at least."""
     check_broadcastable(bias, scores, ("bias",))
     return np.atleast_2d(bias).astype(dtype.compute, copy=False)
 
 
-def resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[Field]:
+def _check_softcap(softcap: float | None) -> float | None:
+    if softcap is not None and not (softcap > 0 and isfinite(softcap)):
+        raise InvalidValue(
+            ("softcap",),
+            expected="a finite number greater than 0",
+            received=str(softcap),
+            advice="Scores are squeezed between −softcap and softcap; leave it out for none.",
+        )
+    return softcap
+
+
+def _check_top_k(top_k: int | None, include: frozenset[Field]) -> int | None:
+    if top_k is None:
+        return None
+    if "ranking" not in include:
+        raise InvalidValue(
+            ("top_k",),
+            expected="ranking among the included fields, since top_k cuts the ranking short",
+            received="no ranking",
+            advice="Add ranking to include, or leave top_k out.",
+        )
+    if top_k < 1:
+        raise InvalidValue(
+            ("top_k",), expected="at least 1", received=str(top_k), advice="Leave top_k out for every visible key."
+        )
+    return top_k
+
+
+def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[Field]:
     """Return the fields to compute; raise for a name that is unknown or a field that this call cannot have."""
     if call.include is None:
         return frozenset(("scores", "weights", "output") if call.value is not None else ("scores", "weights"))
     for index, name in enumerate(call.include):
         if name not in FIELDS:
             raise UnknownName(("include", index), kind="a field of the result", received=name, known=FIELDS)
-        if name == "output" and call.value is None:
+        if name in ("output", "present") and call.value is None:
             raise InvalidValue(
                 ("include", index),
-                expected="a value to mix, since output is included",
+                expected=f"a value, since {name} is included",
                 received="no value",
-                advice="Send value, or take output out of include.",
+                advice=f"Send value, or take {name} out of include.",
             )
         if name == "logsumexp" and not isinstance(normalizer, LogSumExp):
             raise InvalidValue(

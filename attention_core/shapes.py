@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray
-from attention_core.errors import Path, ShapeMismatch
+from attention_core.arrays import FloatArray, IntArray
+from attention_core.errors import InvalidValue, Path, ShapeMismatch
+from attention_core.interfaces import Tile
 
 Shape = tuple[int, ...]
 
@@ -57,6 +58,18 @@ def check_value(value: FloatArray, key: FloatArray, scores: Shape) -> None:
         ) from None
 
 
+def check_past(past: NDArray[Any], new: NDArray[Any], name: str, other: str) -> None:
+    """Raise ShapeMismatch unless the past differs from the new in its length only."""
+    fits = past.ndim == new.ndim and past.shape[:-2] == new.shape[:-2] and past.shape[-1] == new.shape[-1]
+    if not fits:
+        raise ShapeMismatch(
+            (name,),
+            expected=f"the shape of {other} but for the length: {[*new.shape[:-2], 'past length', new.shape[-1]]}",
+            received=f"shape {list(past.shape)}",
+            advice="Send what an earlier answer returned as present; heads have an axis of their own there.",
+        )
+
+
 def broadcast_leading(left: FloatArray, right: FloatArray, name: str, other: str) -> Shape:
     """Return the broadcast leading axes of two arrays; the error names the second argument's field."""
     if left.ndim == right.ndim == 2:
@@ -86,12 +99,27 @@ def check_broadcastable(array: NDArray[Any], scores: Shape, path: Path) -> None:
         )
 
 
-def check_parameter(array: FloatArray, expected: Shape, meaning: str, path: Path) -> None:
-    """Raise ShapeMismatch unless a score model's parameter has the shape that the features ask for."""
-    if array.shape != expected:
-        raise ShapeMismatch(
-            path,
-            expected=f"shape {list(expected)} = {meaning}",
-            received=f"shape {list(array.shape)}",
-            advice="Parameters must fit the feature sizes of query and key.",
+def integers(numbers: NDArray[Any], path: Path) -> IntArray:
+    """Return integers that may have come as floats; raise InvalidValue for a fraction."""
+    array = np.asarray(numbers)
+    if array.dtype.kind in "iu":
+        return array
+    with np.errstate(invalid="ignore"):
+        whole = array.astype(np.int64) if array.dtype.kind == "f" else np.zeros(array.shape, np.int64)
+    wrong = np.asarray(whole != array)
+    if array.dtype.kind != "f" or wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0]) if array.dtype.kind == "f" else ()
+        raise InvalidValue(
+            (*path, *where),
+            expected="integers",
+            received=str(array[where]) if where else str(array.dtype),
+            advice="Send numbers without a fraction.",
         )
+    return whole
+
+
+def cut(array: NDArray[Any], tile: Tile) -> NDArray[Any]:
+    """Cut a tile out of an array of rank 2 or more that broadcasts over the scores; axes of length 1 stay."""
+    rows = tile.rows if array.shape[-2] > 1 else slice(None)
+    columns = tile.columns if array.shape[-1] > 1 else slice(None)
+    return array[..., rows, columns]

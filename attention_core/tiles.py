@@ -1,4 +1,4 @@
-"""One tile: score, bias, mask, normalise, mix.  The only place where these steps meet, in this order."""
+"""One tile: score, cap, bias, mask, normalise, mix.  The only place where these steps meet, in this order."""
 
 from dataclasses import dataclass
 
@@ -7,33 +7,61 @@ import numpy as np
 from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import Coverage, Normalizer, Tile
+from attention_core.shapes import cut
 
 
 @dataclass(frozen=True, slots=True)
 class TileScores:
-    """A tile before normalisation; `logits` is `scores` itself when nothing was added and nothing hidden."""
+    """A tile before normalisation; a step that changes nothing hands on the array of the step before."""
 
     scores: Scores
+    capped: Scores
     logits: Logits
 
 
 def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
-    """Return raw scores and logits of one tile: logits = scores + bias, and −∞ where the mask hides a key.
+    """Return scores, capped scores and logits of one tile.
 
-    Masking selects −∞; nothing is multiplied, so NaN or ±∞ in a hidden key has no influence.
+    ::
+
+        capped = softcap · tanh(scores / softcap)
+        logits = capped + bias + ALiBi, and −∞ where a mask hides the key
+
+    The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking selects
+    −∞; nothing is multiplied, so NaN or ±∞ in a hidden key has no influence.
     """
     queries, keys = call.query[..., tile.rows, :], call.key[..., tile.columns, :]
     scores = call.score_model.scores(queries, keys)
-    logits = scores
+    capped = scores
+    if call.softcap is not None:
+        capped = np.tanh(scores / call.softcap)
+        capped *= call.softcap
+    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped)))
+
+
+def _add(call: ResolvedCall, tile: Tile, capped: Scores) -> Logits:
+    """Add bias and what positions add; a bias of −∞ hides the key whatever it scores."""
+    logits = capped
     if call.bias is not None:
-        bias = _cut(call.bias, tile)
+        bias = cut(call.bias, tile)
         logits = np.where(np.isneginf(bias), bias, logits + bias)
-    if call.mask is not None:
-        coverage = call.mask.coverage(tile)
-        if coverage is not Coverage.FULL:
-            hidden = ~call.mask.visible(tile) if coverage is Coverage.MIXED else True
-            logits = np.where(hidden, logits.dtype.type(-np.inf), logits)
-    return TileScores(scores, logits)
+    if call.position is not None:
+        added = call.position.added(tile)
+        if added is not None:
+            logits = logits + added.astype(logits.dtype)
+    return logits
+
+
+def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
+    """Put −∞ where the mask hides a key."""
+    if call.mask is None:
+        return logits
+    coverage = call.mask.coverage(tile)
+    if coverage is Coverage.FULL:
+        return logits
+    if coverage is Coverage.EMPTY:
+        return np.full_like(logits, -np.inf)
+    return np.where(call.mask.visible(tile), logits, logits.dtype.type(-np.inf))
 
 
 def row_maximum(logits: Logits) -> RowMaximum:
@@ -48,7 +76,7 @@ def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> We
     for the keys it cannot see, which weigh 0 always.
     """
     finite = np.isfinite(maximum)
-    if finite.all():
+    if normalizer.passes_non_finite or finite.all():
         return normalizer.weights(logits, maximum)
     weights = normalizer.weights(logits, np.where(finite, maximum, 0))
     unseen = np.isneginf(logits)
@@ -68,10 +96,3 @@ def mix(weights: Weights, values: Values, logits: Logits) -> FloatArray:
         reaches = seen[..., key, None] & broken[..., key, None, :]
         output += np.where(reaches, weights[..., key, None] * values[..., key, None, :], 0)
     return output
-
-
-def _cut(array: FloatArray, tile: Tile) -> FloatArray:
-    """Cut a tile out of an array of rank 2 or more, axes of length 1 left to broadcast."""
-    rows = tile.rows if array.shape[-2] > 1 else slice(None)
-    columns = tile.columns if array.shape[-1] > 1 else slice(None)
-    return array[..., rows, columns]

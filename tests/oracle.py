@@ -1,4 +1,4 @@
-"""Attention from the definitions, in three plain loops over Python floats: slow, obvious, and independent.
+"""Attention from the definitions, in plain loops over Python floats: slow, obvious, and independent.
 
 It shares no code with what it judges: no NumPy, nothing of the project.  It speaks the wire's names, so one oracle
 judges the core, the service and the worked examples.  Sums are exact (`math.fsum`).  Null stands for minus infinity.
@@ -12,50 +12,208 @@ INFINITY = math.inf
 
 
 def attention(request):
-    """Return scores, logits, weights, output (with a value) and logsumexp (softmax) of a request as nested lists."""
-    query, key, value = (_rounded(request.get(name), request.get("dtype")) for name in ("query", "key", "value"))
-    leading = _broadcast(shape(query)[:-2], shape(key)[:-2])
-    queries, keys = shape(query)[-2], shape(key)[-2]
-    score_model, normalizer = (
-        named(request.get("score_model"), "scaled_dot_product"),
-        named(request.get("normalizer"), "softmax"),
-    )
-    scores, logits, weights, logsumexp = {}, {}, {}, {}
-    for index in itertools.product(*map(range, leading)):
-        for i in range(queries):
-            row = (*index, i)
-            scores[row] = [score(score_model, at(query, row), at(key, (*index, j))) for j in range(keys)]
-            logits[row] = [_logit(request, scores[row][j], (*leading, queries, keys), (*row, j)) for j in range(keys)]
-            weights[row], logsumexp[row] = normalize(normalizer, logits[row])
+    """Return every field that the request can have, as nested lists, whether it was included or not."""
+    inputs = Inputs(request)
+    rows = {}
+    for index in itertools.product(*map(range, inputs.leading)):
+        for i in range(inputs.queries):
+            rows[(*index, i)] = Row(inputs, index, i)
+    sizes = (*inputs.leading, inputs.queries)
     result = {
-        "scores": _nest(scores, (*leading, queries)),
-        "logits": _nest(logits, (*leading, queries)),
-        "weights": _nest(weights, (*leading, queries)),
+        name: nest({at: getattr(row, name) for at, row in rows.items()}, sizes)
+        for name in ("scores", "capped_scores", "logits", "weights", "logsumexp")
+        if name != "logsumexp" or inputs.normalizer["name"] == "softmax"
     }
-    if normalizer["name"] == "softmax":
-        result["logsumexp"] = _nest(logsumexp, (*leading, queries))
-    if value is not None:
-        result["output"] = _output(value, weights, logits, leading, queries, keys)
+    result["diagnostics"] = diagnostics(inputs, rows, sizes)
+    if inputs.value is not None:
+        result["output"] = _output(inputs, rows)
+        result["present_key"], result["present_value"] = inputs.key, inputs.value
     return result
 
 
-def score(model, q, k):
+class Inputs:
+    """A request read: heads unpacked, past and new keys together, inputs rounded, defaults filled in."""
+
+    def __init__(self, request):
+        self.request = request
+        self.mask = request.get("mask") or {}
+        dtype = request.get("dtype")
+        heads = request.get("heads")
+        names = ("query", "key", "value", "past_key", "past_value")
+        query, key, value, past_key, past_value = (rounded(request.get(name), dtype) for name in names)
+        if heads:
+            query, key = unpack(query, heads["query"]), unpack(key, heads["key_value"])
+            value = value and unpack(value, heads["key_value"])
+        self.past = shape(past_key)[-2] if past_key else 0
+        self.query, self.key, self.value = query, join(past_key, key), join(past_value, value)
+        self.packed = bool(heads)
+        self.queries, self.keys = shape(query)[-2], shape(self.key)[-2]
+        self.group = 1
+        leading_key = shape(self.key)[:-2]
+        if len(shape(query)) == len(shape(self.key)) == 4:
+            self.group = shape(query)[1] // leading_key[1]
+            leading_key = (leading_key[0], leading_key[1] * self.group)
+        self.leading = broadcast(shape(query)[:-2], leading_key)
+        self.has_heads = len(self.leading) == 2
+        self.score_model = named(request.get("score_model"), "scaled_dot_product")
+        self.normalizer = named(request.get("normalizer"), "softmax")
+        self.position = named(request.get("position"), None)
+
+    def key_index(self, index):
+        """The leading index of the key (and value) that a query at this leading index reads."""
+        return (index[0], index[1] // self.group) if self.group > 1 else index
+
+    def batch(self, index):
+        """The batch row of a leading index."""
+        return index[0] if index else 0
+
+    def head(self, index):
+        """The query head of a leading index, None without a head axis."""
+        return index[1] if self.has_heads else None
+
+    def length(self, index, i):
+        """How many keys query i may look at."""
+        lengths = self.mask.get("key_lengths")
+        if lengths is None:
+            return self.keys
+        own = lengths[self.batch(index)]
+        return own[i] if isinstance(own, list) else own
+
+    def offset(self, index, i):
+        """The position of query 0 among the keys."""
+        offset = self.mask.get("offset")
+        if offset is None:
+            return self.past
+        if offset == "bottom_right":
+            return self.length(index, i) - self.queries
+        return offset[self.batch(index)] if isinstance(offset, list) else offset
+
+
+class Row:
+    """One query against all keys."""
+
+    def __init__(self, inputs, index, i):
+        position = i + inputs.offset(index, i)
+        head = inputs.head(index)
+        query = turn(inputs.position, at(inputs.query, (*index, i)), position)
+        keys = [at(inputs.key, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
+        turned = [turn(inputs.position, key, j) for j, key in enumerate(keys)]
+        self.scores = [score(inputs.score_model, query, key, head) for key in turned]
+        self.capped_scores = [cap(inputs.request.get("softcap"), one) for one in self.scores]
+        self.logits = [logit(inputs, capped, (*index, i, j), position) for j, capped in enumerate(self.capped_scores)]
+        self.weights, self.logsumexp = normalize(inputs.normalizer, self.logits, head)
+        self.seen = [j for j, z in enumerate(self.logits) if z != -INFINITY]
+
+
+def cap(softcap, raw):
+    """The soft cap."""
+    return raw if softcap is None else softcap * math.tanh(raw / softcap)
+
+
+def logit(inputs, capped, position, p):
+    """Bias, ALiBi, then every mask; a hidden key is −∞ whatever it scores."""
+    *index, i, j = position
+    full = (*inputs.leading, inputs.queries, inputs.keys)
+    bias = inputs.request.get("bias")
+    added = 0.0 if bias is None else aligned(bias, full, position)
+    if added is None or added == -INFINITY or not visible(inputs, full, tuple(index), i, j, p):
+        return -INFINITY
+    if inputs.position and inputs.position["name"] == "alibi":
+        added -= slope(inputs, tuple(index)) * abs(p - j)
+    return capped + added
+
+
+def visible(inputs, full, index, i, j, p):
+    """Every mask allows the pair."""
+    mask, batch = inputs.mask, inputs.batch(index)
+    window = mask.get("window") or {}
+    left, right = window.get("left"), window.get("right")
+    segments = mask.get("query_segments"), mask.get("key_segments")
+    if segments[0] is not None:
+        of_query, of_key = (own[batch] if isinstance(own[0], list) else own for own in segments)
+        if of_query[i] != of_key[j]:
+            return False
+    return (
+        (mask.get("allowed") is None or aligned(mask["allowed"], full, (*index, i, j)))
+        and not (mask.get("causal") and j > p)
+        and (left is None or j >= p - left)
+        and (right is None or j <= p + right)
+        and j < inputs.length(index, i)
+    )
+
+
+def slope(inputs, index):
+    """The ALiBi slope of a head."""
+    slopes = inputs.position.get("slopes")
+    if isinstance(slopes, list):
+        return slopes[inputs.head(index)]
+    if slopes is not None:
+        return slopes
+    heads = inputs.leading[1] if inputs.has_heads else 1
+    power = 1
+    while power * 2 <= heads:
+        power *= 2
+    ladder = [2 ** (-8 * h / power) for h in range(1, power + 1)]
+    finer = [2 ** (-8 * h / (2 * power)) for h in range(1, 2 * power + 1)]
+    return (ladder + finer[::2])[inputs.head(index) or 0]
+
+
+def turn(position, vector, place):
+    """Rotary turning of one vector, pair by pair."""
+    if not position or position["name"] != "rotary":
+        return vector
+    half, turned = len(vector) // 2, list(vector)
+    for m in range(half):
+        one, other = (2 * m, 2 * m + 1) if position.get("interleaved") else (m, m + half)
+        angle = place * (position.get("base") or 10000) ** (-2 * m / len(vector))
+        a, b = vector[one], vector[other]
+        turned[one] = a * math.cos(angle) - b * math.sin(angle)
+        turned[other] = a * math.sin(angle) + b * math.cos(angle)
+    return turned
+
+
+def score(model, q, k, head=None):
     """a(q, k) of one pair."""
-    return SCORE_MODELS[model["name"]](model, q, k)
+    ranks = RANKS.get(model["name"], {})
+    own = {name: _of_head(value, ranks.get(name, 0), head) for name, value in model.items() if name != "name"}
+    return SCORE_MODELS[model["name"]](own, q, k)
+
+
+RANKS = {
+    "additive": {"query_weight": 2, "key_weight": 2, "score_vector": 1, "hidden_bias": 1},
+    "bilinear": {"weight": 2},
+    "trilinear": {"weight": 1},
+}
+"""Ranks of tensor parameters without a head axis; one more axis is that of the heads."""
+
+
+def _of_head(value, rank, head):
+    return value[head] if isinstance(value, list) and len(shape(value)) > rank else value
 
 
 def _dot(a, b):
-    return math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return total(x * y for x, y in zip(a, b, strict=True))
+
+
+def _norm(a):
+    return math.hypot(*a)
+
+
+def _cosine(model, q, k):
+    if not any(q) or not any(k):
+        return 0.0
+    scale = model.get("scale")
+    return (1.0 if scale is None else scale) * total((x / _norm(q)) * (y / _norm(k)) for x, y in zip(q, k, strict=True))
 
 
 def _additive(model, q, k):
-    total = []
+    addends = []
     for u, v in enumerate(model["score_vector"]):
         inner = _dot(model["query_weight"][u], q) + _dot(model["key_weight"][u], k)
         if model.get("hidden_bias") is not None:
             inner += model["hidden_bias"][u]
-        total.append(v * math.tanh(inner))
-    return math.fsum(total)
+        addends.append(v * math.tanh(inner))
+    return total(addends)
 
 
 def _scaled(model, q, k):
@@ -67,68 +225,139 @@ SCORE_MODELS = {
     "scaled_dot_product": _scaled,
     "dot_product": lambda model, q, k: _dot(q, k),
     "additive": _additive,
+    "bilinear": lambda model, q, k: total(
+        x * w * y for x, row in zip(q, model["weight"], strict=True) for w, y in zip(row, k, strict=True)
+    ),
+    "cosine": _cosine,
+    "gaussian": lambda model, q, k: (
+        -total((x - y) ** 2 for x, y in zip(q, k, strict=True)) / (2 * (model.get("bandwidth") or 1) ** 2)
+    ),
+    "laplacian": lambda model, q, k: (
+        -total(abs(x - y) for x, y in zip(q, k, strict=True)) / (model.get("bandwidth") or 1)
+    ),
+    "trilinear": lambda model, q, k: _dot(model["weight"], [*q, *k, *(x * y for x, y in zip(q, k, strict=True))]),
 }
 
 
-def normalize(normalizer, logits):
-    """Weights of one row, and its logsumexp; −∞ is a key that is not there."""
-    visible = [z for z in logits if z != -INFINITY]
-    if not visible:
-        return [0.0] * len(logits), -INFINITY
-    if any(math.isnan(z) or z == INFINITY for z in visible):
-        return [0.0 if z == -INFINITY else math.nan for z in logits], math.nan
-    return NORMALIZERS[normalizer["name"]](normalizer, logits, visible)
+def normalize(normalizer, logits, head=None):
+    """Weights of one row, and its logsumexp (None but for softmax); −∞ is a key that is not there."""
+    name = normalizer["name"]
+    there = [z for z in logits if z != -INFINITY]
+    sink = _of_head(normalizer.get("sink"), 0, head)
+    if not there:
+        return [0.0] * len(logits), -INFINITY if sink is None else sink
+    if name != "none" and any(math.isnan(z) or z == INFINITY for z in there):
+        largest = math.nan if any(map(math.isnan, there)) else INFINITY
+        return [0.0 if z == -INFINITY else math.nan for z in logits], largest
+    weights, logsumexp = NORMALIZERS[name]({**normalizer, "sink": sink}, there)
+    weights = iter(weights)
+    return [0.0 if z == -INFINITY else next(weights) for z in logits], logsumexp
 
 
-def _softmax(normalizer, logits, visible):
-    temperature = normalizer.get("temperature") or 1.0
-    largest = max(visible)
-    powers = [0.0 if z == -INFINITY else math.exp((z - largest) / temperature) for z in logits]
-    total = math.fsum(powers)
-    return [power / total for power in powers], largest / temperature + math.log(total)
+def _softmax(normalizer, logits):
+    temperature, sink = normalizer.get("temperature") or 1.0, normalizer.get("sink")
+    exponents = [z / temperature for z in logits]
+    largest = max(exponents if sink is None else [*exponents, sink])
+    # (z − max z)/T and not z/T − max: the difference of two large quotients would lose what is asked for.
+    shift = max(logits)
+    powers = [math.exp((z - shift) / temperature + (shift / temperature - largest)) for z in logits]
+    denominator = math.fsum(powers if sink is None else [*powers, math.exp(sink - largest)])
+    return [power / denominator for power in powers], largest + math.log(denominator)
 
 
-def _proportional(normalizer, logits, visible):
-    if min(visible) < 0:
+def _proportional(normalizer, logits):
+    if min(logits) < 0:
         raise ValueError("negative logit under proportional")
-    largest = max(visible) or 1.0
-    total = math.fsum(z / largest for z in visible)
-    return [0.0 if z == -INFINITY or total == 0 else z / largest / total for z in logits], None
+    largest = max(logits) or 1.0
+    whole = math.fsum(z / largest for z in logits)
+    return [z / largest / whole if whole else 0.0 for z in logits], None
 
 
-NORMALIZERS = {"softmax": _softmax, "proportional": _proportional}
+def _entmax(alpha, logits):
+    """Bisect the threshold τ of [(α − 1) z − τ]₊^(1/(α − 1)), as defined."""
+    if alpha == 1:
+        return _softmax({}, logits)[0]
+    scaled = [(alpha - 1) * (z - max(logits)) for z in logits]
+
+    def powers(threshold):
+        return [max(x - threshold, 0.0) ** (1 / (alpha - 1)) for x in scaled]
+
+    low, high = -1.0, 0.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if math.fsum(powers(middle)) >= 1:
+            low = middle
+        else:
+            high = middle
+    whole = math.fsum(powers(low))
+    return [power / whole for power in powers(low)]
 
 
-def _logit(request, raw, full, position):
-    """Bias, then every mask; a hidden key is −∞ whatever it scores."""
-    mask = request.get("mask") or {}
-    bias = request.get("bias")
-    added = 0.0
-    if bias is not None:
-        added = _aligned(bias, full, position)
-        if added is None or added == -INFINITY:
-            return -INFINITY
-    if mask.get("allowed") is not None and not _aligned(mask["allowed"], full, position):
-        return -INFINITY
-    i, j = position[-2:]
-    if mask.get("causal") and j > i + (mask.get("offset") or 0):
-        return -INFINITY
-    return raw + added
+def _sigmoid(z):
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
-def _output(value, weights, logits, leading, queries, keys):
-    whole = _broadcast(leading, shape(value)[:-2])
-    rows = {}
+NORMALIZERS = {
+    "softmax": _softmax,
+    "proportional": _proportional,
+    "sparsemax": lambda normalizer, logits: (_entmax(2, logits), None),
+    "entmax": lambda normalizer, logits: (_entmax(normalizer.get("alpha") or 1.5, logits), None),
+    "sigmoid": lambda normalizer, logits: ([_sigmoid(z + (normalizer.get("bias") or 0)) for z in logits], None),
+    "relu": lambda normalizer, logits: ([max(z, 0.0) / len(logits) for z in logits], None),
+    "hardmax": lambda normalizer, logits: (
+        [1.0 if j == logits.index(max(logits)) else 0.0 for j in range(len(logits))],
+        None,
+    ),
+    "none": lambda normalizer, logits: (list(logits), None),
+}
+
+DISTRIBUTIONS = ("softmax", "proportional", "sparsemax", "entmax", "hardmax")
+
+
+def diagnostics(inputs, rows, sizes):
+    """Entropy and its kin of each row, and what each key receives."""
+    found = {name: {} for name in ("entropy", "effective_keys", "max_weight", "top_key", "softmax_sensitivity")}
+    for place, row in rows.items():
+        weights = [row.weights[j] for j in row.seen]
+        entropy = -math.fsum(w * math.log(w) for w in weights if w > 0)
+        found["entropy"][place] = entropy
+        found["effective_keys"][place] = math.exp(entropy) if weights else 0.0
+        found["softmax_sensitivity"][place] = math.fsum(w * (1 - w) for w in weights)
+        found["max_weight"][place] = max(weights, default=0.0)
+        found["top_key"][place] = row.seen[weights.index(max(weights))] if weights else None
+    nested = {name: nest(values, sizes) for name, values in found.items()}
+    if inputs.normalizer["name"] not in DISTRIBUTIONS:
+        nested |= dict.fromkeys(("entropy", "effective_keys", "softmax_sensitivity"))
+    received = {
+        index: [math.fsum(rows[(*index, i)].weights[j] for i in range(inputs.queries)) for j in range(inputs.keys)]
+        for index in itertools.product(*map(range, inputs.leading))
+    }
+    nested["received_weight"] = nest(received, inputs.leading)
+    return nested
+
+
+def _output(inputs, rows):
+    leading_value = shape(inputs.value)[:-2]
+    if inputs.group > 1 and len(leading_value) == 2:
+        leading_value = (leading_value[0], leading_value[1] * inputs.group)
+    whole = broadcast(inputs.leading, leading_value)
+    columns = range(shape(inputs.value)[-1])
+    found = {}
     for index in itertools.product(*map(range, whole)):
-        for i in range(queries):
-            row = (*_shrink(index, leading), i)
-            seen = [j for j in range(keys) if logits[row][j] != -INFINITY]
-            columns = range(shape(value)[-1])
-            rows[(*index, i)] = [_sum(weights[row][j] * at(value, (*index, j))[c] for j in seen) for c in columns]
-    return _nest(rows, (*whole, queries))
+        for i in range(inputs.queries):
+            row = rows[(*shrink(index, inputs.leading), i)]
+            values = [at(inputs.value, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
+            found[(*index, i)] = [total(row.weights[j] * values[j][c] for j in row.seen) for c in columns]
+    if not inputs.packed:
+        return nest(found, (*whole, inputs.queries))
+    return [
+        [[number for h in range(whole[1]) for number in found[(b, h, i)]] for i in range(inputs.queries)]
+        for b in range(whole[0])
+    ]
 
 
-def _sum(addends):
+def total(addends):
+    """The exact sum; with NaN or infinities among the addends, what arithmetic makes of them."""
     addends = list(addends)
     return math.fsum(addends) if all(map(math.isfinite, addends)) else sum(addends)
 
@@ -139,34 +368,47 @@ def shape(nested):
 
 
 def at(nested, index):
-    """The sub-list at an index whose leading axes may be broadcast: surplus axes dropped, length 1 read at 0."""
-    vector_rank = 1
-    index = index[len(index) - (len(shape(nested)) - vector_rank) :]
-    for step in index:
+    """The vector at an index whose leading axes may be broadcast: surplus axes dropped, length 1 read at 0."""
+    for step in index[len(index) - (len(shape(nested)) - 1) :]:
         nested = nested[step if len(nested) > 1 else 0]
     return nested
 
 
-def _aligned(nested, full, position):
+def aligned(nested, full, position):
     """The element of an array that broadcasts, right-aligned, to the shape `full`."""
     for step in position[len(full) - len(shape(nested)) :]:
         nested = nested[step if len(nested) > 1 else 0]
     return nested
 
 
-def _broadcast(a, b):
+def unpack(nested, heads):
+    """(B, L, H·D) to (B, H, L, D)."""
+    size = shape(nested)[2] // heads
+    return [[[vector[h * size : (h + 1) * size] for vector in row] for h in range(heads)] for row in nested]
+
+
+def join(past, new):
+    """Past and new, along the next to last axis."""
+    if past is None or new is None:
+        return new
+    if len(shape(past)) == 2:
+        return past + new
+    return [join(one, other) for one, other in zip(past, new, strict=True)]
+
+
+def broadcast(a, b):
+    """The shape that two shapes broadcast to."""
     padded = itertools.zip_longest(reversed(a), reversed(b), fillvalue=1)
-    sizes = [y if x == 1 else x for x, y in padded]
-    return tuple(reversed(sizes))
+    return tuple(reversed([y if x == 1 else x for x, y in padded]))
 
 
-def _shrink(index, leading):
+def shrink(index, leading):
     """The index into axes `leading` that an index into wider axes broadcasts from."""
     own = index[len(index) - len(leading) :]
     return tuple(step if size > 1 else 0 for step, size in zip(own, leading, strict=True))
 
 
-def _nest(rows, sizes):
+def nest(rows, sizes):
     """Nested lists from a dict of index → row."""
 
     def build(prefix):
@@ -178,16 +420,32 @@ def _nest(rows, sizes):
 
 
 def named(model, default):
-    """A score model or normalizer as an object: null is the default, a bare name has default parameters."""
+    """A score model, normalizer or position as an object: null is the default, a bare name has default parameters."""
     if model is None:
-        return {"name": default}
+        return default and {"name": default}
     return {"name": model} if isinstance(model, str) else model
 
 
-def _rounded(nested, dtype):
+def rounded(nested, dtype):
     """Inputs as the storage type holds them."""
     if nested is None or dtype in (None, "float64"):
         return nested
     if isinstance(nested, list):
-        return [_rounded(item, dtype) for item in nested]
-    return struct.unpack("f", struct.pack("f", nested))[0]
+        return [rounded(item, dtype) for item in nested]
+    return ROUND[dtype](nested)
+
+
+def _bfloat16(number):
+    """The nearest number with 8 significant bits, ties to even."""
+    if not math.isfinite(number) or number == 0:
+        return number
+    _, exponent = math.frexp(number)
+    unit = 2.0 ** max(exponent - 8, -133)
+    return round(number / unit) * unit
+
+
+ROUND = {
+    "float32": lambda number: struct.unpack("f", struct.pack("f", number))[0],
+    "float16": lambda number: struct.unpack("e", struct.pack("e", number))[0],
+    "bfloat16": _bfloat16,
+}

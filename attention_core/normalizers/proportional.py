@@ -1,7 +1,7 @@
 """Each weight in proportion to its logit."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,8 +18,10 @@ class Proportional:
     """
 
     name: ClassVar[str] = "proportional"
+    passes_non_finite: ClassVar[bool] = False
+    is_distribution: ClassVar[bool] = True
 
-    def bind(self) -> Self:
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
         """Nothing to check."""
         return self
 

@@ -1,29 +1,35 @@
-"""Softmax with a temperature."""
+"""Softmax with a temperature and an optional sink."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, PerQuery, RowMaximum, Weights
-from attention_core.errors import InvalidValue
+from attention_core.arrays import FloatArray, Logits, PerQuery, RowMaximum, Weights
+from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import NormalizerGradient
+from attention_core.reductions import sum_to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Softmax:
-    """w = exp(z/T) / Σ exp(z/T), over the visible keys.
+    """w = exp(z/T) / (Σ exp(z/T) + exp(sink)), over the visible keys.
 
-    The largest logit is taken off first, so that no finite score overflows.
-    Vaswani et al. 2017, equation 1; temperature as in Hinton, Vinyals & Dean 2015, equation 1.
+    The sink is a key that is always there and carries no value: a number, or one per query head (Hq), not divided by T;
+    None means none, and 0 is "softmax off by one".  The largest exponent is taken off first, so that nothing overflows.
+    Vaswani et al. 2017, equation 1; temperature: Hinton, Vinyals & Dean 2015, equation 1; sink: Xiao et al. 2024,
+    "Efficient Streaming Language Models with Attention Sinks".
     """
 
     temperature: float = 1.0
+    sink: float | FloatArray | None = None
     name: ClassVar[str] = "softmax"
+    passes_non_finite: ClassVar[bool] = False
+    is_distribution: ClassVar[bool] = True
 
-    def bind(self) -> Self:
-        """Raise InvalidValue unless temperature is a positive finite number."""
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Raise unless temperature is a positive finite number and sink finite, one number or one per query head."""
         if not (self.temperature > 0 and isfinite(self.temperature)):
             raise InvalidValue(
                 ("temperature",),
@@ -31,35 +37,70 @@ class Softmax:
                 received=str(self.temperature),
                 advice="1 is the plain softmax; smaller is sharper, larger is flatter.",
             )
-        return self
+        if self.sink is None:
+            return self
+        sink = np.asarray(self.sink, dtype=np.float64)
+        if sink.ndim and sink.shape != (heads,):
+            raise ShapeMismatch(
+                ("sink",),
+                expected="a number" if heads is None else f"a number, or {heads}: one for each query head",
+                received=f"shape {list(sink.shape)}",
+                advice="Send one number; a list needs scores of rank 4 (batch, heads, queries, keys).",
+            )
+        if not np.isfinite(sink).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(sink))[0])
+            raise InvalidValue(
+                ("sink", *where),
+                expected="a finite number",
+                received=str(sink[where]),
+                advice="Leave sink out for none.",
+            )
+        return replace(self, sink=float(sink) if sink.ndim == 0 else sink.astype(dtype))
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return exp((z − max)/T) over its row sum."""
-        weights = self._exponentials(logits, maximum)
-        weights /= weights.sum(axis=-1, keepdims=True)
+        """Return the exponentials over their row sum, sink included."""
+        weights, total, _ = self._exponentials(logits, maximum)
+        weights /= total
         return weights
 
     def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
-        """Return log Σ exp(z/T), taken apart as max/T + log Σ exp((z − max)/T)."""
-        total = np.log(self._exponentials(logits, maximum).sum(axis=-1))
-        total += maximum[..., 0] / self.temperature
-        return total
+        """Return log(Σ exp(z/T) + exp(sink)), taken apart as the largest exponent + the log of what remains."""
+        if self.sink is None:
+            maximum = np.where(np.isneginf(maximum), 0, maximum)
+        _, total, largest = self._exponentials(logits, maximum)
+        return (np.log(total) + largest)[..., 0]
 
-    def _exponentials(self, logits: Logits, maximum: RowMaximum) -> Logits:
-        shifted = logits - maximum
-        if self.temperature != 1.0:
-            shifted /= self.temperature
-        return np.exp(shifted, out=shifted)
+    def _sink(self) -> float | FloatArray:
+        """The sink, shaped to broadcast over (…, Hq, q, 1); −∞ for none."""
+        if self.sink is None:
+            return -np.inf
+        return self.sink[:, None, None] if isinstance(self.sink, np.ndarray) else self.sink
+
+    def _exponentials(self, logits: Logits, maximum: RowMaximum) -> tuple[Weights, RowMaximum, RowMaximum]:
+        """Return exp(z/T − largest), their row sum with the sink, and the largest exponent of each row."""
+        if self.sink is None:
+            shifted = logits - maximum
+            if self.temperature != 1.0:
+                shifted /= self.temperature
+            np.exp(shifted, out=shifted)
+            return shifted, shifted.sum(axis=-1, keepdims=True), maximum / self.temperature
+        sink = self._sink()
+        largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
+        shifted = logits / self.temperature - largest
+        np.exp(shifted, out=shifted)
+        total = shifted.sum(axis=-1, keepdims=True) + np.exp(sink - largest)
+        return shifted, total.astype(logits.dtype, copy=False), largest
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = w·(g − Σ w·g)/T and ∂/∂T = −Σ z·∂/∂z / T."""
-        centred = weight_gradient - np.sum(weights * weight_gradient, axis=-1, keepdims=True)
-        gradient = weights * centred / self.temperature
-        visible = np.where(weights > 0, logits, 0)
-        return NormalizerGradient(
-            logits=gradient,
-            parameters={"temperature": np.asarray(-np.sum(gradient * visible) / self.temperature)},
-        )
+        """∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T, ∂/∂sink = −(1 − Σ w)·Σ w·g."""
+        mean = np.sum(weights * weight_gradient, axis=-1, keepdims=True)
+        gradient = weights * (weight_gradient - mean) / self.temperature
+        seen = np.where(weights > 0, logits, 0)
+        parameters: dict[str, FloatArray] = {"temperature": np.asarray(-np.sum(gradient * seen) / self.temperature)}
+        if self.sink is not None:
+            per_row = -(1.0 - weights.sum(axis=-1, keepdims=True)) * mean
+            parameters["sink"] = sum_to(per_row.sum(axis=(-2, -1)), np.shape(self.sink))
+        return NormalizerGradient(logits=gradient, parameters=parameters)
 
     def operations_per_logit(self) -> int:
         """Maximum, subtraction, exponential, sum, division."""

@@ -8,14 +8,16 @@ import numpy as np
 from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
 from attention_core.errors import ShapeMismatch
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
-from attention_core.shapes import check_parameter
+from attention_core.reductions import sum_to
+from attention_core.scores.features import bind_tensor, tensor_at_head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Additive:
     """a(q, k) = vᵀ tanh(W_k k + W_q q + b).
 
-    Shapes: query_weight W_q (U, Dq), key_weight W_k (U, Dk), score_vector v (U), hidden_bias b (U) or None.
+    Shapes: query_weight W_q (U, Dq), key_weight W_k (U, Dk), score_vector v (U), hidden_bias b (U) or None; each may
+    have a leading axis Hq.
     Bahdanau, Cho & Bengio 2015, "Neural Machine Translation by Jointly Learning to Align and Translate", section A.1.2.
     """
 
@@ -27,90 +29,84 @@ class Additive:
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the parameters against the features and cast them."""
-        given = {
-            "query_weight": self.query_weight,
-            "key_weight": self.key_weight,
-            "score_vector": self.score_vector,
-        }
-        if self.hidden_bias is not None:
-            given["hidden_bias"] = self.hidden_bias
-        parameters = {name: np.asarray(array, dtype=dtype) for name, array in given.items()}
-        if parameters["score_vector"].ndim != 1:
-            raise ShapeMismatch(
-                ("score_vector",),
-                expected="one number per hidden unit, shape [U]",
-                received=f"shape {list(parameters['score_vector'].shape)}",
-                advice="Send a flat list.",
-            )
-        units = len(parameters["score_vector"])
+        units = self._units()
         expected = {
             "query_weight": ((units, features.query), "[hidden units U, features of a query Dq]"),
             "key_weight": ((units, features.key), "[hidden units U, features of a key Dk]"),
             "score_vector": ((units,), "[hidden units U]"),
             "hidden_bias": ((units,), "[hidden units U]"),
         }
-        for name, array in parameters.items():
-            shape, meaning = expected[name]
-            check_parameter(array, shape, f"{meaning}, with U = {units} from score_vector", (name,))
-        return replace(self, **parameters)
+        bound = {
+            name: bind_tensor(array, shape, f"{meaning}, with U = {units} from score_vector", name, features, dtype)
+            for name, (shape, meaning) in expected.items()
+            if (array := getattr(self, name)) is not None
+        }
+        return replace(self, **bound)
+
+    def _units(self) -> int:
+        """U, read off the last axis of v."""
+        shape = np.shape(self.score_vector)
+        if len(shape) not in (1, 2) or shape[-1] == 0:
+            raise ShapeMismatch(
+                ("score_vector",),
+                expected="one number per hidden unit, shape [U] or [Hq, U]",
+                received=f"shape {list(shape)}",
+                advice="Send a flat list, or one list for each query head.",
+            )
+        return shape[-1]
 
     def _hidden(self, queries: Queries, keys: Keys) -> FloatArray:
         """tanh(W_q q + W_k k + b) of every pair: (…, q, k, U)."""
-        from_queries = np.matmul(queries, self.query_weight.T)
+        from_queries = np.matmul(queries, self.query_weight.swapaxes(-1, -2))
         if self.hidden_bias is not None:
-            from_queries += self.hidden_bias
-        from_keys = np.matmul(keys, self.key_weight.T)
+            from_queries = from_queries + self.hidden_bias[..., None, :]
+        from_keys = np.matmul(keys, self.key_weight.swapaxes(-1, -2))
         hidden = from_queries[..., :, None, :] + from_keys[..., None, :, :]
         return np.tanh(hidden, out=hidden)
 
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return the score of every pair; holds (…, q, k, U) numbers while it works."""
-        return np.matmul(self._hidden(queries, keys), self.score_vector)
+        hidden = self._hidden(queries, keys)
+        if self.score_vector.ndim == 1:
+            return np.matmul(hidden, self.score_vector)
+        return np.matmul(hidden, self.score_vector[:, None, :, None])[..., 0]
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Back through v, tanh (whose slope is 1 − tanh²) and the two projections."""
         hidden = self._hidden(queries, keys)
         upstream = score_gradient[..., None]
-        parameters = {"score_vector": _sum_to_last(upstream * hidden)}
-        inner = upstream * self.score_vector * (1.0 - hidden * hidden)
+        inner = upstream * self.score_vector[..., None, None, :] * (1.0 - hidden * hidden)
         by_query, by_key = inner.sum(axis=-2), inner.sum(axis=-3)
-        parameters["query_weight"] = _outer_sum(by_query, queries)
-        parameters["key_weight"] = _outer_sum(by_key, keys)
+        parameters = {
+            "query_weight": sum_to(np.matmul(by_query.swapaxes(-1, -2), queries), self.query_weight.shape),
+            "key_weight": sum_to(np.matmul(by_key.swapaxes(-1, -2), keys), self.key_weight.shape),
+            "score_vector": sum_to((upstream * hidden).sum(axis=(-3, -2)), self.score_vector.shape),
+        }
         if self.hidden_bias is not None:
-            parameters["hidden_bias"] = _sum_to_last(by_query)
+            parameters["hidden_bias"] = sum_to(by_query.sum(axis=-2), self.hidden_bias.shape)
         return ScoreGradient(
             queries=np.matmul(by_query, self.query_weight),
             keys=np.matmul(by_key, self.key_weight),
             parameters=parameters,
         )
 
-    def terms(self, query: Query, key: Key) -> ScoreTerms:
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One addend v_u·tanh(…) per hidden unit."""
-        hidden = self._hidden(query[None, :], key[None, :])[0, 0]
-        return ScoreTerms(
-            tuple(
-                Term(f"unit {u}", float(v) * float(h))
-                for u, (v, h) in enumerate(zip(self.score_vector, hidden, strict=True))
-            ),
-            factor=1.0,
-        )
+        ranks = {"query_weight": 2, "key_weight": 2, "score_vector": 1, "hidden_bias": 1}
+        own = {
+            name: tensor_at_head(array, rank, head)
+            for name, rank in ranks.items()
+            if (array := getattr(self, name)) is not None
+        }
+        hidden = replace(self, **own)._hidden(query[None, :], key[None, :])[0, 0]
+        addends = zip(own["score_vector"], hidden, strict=True)
+        return ScoreTerms(tuple(Term(f"unit {u}", float(v) * float(h)) for u, (v, h) in enumerate(addends)), factor=1.0)
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Two projections, then an addition, a tanh and a multiply-add per hidden unit of each pair."""
-        units = len(self.score_vector)
+        units = self._units()
         return 2 * units * (queries * features.query + keys * features.key) + 4 * units * queries * keys
 
     def scratch(self, features: Features) -> int:
         """The hidden layer of each pair, and the score."""
-        return len(self.score_vector) + 1
-
-
-def _sum_to_last(array: FloatArray) -> FloatArray:
-    """Sum over every axis but the last."""
-    return array.sum(axis=tuple(range(array.ndim - 1)))
-
-
-def _outer_sum(units: FloatArray, features: FloatArray) -> FloatArray:
-    """Σ units ⊗ features over every axis but the last of each, which broadcast: (U, D)."""
-    features = np.broadcast_to(features, (*units.shape[:-1], features.shape[-1]))
-    return np.tensordot(units, features, axes=(range(units.ndim - 1), range(units.ndim - 1)))
+        return self._units() + 1

@@ -1,15 +1,14 @@
 """Dot products, plain and scaled."""
 
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from attention_core.arrays import Key, Keys, Queries, Query, Scores
-from attention_core.errors import InvalidValue
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
-from attention_core.scores.features import require_equal
+from attention_core.scores.features import PerHead, at_head, bind_number, number_gradient, over_pairs, require_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class DotProduct:
             parameters={},
         )
 
-    def terms(self, query: Query, key: Key) -> ScoreTerms:
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature."""
         return ScoreTerms(
             tuple(Term(f"feature {m}", float(q) * float(k)) for m, (q, k) in enumerate(zip(query, key, strict=True))),
@@ -54,15 +53,15 @@ class DotProduct:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScaledDotProduct:
-    """a(q, k) = q·k · scale, by default with scale = 1/√D.
+    """a(q, k) = q·k · scale, by default with scale = 1/√D; scale is a number or one per query head, shape (Hq,).
 
     Vaswani et al. 2017, "Attention Is All You Need", equation 1: for unit-variance features q·k has variance D, which
     saturates the softmax and starves it of gradient; dividing by √D undoes that.
     """
 
-    scale: float | None = None
+    scale: PerHead | None = None
     name: ClassVar[str] = "scaled_dot_product"
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
@@ -70,17 +69,10 @@ class ScaledDotProduct:
         require_equal(features, self.name)
         if self.scale is None:
             return replace(self, scale=1.0 / sqrt(features.query))
-        if not isfinite(self.scale):
-            raise InvalidValue(
-                ("scale",),
-                expected="a finite number",
-                received=str(self.scale),
-                advice="Leave scale out for 1/√D.",
-            )
-        return self
+        return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
 
     @property
-    def _factor(self) -> float:
+    def _factor(self) -> PerHead:
         if self.scale is None:
             raise ValueError("bind() resolves the default scale before anything is computed")
         return self.scale
@@ -88,22 +80,18 @@ class ScaledDotProduct:
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return q·k · scale for every pair."""
         scores = DotProduct().scores(queries, keys)
-        scores *= self._factor
+        scores *= over_pairs(self._factor)
         return scores
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """The dot product's gradient times scale, and ∂/∂scale = Σ g·(q·k)."""
-        plain = DotProduct().gradient(queries, keys, score_gradient)
-        products = DotProduct().scores(queries, keys)
-        return ScoreGradient(
-            queries=plain.queries * self._factor,
-            keys=plain.keys * self._factor,
-            parameters={"scale": np.asarray(np.sum(score_gradient * products))},
-        )
+        """The dot product's gradient of g · scale, and ∂/∂scale = Σ g·(q·k)."""
+        plain = DotProduct().gradient(queries, keys, score_gradient * over_pairs(self._factor))
+        per_pair = score_gradient * DotProduct().scores(queries, keys)
+        return replace(plain, parameters={"scale": number_gradient(per_pair, self._factor)})
 
-    def terms(self, query: Query, key: Key) -> ScoreTerms:
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature, times scale."""
-        return replace(DotProduct().terms(query, key), factor=self._factor)
+        return replace(DotProduct().terms(query, key, head), factor=at_head(self._factor, head))
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """The dot product and one multiplication."""

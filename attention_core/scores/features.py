@@ -1,7 +1,17 @@
-"""What several score models ask of the feature sizes."""
+"""What several score models ask of feature sizes and of parameters."""
 
-from attention_core.errors import ShapeMismatch
+from typing import Any
+
+import numpy as np
+
+from attention_core.arrays import FloatArray
+from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import Features
+from attention_core.reductions import sum_to
+from attention_core.shapes import Shape
+
+PerHead = float | FloatArray
+"""A number, or one for each query head: shape (Hq,)."""
 
 
 def require_equal(features: Features, score_model: str) -> None:
@@ -13,3 +23,65 @@ def require_equal(features: Features, score_model: str) -> None:
             received=f"{features.key}",
             advice="Send keys with as many features as the queries, or choose additive, which takes two feature sizes.",
         )
+
+
+def bind_tensor(
+    array: FloatArray, expected: Shape, meaning: str, name: str, features: Features, dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return a tensor parameter in the compute type; raise ShapeMismatch unless it is `expected`, per head or not."""
+    bound = np.asarray(array, dtype=dtype)
+    per_head = (features.heads, *expected)
+    if bound.shape != expected and (features.heads is None or bound.shape != per_head):
+        also = "" if features.heads is None else f", or {list(per_head)} with one for each query head"
+        raise ShapeMismatch(
+            (name,),
+            expected=f"shape {list(expected)} = {meaning}{also}",
+            received=f"shape {list(bound.shape)}",
+            advice="Parameters must fit the feature sizes of query and key; a head axis needs scores of rank 4.",
+        )
+    return bound
+
+
+def bind_number(value: PerHead, name: str, features: Features, dtype: np.dtype[Any], *, positive: bool) -> PerHead:
+    """Return a scalar parameter, or one per head cast; raise unless finite, and positive if it must be."""
+    numbers = np.asarray(value, dtype=np.float64)
+    if numbers.ndim and numbers.shape != (features.heads,):
+        raise ShapeMismatch(
+            (name,),
+            expected="a number"
+            if features.heads is None
+            else f"a number, or {features.heads}: one for each query head",
+            received=f"shape {list(numbers.shape)}",
+            advice="Send one number; a list needs scores of rank 4 (batch, heads, queries, keys).",
+        )
+    wrong = ~np.isfinite(numbers) | ((numbers <= 0) if positive else False)
+    if np.any(wrong):
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise InvalidValue(
+            (name, *where),
+            expected="a finite number greater than 0" if positive else "a finite number",
+            received=f"{numbers[where]!s}",
+            advice="Choose another, or leave it out for the default.",
+        )
+    return float(numbers) if numbers.ndim == 0 else numbers.astype(dtype)
+
+
+def over_pairs(value: PerHead) -> PerHead:
+    """Shape a number per head to broadcast over (…, Hq, q, k)."""
+    return value[:, None, None] if isinstance(value, np.ndarray) else value
+
+
+def number_gradient(per_pair: FloatArray, value: PerHead) -> FloatArray:
+    """Sum what each pair contributes to the gradient of a scalar, or of one per head."""
+    shape = value.shape if isinstance(value, np.ndarray) else ()
+    return sum_to(per_pair.sum(axis=(-2, -1)), shape)
+
+
+def at_head(value: PerHead, head: int) -> float:
+    """Return the number that one query head uses."""
+    return float(value[head]) if isinstance(value, np.ndarray) else value
+
+
+def tensor_at_head(array: FloatArray, rank: int, head: int) -> FloatArray:
+    """Return the tensor of one query head: the array itself unless it has an axis more than `rank`."""
+    return array[head] if array.ndim > rank else array

@@ -1,0 +1,109 @@
+"""Normalizers that look at one key at a time: sigmoid, relu and none.  Rows need not sum to 1."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import Logits, RowMaximum, Weights
+from attention_core.errors import InvalidValue
+from attention_core.interfaces import NormalizerGradient
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid:
+    """w = 1/(1 + exp(−(z + bias))); bias is a number, default 0.
+
+    Ramapuram et al. 2024, "Theory, Analysis, and Best Practices for Sigmoid Self-Attention", equation 3.
+    """
+
+    bias: float = 0.0
+    name: ClassVar[str] = "sigmoid"
+    passes_non_finite: ClassVar[bool] = False
+    is_distribution: ClassVar[bool] = False
+
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Raise InvalidValue unless bias is finite."""
+        if not isfinite(self.bias):
+            raise InvalidValue(
+                ("bias",), expected="a finite number", received=str(self.bias), advice="Leave bias out for 0."
+            )
+        return self
+
+    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the logistic function, from exp(−|z|) so that neither tail overflows or loses digits."""
+        shifted = logits + self.bias
+        small = np.exp(-np.abs(shifted))
+        return np.where(shifted >= 0, 1, small) / (1 + small)
+
+    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """∂/∂z = g·w·(1 − w), and its sum for the bias."""
+        gradient = weight_gradient * weights * (1 - weights)
+        return NormalizerGradient(logits=gradient, parameters={"bias": np.asarray(gradient.sum())})
+
+    def operations_per_logit(self) -> int:
+        """Addition, absolute value, exponential, addition, division."""
+        return 5
+
+
+@dataclass(frozen=True, slots=True)
+class Relu:
+    """w = max(z, 0) / (number of visible keys).
+
+    Wortsman et al. 2023, "Replacing softmax with ReLU in Vision Transformers", section 3.
+    """
+
+    name: ClassVar[str] = "relu"
+    passes_non_finite: ClassVar[bool] = False
+    is_distribution: ClassVar[bool] = False
+
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Nothing to check."""
+        return self
+
+    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the positive part over the count of visible keys."""
+        return (np.maximum(logits, 0) / _visible_keys(logits)).astype(logits.dtype, copy=False)
+
+    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """∂/∂z = g over the count, where z > 0."""
+        gradient = np.where(logits > 0, weight_gradient, 0) / _visible_keys(logits)
+        return NormalizerGradient(logits=gradient.astype(logits.dtype, copy=False), parameters={})
+
+    def operations_per_logit(self) -> int:
+        """Comparison, count, division."""
+        return 3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """w = z, 0 for a hidden key: raw linear attention.
+
+    Katharopoulos et al. 2020, "Transformers are RNNs", without feature map and denominator.
+    """
+
+    name: ClassVar[str] = "none"
+    passes_non_finite: ClassVar[bool] = True
+    is_distribution: ClassVar[bool] = False
+
+    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Nothing to check."""
+        return self
+
+    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the visible logits as they are, NaN and +∞ included."""
+        return np.where(np.isneginf(logits), 0, logits).astype(logits.dtype, copy=False)
+
+    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """∂/∂z = g, where the key is visible."""
+        return NormalizerGradient(logits=np.where(np.isneginf(logits), 0, weight_gradient), parameters={})
+
+    def operations_per_logit(self) -> int:
+        """A comparison."""
+        return 1
+
+
+def _visible_keys(logits: Logits) -> Logits:
+    """How many keys each row sees, at least 1 so that it divides safely: (…, q, 1)."""
+    return np.maximum(np.sum(~np.isneginf(logits), axis=-1, keepdims=True), 1)

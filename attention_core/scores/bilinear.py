@@ -1,0 +1,57 @@
+"""Bilinear attention: a matrix between query and key."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.reductions import sum_to
+from attention_core.scores.features import bind_tensor, tensor_at_head
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bilinear:
+    """a(q, k) = qᵀ W k; weight W (Dq, Dk), or (Hq, Dq, Dk).
+
+    Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", score "general".
+    """
+
+    weight: FloatArray
+    name: ClassVar[str] = "bilinear"
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Check the weight against the features and cast it."""
+        expected = (features.query, features.key)
+        meaning = "[features of a query Dq, features of a key Dk]"
+        return replace(self, weight=bind_tensor(self.weight, expected, meaning, "weight", features, dtype))
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return qᵀ W k for every pair."""
+        return np.matmul(np.matmul(queries, self.weight), keys.swapaxes(-1, -2))
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """∂/∂q = Σₖ g·W k, ∂/∂k = Σ_q g·Wᵀ q, ∂/∂W = Σ g·q kᵀ."""
+        mixed_keys = np.matmul(score_gradient, keys)
+        return ScoreGradient(
+            queries=np.matmul(mixed_keys, self.weight.swapaxes(-1, -2)),
+            keys=np.matmul(np.matmul(score_gradient.swapaxes(-1, -2), queries), self.weight),
+            parameters={"weight": sum_to(np.matmul(queries.swapaxes(-1, -2), mixed_keys), self.weight.shape)},
+        )
+
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """One addend q_m·(W k)_m per feature of the query."""
+        turned = np.matmul(tensor_at_head(self.weight, 2, head), key)
+        addends = zip(query, turned, strict=True)
+        return ScoreTerms(
+            tuple(Term(f"feature {m}", float(q) * float(k)) for m, (q, k) in enumerate(addends)), factor=1.0
+        )
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """One product with W per query, one dot product per pair."""
+        return 2 * queries * features.key * (features.query + keys)
+
+    def scratch(self, features: Features) -> int:
+        """Only the score itself; W q is as small as the queries."""
+        return 1

@@ -1,0 +1,74 @@
+"""Cosine similarity."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms
+from attention_core.scores.dot_product import DotProduct
+from attention_core.scores.features import PerHead, at_head, bind_number, number_gradient, over_pairs, require_equal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cosine:
+    """a(q, k) = scale · q·k / (‖q‖‖k‖), 0 for a zero vector; scale is a number (default 1) or one per query head.
+
+    Graves, Wayne & Danihelka 2014, "Neural Turing Machines", equation 6.
+    """
+
+    scale: PerHead = 1.0
+    name: ClassVar[str] = "cosine"
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Check the features and the scale."""
+        require_equal(features, self.name)
+        return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the scaled cosine for every pair."""
+        scores = DotProduct().scores(directions(queries)[0], directions(keys)[0])
+        scores *= over_pairs(self.scale)
+        return scores
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """∂/∂q = scale·(k̂ − (q̂·k̂) q̂)/‖q‖ summed over keys, likewise for k; 0 for a zero vector."""
+        (query_directions, query_norms), (key_directions, key_norms) = directions(queries), directions(keys)
+        cosines = DotProduct().scores(query_directions, key_directions)
+        scaled = score_gradient * over_pairs(self.scale)
+        along = scaled * cosines
+        plain = DotProduct().gradient(query_directions, key_directions, scaled)
+        return ScoreGradient(
+            queries=(plain.queries - along.sum(axis=-1)[..., None] * query_directions) / query_norms,
+            keys=(plain.keys - along.sum(axis=-2)[..., None] * key_directions) / key_norms,
+            parameters={"scale": number_gradient(score_gradient * cosines, self.scale)},
+        )
+
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """One product per feature, times scale / (‖q‖‖k‖)."""
+        norms = float(directions(query)[1][0] * directions(key)[1][0])
+        zero = not query.any() or not key.any()
+        factor = 0.0 if zero else at_head(self.scale, head) / norms
+        return replace(DotProduct().terms(query, key, head), factor=factor)
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """Norms and directions of both, a dot product and a multiplication per pair."""
+        return 3 * features.query * (queries + keys) + queries * keys * (2 * features.query + 1)
+
+    def scratch(self, features: Features) -> int:
+        """Only the score itself."""
+        return 1
+
+
+def directions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return unit vectors and norms (…, 1); a zero vector stays zero and has norm 1 here, so that it divides safely.
+
+    The largest component is taken out before squaring, so that no norm overflows or vanishes.
+    """
+    largest = np.max(np.abs(vectors), axis=-1, keepdims=True)
+    safe = np.where(largest > 0, largest, 1)
+    shrunk = vectors / safe
+    norms = np.sqrt(np.sum(shrunk * shrunk, axis=-1, keepdims=True))
+    norms = np.where(largest > 0, norms, 1)
+    return shrunk / norms, norms * safe

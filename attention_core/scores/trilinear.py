@@ -1,0 +1,72 @@
+"""Trilinear attention: a weight for each feature of the query, of the key and of their product."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.reductions import sum_to
+from attention_core.scores.features import bind_tensor, require_equal, tensor_at_head
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trilinear:
+    """a(q, k) = wᵀ[q; k; q∘k]; weight w (3D), or (Hq, 3D).
+
+    Seo et al. 2017, "Bidirectional Attention Flow for Machine Comprehension", section 2.4.
+    """
+
+    weight: FloatArray
+    name: ClassVar[str] = "trilinear"
+
+    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
+        """Check the weight against the features and cast it."""
+        require_equal(features, self.name)
+        expected, meaning = (3 * features.query,), "[3 · features D: for q, for k, for q∘k]"
+        return replace(self, weight=bind_tensor(self.weight, expected, meaning, "weight", features, dtype))
+
+    def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The three parts of w, each (D, 1) or (Hq, D, 1)."""
+        for_query, for_key, for_product = np.split(self.weight[..., None], 3, axis=-2)
+        return for_query, for_key, for_product
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the score of every pair."""
+        for_query, for_key, for_product = self._parts()
+        scores = np.matmul(queries * for_product.swapaxes(-1, -2), keys.swapaxes(-1, -2))
+        scores = scores + np.matmul(queries, for_query)
+        return scores + np.matmul(keys, for_key).swapaxes(-1, -2)
+
+    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Every part of w weighs its features; ∂/∂w sums them."""
+        for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._parts())
+        by_query, by_key = score_gradient.sum(axis=-1)[..., None], score_gradient.sum(axis=-2)[..., None]
+        mixed_keys = np.matmul(score_gradient, keys)
+        mixed_queries = np.matmul(score_gradient.swapaxes(-1, -2), queries)
+        per_feature = ((by_query * queries), (by_key * keys), (mixed_keys * queries))
+        leading = np.broadcast_shapes(*(part.shape[:-2] for part in per_feature))
+        summed = [np.broadcast_to(part.sum(axis=-2), (*leading, part.shape[-1])) for part in per_feature]
+        return ScoreGradient(
+            queries=by_query * for_query + mixed_keys * for_product,
+            keys=by_key * for_key + mixed_queries * for_product,
+            parameters={"weight": sum_to(np.concatenate(summed, axis=-1), self.weight.shape)},
+        )
+
+    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Three addends per feature: of q, of k and of their product."""
+        weight = tensor_at_head(self.weight, 1, head)
+        size = len(query)
+        names = [f"{part} {m}" for part in ("query feature", "key feature", "product") for m in range(size)]
+        factors = np.concatenate([query, key, query * key])
+        addends = zip(names, weight, factors, strict=True)
+        return ScoreTerms(tuple(Term(name, float(w) * float(f)) for name, w, f in addends), factor=1.0)
+
+    def operations(self, queries: int, keys: int, features: Features) -> int:
+        """Two projections, one product per query, a dot product and two additions per pair."""
+        return features.query * (3 * queries + 2 * keys) + queries * keys * (2 * features.query + 2)
+
+    def scratch(self, features: Features) -> int:
+        """Only the score itself."""
+        return 1
