@@ -150,7 +150,9 @@ async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]
         async with asyncio.timeout(max(seconds, 0)):
             message = await receive()
     except TimeoutError:
-        raise BodyTimeout("expected the whole body in time; received only part. Send it faster, or send less.") from None
+        raise BodyTimeout(
+            "expected the whole body in time; received only part. Send it faster, or send less."
+        ) from None
     if message["type"] == "http.disconnect":
         raise Disconnected("the client went away before its body had arrived")
     return message
