@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.server import running_server
 
 pytestmark = pytest.mark.soak
