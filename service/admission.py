@@ -102,8 +102,8 @@ class Gate:
             return await asyncio.wait_for(asyncio.shield(future), deadline.remaining)
         except (Stopped, TimeoutError):
             raise DeadlineExceeded(
-                "expected an answer before the deadline; received more work than that time allows. Send less at once, or allow more time: "
-                f"Request-Timeout up to {settings.deadline_seconds:g} seconds."
+                "expected an answer before the deadline; received more work than that time allows. Send less at once, "
+                f"or allow more time: Request-Timeout up to {settings.deadline_seconds:g} seconds."
             ) from None
         finally:
             abandoned.set()
@@ -150,7 +150,9 @@ async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]
         async with asyncio.timeout(max(seconds, 0)):
             message = await receive()
     except TimeoutError:
-        raise BodyTimeout("expected the whole body in time; received only part of it. Send it faster, or send less.") from None
+        raise BodyTimeout(
+            "expected the whole body in time; received only part. Send it faster, or send less."
+        ) from None
     if message["type"] == "http.disconnect":
         raise Disconnected("the client went away before its body had arrived")
     return message

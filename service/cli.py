@@ -3,8 +3,11 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -16,7 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     command = {"serve": _serve, "openapi": _openapi}[options.command]
-    return command(options)
+    try:
+        return command(options)
+    except ValidationError as error:
+        print(_explain(error), file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Until the server has its own handlers.  The first process of a container has no default ones, so that a stop in
+    # the first moments, while modules load, would be lost and end in a kill.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     # Worker processes read the environment too, so this is how flags reach them all.
     for name in SERVE_OPTIONS:
         if getattr(options, name) is not None:
@@ -46,13 +57,12 @@ def _serve(options: argparse.Namespace) -> int:
     from service.server import serve
     from service.settings import Settings
 
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        print(_explain(error), file=sys.stderr)
-        return 2
-    serve(settings)
+    serve(Settings())
     return 0
+
+
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 def _openapi(_: argparse.Namespace) -> int:

@@ -31,6 +31,9 @@ class Envelope:
         started = perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        if scope["method"] == "HEAD":
+            # The answer to HEAD is that to GET; the server leaves the body out.
+            scope = {**scope, "method": "GET"}
         status = 0
 
         async def send_with_id(message: Message) -> None:

@@ -58,8 +58,9 @@ REQUEST_HEADERS = [
         "name": "X-Request-ID",
         "in": "header",
         "required": False,
-        "description": "An id to find this request by, returned in the answer. 请求编号。",
-        "schema": REQUEST_ID,
+        "description": "An id to find this request by, returned in the answer if it matches [A-Za-z0-9._-]{1,128}; "
+        "any other is replaced. 请求编号；不合格式的会被替换。",
+        "schema": {"type": "string"},
     },
 ]
 

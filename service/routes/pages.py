@@ -85,7 +85,9 @@ class Pages(StaticFiles):
         if media_type is None:
             raise HTTPException(404)
         response = super().file_response(full_path, *arguments, **options)
-        response.headers.update(PAGE_HEADERS | {"Content-Type": media_type})
+        response.headers.update(PAGE_HEADERS)
+        if "Content-Type" in response.headers:  # not when nothing has changed since the browser last asked
+            response.headers["Content-Type"] = media_type
         return response
 
 

@@ -2,9 +2,10 @@
 
 from functools import reduce
 from operator import and_
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from attention_core import Allowed, AttentionCall, Causal
@@ -16,6 +17,11 @@ from service.schemas.tensors import Bias, Booleans, Numbers, Result
 
 DTypeName = Literal["float64", "float32"]
 FieldName = Literal["scores", "logits", "weights", "output", "logsumexp"]
+
+
+def _as_list(names: Any) -> Any:
+    """Undo what the codec made of a list of numbers, so that the first of them can be pointed to."""
+    return names.tolist() if isinstance(names, np.ndarray) else names
 
 
 def _without_duplicates(names: list[str]) -> list[str]:
@@ -76,7 +82,7 @@ class AttentionRequest(StrictModel):
         "加到得分上的偏置；null 表示负无穷。",
     )
     dtype: DTypeName | None = Field(None, description="Storage and result type; default float64. 数值类型。")
-    include: Annotated[list[FieldName], AfterValidator(_without_duplicates)] | None = Field(
+    include: Annotated[list[FieldName], BeforeValidator(_as_list), AfterValidator(_without_duplicates)] | None = Field(
         None,
         description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
         "返回哪些结果。",
@@ -117,11 +123,13 @@ class AttentionResponse(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     scores: Result | None = Field(None, description="Raw scores a(q, k), (…, Lq, Lk). 得分。")
-    logits: Result | None = Field(None, description="Scores with bias, null where masked, (…, Lq, Lk).")
+    logits: Result | None = Field(
+        None, description="Scores with bias, null where masked, (…, Lq, Lk). 加偏置与掩码之后的得分。"
+    )
     weights: Result | None = Field(None, description="Normalised logits, (…, Lq, Lk). 注意力权重。")
     output: Result | None = Field(None, description="Weights · value, (…, Lq, Dv). 输出。")
-    logsumexp: Result | None = Field(None, description="Natural log of the softmax denominator, (…, Lq).")
-    score_model: ModelAsUsed
-    normalizer: ModelAsUsed
-    dtype: DTypeName
+    logsumexp: Result | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
+    score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
+    normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
+    dtype: DTypeName = Field(description="Type of the returned numbers. 返回数值的类型。")
     notes: list[str] = Field(description='Rows that need a word, such as "row 3: no visible key; …". 说明。')

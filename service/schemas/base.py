@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from attention_core.errors import did_you_mean
+from service.schemas.tensors import describe
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -71,16 +72,27 @@ class Named:
     members: tuple[type[Described], ...]
 
     def __call__(self, value: Any) -> Any:
-        """Expand a bare name; raise for a name that no member has."""
+        """Expand a bare name; raise for a name that no member has, or that is no string."""
         if isinstance(value, str):
             self.require_known(value, within="")
             return {"name": value}
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
+        if isinstance(value, dict) and "name" in value:
             self.require_known(value["name"], within="name")
         return value
 
-    def require_known(self, name: str, within: str) -> None:
+    def require_known(self, name: Any, within: str) -> None:
         """Raise unless a member has this name."""
+        if not isinstance(name, str):
+            raise PydanticCustomError(
+                "name_type",
+                "expected the name of {kind}, one of {known}; received {received}. Send a string.",
+                {
+                    "kind": self.kind,
+                    "known": ", ".join(self.names),
+                    "received": describe(name),
+                    "index": (within,),
+                },
+            )
         if name not in self.names:
             raise PydanticCustomError(
                 "unknown_name",

@@ -132,3 +132,10 @@ async def test_any_other_request_id_is_replaced(client, sent):
     one, other = [(await client.get("/livez", headers={"X-Request-ID": sent})).headers["x-request-id"] for _ in "ab"]
     assert sent not in (one, other)
     assert one != other
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json", "/docs", "/v1/examples"])
+async def test_head_answers_like_get_without_the_body(client, path):
+    head, get = await client.head(path), await client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]

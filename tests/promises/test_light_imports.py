@@ -1,0 +1,77 @@
+"""What is imported when: the core costs NumPy and nothing else, and help costs neither NumPy nor FastAPI."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from pkgutil import walk_packages
+
+import pytest
+
+import attention_core
+
+CORE = Path(attention_core.__file__).parent
+MODULES = ["attention_core", *(module.name for module in walk_packages(attention_core.__path__, "attention_core."))]
+
+
+def imported_by(statement: str, *arguments: str) -> set[str]:
+    """Top-level names of what a statement imports in a fresh process, the standard library left out."""
+    script = f"""
+import json, sys
+before = set(sys.modules)
+try:
+    {statement}
+except SystemExit as exit:
+    assert exit.code == 0, exit.code
+print()
+print(json.dumps(sorted({{name.partition(".")[0] for name in set(sys.modules) - before}})))
+"""
+    command = [sys.executable, "-c", script, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return set(json.loads(ended.stdout.splitlines()[-1])) - sys.stdlib_module_names
+
+
+def test_the_core_loads_numpy_and_nothing_else() -> None:
+    assert imported_by("import attention_core") == {"attention_core", "numpy"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_so_does_each_of_its_modules_alone(module: str) -> None:
+    assert imported_by(f"import {module}") == {"attention_core", "numpy"}
+
+
+def test_so_does_attending() -> None:
+    assert imported_by("import attention_core; attention_core.attend([[1.0]], [[1.0]])") == {"attention_core", "numpy"}
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda path: path.relative_to(CORE).as_posix())
+def test_no_file_of_the_core_names_anything_else_even_in_a_function(path: Path) -> None:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module or "")
+        else:
+            called = node.func if isinstance(node, ast.Call) else None
+            assert getattr(called, "id", getattr(called, "attr", "")) not in ("__import__", "import_module")
+    beyond = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    assert beyond <= {"attention_core", "numpy"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["openapi", "--help"]], ids=" ".join)
+def test_help_loads_neither_numpy_nor_fastapi(arguments: list[str]) -> None:
+    loaded = imported_by(f"import service.cli; service.cli.main({arguments})")
+    assert "service" in loaded
+    assert loaded.isdisjoint({"numpy", "attention_core", "fastapi", "starlette", "uvicorn", "orjson"})
+
+
+def test_the_command_is_the_one_that_was_measured(project: Path) -> None:
+    command = Path(sys.executable).parent / "attention-service"
+    ended = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("usage: attention-service ")
+    assert 'attention-service = "service.cli:main"' in (project / "pyproject.toml").read_text(encoding="utf-8")
