@@ -9,7 +9,7 @@ from attention_core.attend import attend, evaluate
 from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
-from attention_core.masks import All, Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
 from attention_core.normalizers import (
     NORMALIZERS,
     Entmax,
@@ -36,6 +36,7 @@ from attention_core.scores import (
 )
 
 __all__ = [
+    "MASKS",
     "NORMALIZERS",
     "POSITIONS",
     "SCORE_MODELS",

@@ -115,8 +115,8 @@ class Diagnostics:
     """How attention is spread, in the compute type: per query row (…, Lq), and per key (…, Lk).
 
     `entropy` is −Σ w ln w in nats, `effective_keys` e^entropy, `softmax_sensitivity` Σ w(1 − w), the trace of the
-    softmax Jacobian: near 0 the softmax is saturated and its gradient vanishes.  All three are None where weights are no
-    distribution (sigmoid, relu, none).  `top_key` is −1 for a row without a visible key, and for a NaN row.
+    softmax Jacobian: near 0 the softmax is saturated and its gradient vanishes.  All three are None where weights are
+    no distribution (sigmoid, relu, none).  `top_key` is −1 for a row without a visible key, and for a NaN row.
     `received_weight` is each key's column sum.
     """
 

@@ -268,3 +268,12 @@ class Allowed(_Combinable):
     def visible(self, tile: Tile) -> BoolArray:
         """Cut the tile out of the axes that are not broadcast."""
         return cut(self.allowed, tile)
+
+
+MASKS: dict[str, type[Mask]] = {
+    "causal": Causal,
+    "window": Window,
+    "key_lengths": KeyLengths,
+    "segments": Segments,
+    "allowed": Allowed,
+}

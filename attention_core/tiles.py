@@ -75,6 +75,8 @@ def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> We
     A row without a visible key weighs nothing.  A row with NaN or +∞ among its visible logits has NaN weights, but
     for the keys it cannot see, which weigh 0 always.
     """
+    if not logits.shape[-1]:
+        return np.zeros_like(logits)
     finite = np.isfinite(maximum)
     if normalizer.passes_non_finite or finite.all():
         return normalizer.weights(logits, maximum)

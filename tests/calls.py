@@ -111,7 +111,6 @@ class Layout:
 
 HEADS = {
     "rank 2": Layout(),
-    "batch": Layout((2,), (2,), (2,)),
     "heads": Layout((2, 2), (2, 2), (2, 2)),
     "grouped": Layout((1, 4), (1, 2), (1, 2)),
     "one key head": Layout((2, 3), (2, 1), (2, 1)),
@@ -120,7 +119,6 @@ HEADS = {
     "grouped cache": Layout((1, 4), (1, 2), (1, 2), past=3),
     "shared keys": Layout((2, 2), (), ()),
     "wider values": Layout((2,), (2,), (2, 2)),
-    "shared queries": Layout((), (2,), (2,)),
 }
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -151,7 +149,6 @@ SETTINGS = {
     "none": lambda rng, shape: {},
     "allowed": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape)}},
     "allowed, one row": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape[-1:])}},
-    "allowed, one column": lambda rng, shape: {"mask": {"allowed": _booleans(rng, (shape[-2], 1))}},
     "causal": lambda rng, shape: {"mask": {"causal": True}},
     "causal, offset": lambda rng, shape: {"mask": {"causal": True, "offset": rng.randrange(-2, 4)}},
     "causal, bottom right": lambda rng, shape: {"mask": {"causal": True, "offset": "bottom_right"}},
@@ -174,11 +171,9 @@ SETTINGS = {
         "mask": {"key_lengths": _per_batch(shape, lambda: [rng.randrange(shape[-1] + 1) for _ in range(shape[-2])])}
     },
     "segments": lambda rng, shape: {"mask": _segments(rng, shape)},
-    "segments, shared": lambda rng, shape: {"mask": {name: rows[0] for name, rows in _segments(rng, shape).items()}},
     "bias": lambda rng, shape: {"bias": _biases(rng, shape)},
     "bias, shared": lambda rng, shape: {"bias": _biases(rng, shape[-2:])},
     "softcap": lambda rng, shape: {"softcap": 1.5},
-    "softcap and bias": lambda rng, shape: {"softcap": 0.8, "bias": _biases(rng, shape[-2:])},
     "alibi": lambda rng, shape: {"position": {"name": "alibi"}},
     "alibi, own slopes": lambda rng, shape: {
         "position": {"name": "alibi", "slopes": [0.1 + h for h in range(shape[1])] if len(shape) == 4 else 0.3},

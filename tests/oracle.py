@@ -187,8 +187,8 @@ RANKS = {
 """Ranks of tensor parameters without a head axis; one more axis is that of the heads."""
 
 
-def _of_head(value, rank, head):
-    return value[head] if isinstance(value, list) and len(shape(value)) > rank else value
+def _of_head(value, own_rank, head):
+    return value[head] if isinstance(value, list) and rank(value) > own_rank else value
 
 
 def _dot(a, b):
@@ -367,16 +367,24 @@ def shape(nested):
     return (len(nested), *shape(nested[0])) if isinstance(nested, list) else ()
 
 
+def rank(nested):
+    """How deep lists nest, read along the first elements."""
+    depth = 0
+    while isinstance(nested, list):
+        depth, nested = depth + 1, nested[0]
+    return depth
+
+
 def at(nested, index):
     """The vector at an index whose leading axes may be broadcast: surplus axes dropped, length 1 read at 0."""
-    for step in index[len(index) - (len(shape(nested)) - 1) :]:
+    for step in index[len(index) - (rank(nested) - 1) :]:
         nested = nested[step if len(nested) > 1 else 0]
     return nested
 
 
 def aligned(nested, full, position):
     """The element of an array that broadcasts, right-aligned, to the shape `full`."""
-    for step in position[len(full) - len(shape(nested)) :]:
+    for step in position[len(full) - rank(nested) :]:
         nested = nested[step if len(nested) > 1 else 0]
     return nested
 

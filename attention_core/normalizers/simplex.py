@@ -11,8 +11,11 @@ from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient
 from attention_core.normalizers.softmax import Softmax
 
-BISECTIONS = 64
-"""Each halves an interval of at most log Lk: far below the last bit of a float64."""
+LOG_TINIEST = 750.0
+"""exp(−750) is 0 in float64."""
+
+BISECTIONS = 70
+"""Each halves the interval of log u, which is some thousands wide, down to less than its last bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +90,27 @@ class Entmax:
         return self._bisect(logits, maximum)
 
     def _bisect(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Find the shift s with Σ [1 + (α − 1)(z − max + s)]₊^(1/(α − 1)) = 1.
+        """Find the weights through the smallest one that is not zero, u: wᵢ^r = r·(zᵢ − z_u) + u^r with r = α − 1.
 
-        Written with log1p, the power stays exact as α → 1, where it is exp(z − max + s) and the row a softmax.  In
-        float64 whatever comes in: for α > 2 a weight near the threshold is a root of a small difference.
+        The threshold itself is no good unknown: for large α it differs from (α − 1)·z_u by u^r, which may be far below
+        its last bit.  Powers stay exact as α → 1, where the row becomes a softmax.
         """
         rate = self.alpha - 1
+        # A key that lies 1/r or more below the largest weighs nothing, −∞ included.
         shifted = np.maximum(logits.astype(np.float64) - maximum, -1 / rate)
-        keys = max(shifted.shape[-1], 1)
-        # s = 0 gives the largest key a weight of 1 by itself; at the lower end all keys together cannot exceed 1.
-        low = np.full(maximum.shape, np.expm1(-rate * np.log(keys)) / rate)
-        high = np.zeros(maximum.shape)
+        least = _smallest_supported(-np.sort(-shifted, axis=-1), rate)
+        gaps = shifted - least
+        supported = (gaps >= 0) & (shifted > -1 / rate)
+        gaps = np.where(supported, gaps, 0)
+        # log u: at most 0; so far down a weight is no longer a number that float64 holds.
+        low = -np.max(gaps, axis=-1, keepdims=True) - np.log(shifted.shape[-1]) - LOG_TINIEST
+        high = np.zeros_like(low)
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            over = self._powers(shifted, middle).sum(axis=-1, keepdims=True) > 1
+            over = np.sum(_powers(gaps, middle, rate), axis=-1, keepdims=True, where=supported) > 1
             high, low = np.where(over, middle, high), np.where(over, low, middle)
-        weights = self._powers(shifted, (low + high) / 2)
-        weights = np.where(np.isneginf(logits), 0, weights)
+        weights = np.where(supported, _powers(gaps, (low + high) / 2, rate), 0)
         return (weights / weights.sum(axis=-1, keepdims=True)).astype(logits.dtype, copy=False)
-
-    def _powers(self, shifted: FloatArray, shift: FloatArray) -> FloatArray:
-        rate = self.alpha - 1
-        with np.errstate(divide="ignore"):
-            return np.exp(np.log1p(np.maximum(rate * (shifted + shift), -1)) / rate)
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = u·(g − Σ u·g / Σ u) with u = w^(2 − α) on the support."""
@@ -120,6 +121,32 @@ class Entmax:
     def operations_per_logit(self) -> int:
         """A sort and some sums for α = 1.5; a logarithm, an exponential and a sum for each bisection otherwise."""
         return 30 if self.alpha in (1, 1.5, 2) else 6 * BISECTIONS
+
+
+def _smallest_supported(descending: FloatArray, rate: float) -> FloatArray:
+    """Return the smallest logit that has a weight, (…, q, 1): the k-th largest belongs iff Σ (r·(zᵢ − z_k))^(1/r) < 1.
+
+    The sum grows with k, so that the last k is found by halving.
+    """
+    low = np.zeros((*descending.shape[:-1], 1), dtype=np.intp)
+    high = np.full_like(low, descending.shape[-1] - 1)
+    for _ in range(descending.shape[-1].bit_length()):
+        middle = (low + high + 1) // 2
+        gaps = np.maximum(descending - np.take_along_axis(descending, middle, axis=-1), 0)
+        with np.errstate(divide="ignore"):
+            belongs = np.exp(np.log(rate * gaps) / rate).sum(axis=-1, keepdims=True) < 1
+        low, high = np.where(belongs, middle, low), np.where(belongs, high, middle - 1)
+        high = np.maximum(low, high)
+    return np.take_along_axis(descending, low, axis=-1)
+
+
+def _powers(gaps: FloatArray, logarithm: FloatArray, rate: float) -> FloatArray:
+    """(r·gap + u^r)^(1/r), given log u: u itself without a gap, and by log1p where the sum is near 1."""
+    near_one = rate * gaps + np.expm1(rate * logarithm)
+    with np.errstate(divide="ignore"):
+        far = np.log(rate * gaps + np.exp(rate * logarithm)) / rate
+        near = np.log1p(np.maximum(near_one, -0.5)) / rate
+    return np.exp(np.where(gaps == 0, logarithm, np.where(near_one > -0.5, near, far)))
 
 
 def _entmax_one_and_a_half(logits: Logits, maximum: RowMaximum) -> Weights:

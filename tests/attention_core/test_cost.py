@@ -6,7 +6,7 @@ import pytest
 from attention_core import AttentionCall, attend, evaluate, predict, resolve
 from tests import calls
 
-COMBINATIONS = [one for one in calls.combinations() if one.mask == "none" and one.dtype == "float64"]
+COMBINATIONS = [one for one in calls.combinations() if one.setting == "none" and one.dtype == "float64"]
 
 
 def test_the_size_of_every_result_is_predicted_exactly():

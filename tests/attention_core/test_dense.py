@@ -6,7 +6,7 @@ import pytest
 from attention_core import Stopped, attend, dense, resolve
 from tests import calls
 
-COMBINATIONS = [one for one in calls.combinations() if one.mask == "everything"]
+COMBINATIONS = [one for one in calls.combinations() if one.setting == "everything"]
 
 
 def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeypatch):
@@ -30,10 +30,10 @@ def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeyp
 
 def test_scratch_stays_near_the_block_size():
     model = calls.core_call(next(one for one in COMBINATIONS if one.score_model == "additive").request()).score_model
-    query, key = np.ones((1000, calls.FEATURES)), np.ones((1000, calls.KEY_FEATURES["additive"]))
+    query, key = np.ones((3000, calls.FEATURES)), np.ones((3000, calls.key_features("additive")))
     call = resolve(calls.AttentionCall(query=query, key=key, score_model=model))
     blocks = dense.query_blocks(call)
     rows = [block.stop - block.start for block in blocks]
-    assert sum(rows) == 1000
-    assert max(rows) * 1000 * call.score_model.scratch(call.features) <= dense.BLOCK_NUMBERS
+    assert sum(rows) == 3000
+    assert max(rows) * 3000 * call.score_model.scratch(call.features) <= dense.BLOCK_NUMBERS
     assert len(blocks) > 1

@@ -5,22 +5,40 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from attention_core import SCORE_MODELS, Additive, CallError, DotProduct, ScaledDotProduct, ShapeMismatch
+from attention_core import (
+    SCORE_MODELS,
+    Additive,
+    Bilinear,
+    Cosine,
+    DotProduct,
+    Gaussian,
+    InvalidValue,
+    Laplacian,
+    ScaledDotProduct,
+    ShapeMismatch,
+    Trilinear,
+)
 from attention_core.interfaces import Features
 from tests import calls, oracle
 from tests.attention_core.directions import assert_gradient
 
+HEADS = 3
 VARIANTS = [(name, n) for name in SCORE_MODELS for n in range(len(calls.MODEL_PARAMETERS[name]))]
+VARIANTS += [(name, "per head") for name in SCORE_MODELS]
 FLOAT64 = np.dtype(np.float64)
 
 
 def drawn(name, variant, rng):
-    """A bound model and queries and keys that fit it."""
-    parameters = calls.MODEL_PARAMETERS[name][variant](rng.standard_normal)
-    features = Features(calls.FEATURES, calls.KEY_FEATURES.get(name, calls.FEATURES))
+    """A bound model, queries and keys (2, 3 heads, …) that fit it, and their features."""
+    draw = rng.standard_normal
+    if variant == "per head":
+        parameters = calls.HEAD_PARAMETERS[name](draw, HEADS)
+    else:
+        parameters = calls.MODEL_PARAMETERS[name][variant](draw)
+    features = Features(calls.FEATURES, calls.key_features(name), HEADS)
     arrays = {key: np.array(value) if isinstance(value, list) else float(value) for key, value in parameters.items()}
     model = SCORE_MODELS[name](**arrays).bind(features, FLOAT64)
-    return model, rng.standard_normal((2, 4, features.query)), rng.standard_normal((2, 6, features.key)), features
+    return model, draw((2, HEADS, 4, features.query)), draw((2, HEADS, 6, features.key)), features
 
 
 def parameters_of(model):
@@ -32,15 +50,15 @@ def parameters_of(model):
 def test_scores_of_a_slice_are_a_slice_of_the_scores(name, variant):
     model, queries, keys, _ = drawn(name, variant, np.random.default_rng(1))
     whole = model.scores(queries, keys)
-    part = model.scores(queries[:, 1:3], keys[:, 2:])
-    np.testing.assert_allclose(part, whole[:, 1:3, 2:], rtol=0, atol=1e-14)
+    part = model.scores(queries[..., 1:3, :], keys[..., 2:, :])
+    np.testing.assert_allclose(part, whole[..., 1:3, 2:], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_gradient_in_random_directions(name, variant):
     rng = np.random.default_rng(2)
     model, queries, keys, features = drawn(name, variant, rng)
-    score_gradient = rng.standard_normal((2, 4, 6))
+    score_gradient = rng.standard_normal((2, HEADS, 4, 6))
     parameters = parameters_of(model)
 
     def total(arguments):
@@ -56,9 +74,9 @@ def test_gradient_in_random_directions(name, variant):
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_terms_recombine_into_the_score(name, variant):
     model, queries, keys, _ = drawn(name, variant, np.random.default_rng(3))
-    taken_apart = model.terms(queries[0, 1], keys[0, 2])
+    taken_apart = model.terms(queries[0, 2, 1], keys[0, 2, 3], head=2)
     score = taken_apart.factor * sum(term.value for term in taken_apart.terms)
-    assert score == pytest.approx(model.scores(queries, keys)[0, 1, 2], abs=1e-12)
+    assert score == pytest.approx(model.scores(queries, keys)[0, 2, 1, 3], abs=1e-12)
     assert len({term.name for term in taken_apart.terms}) == len(taken_apart.terms) > 1
 
 
@@ -66,8 +84,9 @@ def test_terms_recombine_into_the_score(name, variant):
 def test_scores_equal_the_oracle(name, variant):
     model, queries, keys, _ = drawn(name, variant, np.random.default_rng(4))
     wire = {"name": name} | {key: value.tolist() for key, value in parameters_of(model).items()}
-    expected = [[oracle.score(wire, q, k) for k in keys[1].tolist()] for q in queries[1].tolist()]
-    np.testing.assert_allclose(model.scores(queries, keys)[1], expected, rtol=0, atol=1e-13)
+    for head in range(HEADS):
+        pairs = [[oracle.score(wire, q, k, head) for k in keys[1, head].tolist()] for q in queries[1, head].tolist()]
+        np.testing.assert_allclose(model.scores(queries, keys)[1, head], pairs, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
@@ -81,33 +100,92 @@ def test_the_default_scale_is_one_over_the_root_of_the_features():
     assert ScaledDotProduct().bind(Features(64, 64), FLOAT64).scale == 0.125
 
 
-@pytest.mark.parametrize("model", [DotProduct(), ScaledDotProduct()])
-def test_dot_products_need_equal_feature_sizes(model):
+EQUAL_FEATURES = [
+    DotProduct(),
+    ScaledDotProduct(),
+    Cosine(),
+    Gaussian(),
+    Laplacian(),
+    Trilinear(np.ones(9)),
+]
+
+
+@pytest.mark.parametrize("model", EQUAL_FEATURES, ids=lambda model: model.name)
+def test_models_that_pair_features_need_equally_many(model):
     with pytest.raises(ShapeMismatch, match=r"key: expected 3 features per key.*received 2") as caught:
         model.bind(Features(3, 2), FLOAT64)
     assert caught.value.path == ("key",)
 
 
-@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
-def test_a_scale_must_be_finite(scale):
-    with pytest.raises(CallError, match="scale: expected a finite number"):
-        ScaledDotProduct(scale).bind(Features(3, 3), FLOAT64)
+NUMBERS = [(ScaledDotProduct, "scale"), (Cosine, "scale"), (Gaussian, "bandwidth"), (Laplacian, "bandwidth")]
+
+
+@pytest.mark.parametrize(("model", "name"), NUMBERS, ids=lambda one: getattr(one, "name", one))
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), [1.0, float("nan"), 2.0]], ids=str)
+def test_a_number_must_be_finite_and_the_first_that_is_not_is_named(model, name, wrong):
+    with pytest.raises(InvalidValue, match=f"{name}.*: expected a finite number") as caught:
+        model(wrong).bind(Features(3, 3, 3), FLOAT64)
+    assert caught.value.path == ((name, 1) if isinstance(wrong, list) else (name,))
+
+
+@pytest.mark.parametrize("model", [Gaussian, Laplacian], ids=lambda model: model.name)
+@pytest.mark.parametrize("wrong", [0.0, -1.0])
+def test_a_bandwidth_must_be_positive(model, wrong):
+    with pytest.raises(InvalidValue, match="bandwidth: expected a finite number greater than 0"):
+        model(wrong).bind(Features(3, 3), FLOAT64)
+
+
+@pytest.mark.parametrize(("model", "name"), NUMBERS, ids=lambda one: getattr(one, "name", one))
+@pytest.mark.parametrize(("heads", "size"), [(None, 1), (None, 3), (3, 2), (3, 4)])
+def test_a_number_per_head_needs_as_many_as_there_are_heads(model, name, heads, size):
+    with pytest.raises(ShapeMismatch) as caught:
+        model(np.ones(size)).bind(Features(3, 3, heads), FLOAT64)
+    assert caught.value.path == (name,)
+
+
+ADDITIVE = {"query_weight": np.ones((2, 3)), "key_weight": np.ones((2, 2)), "score_vector": np.ones(2)}
 
 
 @pytest.mark.parametrize(
-    ("changed", "path"),
+    ("model", "parameters", "path"),
     [
-        ({"query_weight": np.ones((2, 4))}, ("query_weight",)),
-        ({"key_weight": np.ones((3, 2))}, ("key_weight",)),
-        ({"score_vector": np.ones((2, 1))}, ("score_vector",)),
-        ({"hidden_bias": np.ones(3)}, ("hidden_bias",)),
+        (Additive, ADDITIVE | {"query_weight": np.ones((2, 4))}, "query_weight"),
+        (Additive, ADDITIVE | {"key_weight": np.ones((3, 2))}, "key_weight"),
+        (Additive, ADDITIVE | {"score_vector": np.ones((1, 1, 2))}, "score_vector"),
+        (Additive, ADDITIVE | {"score_vector": np.ones((5, 2))}, "score_vector"),
+        (Additive, ADDITIVE | {"hidden_bias": np.ones(3)}, "hidden_bias"),
+        (Bilinear, {"weight": np.ones((2, 3))}, "weight"),
+        (Bilinear, {"weight": np.ones((5, 3, 2))}, "weight"),
     ],
 )
-def test_additive_names_the_parameter_that_does_not_fit(changed, path):
-    right = {"query_weight": np.ones((2, 3)), "key_weight": np.ones((2, 2)), "score_vector": np.ones(2)}
-    with pytest.raises(ShapeMismatch) as caught:
-        Additive(**(right | changed)).bind(Features(3, 2), FLOAT64)
-    assert caught.value.path == path
+def test_the_parameter_that_does_not_fit_is_named(model, parameters, path):
+    for heads in (None, 4):
+        with pytest.raises(ShapeMismatch, match=r"expected shape|one number per hidden unit") as caught:
+            model(**parameters).bind(Features(3, 2, heads), FLOAT64)
+        assert caught.value.path == (path,)
+
+
+def test_trilinear_needs_three_weights_per_feature():
+    with pytest.raises(ShapeMismatch, match=r"weight: expected shape \[9\]"):
+        Trilinear(np.ones(6)).bind(Features(3, 3), FLOAT64)
+
+
+def test_the_cosine_of_a_zero_vector_is_zero_and_so_is_its_pull():
+    model = Cosine(2.0).bind(Features(2, 2), FLOAT64)
+    queries, keys = np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[6.0, 8.0], [0.0, 0.0]])
+    np.testing.assert_allclose(model.scores(queries, keys), [[0, 0], [2, 0]], rtol=0, atol=1e-15)
+    assert np.isfinite(model.gradient(queries, keys, np.ones((2, 2))).queries).all()
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_cosine_of_tiny_and_huge_vectors_neither_vanishes_nor_overflows(size):
+    model = Cosine().bind(Features(2, 2), FLOAT64)
+    assert model.scores(np.array([[size, size]]), np.array([[size, 0]]))[0, 0] == pytest.approx(0.5**0.5, abs=1e-15)
+
+
+def test_the_gaussian_keeps_its_digits_far_from_zero():
+    model = Gaussian().bind(Features(1, 1), FLOAT64)
+    assert model.scores(np.array([[1e8 + 0.5]]), np.array([[1e8]])).tolist() == [[-0.125]]
 
 
 def test_an_unbound_model_does_not_guess_its_scale():
