@@ -7,6 +7,12 @@ import numpy as np
 
 from attention_core.call import Field, ResolvedCall
 
+BLOCK_NUMBERS = 1 << 22
+"""About how many numbers a block of queries may hold while it is scored."""
+
+MATRICES = 4
+"""Besides its scores a block holds logits, weights and what it takes to make them."""
+
 NUMBERS_PER_RANK = 3
 """A ranked key, its score and its weight."""
 
@@ -31,8 +37,15 @@ def predict(call: ResolvedCall) -> Cost:
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
-    held = 4 * pairs + result
+    block = min(pairs, queries_per_block(call) * call.scores_per_query)
+    held = block * (model.scratch(call.features) + MATRICES) + result
     return Cost(operations, held * call.dtype.compute.itemsize, result)
+
+
+def queries_per_block(call: ResolvedCall) -> int:
+    """Return how many queries the dense path takes at once, so that their scratch stays near BLOCK_NUMBERS."""
+    per_query = call.scores_per_query * call.score_model.scratch(call.features)
+    return max(1, BLOCK_NUMBERS // max(1, per_query))
 
 
 def output_shape(call: ResolvedCall) -> tuple[int, ...]:

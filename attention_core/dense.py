@@ -9,12 +9,10 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
+from attention_core.cost import queries_per_block
 from attention_core.errors import Stopped
 from attention_core.interfaces import LogSumExp, Progress, ShouldStop, Tile
 from attention_core.tiles import mix, normalize, row_maximum, score_tile
-
-BLOCK_NUMBERS = 1 << 22
-"""About how many numbers a block of queries may hold while it is scored."""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "diagnostics": ("weights", "logits"),
@@ -50,10 +48,8 @@ def evaluate_dense(
 
 
 def query_blocks(call: ResolvedCall) -> list[slice]:
-    """Cut the queries so that a block's scratch stays near BLOCK_NUMBERS; one block at least, one query at least."""
-    per_query = call.scores_per_query * call.score_model.scratch(call.features)
-    size = max(1, BLOCK_NUMBERS // max(1, per_query))
-    length = call.query_length
+    """Cut the queries into blocks; there is one at least."""
+    size, length = queries_per_block(call), call.query_length
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 

@@ -16,10 +16,11 @@ from service.codecs.negotiate import JSON
 from service.examples import Example, load_examples
 from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas import catalogue
-from service.schemas.attention import AttentionRequest, AttentionResponse
+from service.schemas.attention import AttentionRequest
 from service.schemas.base import Text
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
+from service.schemas.results import AttentionResponse, EstimateResponse
 from service.schemas.tensors import TENSOR_COMPONENTS, component_reference
 
 Operation = dict[str, Any]
@@ -82,6 +83,7 @@ COMPUTING_PROBLEMS = (
 MODELS: tuple[type[BaseModel], ...] = (
     AttentionRequest,
     AttentionResponse,
+    EstimateResponse,
     catalogue.ExampleResponse,
     catalogue.Examples,
     catalogue.Normalizers,
@@ -102,17 +104,32 @@ ANSWER = {
 }
 
 
+ESTIMATE = {
+    "operations": 60,
+    "bytes": 256,
+    "result_bytes": 160,
+    "path": "dense",
+    "allowed": True,
+    "limits": {"max_operations": 2_000_000_000_000, "max_result_bytes": 67_108_864, "bytes_in_flight": 268_435_456},
+}
+
+
 def attention_operation() -> Operation:
     """Describe POST /v1/attention."""
-    examples = {name: _as_openapi(example) for name, example in load_examples().items()}
+    return _computing_operation(AttentionResponse, "What was included. 所请求的结果。", ANSWER)
+
+
+def estimate_operation() -> Operation:
+    """Describe POST /v1/attention/estimate."""
+    return _computing_operation(EstimateResponse, "What it would cost. 预计的开销。", ESTIMATE)
+
+
+def _computing_operation(model: type[BaseModel], description: str, example: dict[str, Any]) -> Operation:
+    """Describe a POST that reads an attention request."""
+    examples = {name: _as_openapi(one) for name, one in load_examples().items()}
     content = {JSON: {"schema": _reference(AttentionRequest), "examples": examples}}
-    return _operation(
-        AttentionResponse,
-        "What was included. 所请求的结果。",
-        ANSWER,
-        COMPUTING_PROBLEMS,
-        {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}},
-    )
+    body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
+    return _operation(model, description, example, COMPUTING_PROBLEMS, body)
 
 
 def catalogue_operation(model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:

@@ -18,9 +18,6 @@ from service.errors import MalformedBody
 
 Document = dict[str, Any]
 
-BYTES_PER_NUMBER = {"float64": 20, "float32": 12}
-"""About how long a number of each dtype is when written with its comma."""
-
 NUMBERS: frozenset[type] = frozenset((int, float))
 BOOLEANS: frozenset[type] = frozenset((bool,))
 
@@ -145,13 +142,18 @@ def _writable(value: Any) -> Any:
 
 
 def _writable_array(array: NDArray[Any]) -> Any:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all() and not (array < np.inf).all():
         # orjson writes every non-finite number as null, which is right for −∞ alone.
-        named = np.isnan(array) | np.isposinf(array)
-        if named.any():
-            mixed = array.astype(object)
-            mixed[np.isneginf(array)] = None
-            mixed[np.isnan(array)] = "NaN"
-            mixed[np.isposinf(array)] = "Infinity"
-            return mixed.tolist()
+        return plain(array)
     return np.ascontiguousarray(array)
+
+
+def plain(array: NDArray[Any]) -> Any:
+    """Return nested lists in which −∞ is null, NaN "NaN" and +∞ "Infinity"."""
+    if np.isfinite(array).all():
+        return array.tolist()
+    mixed = array.astype(object)
+    mixed[np.isneginf(array)] = None
+    mixed[np.isnan(array)] = "NaN"
+    mixed[np.isposinf(array)] = "Infinity"
+    return mixed.tolist()

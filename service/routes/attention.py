@@ -1,4 +1,4 @@
-"""POST /v1/attention."""
+"""POST /v1/attention and what else computes."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from service.admission import Deadline, read_body
 from service.codecs.negotiate import JSON, body_media_type, choose
-from service.compute import Body, Prepare, prepare_attention
+from service.compute import Body, Prepare, prepare_attention, prepare_estimate
 from service.routes.state import state_of
-from service.specification import attention_operation
+from service.specification import attention_operation, estimate_operation
 
 router = APIRouter(tags=["attention"])
 
@@ -17,6 +17,12 @@ router = APIRouter(tags=["attention"])
 async def attention(request: Request) -> Response:
     """Score every key for every query, normalise the scores to weights, mix the values. 打分、归一化、加权求和。"""
     return await answer(request, prepare_attention)
+
+
+@router.post("/v1/attention/estimate", **estimate_operation())
+async def estimate(request: Request) -> Response:
+    """Predict what an attention request would cost, without computing it. 估算开销，不做计算。"""
+    return await answer(request, prepare_estimate)
 
 
 async def answer(request: Request, prepare: Prepare) -> Response:

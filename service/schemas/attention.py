@@ -1,22 +1,23 @@
-"""The request and the response of /v1/attention."""
+"""The request of /v1/attention."""
 
-from functools import reduce
-from operator import and_
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from attention_core import Allowed, AttentionCall, Causal
-from attention_core.interfaces import Mask
-from service.schemas.base import StrictModel
+from attention_core import AttentionCall, Heads
+from service.schemas.base import PositiveFloat, StrictModel
+from service.schemas.masks import MaskSchema
 from service.schemas.normalizers import AnyNormalizer
+from service.schemas.positions import AnyPosition
 from service.schemas.score_models import AnyScoreModel
-from service.schemas.tensors import Bias, Booleans, Numbers, Result
+from service.schemas.tensors import Bias, Numbers
 
-DTypeName = Literal["float64", "float32"]
-FieldName = Literal["scores", "logits", "weights", "output", "logsumexp"]
+DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
+FieldName = Literal[
+    "scores", "capped_scores", "logits", "weights", "output", "logsumexp", "diagnostics", "ranking", "present"
+]
 
 
 def _as_list(names: Any) -> Any:
@@ -35,30 +36,22 @@ def _without_duplicates(names: list[str]) -> list[str]:
     return names
 
 
-class MaskSchema(StrictModel):
-    """Which keys a query may see; everything given must allow it. 掩码：各条件同时满足才可见。"""
+class HeadsSchema(StrictModel):
+    """How many heads are packed into the last axis of rank-3 inputs (B, L, H·D). 打包的头数。"""
 
-    model_config = ConfigDict(title="Mask")
+    model_config = ConfigDict(title="Heads")
 
-    allowed: Booleans | None = Field(
-        None,
-        description="Booleans, true = may see, broadcast right-aligned to the scores' shape. 布尔数组，true 表示可见。",
-    )
-    causal: bool | None = Field(
-        None, description="Key j is visible to query i iff j ≤ i + offset; default false. 因果掩码：不看未来。"
-    )
-    offset: int | None = Field(
-        None, description="Position of query 0 among the keys; default 0. 第 0 个查询在键序列中的位置。"
-    )
+    query: Annotated[int, Field(ge=1)] = Field(description="Query heads. 查询头数。")
+    key_value: Annotated[int, Field(ge=1)] = Field(description="Key and value heads; divides query. 键值头数。")
 
-    def to_core(self) -> Mask | None:
-        """Return the masks combined, or None when everything is visible."""
-        masks: list[Mask] = []
-        if self.causal:
-            masks.append(Causal())
-        if self.allowed is not None:
-            masks.append(Allowed(self.allowed))
-        return reduce(and_, masks) if masks else None
+
+class LabelsSchema(StrictModel):
+    """Names for people, shared by all leading axes. 查询与键的名称。"""
+
+    model_config = ConfigDict(title="Labels")
+
+    query: list[str] | None = Field(None, description="One for each query. 查询的名称。")
+    key: list[str] | None = Field(None, description="One for each key, past and new. 键的名称。")
 
 
 class AttentionRequest(StrictModel):
@@ -75,18 +68,41 @@ class AttentionRequest(StrictModel):
     normalizer: AnyNormalizer | None = Field(
         None, description="How scores become weights; default softmax. 归一化方法，缺省为 softmax。"
     )
+    softcap: PositiveFloat | None = Field(
+        None, description="Squeezes scores to softcap·tanh(score/softcap), before bias and mask. 得分软上限。"
+    )
     mask: MaskSchema | None = Field(None, description="Which keys a query may see; default all. 掩码，缺省为全部可见。")
     bias: Bias | None = Field(
         None,
         description="Numbers added to the scores, broadcast right-aligned to their shape; null means minus infinity. "
         "加到得分上的偏置；null 表示负无穷。",
     )
-    dtype: DTypeName | None = Field(None, description="Storage and result type; default float64. 数值类型。")
+    position: AnyPosition | None = Field(None, description="alibi or rotary; default none. 位置编码。")
+    heads: HeadsSchema | None = Field(
+        None, description="Heads packed into the last axis of rank-3 inputs; output comes back packed. 打包的多头。"
+    )
+    past_key: Numbers | None = Field(
+        None, description="Keys of the cache, (…, P, Dk), before the new ones; with past_value. 缓存的键。"
+    )
+    past_value: Numbers | None = Field(None, description="Values of the cache, (…, P, Dv). 缓存的值。")
+    dtype: DTypeName | None = Field(
+        None,
+        description="Inputs are rounded to it and results returned in it; default float64. Half types compute in "
+        "float32. 数值类型。",
+    )
     include: Annotated[list[FieldName], BeforeValidator(_as_list), AfterValidator(_without_duplicates)] | None = Field(
         None,
         description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
         "返回哪些结果。",
         json_schema_extra={"uniqueItems": True},
+    )
+
+    labels: LabelsSchema | None = Field(None, description="Names for people, used in ranking. 名称，用于排名。")
+    top_k: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="With ranking: so many keys of each row; default every visible one. 排名取前几个。"
+    )
+    decimals: Annotated[int, Field(ge=0, le=17)] | None = Field(
+        None, description="Rounds the numbers of the response; default the shortest that read back. 保留的小数位数。"
     )
 
     def to_call(self) -> AttentionCall:
@@ -97,39 +113,15 @@ class AttentionRequest(StrictModel):
             value=self.value,
             score_model=None if self.score_model is None else self.score_model.to_core(),
             normalizer=None if self.normalizer is None else self.normalizer.to_core(),
+            softcap=self.softcap,
             mask=None if self.mask is None else self.mask.to_core(),
             offset=None if self.mask is None else self.mask.offset,
             bias=self.bias,
+            position=None if self.position is None else self.position.to_core(),
+            heads=None if self.heads is None else Heads(self.heads.query, self.heads.key_value),
+            past_key=self.past_key,
+            past_value=self.past_value,
             dtype=self.dtype or "float64",
             include=None if self.include is None else tuple(self.include),
+            top_k=self.top_k,
         )
-
-
-class ModelAsUsed(BaseModel):
-    """A score model or normalizer as it was used: scalars resolved, tensors as ``{"shape": [...]}``."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    __pydantic_extra__: dict[str, JsonValue]
-
-
-class AttentionResponse(BaseModel):
-    """What was included, and always the models as used, the dtype and notes.
-
-    In arrays null is minus infinity; "NaN" and "Infinity" are themselves.
-    """
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    scores: Result | None = Field(None, description="Raw scores a(q, k), (…, Lq, Lk). 得分。")
-    logits: Result | None = Field(
-        None, description="Scores with bias, null where masked, (…, Lq, Lk). 加偏置与掩码之后的得分。"
-    )
-    weights: Result | None = Field(None, description="Normalised logits, (…, Lq, Lk). 注意力权重。")
-    output: Result | None = Field(None, description="Weights · value, (…, Lq, Dv). 输出。")
-    logsumexp: Result | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
-    score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
-    normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
-    dtype: DTypeName = Field(description="Type of the returned numbers. 返回数值的类型。")
-    notes: list[str] = Field(description='Rows that need a word, such as "row 3: no visible key; …". 说明。')

@@ -50,6 +50,10 @@ class Described(StrictModel):
 
     about: ClassVar[About]
 
+    def parameters(self) -> dict[str, Any]:
+        """Return what was sent besides the name; null is left out, so that the core's default applies."""
+        return {name: value for name, value in self if name != "name" and value is not None}
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Put title, description, formula and example of `about` into the JSON Schema."""

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from attention_core import CallError, ShapeMismatch, UnknownName
 from attention_core.errors import did_you_mean
 from service.errors import InvalidRequest, Kind, Violation
+from service.schemas.attention import LabelsSchema
 from service.schemas.tensors import describe
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -48,6 +49,14 @@ def from_call_error(error: CallError) -> InvalidRequest:
     elif isinstance(error, UnknownName):
         kind = "unknown-name"
     return InvalidRequest([Violation(pointer(path), error.detail, kind)])
+
+
+def check_labels(labels: LabelsSchema, *, queries: int, keys: int) -> None:
+    """Raise InvalidRequest unless there is one label for each query and each key."""
+    for given, count, name in ((labels.query, queries, "query"), (labels.key, keys, "key")):
+        if given is not None and len(given) != count:
+            detail = f"expected {count} labels, one for each {name}; received {len(given)}. Name each once."
+            raise InvalidRequest([Violation(pointer(("labels", name)), detail, "shape-mismatch")])
 
 
 def pointer(path: tuple[str | int, ...]) -> str:
@@ -112,6 +121,8 @@ PLAIN = {
     "dict_type": ("an object", "Send a JSON object."),
     "model_type": ("an object", "Send a JSON object."),
     "model_attributes_type": ("an object or a name", "Send a JSON object, or the bare name as a string."),
+    "greater_than_equal": ("a number of at least {ge:g}", "Choose a larger one."),
+    "less_than_equal": ("a number of at most {le:g}", "Choose a smaller one."),
     "greater_than": ("a number greater than {gt:g}", "Choose a larger one."),
     "finite_number": ("a finite number", "Send a number that float64 can hold."),
 }

@@ -1,4 +1,7 @@
-"""The score models on the wire: parameters, titles, formulas, sources.  The core computes them."""
+"""The score models on the wire: parameters, titles, formulas, sources.  The core computes them.
+
+Every parameter may have a leading axis with one entry for each query head, when the scores have rank 4.
+"""
 
 from typing import Annotated, Literal
 
@@ -6,8 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from attention_core import SCORE_MODELS
 from attention_core.interfaces import ScoreModel
-from service.schemas.base import About, Described, FiniteFloat, Named, Text
-from service.schemas.tensors import Matrix, Vector
+from service.schemas.base import About, Described, Named, Text
+from service.schemas.tensors import MatrixPerHead, NumberPerHead, VectorPerHead
 
 
 class ScoreModelSchema(Described):
@@ -17,13 +20,12 @@ class ScoreModelSchema(Described):
 
     def to_core(self) -> ScoreModel:
         """Return the core's object of the same name; a parameter that is null keeps the core's default."""
-        parameters = {name: value for name, value in self if name != "name" and value is not None}
-        return SCORE_MODELS[self.name](**parameters)
+        return SCORE_MODELS[self.name](**self.parameters())
 
 
 class ScaledDotProduct(ScoreModelSchema):
     name: Literal["scaled_dot_product"] = "scaled_dot_product"
-    scale: FiniteFloat | None = Field(
+    scale: NumberPerHead | None = Field(
         None, description="Factor of q·k; null means 1/√D with D features. 缩放因子，缺省为 1/√D。"
     )
 
@@ -60,10 +62,12 @@ class DotProduct(ScoreModelSchema):
 
 class Additive(ScoreModelSchema):
     name: Literal["additive"] = "additive"
-    query_weight: Matrix = Field(description="W_q, shape [U, Dq]: hidden units × features of a query. 查询权重。")
-    key_weight: Matrix = Field(description="W_k, shape [U, Dk]: hidden units × features of a key. 键权重。")
-    score_vector: Vector = Field(description="v, shape [U]: what each hidden unit adds to the score. 得分向量。")
-    hidden_bias: Vector | None = Field(None, description="b, shape [U]; null means none. 隐藏层偏置。")
+    query_weight: MatrixPerHead = Field(
+        description="W_q, shape [U, Dq]: hidden units × features of a query. 查询权重。"
+    )
+    key_weight: MatrixPerHead = Field(description="W_k, shape [U, Dk]: hidden units × features of a key. 键权重。")
+    score_vector: VectorPerHead = Field(description="v, shape [U]: what each hidden unit adds to the score. 得分向量。")
+    hidden_bias: VectorPerHead | None = Field(None, description="b, shape [U]; null means none. 隐藏层偏置。")
 
     about = About(
         title=Text("加性", "Additive"),
@@ -85,12 +89,111 @@ class Additive(ScoreModelSchema):
     )
 
 
-SCORE_MODEL_SCHEMAS: tuple[type[ScoreModelSchema], ...] = (ScaledDotProduct, DotProduct, Additive)
+class Bilinear(ScoreModelSchema):
+    name: Literal["bilinear"] = "bilinear"
+    weight: MatrixPerHead = Field(description="W, shape [Dq, Dk]: features of a query × features of a key. 权重矩阵。")
+
+    about = About(
+        title=Text("双线性", "Bilinear"),
+        description=Text(
+            "查询与键之间放一个矩阵：学到的不是“是否相同”，而是“哪些特征互相匹配”。查询与键的特征数可以不同。",
+            "A matrix between query and key: it learns which features match which. Queries and keys may differ in "
+            "their number of features; W = I/√D is the scaled dot product.",
+        ),
+        latex=r"a(q, k) = q^\top W k",
+        plain="a(q, k) = qᵀ W k",
+        reference="Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation",
+        example={"name": "bilinear", "weight": [[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 0.5]]},
+    )
+
+
+class Cosine(ScoreModelSchema):
+    name: Literal["cosine"] = "cosine"
+    scale: NumberPerHead | None = Field(None, description="Factor of the cosine; default 1. 缩放因子，缺省为 1。")
+
+    about = About(
+        title=Text("余弦", "Cosine"),
+        description=Text(
+            "只看方向，不看长度：得分在 −scale 与 scale 之间；零向量得 0 分。",
+            "Only directions count, not lengths: scores lie between −scale and scale, and a zero vector scores 0.",
+        ),
+        latex=r"a(q, k) = \mathrm{scale} \cdot \frac{q \cdot k}{\|q\| \|k\|}",
+        plain="a(q, k) = scale · q·k / (‖q‖‖k‖)",
+        reference="Graves, Wayne & Danihelka 2014, Neural Turing Machines",
+        example={"name": "cosine", "scale": 5},
+    )
+
+
+class Gaussian(ScoreModelSchema):
+    name: Literal["gaussian"] = "gaussian"
+    bandwidth: NumberPerHead | None = Field(None, description="Width of the kernel, > 0; default 1. 带宽，缺省为 1。")
+
+    about = About(
+        title=Text("高斯核", "Gaussian"),
+        description=Text(
+            "键离查询越近得分越高；配合 softmax 就是 Nadaraya–Watson 核回归。",
+            "The nearer a key is to the query, the higher it scores; with softmax this is Nadaraya–Watson kernel "
+            "regression.",
+        ),
+        latex=r"a(q, k) = -\frac{\|q - k\|^2}{2 \cdot \mathrm{bandwidth}^2}",
+        plain="a(q, k) = −‖q − k‖² / (2·bandwidth²)",
+        reference="Nadaraya 1964 and Watson 1964, kernel regression",
+        example={"name": "gaussian", "bandwidth": 0.5},
+    )
+
+
+class Laplacian(ScoreModelSchema):
+    name: Literal["laplacian"] = "laplacian"
+    bandwidth: NumberPerHead | None = Field(None, description="Width of the kernel, > 0; default 1. 带宽，缺省为 1。")
+
+    about = About(
+        title=Text("拉普拉斯核", "Laplacian"),
+        description=Text(
+            "用各特征之差的绝对值之和作距离，对个别特征的大偏差不那么敏感。",
+            "Distance is the sum of absolute differences, so that one far feature counts less than in the gaussian.",
+        ),
+        latex=r"a(q, k) = -\frac{\|q - k\|_1}{\mathrm{bandwidth}}",
+        plain="a(q, k) = −‖q − k‖₁ / bandwidth",
+        reference="Kim et al. 2019, Attentive Neural Processes",
+        example={"name": "laplacian", "bandwidth": 2},
+    )
+
+
+class Trilinear(ScoreModelSchema):
+    name: Literal["trilinear"] = "trilinear"
+    weight: VectorPerHead = Field(description="w, shape [3·D]: for q, for k, for q∘k. 三段权重。")
+
+    about = About(
+        title=Text("三线性", "Trilinear"),
+        description=Text(
+            "查询、键以及两者逐项之积各有权重，再求和。",
+            "The features of the query, of the key and of their product are weighed and summed.",
+        ),
+        latex=r"a(q, k) = w^\top [q; k; q \circ k]",
+        plain="a(q, k) = wᵀ[q; k; q∘k]",
+        reference="Seo et al. 2017, Bidirectional Attention Flow for Machine Comprehension",
+        example={"name": "trilinear", "weight": [0, 0, 0, 0, 0.1, 0, 0, 0, 0.5, 0.5, 0.5, 0.5]},
+    )
+
+
+SCORE_MODEL_SCHEMAS: tuple[type[ScoreModelSchema], ...] = (
+    ScaledDotProduct,
+    DotProduct,
+    Additive,
+    Bilinear,
+    Cosine,
+    Gaussian,
+    Laplacian,
+    Trilinear,
+)
 
 _NAMED = Named("a score model", SCORE_MODEL_SCHEMAS)
 
 AnyScoreModel = Annotated[
-    Annotated[ScaledDotProduct | DotProduct | Additive, Field(discriminator="name")],
+    Annotated[
+        ScaledDotProduct | DotProduct | Additive | Bilinear | Cosine | Gaussian | Laplacian | Trilinear,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(_NAMED),
     _NAMED,
 ]

@@ -15,21 +15,32 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from attention_core.errors import did_you_mean
+
 LARGEST = sys.float_info.max
+LARGEST_INTEGER = 2**53
+"""Up to here float64 holds every integer."""
 
 Index = tuple[int, ...]
-Element = Literal["number", "boolean", "number or null", "result"]
+Element = Literal["number", "integer", "boolean", "extended"]
+"""What an array holds; an extended number may also be null for minus infinity, "NaN" or "Infinity"."""
+
+EXTENDED = {None: -np.inf, "NaN": np.nan, "Infinity": np.inf}
 
 COMPONENTS_AT = "#/components/schemas/"
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What an array in a request must be; used as ``Annotated[NDArray[Any], Tensor(...)]``."""
+    """What an array in a request must be; used as ``Annotated[NDArray[Any], Tensor(...)]``.
+
+    With `min_rank` 0 a bare number does as well; `names` are strings that stand for themselves.
+    """
 
     element: Element = "number"
     min_rank: int = 1
     max_rank: int | None = None
+    names: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate through `read` alone."""
@@ -37,13 +48,22 @@ class Tensor:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Describe the nested lists that spell the array in JSON; open ranks refer to TENSOR_COMPONENTS."""
+        choices = [{"type": "string", "enum": list(self.names)}] if self.names else []
         if self.max_rank is not None:
-            return _nested(_ELEMENTS[self.element], self.max_rank)
-        vector, tensor = (component_reference(f"{_COMPONENTS[self.element]}{kind}") for kind in ("Vector", "Tensor"))
-        return {"allOf": [tensor]} if self.min_rank == 2 else {"anyOf": [vector, tensor]}
+            choices += [_nested(_ELEMENTS[self.element], rank) for rank in range(self.min_rank, self.max_rank + 1)]
+        else:
+            kinds = ("Tensor",) if self.min_rank == 2 else ("Vector", "Tensor")
+            choices += [component_reference(f"{self.element.capitalize()}{kind}") for kind in kinds]
+        if len(choices) > 1:
+            return {"anyOf": choices}
+        return {"allOf": choices} if "$ref" in choices[0] else choices[0]
 
-    def read(self, value: Any) -> NDArray[Any]:
-        """Return the array; raise an error that names the first offending index."""
+    def read(self, value: Any) -> Any:
+        """Return the array, the bare number or the name; raise an error that names the first offending index."""
+        if isinstance(value, str) and self.names:
+            return self._read_name(value)
+        if self.min_rank == 0 and not isinstance(value, list | np.ndarray):
+            return self._read_number(value)
         array = value if isinstance(value, np.ndarray) else self._read_lists(value)
         if (array.dtype.kind == "b") != (self.element == "boolean"):
             raise self._wrong_element((0,) * array.ndim, array.flat[0].item())
@@ -58,7 +78,41 @@ class Tensor:
                     "advice": "Wrap it in more lists." if array.ndim < self.min_rank else "Remove the outer lists.",
                 },
             )
+        if self.element == "integer":
+            return self._read_integers(array)
         return array if array.dtype.kind in "fb" else array.astype(np.float64)
+
+    def _read_name(self, value: str) -> str:
+        if value not in self.names:
+            raise PydanticCustomError(
+                "unknown_name",
+                "expected {element} or {known}; received '{received}'. {advice}",
+                {
+                    "element": _IN_WORDS[self.element],
+                    "known": " or ".join(self.names),
+                    "received": value[:40],
+                    "advice": did_you_mean(value, self.names) or "Use one of these.",
+                },
+            )
+        return value
+
+    def _read_number(self, value: Any) -> int | float:
+        """Return a bare number, checked as the one element of an array would be."""
+        if not self._accepts(value):
+            raise self._wrong_element((), value)
+        if self.element == "integer":
+            return int(self._read_integers(np.array(value)))
+        return float(value)
+
+    def _read_integers(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return integers; a number such as 2.0 is one."""
+        if array.dtype.kind in "iu":
+            return array
+        fractions = np.argwhere((array != np.floor(array)) | (np.abs(array) > LARGEST_INTEGER))
+        if len(fractions):
+            index = tuple(int(i) for i in fractions[0])
+            raise self._wrong_element(index, float(array[index]))
+        return array.astype(np.int64)
 
     @property
     def ranks(self) -> str:
@@ -74,21 +128,21 @@ class Tensor:
         if not isinstance(value, list):
             raise PydanticCustomError(
                 "tensor_type",
-                "expected {ranks} of {element}s; received {received}. Send nested lists.",
-                {"ranks": self.ranks, "element": self.element, "received": describe(value)},
+                "expected {ranks}, of {element}; received {received}. Send nested lists.",
+                {"ranks": self.ranks, "element": _IN_WORDS[self.element], "received": describe(value)},
             )
         shape = _shape_along_first(value)
         for index, problem in _irregularities(value, shape, self._accepts):
             raise self._irregular(index, problem)
-        # Every leaf is acceptable: numbers and nulls, where null means minus infinity.
-        leaves = [-np.inf if leaf is None else float(leaf) for leaf in _leaves(value)]
+        # Every leaf is acceptable, so this is an extended array: only that may hold what the codec could not read.
+        leaves = [EXTENDED[leaf] if leaf is None or isinstance(leaf, str) else float(leaf) for leaf in _leaves(value)]
         return np.array(leaves, dtype=np.float64).reshape(shape)
 
     def _accepts(self, leaf: Any) -> bool:
         if self.element == "boolean":
             return isinstance(leaf, bool)
-        if leaf is None:
-            return self.element == "number or null"
+        if leaf is None or isinstance(leaf, str):
+            return self.element == "extended" and leaf in EXTENDED
         return isinstance(leaf, int | float) and not isinstance(leaf, bool) and abs(leaf) <= LARGEST
 
     def _irregular(self, index: Index, problem: Any) -> PydanticCustomError:
@@ -97,7 +151,8 @@ class Tensor:
         return self._wrong_element(index, problem)
 
     def _wrong_element(self, index: Index, leaf: Any) -> PydanticCustomError:
-        if isinstance(leaf, int | float) and not isinstance(leaf, bool) and self.element != "boolean":
+        number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
+        if number and self.element != "boolean" and not abs(leaf) <= LARGEST:
             return PydanticCustomError(
                 "tensor_overflow",
                 "expected a number that float64 can hold, at most 1.8e308; received a larger one. Scale it down.",
@@ -105,9 +160,9 @@ class Tensor:
             )
         return PydanticCustomError(
             "tensor_element",
-            "expected a {element}; received {received}. {advice}",
+            "expected {element}; received {received}. {advice}",
             {
-                "element": self.element,
+                "element": _IN_WORDS[self.element],
                 "received": describe(leaf),
                 "advice": _ADVICE[self.element],
                 "index": index,
@@ -121,21 +176,22 @@ DEEPEST_DESCRIBED = 5
 _ADVICE: dict[Element, str] = {
     "number": "Replace it with a number; to hide a key use mask or bias.",
     "boolean": "Use true where the query may see the key and false where it may not.",
-    "number or null": "Use a number, or null for minus infinity.",
+    "integer": "Use a number without a fraction.",
+    "extended": "Use a number, null for minus infinity, or the strings NaN and Infinity.",
+}
+
+_IN_WORDS: dict[Element, str] = {
+    "number": "a number",
+    "integer": "an integer",
+    "boolean": "a boolean",
+    "extended": "a number or null",
 }
 
 _ELEMENTS: dict[Element, JsonSchemaValue] = {
     "number": {"type": "number"},
+    "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
-    "number or null": {"type": ["number", "null"]},
-    "result": {"anyOf": [{"type": ["number", "null"]}, {"enum": ["NaN", "Infinity"]}]},
-}
-
-_COMPONENTS: dict[Element, str] = {
-    "number": "Number",
-    "boolean": "Boolean",
-    "number or null": "Bias",
-    "result": "Result",
+    "extended": {"anyOf": [{"type": ["number", "null"]}, {"enum": ["NaN", "Infinity"]}]},
 }
 
 
@@ -154,7 +210,7 @@ def _nested(item: JsonSchemaValue, rank: int) -> JsonSchemaValue:
 
 def _components(element: Element) -> dict[str, JsonSchemaValue]:
     """A vector is a list of elements; a tensor is spelt out rank by rank, since validators stumble over recursion."""
-    name, item = _COMPONENTS[element], _ELEMENTS[element]
+    name, item = element.capitalize(), _ELEMENTS[element]
     ranks = [_nested(item, rank) for rank in range(2, DEEPEST_DESCRIBED + 1)]
     deeper = _nested({"type": "array"}, DEEPEST_DESCRIBED)
     return {
@@ -167,18 +223,27 @@ def _components(element: Element) -> dict[str, JsonSchemaValue]:
     }
 
 
+OPEN_RANKS: tuple[Element, ...] = ("number", "boolean", "extended")
+"""Elements of arrays whose rank is not fixed."""
+
 TENSOR_COMPONENTS: dict[str, JsonSchemaValue] = {
-    name: schema for element in _ELEMENTS for name, schema in _components(element).items()
+    name: schema for element in OPEN_RANKS for name, schema in _components(element).items()
 }
 """JSON Schemas of nested lists of any rank, by component name."""
 
 Numbers = Annotated[NDArray[Any], Tensor(min_rank=2)]
-Vector = Annotated[NDArray[Any], Tensor(min_rank=1, max_rank=1)]
-Matrix = Annotated[NDArray[Any], Tensor(min_rank=2, max_rank=2)]
-Bias = Annotated[NDArray[Any], Tensor("number or null")]
+Bias = Annotated[NDArray[Any], Tensor("extended")]
 Booleans = Annotated[NDArray[Any], Tensor("boolean")]
-Result = Annotated[NDArray[Any], Tensor("result")]
-"""What a response holds: null stands for minus infinity, "NaN" and "Infinity" for themselves."""
+Result = Annotated[NDArray[Any], Tensor("extended")]
+"""What a response holds; it can be sent back wherever extended numbers are read."""
+
+VectorPerHead = Annotated[NDArray[Any], Tensor(min_rank=1, max_rank=2)]
+MatrixPerHead = Annotated[NDArray[Any], Tensor(min_rank=2, max_rank=3)]
+NumberPerHead = Annotated[float | NDArray[Any], Tensor(min_rank=0, max_rank=1)]
+"""Parameters that may have a leading axis with one entry for each query head."""
+
+PerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=2)]
+"""Integers for each batch row, or for each position of each batch row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,14 @@ def test_a_call_that_nobody_could_compute_is_predicted_at_once():
     assert cost.bytes >= 8 * 10**10
 
 
+def test_without_matrices_in_the_result_memory_does_not_grow_with_the_queries():
+    many = np.broadcast_to(np.float64(1), (100_000, 1))
+    whole = predict(resolve(AttentionCall(query=many, key=many, value=many, include=("output",))))
+    part = predict(resolve(AttentionCall(query=many[:1000], key=many, value=many, include=("output",))))
+    assert whole.bytes < 2**28
+    assert whole.bytes - part.bytes == 8 * (whole.result_numbers - part.result_numbers)
+
+
 def test_dimensions_by_hand():
     # 2 · 2 · 3 · 4 multiplications and additions, 6 by the scale, 5 per logit for the softmax, 2 · 2 · 3 · 5 to mix.
     call = resolve(AttentionCall(query=np.ones((2, 4)), key=np.ones((3, 4)), value=np.ones((3, 5))))

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from attention_core import Stopped, attend, dense, resolve
+from attention_core import Stopped, attend, cost, dense, resolve
 from tests import calls
 
 COMBINATIONS = [one for one in calls.combinations() if one.setting == "everything"]
 
 
 def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeypatch):
-    monkeypatch.setattr(dense, "BLOCK_NUMBERS", 1)
+    monkeypatch.setattr(cost, "BLOCK_NUMBERS", 1)
     query, key = np.ones((5, 2)), np.ones((3, 2))
     told = []
     attend(query, key, progress=lambda done, total: told.append((done, total)))
@@ -35,5 +35,5 @@ def test_scratch_stays_near_the_block_size():
     blocks = dense.query_blocks(call)
     rows = [block.stop - block.start for block in blocks]
     assert sum(rows) == 3000
-    assert max(rows) * 3000 * call.score_model.scratch(call.features) <= dense.BLOCK_NUMBERS
+    assert max(rows) * 3000 * call.score_model.scratch(call.features) <= cost.BLOCK_NUMBERS
     assert len(blocks) > 1

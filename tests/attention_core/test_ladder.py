@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS, dense
+from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS, cost
 from attention_core.dtypes import DTYPES
 from tests import calls, oracle, plain
 from tests.attention_core.judge import judge
@@ -41,7 +41,7 @@ def test_dense_equals_the_oracle_within_the_derived_bound(score_model, normalize
 
 @pytest.mark.parametrize("size", [1, 50, 200])
 def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, monkeypatch):
-    monkeypatch.setattr(dense, "BLOCK_NUMBERS", size)
+    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
     chosen = [one for one in COMBINATIONS if one.setting == "everything" and one.dtype != "float16"]
     assert len(chosen) == len(SCORE_MODELS) * len(NORMALIZERS) * len(calls.HEADS) * (len(DTYPES) - 1)
     judge(chosen)

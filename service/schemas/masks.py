@@ -1,0 +1,84 @@
+"""Masks on the wire."""
+
+from functools import reduce
+from operator import and_
+from typing import Annotated, Any, Literal, Self
+
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from attention_core import Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.interfaces import Mask
+from service.schemas.base import StrictModel
+from service.schemas.tensors import Booleans, PerBatchRow, Tensor
+
+Offset = Annotated[
+    int | Literal["bottom_right"] | NDArray[Any], Tensor("integer", min_rank=0, max_rank=1, names=("bottom_right",))
+]
+Side = Annotated[int, Field(ge=0)]
+
+
+class WindowSchema(StrictModel):
+    """With p = i + offset, key j is visible iff p − left ≤ j ≤ p + right. 滑动窗口。"""
+
+    model_config = ConfigDict(title="Window")
+
+    left: Side | None = Field(None, description="Keys to the left; null is unbounded. 向左可见的键数。")
+    right: Side | None = Field(None, description="Keys to the right; null is unbounded. 向右可见的键数。")
+
+
+class MaskSchema(StrictModel):
+    """Which keys a query may see; everything given must allow it. 掩码：各条件同时满足才可见。"""
+
+    model_config = ConfigDict(title="Mask")
+
+    allowed: Booleans | None = Field(
+        None,
+        description="Booleans, true = may see, broadcast right-aligned to the scores' shape. 布尔数组，true 表示可见。",
+    )
+    causal: bool | None = Field(
+        None, description="Key j is visible to query i iff j ≤ i + offset; default false. 因果掩码：不看未来。"
+    )
+    offset: Offset | None = Field(
+        None,
+        description="Position of query 0 among the keys: an integer, one per batch row, or bottom_right; default the "
+        "length of the past. 第 0 个查询在键序列中的位置。",
+    )
+    window: WindowSchema | None = Field(None, description="A window around each query's position. 滑动窗口。")
+    key_lengths: PerBatchRow | None = Field(
+        None,
+        description="Valid keys of each batch row, [B], or of each query, [B, Lq]; the rest is padding. 有效长度。",
+    )
+    query_segments: PerBatchRow | None = Field(
+        None, description="Document number of each query, [Lq] or [B, Lq]; with key_segments. 查询的分段编号。"
+    )
+    key_segments: PerBatchRow | None = Field(
+        None, description="Document number of each key, [Lk] or [B, Lk]; visible iff equal. 键的分段编号。"
+    )
+
+    @model_validator(mode="after")
+    def _segments_together(self) -> Self:
+        if (self.query_segments is None) != (self.key_segments is None):
+            missing = "query_segments" if self.query_segments is None else "key_segments"
+            raise PydanticCustomError(
+                "segments",
+                "expected query_segments and key_segments together; received only one of them. Add {missing}.",
+                {"missing": missing, "index": (missing,)},
+            )
+        return self
+
+    def to_core(self) -> Mask | None:
+        """Return the masks combined, or None when everything is visible."""
+        masks: list[Mask] = []
+        if self.causal:
+            masks.append(Causal())
+        if self.window is not None:
+            masks.append(Window(self.window.left, self.window.right))
+        if self.key_lengths is not None:
+            masks.append(KeyLengths(self.key_lengths))
+        if self.query_segments is not None and self.key_segments is not None:
+            masks.append(Segments(self.query_segments, self.key_segments))
+        if self.allowed is not None:
+            masks.append(Allowed(self.allowed))
+        return reduce(and_, masks) if masks else None

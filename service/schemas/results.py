@@ -1,0 +1,73 @@
+"""The responses of /v1/attention and /v1/attention/estimate."""
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from service.schemas.attention import DTypeName
+from service.schemas.tensors import Result
+
+
+class ModelAsUsed(BaseModel):
+    """A score model or normalizer as it was used: scalars resolved, tensors as ``{"shape": [...]}``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    __pydantic_extra__: dict[str, JsonValue]
+
+
+class DiagnosticsResponse(BaseModel):
+    """How attention is spread: per query row (…, Lq), and per key (…, Lk). 注意力如何分布。"""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, title="Diagnostics")
+
+    entropy: Result | None = Field(description="−Σ w ln w, in nats; null for sigmoid, relu and none. 熵。")
+    effective_keys: Result | None = Field(description="e^entropy: how many keys share the attention. 有效键数。")
+    max_weight: Result = Field(description="The largest weight. 最大权重。")
+    top_key: Result = Field(description="The key with the largest weight; null without a visible key. 最受关注的键。")
+    softmax_sensitivity: Result | None = Field(
+        description="Σ w(1 − w), the trace of the softmax Jacobian: near 0 the gradient vanishes. 敏感度。"
+    )
+    received_weight: Result = Field(description="What each key receives from all queries. 每个键得到的权重之和。")
+
+
+class AttentionResponse(BaseModel):
+    """What was included, and always the models as used, the dtype and notes.
+
+    In arrays null is minus infinity; "NaN" and "Infinity" are themselves.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    scores: Result | None = Field(None, description="Raw scores a(q, k), (…, Lq, Lk). 得分。")
+    capped_scores: Result | None = Field(None, description="Scores after the soft cap, (…, Lq, Lk). 软上限之后的得分。")
+    logits: Result | None = Field(
+        None, description="Scores with bias, null where masked, (…, Lq, Lk). 加偏置与掩码之后的得分。"
+    )
+    weights: Result | None = Field(None, description="Normalised logits, (…, Lq, Lk). 注意力权重。")
+    output: Result | None = Field(None, description="Weights · value, (…, Lq, Dv). 输出。")
+    logsumexp: Result | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
+    diagnostics: DiagnosticsResponse | None = Field(None, description="How attention is spread. 诊断。")
+    ranking: list[JsonValue] | None = Field(
+        None,
+        description="For each query the visible keys, weight descending: {key, label, score, weight}, nested like the "
+        "leading axes and Lq. 按权重排名。",
+    )
+    present_key: Result | None = Field(None, description="Past and new keys, unturned, (…, Lk, Dk). 新的键缓存。")
+    present_value: Result | None = Field(None, description="Past and new values, (…, Lk, Dv). 新的值缓存。")
+    score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
+    normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
+    dtype: DTypeName = Field(description="Type of the returned numbers. 返回数值的类型。")
+    notes: list[str] = Field(description='Rows that need a word, such as "row 3: no visible key; …". 说明。')
+
+
+class EstimateResponse(BaseModel):
+    """What an attention request would cost; nothing was computed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operations: int = Field(description="Floating-point operations. 浮点运算次数。")
+    bytes: int = Field(description="Memory beside the inputs. 除输入外的内存字节数。")
+    result_bytes: int = Field(description="Size of the response body, about. 响应体的大致字节数。")
+    path: str = Field(description="How it would be computed. 计算路径。")
+    allowed: bool = Field(description="Whether it is within the limits. 是否在限制之内。")
+    limits: dict[str, int] = Field(description="The limits that count here. 相关限制。")
