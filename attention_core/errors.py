@@ -31,7 +31,10 @@ class CallError(AttentionError, ValueError):
         self.expected = expected
         self.received = received
         self.advice = advice
-        super().__init__(f"{self.argument}: {self.detail}")
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.detail}"
 
     @property
     def argument(self) -> str:

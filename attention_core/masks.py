@@ -198,10 +198,13 @@ class Segments(_Combinable):
         queries, keys = self._of(tile)
         if queries.size == 0 or keys.size == 0:
             return Coverage.FULL
-        if queries.max() < keys.min() or keys.max() < queries.min():
+        (first_query, last_query), (first_key, last_key) = (
+            (numbers.min(axis=(-2, -1)), numbers.max(axis=(-2, -1))) for numbers in (queries, keys)
+        )
+        if np.all((last_query < first_key) | (last_key < first_query)):
             return Coverage.EMPTY
-        same = queries.min() == queries.max() == keys.min() == keys.max()
-        return Coverage.FULL if same else Coverage.MIXED
+        same = (first_query == last_query) & (first_key == last_key) & (first_query == first_key)
+        return Coverage.FULL if np.all(same) else Coverage.MIXED
 
     def visible(self, tile: Tile) -> BoolArray:
         """The numbers are equal."""

@@ -1,0 +1,82 @@
+"""Storage types: rounding to the nearest, ties to even, in one step; overflow named."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention_core import InvalidValue, attend
+from attention_core.dtypes import DTYPES, dtype_named
+from tests import oracle
+
+
+def rounded(numbers, name):
+    return DTYPES[name].round(np.array(numbers, np.float64)).astype(np.float64).tolist()
+
+
+@settings(max_examples=500, derandomize=True)
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_rounding_is_the_oracles(name, number):
+    if abs(number) > DTYPES[name].largest:
+        number = number % DTYPES[name].largest
+    assert rounded([number], name) == [oracle.ROUND[name](number)]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (1 + 2**-8, 1.0),
+        (1 + 3 * 2**-8, 1 + 2**-6),
+        (1 + 2**-8 + 2**-40, 1 + 2**-7),
+        (2.0**-133, 2.0**-133),
+        (2.0**-134, 0.0),
+        (1.5 * 2.0**-133, 2.0**-132),
+        (-0.0, -0.0),
+    ],
+)
+def test_bfloat16_ties_go_to_even_and_nothing_is_rounded_twice(number, expected):
+    received = rounded([number], "bfloat16")[0]
+    assert received == expected
+    assert np.signbit(received) == np.signbit(expected)
+
+
+def test_non_finite_numbers_stay():
+    for name in DTYPES:
+        received = rounded([np.nan, np.inf, -np.inf], name)
+        assert np.isnan(received[0])
+        assert received[1:] == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "too_large"),
+    [
+        ("float32", 3.4028234e38, 3.4028236e38),
+        ("float16", 65519.99, 65520.0),
+        ("bfloat16", 3.3895e38, 3.3962e38),
+    ],
+)
+def test_a_number_that_does_not_fit_is_named_and_the_last_that_does_is_kept(name, fits, too_large):
+    assert np.isfinite(attend([[fits]], [[0.0]], dtype=name, include=("weights",)).weights).all()
+    with pytest.raises(InvalidValue, match=rf"key\[1\]\[0\]: expected a number within the range of {name}"):
+        attend([[1.0]], [[0.0], [too_large]], dtype=name)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_half_types_compute_in_float32_and_round_once(name):
+    rng = np.random.default_rng(3)
+    query, key, value = rng.standard_normal((4, 8)), rng.standard_normal((6, 8)), rng.standard_normal((6, 3))
+    half = attend(query, key, value, dtype=name, include=("output", "logsumexp"))
+    loaded = [DTYPES[name].round(array).astype(np.float32) for array in (query, key, value)]
+    single = attend(*loaded, include=("output", "logsumexp"))
+    np.testing.assert_array_equal(half.output, DTYPES[name].round(single.output))
+    np.testing.assert_array_equal(half.logsumexp, single.logsumexp)
+    assert half.logsumexp.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [(("float32",) * 3, "float32"), (("float16",) * 3, "float16"), (("float32", "float64", "float32"), "float64")],
+)
+def test_without_a_name_it_is_what_the_inputs_share(dtypes, expected):
+    assert dtype_named(None, *(np.zeros(1, dtype) for dtype in dtypes)).name == expected
