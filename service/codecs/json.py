@@ -65,8 +65,8 @@ def _refuse(constant: str) -> float:
 
 
 def _integer(digits: str) -> int | float:
-    # Python refuses to read very long integers, and float64 cannot hold any of more than 309 digits.
-    return int(digits) if len(digits) < 400 else float(digits)
+    # Beyond 64 bits a number is a float, infinite beyond float64; Python refuses to read very long integers at all.
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def _with_arrays(value: Any, levels: int) -> Any:
