@@ -1,0 +1,143 @@
+"""A real browser, and pages in it that record everything a page must not do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Route,
+    WebSocketRoute,
+    async_playwright,
+)
+
+CHROMIUM = "/usr/bin/chromium"
+
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+
+# A binding, not a variable of the page: what it has told survives navigation.
+REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+# A change of media is reported with the next frame, which may be the second.  An inherited colour that changes step by
+# step starts a transition of its own, hence the loop.
+SETTLE = """
+async () => {
+  const transitions = () => document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
+  for (let running = transitions(); running.length; running = transitions()) {
+    await Promise.allSettled(running.map((transition) => transition.finished));
+  }
+}
+"""
+
+PATIENCE_MILLISECONDS = 10_000
+
+
+@dataclass
+class Visit:
+    """A page in a context of its own, at home at one origin, and what it did."""
+
+    page: Page
+    home: str
+    requests: list[str] = field(default_factory=list)
+    foreign_requests: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    page_errors: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
+
+    async def settle(self) -> None:
+        """Wait until transitions have ended and what the browser has already noticed has been told."""
+        await self.page.evaluate(SETTLE)
+
+    async def assert_clean(self, *expected_console_errors: str) -> None:
+        """No foreign request, no violation, no exception; in the console exactly what is expected, matched in part."""
+        await self.settle()
+        assert self.foreign_requests == []
+        assert self.violations == []
+        assert self.page_errors == []
+        assert len(self.console_errors) == len(expected_console_errors), self.console_errors
+        for received, expected in zip(self.console_errors, expected_console_errors, strict=True):
+            assert expected in received
+
+    async def assert_fits(self) -> None:
+        """Nothing makes the page scroll sideways, neither on a desk nor on a telephone."""
+        for width in (1280, 360):
+            await self.page.set_viewport_size({"width": width, "height": 900})
+            wanted = await self.page.evaluate("document.documentElement.scrollWidth")
+            assert wanted <= width
+
+    def is_foreign(self, url: str) -> bool:
+        """Whether a request for it leaves home."""
+        scheme, host, *_ = urlsplit(url)
+        return scheme not in {"data", "blob", "about"} and host != urlsplit(self.home).netloc
+
+
+Visiting = Callable[..., Awaitable[Visit]]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One chromium for all tests, the one that the system holds."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        await launched.close()
+
+
+@pytest.fixture
+async def visit(browser: Browser) -> AsyncIterator[Visiting]:
+    """Open an address in a new context: ``await visit(url, width=360, colour_scheme="dark")``."""
+    contexts: list[BrowserContext] = []
+
+    async def opened(url: str, *, width: int = 1280, colour_scheme: str = "light", **options: Any) -> Visit:
+        context = await browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=colour_scheme, service_workers="block", **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        visited = Visit(await context.new_page(), url)
+        await _record(context, visited)
+        await visited.page.goto(url)
+        return visited
+
+    yield opened
+    await asyncio.gather(*(context.close() for context in contexts))
+
+
+async def _record(context: BrowserContext, visited: Visit) -> None:
+    """Write down what happens in a context; whatever would leave the visited origin is refused."""
+
+    def note_request(request: Request) -> None:
+        visited.requests.append(request.url)
+
+    def note_console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            visited.violations.append(message.text)
+        elif message.type in {"error", "warning"}:
+            visited.console_errors.append(message.text)
+
+    async def refuse(route: Route) -> None:
+        visited.foreign_requests.append(route.request.url)
+        await route.abort()
+
+    async def refuse_socket(socket: WebSocketRoute) -> None:
+        visited.foreign_requests.append(socket.url)
+        await socket.close()
+
+    context.on("request", note_request)
+    context.on("console", note_console)
+    context.on("weberror", lambda error: visited.page_errors.append(str(error.error)))
+    await context.route(visited.is_foreign, refuse)
+    await context.route_web_socket(visited.is_foreign, refuse_socket)
+    await context.expose_binding("reportViolation", lambda _, text: visited.violations.append(text))
+    await context.add_init_script(REPORT_VIOLATIONS)

@@ -1,0 +1,76 @@
+"""The other pages: the front page, and one page for each kind of problem."""
+
+from html import escape
+
+import httpx
+import pytest
+
+from service.problems import PROBLEMS
+from service.routes.pages import CONTENT_SECURITY_POLICY
+from tests.browser.conftest import Visiting
+from tests.server import Server
+
+ALLOWED_SOURCES = {"'none'", "'self'"}
+
+
+def test_the_policy_names_nothing_but_this_server() -> None:
+    policy = {name: set(sources) for name, *sources in (rule.split() for rule in CONTENT_SECURITY_POLICY.split("; "))}
+    assert policy["default-src"] == {"'none'"}
+    assert policy["script-src"] == {"'self'"}
+    # Swagger UI's style sheet draws its arrows with data: images.
+    assert policy.pop("img-src") == {"'self'", "data:"}
+    assert all(sources <= ALLOWED_SOURCES for sources in policy.values())
+
+
+@pytest.mark.parametrize("slug", PROBLEMS)
+async def test_there_is_a_page_for_every_problem(client: httpx.AsyncClient, slug: str) -> None:
+    received = await client.get(f"/problems/{slug}")
+    assert received.status_code == 200
+    assert received.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert received.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert received.headers["X-Content-Type-Options"] == "nosniff"
+    for text in (PROBLEMS[slug].title, PROBLEMS[slug].advice):
+        assert all(escape(each) in received.text for each in text.as_dict().values())
+
+
+@pytest.mark.browser
+async def test_every_problem_page_reads_in_both_languages_and_fits(visit: Visiting, server: Server) -> None:
+    visited = await visit(f"{server.url}/problems/internal")
+    for slug, problem in PROBLEMS.items():
+        await visited.page.goto(f"{server.url}/problems/{slug}")
+        shown = await visited.page.locator("main").inner_text()
+        for text in (slug, str(int(problem.status)), problem.title.en, problem.advice.en):
+            assert text in shown
+        in_chinese = await visited.page.locator("main :lang(zh)").all_inner_texts()
+        assert in_chinese[:2] == [problem.title.zh, problem.advice.zh]
+        await visited.assert_fits()
+    await visited.assert_clean()
+
+
+async def test_an_unknown_problem_is_a_404_that_names_the_known_ones(client: httpx.AsyncClient) -> None:
+    received = await client.get("/problems/nothing")
+    assert received.status_code == 404
+    assert received.headers["Content-Type"] == "application/problem+json"
+    assert all(slug in received.json()["detail"] for slug in PROBLEMS)
+
+
+REFUSED: dict[str, tuple[str, str, dict[str, object]]] = {
+    "malformed-body": ("POST", "/v1/attention", {"content": b"{"}),
+    "not-found": ("GET", "/nothing", {}),
+    "method-not-allowed": ("DELETE", "/v1/attention", {}),
+    "not-acceptable": ("POST", "/v1/attention", {"json": {}, "headers": {"Accept": "text/html"}}),
+    "unsupported-media-type": ("POST", "/v1/attention", {"content": b"a", "headers": {"Content-Type": "text/csv"}}),
+    "invalid-request": ("POST", "/v1/attention", {"json": {}}),
+    "shape-mismatch": ("POST", "/v1/attention", {"json": {"query": [[1]], "key": [[1, 2]]}}),
+    "unknown-name": ("POST", "/v1/attention", {"json": {"query": [[1]], "key": [[1]], "valeu": [[1]]}}),
+}
+
+
+@pytest.mark.parametrize("slug", REFUSED)
+async def test_the_type_of_an_error_is_the_address_of_its_page(client: httpx.AsyncClient, slug: str) -> None:
+    method, path, options = REFUSED[slug]
+    error = (await client.request(method, path, **options)).json()
+    page = await client.get(error["type"])
+    assert page.status_code == 200
+    assert slug in page.text
+    assert error["title"] in page.text

@@ -1,0 +1,70 @@
+"""Behind a proxy that strips a prefix, everything still works and nothing is asked for outside the prefix."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.problems import PROBLEMS
+from tests.browser.conftest import Visit, Visiting
+from tests.browser.proxy import Proxy, stripping_proxy
+from tests.browser.swagger import Attention
+from tests.server import running_server
+
+PREFIX = "/attention"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    directory = tmp_path_factory.mktemp("published")
+    with (
+        running_server(directory, "--root-path", PREFIX) as server,
+        stripping_proxy(server.url, PREFIX) as proxy,
+    ):
+        yield proxy
+
+
+def assert_inside(visited: Visit, proxy: Proxy) -> None:
+    assert visited.requests
+    assert [url for url in visited.requests if not url.startswith(f"{proxy.url}/")] == []
+    assert proxy.outside == []
+
+
+@pytest.mark.browser
+async def test_a_problem_page_leads_to_the_documentation_and_its_examples_run(
+    visit: Visiting, published: Proxy
+) -> None:
+    visited = await visit(f"{published.url}/problems/shape-mismatch")
+    await visited.page.get_by_role("link").click()
+    attention = Attention(visited.page)
+    await attention.open()
+    assert await attention.execute() == 200
+    assert "0.70166907360510" in await attention.answer.inner_text()
+    assert f"{published.url}/v1/attention" in visited.requests
+    assert_inside(visited, published)
+    await visited.assert_clean()
+
+
+async def test_the_front_page_leads_to_the_documentation(published: Proxy) -> None:
+    async with httpx.AsyncClient() as client:
+        received = await client.get(f"{published.url}/", headers={"Accept": "text/html"})
+    assert received.status_code == 307
+    assert received.headers["Location"] == f"{PREFIX}/docs"
+
+
+@pytest.mark.parametrize("path", ["/static/nothing.js", "/static/docs.html", "/problems/nothing", "/nothing"])
+async def test_the_type_of_a_problem_carries_the_prefix(published: Proxy, path: str) -> None:
+    async with httpx.AsyncClient() as client:
+        received = await client.get(published.url + path)
+        assert received.status_code == 404
+        assert received.json()["type"] == f"{PREFIX}/problems/not-found"
+        explained = await client.get(httpx.URL(published.url).join(received.json()["type"]))
+    assert explained.status_code == 200
+    assert PROBLEMS["not-found"].title.zh in explained.text
+
+
+async def test_the_prefix_may_also_arrive_unstripped(published: Proxy) -> None:
+    async with httpx.AsyncClient() as client:
+        received = await client.get(f"{published.url}{PREFIX}/static/docs.css")
+    assert received.status_code == 200
+    assert received.headers["Content-Type"] == "text/css; charset=utf-8"
