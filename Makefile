@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak openapi lock clean
+.PHONY: serve test check soak bench bench-http openapi lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,11 @@ check: $(VENV)/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: bench-http
+
+bench-http: $(VENV)/tested
+	$(BIN)/python -m benchmarks.small_requests
 
 openapi: $(VENV)/served
 	$(BIN)/attention-service openapi > openapi/openapi.json.new

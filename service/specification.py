@@ -97,6 +97,7 @@ MODELS: tuple[type[BaseModel], ...] = (
 ANSWER = {
     "scores": [[3.15, 1.6, 1.2, 0.5]],
     "weights": [[0.7016690736051048, 0.1489278391695713, 0.09982931600813535, 0.04957377121718851]],
+    "output": [[0.736527720723689, 0.3241678258147518, 0.19905946864971472]],
     "score_model": {"name": "scaled_dot_product", "scale": 0.5},
     "normalizer": {"name": "softmax", "temperature": 1.0},
     "dtype": "float64",
@@ -116,30 +117,30 @@ ESTIMATE = {
 
 def attention_operation() -> Operation:
     """Describe POST /v1/attention."""
-    return _computing_operation(AttentionResponse, "What was included. 所请求的结果。", ANSWER)
+    return _computing_operation("计算注意力 · Attend", AttentionResponse, "What was included. 所请求的结果。", ANSWER)
 
 
 def estimate_operation() -> Operation:
     """Describe POST /v1/attention/estimate."""
-    return _computing_operation(EstimateResponse, "What it would cost. 预计的开销。", ESTIMATE)
+    return _computing_operation("估算开销 · Estimate", EstimateResponse, "What it would cost. 预计的开销。", ESTIMATE)
 
 
-def _computing_operation(model: type[BaseModel], description: str, example: dict[str, Any]) -> Operation:
+def _computing_operation(summary: str, model: type[BaseModel], description: str, example: dict[str, Any]) -> Operation:
     """Describe a POST that reads an attention request."""
     examples = {name: _as_openapi(one) for name, one in load_examples().items()}
     content = {JSON: {"schema": _reference(AttentionRequest), "examples": examples}}
     body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
-    return _operation(model, description, example, COMPUTING_PROBLEMS, body)
+    return _operation(summary, model, description, example, COMPUTING_PROBLEMS, body)
 
 
-def catalogue_operation(model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:
+def catalogue_operation(summary: str, model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:
     """Describe a GET that reads the catalogue."""
-    return _operation(model, "As described. 如描述。", example, (*problems, "internal"))
+    return _operation(summary, model, "As described. 如描述。", example, (*problems, "internal"))
 
 
-def probe_operation(status: str, *problems: str) -> Operation:
+def probe_operation(summary: str, status: str, *problems: str) -> Operation:
     """Describe a probe."""
-    return _operation(Probe, "Yes. 是。", {"status": status}, (*problems, "internal"))
+    return _operation(summary, Probe, "Yes. 是。", {"status": status}, (*problems, "internal"))
 
 
 def build(app: FastAPI) -> dict[str, Any]:
@@ -165,6 +166,7 @@ REFERENCE = "#/components/schemas/{model}"
 
 
 def _operation(
+    summary: str,
     model: type[BaseModel],
     description: str,
     example: dict[str, Any],
@@ -177,6 +179,7 @@ def _operation(
         "content": {JSON: {"schema": _reference(model), "example": example}},
     }
     return {
+        "summary": summary,
         "response_class": Response,
         "responses": {200: success, **_problem_responses(problems)},
         "openapi_extra": extra,
@@ -198,7 +201,7 @@ def _problem_responses(slugs: tuple[str, ...]) -> dict[int, Operation]:
         )
         response["description"] = f"{response['description']}\n\n{_both(problem.title)}".strip()
         response["content"][MEDIA_TYPE]["examples"][slug] = {
-            "summary": problem.title.en,
+            "summary": f"{problem.title.zh} · {problem.title.en}",
             "value": {
                 "type": f"/problems/{slug}",
                 "title": problem.title.en,

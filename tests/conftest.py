@@ -30,7 +30,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def app_client() -> AsyncIterator[httpx.AsyncClient]:
     """An asynchronous client of the application in this process, without a socket."""
-    app = create_app(Settings())
+    app = create_app(Settings(log_level="warning"))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as connected:

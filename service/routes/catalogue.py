@@ -22,19 +22,21 @@ from service.specification import catalogue_operation
 router = APIRouter(tags=["catalogue"])
 
 
-@router.get("/v1/score-models", **catalogue_operation(ScoreModels, describe_score_models()))
+@router.get("/v1/score-models", **catalogue_operation("打分函数 · Score models", ScoreModels, describe_score_models()))
 async def score_models() -> Response:
     """List every score model with titles, formula, parameters, source and an example. 打分函数目录。"""
     return _json(describe_score_models())
 
 
-@router.get("/v1/normalizers", **catalogue_operation(Normalizers, describe_normalizers()))
+@router.get("/v1/normalizers", **catalogue_operation("归一化方法 · Normalizers", Normalizers, describe_normalizers()))
 async def normalizers() -> Response:
     """List every normalizer likewise. 归一化方法目录。"""
     return _json(describe_normalizers())
 
 
-@router.get("/v1/examples", **catalogue_operation(Examples, list_examples(load_examples())))
+@router.get(
+    "/v1/examples", **catalogue_operation("例题列表 · Worked examples", Examples, list_examples(load_examples()))
+)
 async def examples(request: Request) -> Response:
     """List the worked examples. 例题列表。"""
     return _json(list_examples(state_of(request).examples))
@@ -42,7 +44,9 @@ async def examples(request: Request) -> Response:
 
 @router.get(
     "/v1/examples/{id}",
-    **catalogue_operation(ExampleResponse, load_examples()["honor-of-kings"].as_dict(), "not-found"),
+    **catalogue_operation(
+        "一道例题 · One worked example", ExampleResponse, load_examples()["honor-of-kings"].as_dict(), "not-found"
+    ),
 )
 async def example(request: Request, id: str) -> Response:  # noqa: A002 - the name in the path
     """One worked example: its story, a request to post as it is, and the numbers to expect. 一道例题。"""

@@ -13,13 +13,13 @@ from service.specification import probe_operation
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/livez", **probe_operation("alive"))
+@router.get("/livez", **probe_operation("存活 · Alive", "alive"))
 async def livez() -> Response:
     """Whether the process answers at all; restart it when not. 存活探针。"""
     return Response(orjson.dumps({"status": "alive"}), media_type=JSON)
 
 
-@router.get("/readyz", **probe_operation("ready", "draining"))
+@router.get("/readyz", **probe_operation("就绪 · Ready", "ready", "draining"))
 async def readyz(request: Request) -> Response:
     """Whether to send requests here; not while starting or draining. 就绪探针。"""
     if not state_of(request).ready:

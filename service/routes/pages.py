@@ -91,7 +91,9 @@ class Pages(StaticFiles):
         return response
 
 
-@router.get("/", **catalogue_operation(Index, {"name": "attention-service", "version": "0.1.0", "links": LINKS}))
+@router.get(
+    "/", **catalogue_operation("首页 · Index", Index, {"name": "attention-service", "version": "0.1.0", "links": LINKS})
+)
 async def index(request: Request) -> Response:
     """Where everything is; a browser is sent to /docs. 首页。"""
     root = request.scope.get("root_path", "")
