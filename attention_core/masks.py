@@ -224,7 +224,7 @@ def per_batch_row(numbers: IntArray, scores: Shape, length: int, path: Path) -> 
     if numbers.shape not in ((batch,), (batch, length)):
         raise ShapeMismatch(
             path,
-            expected=f"{batch} entries, one for each batch row, or shape {[batch, length]}",
+            expected=f"shape {[batch]}, one for each batch row, or {[batch, length]}",
             received=f"shape {list(numbers.shape)}",
             advice=f"The scores have shape {list(scores)}; axis 0 counts batch rows from rank 3 on.",
         )

@@ -144,12 +144,13 @@ def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> Int
     offsets = integers(np.asarray(call.offset), path)
     if offsets.ndim == 0:
         return offsets
-    if offsets.ndim > 1:
+    batch = scores[0] if len(scores) > 2 else 1
+    if offsets.shape != (batch,):
         raise ShapeMismatch(
             path,
-            expected="an integer, a list with one for each batch row, or bottom_right",
+            expected=f"an integer, a list of {batch} with one for each batch row, or bottom_right",
             received=f"shape {list(offsets.shape)}",
-            advice="Send a flat list.",
+            advice="Axis 0 of the scores counts batch rows from rank 3 on.",
         )
     return per_batch_row(offsets, scores, scores[-2], path)
 

@@ -61,8 +61,8 @@ PROBLEMS: dict[str, Problem] = {
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         Text("请求超出限制", "The request exceeds a limit"),
         Text(
-            "请求体、预计结果或预计运算量超过了限制；detail 给出了数字。减少数据，或少要几个返回字段。",
-            "The body, the predicted result or the predicted operations exceed a limit; detail has the numbers. "
+            "请求体，或预计的结果、内存、运算量超过了限制；detail 给出了数字。减少数据，或少要几个返回字段。",
+            "The body, or the predicted result, memory or operations exceed a limit; detail has the numbers. "
             "Send less, or include fewer fields.",
         ),
     ),
@@ -93,8 +93,8 @@ PROBLEMS: dict[str, Problem] = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("未知的名称", "Unknown name"),
         Text(
-            "没有这个字段、打分函数、归一化方法或类型；detail 会给出最接近的名称。",
-            "There is no such field, score model, normalizer or dtype; detail suggests the nearest name.",
+            "没有这个字段、打分函数、归一化方法、位置编码或类型；detail 会给出最接近的名称。",
+            "There is no such field, score model, normalizer, position or dtype; detail suggests the nearest name.",
         ),
     ),
     "queue-full": Problem(

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     max_body_bytes: Bytes = Field(64 * MIB, description="Largest request body.")
     max_json_bytes: Bytes = Field(32 * MIB, description="Largest JSON request body.")
     max_result_bytes: Bytes = Field(64 * MIB, description="Largest predicted response body.")
-    bytes_in_flight: Bytes = Field(256 * MIB, description="Memory that requests may hold while they are computed.")
+    bytes_in_flight: Bytes = Field(256 * MIB, description="Most memory that one request may hold while it is computed.")
     max_operations: int = Field(2_000_000_000_000, gt=0, description="Most floating-point operations of one request.")
     max_json_depth: int = Field(64, ge=8, description="Deepest nesting of JSON.")
     queue_size: int = Field(64, ge=0, description="Requests that may wait for a compute thread.")

@@ -1,0 +1,128 @@
+"""The two READMEs taken apart, for the tests that run or compare what they show."""
+
+import contextlib
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = {"en": "README.md", "zh": "README.zh-CN.md"}
+
+
+@dataclass
+class Section:
+    """What stands between two headings."""
+
+    title: str
+    prose: str = ""
+    snippets: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[list[list[str]]] = field(default_factory=list)
+
+
+def read(name: str) -> list[Section]:
+    """Take Markdown apart into sections; raise for code that is not between two lines of three backticks."""
+    sections: list[Section] = []
+    lines = iter((ROOT / name).read_text(encoding="utf-8").splitlines())
+    previous = ""
+    for line in lines:
+        if line.startswith("#"):
+            sections.append(Section(line))
+        elif line.lstrip().startswith("```"):
+            sections[-1].snippets.append((line[3:], "\n".join(fenced(lines))))
+        elif line.startswith("|"):
+            if not previous.startswith("|"):
+                sections[-1].tables.append([])
+            sections[-1].tables[-1].append(cells(line))
+        elif line.startswith(("    ", "\t", "~~~")):
+            raise ValueError(f"code in a form that is not read: {line}")
+        else:
+            sections[-1].prose += line + " "
+        previous = line
+    return sections
+
+
+def cells(line: str) -> list[str]:
+    """The cells of one line of a table; a bar that belongs to a cell is written with a backslash."""
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def fenced(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        if line == "```":
+            return
+        yield line
+    raise ValueError("a fence is never closed")
+
+
+README = {language: read(name) for language, name in LANGUAGES.items()}
+
+
+def commands(script: str) -> Iterator[list[str]]:
+    """The commands of a script as words; a command ends with its line unless a quote or a backslash is open."""
+    held = ""
+    for line in script.replace("\\\n", " ").splitlines():
+        held += line + "\n"
+        with contextlib.suppress(ValueError):
+            yield shlex.split(held)
+            held = ""
+    assert not held, f"a quote is never closed: {held}"
+
+
+def all_commands(*program: str) -> list[Any]:
+    """Every shown command of one program, as words without leading assignments, with its language for the test's id."""
+    found = []
+    for language, sections in README.items():
+        scripts = [code for section in sections for kind, code in section.snippets if kind == "bash"]
+        inline = [
+            code
+            for section in sections
+            for code in codes(section.prose)
+            if re.match(r"(\w+=\S+ )*(docker|make) ", code)
+        ]
+        for script in [*scripts, *inline]:
+            for words in commands(script):
+                assignments, rest = split_assignments(words)
+                if rest[: len(program)] == list(program):
+                    found.append(pytest.param(assignments, rest, id=f"{language}-{' '.join(words)[:60]}"))
+    return found
+
+
+def split_assignments(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    first = next(index for index, word in enumerate(words) if not re.fullmatch(r"\w+=.*", word))
+    return dict(word.split("=", 1) for word in words[:first]), words[first:]
+
+
+def codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def table(language: str, title: str) -> list[list[str]]:
+    """The rows of the table whose first English column has this title; both languages have the same tables in order."""
+    tables = {name: [rows for section in sections for rows in section.tables] for name, sections in README.items()}
+    position = [rows[0][0] for rows in tables["en"]].index(title)
+    return tables[language][position][2:]
+
+
+def assert_same(received: Any, shown: Any, path: str = "") -> None:
+    """Equal keys, lengths and texts; numbers to 1e-12."""
+    if isinstance(shown, dict):
+        assert isinstance(received, dict), f"{path}: received {received!r}"
+        assert received.keys() == shown.keys(), f"{path}: {sorted(received)} is not {sorted(shown)}"
+        for name in shown:
+            assert_same(received[name], shown[name], f"{path}/{name}")
+    elif isinstance(shown, list):
+        assert isinstance(received, list), f"{path}: received {received!r}"
+        assert len(received) == len(shown), f"{path}: {len(received)} elements, {len(shown)} are shown"
+        for index, (one, other) in enumerate(zip(received, shown, strict=True)):
+            assert_same(one, other, f"{path}/{index}")
+    elif isinstance(shown, int | float) and not isinstance(shown, bool):
+        assert type(received) in (int, float), f"{path}: received {received!r}"
+        assert math.isclose(received, shown, rel_tol=1e-12, abs_tol=1e-12), f"{path}: received {received!r}"
+    else:
+        assert received == shown, f"{path}: received {received!r}"

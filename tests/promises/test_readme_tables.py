@@ -1,0 +1,163 @@
+"""The tables of the two READMEs say what the code says: names, formulas, shapes, defaults, decided cases."""
+
+import json
+import os
+import re
+from dataclasses import fields
+from importlib import import_module
+from itertools import chain
+from pkgutil import iter_modules
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
+from attention_core.call import FIELDS
+from attention_core.dtypes import DTYPES
+from service import routes
+from service.cli import SERVE_OPTIONS
+from service.examples import load_examples
+from service.problems import PROBLEMS
+from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
+from service.schemas.masks import MaskSchema, WindowSchema
+from service.schemas.normalizers import NORMALIZER_SCHEMAS
+from service.schemas.positions import POSITION_SCHEMAS
+from service.schemas.results import AttentionResponse, DiagnosticsResponse
+from service.schemas.score_models import SCORE_MODEL_SCHEMAS
+from service.settings import Settings
+from tests.promises.readme import LANGUAGES, README, assert_same, codes, table
+from tests.server import Server
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("title", "registry", "schemas"),
+    [
+        ("Score model", SCORE_MODELS, SCORE_MODEL_SCHEMAS),
+        ("Normalizer", NORMALIZERS, NORMALIZER_SCHEMAS),
+        ("Position", POSITIONS, POSITION_SCHEMAS),
+    ],
+    ids=["score models", "normalizers", "positions"],
+)
+def test_models_are_named_with_their_formulas_and_parameters(
+    language: str, title: str, registry: dict[str, Any], schemas: tuple[Any, ...]
+) -> None:
+    rows = table(language, title)
+    assert [codes(row[0])[0] for row in rows] == list(registry)
+    for (_, formula, parameters, remark), schema in zip(rows, schemas, strict=True):
+        assert formula == schema.about.plain
+        assert codes(parameters) == [name for name in schema.model_fields if name != "name"]
+        assert remark
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_masks_are_named_with_their_members_and_classes(language: str) -> None:
+    rows = table(language, "Mask")
+    assert [codes(row[0])[0] for row in rows] == list(MASKS)
+    assert sorted(name for row in rows for name in codes(row[1])) == sorted(set(MaskSchema.model_fields) - {"offset"})
+    assert all(name in row[2] for row in rows if row[0] == "`window`" for name in WindowSchema.model_fields)
+    for row, mask in zip(rows, MASKS.values(), strict=True):
+        assert codes(row[3]) == [f"{mask.__name__}({', '.join(field.name for field in fields(mask))})"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_field_of_the_request_is_there_with_its_default(server: Server, language: str) -> None:
+    rows = {codes(row[0])[0]: row for row in table(language, "Field")}
+    assert list(rows) == list(AttentionRequest.model_fields)
+    assert codes(rows["heads"][2]) == list(HeadsSchema.model_fields)
+    assert codes(rows["labels"][2]) == list(LabelsSchema.model_fields)
+    answer = httpx.post(f"{server.url}/v1/attention", json={"query": [[1]], "key": [[1]], "value": [[1]]}).json()
+    used = {"score_model": answer["score_model"]["name"], "normalizer": answer["normalizer"]["name"]}
+    shown = {name: codes(row[1])[0] for name, row in rows.items() if codes(row[1])}
+    assert shown == {**used, "dtype": answer["dtype"]}
+    assert {name for name in FIELDS if name in rows["include"][1]} == set(FIELDS) & set(answer)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_field_of_the_result_is_there_with_its_shape(server: Server, language: str) -> None:
+    rows = table(language, "Include")
+    assert [codes(row[0])[0] for row in rows] == list(FIELDS)
+    answered = [codes(row[1]) for row in rows]
+    always = ["score_model", "normalizer", "dtype", "notes"]
+    assert sorted([*always, *chain(*answered)]) == sorted(AttentionResponse.model_fields)
+    diagnostics = table(language, "Diagnostic")
+    assert [codes(row[0])[0] for row in diagnostics] == list(DiagnosticsResponse.model_fields)
+
+    sizes = {"…": 2, "Lq": 3, "Lk": 4, "Dk": 5, "Dv": 6}
+    request = {"query": np.ones((2, 3, 5)), "key": np.ones((2, 4, 5)), "value": np.ones((2, 4, 6))}
+    body = {name: array.tolist() for name, array in request.items()} | {"include": list(FIELDS)}
+    answer = httpx.post(f"{server.url}/v1/attention", json=body).json()
+    whole = [(names, row[2]) for names, row in zip(answered, rows, strict=True)]
+    parts = [(codes(row[0]), row[1]) for row in diagnostics]
+    for names, cell in [*whole, *parts]:
+        shapes = [tuple(sizes[size] for size in shape.split(", ")) for shape in re.findall(r"\(([^)]+)\)", cell)]
+        assert shapes or set(names) <= {"diagnostics", "ranking"}
+        values = [answer[name] if name in answer else answer["diagnostics"][name] for name in names]
+        assert not shapes or shapes == [np.shape(value) for value in values]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_number_types_are_those_of_the_core(language: str) -> None:
+    shown = [[codes(cell)[0] for cell in row] for row in table(language, "Dtype")]
+    assert shown == [[name, dtype.compute.name, f"{dtype.largest:.5g}"] for name, dtype in DTYPES.items()]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_settings_are_those_of_the_service(language: str) -> None:
+    rows = table(language, "Environment variable")
+    assert [codes(row[0])[0] for row in rows] == [f"ATTENTION_{name.upper()}" for name in Settings.model_fields]
+    for (_, default, meaning), (name, setting) in zip(rows, Settings.model_fields.items(), strict=True):
+        assert default == shown_default(language, name, setting.default)
+        assert meaning == setting.description if language == "en" else re.search("[\u4e00-\u9fff]", meaning)
+    [section] = [
+        section for section in README[language] if any(row[0] == rows[0] for row in (t[2:] for t in section.tables))
+    ]
+    flags = [code for code in codes(section.prose) if code.startswith("--")]
+    assert flags == [f"--{name.replace('_', '-')}" for name in SERVE_OPTIONS]
+
+
+def shown_default(language: str, name: str, default: Any) -> str:
+    if name == "compute_threads":
+        assert Settings.model_fields[name].default_factory() == os.cpu_count()
+        return {"en": "all cores", "zh": "全部核心"}[language]
+    if default == "":
+        return {"en": "empty", "zh": "空"}[language]
+    return f"`{default}` ({default >> 20} MiB)" if "bytes" in name.split("_") else f"`{default}`"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_slugs_are_those_of_the_service(language: str) -> None:
+    shown = {codes(slug)[0]: int(status) for slug, status, _ in table(language, "Slug")}
+    assert shown == {slug: int(problem.status) for slug, problem in PROBLEMS.items()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_endpoints_are_those_of_the_service(language: str) -> None:
+    modules = [import_module(f"service.routes.{module.name}") for module in iter_modules(routes.__path__)]
+    served = [route for module in modules if hasattr(module, "router") for route in module.router.routes]
+    assert sorted(codes(row[0])[0] for row in table(language, "Endpoint")) == sorted(
+        f"{method} {route.path}" for route in served for method in route.methods
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_worked_examples_are_listed_by_their_titles(language: str) -> None:
+    shown = [(codes(identifier)[0], title) for identifier, title in table(language, "Id")]
+    assert shown == [(name, example.title[language]) for name, example in load_examples().items()]
+
+
+@pytest.mark.parametrize("row", table("en", "Case"), ids=lambda row: row[0])
+async def test_edge_cases_are_decided_as_the_table_says(client: httpx.AsyncClient, row: list[str]) -> None:
+    [prose] = [section.prose for section in README["en"] if section.title == "## Edge cases"]
+    request = json.loads(codes(prose)[0]) | json.loads(codes(row[1])[0])
+    response = await client.post("/v1/attention", json=request)
+    answer, *pointers = codes(row[2])
+    if answer.isdigit():
+        assert response.status_code == int(answer), response.text
+        assert not pointers or response.json()["errors"][0]["pointer"] == pointers[0]
+    else:
+        assert response.status_code == 200, response.text
+        shown = json.loads(answer)
+        assert_same({name: member for name, member in response.json().items() if name in shown}, shown)
