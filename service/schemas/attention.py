@@ -25,6 +25,9 @@ def _as_list(names: Any) -> Any:
     return names.tolist() if isinstance(names, np.ndarray) else names
 
 
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+
+
 def _without_duplicates(names: list[str]) -> list[str]:
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -50,12 +53,15 @@ class LabelsSchema(StrictModel):
 
     model_config = ConfigDict(title="Labels")
 
-    query: list[str] | None = Field(None, description="One for each query. 查询的名称。")
-    key: list[str] | None = Field(None, description="One for each key, past and new. 键的名称。")
+    query: Names | None = Field(None, description="One for each query. 查询的名称。")
+    key: Names | None = Field(None, description="One for each key, past and new. 键的名称。")
 
 
 class AttentionRequest(StrictModel):
-    """Queries, keys and values, and how to score, normalise and mask them. Null means absent: the default applies."""
+    """Queries, keys and values, and how to score, normalise and mask them. Null means absent: the default applies.
+
+    查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用缺省值。
+    """
 
     query: Numbers = Field(description="Queries, (…, Lq, Dq): nested lists of rank 2 or more. 查询。")
     key: Numbers = Field(description="Keys, (…, Lk, Dk). 键。")

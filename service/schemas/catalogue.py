@@ -11,65 +11,67 @@ from service.schemas.score_models import SCORE_MODEL_SCHEMAS
 
 
 class InTwoLanguages(BaseModel):
-    """One text in Chinese and English."""
+    """One text in Chinese and English. 中英文文本。"""
 
-    zh: str
-    en: str
+    zh: str = Field(description="In Chinese. 中文。")
+    en: str = Field(description="In English. 英文。")
 
 
 class Formula(BaseModel):
-    """One formula, for typesetting and for plain text."""
+    """One formula, for typesetting and for plain text. 公式。"""
 
-    latex: str
-    plain: str
+    latex: str = Field(description="LaTeX, for typesetting. 用于排版的 LaTeX。")
+    plain: str = Field(description="Plain text. 纯文本。")
 
 
 class CatalogueEntry(BaseModel):
-    """What a person and a program should know about a score model or normalizer."""
+    """What a person and a program should know about a score model or normalizer. 目录条目。"""
 
-    name: str
-    title: InTwoLanguages
-    description: InTwoLanguages
-    formula: Formula
-    parameters: dict[str, JsonValue] = Field(description="JSON Schema of the parameters.")
-    reference: str
-    example: dict[str, JsonValue] = Field(description="As it stands in a request.")
+    name: str = Field(description="As it is called in a request. 请求中使用的名称。")
+    title: InTwoLanguages = Field(description="What people call it. 标题。")
+    description: InTwoLanguages = Field(description="What it does. 说明。")
+    formula: Formula = Field(description="Its definition. 公式。")
+    parameters: dict[str, JsonValue] = Field(description="JSON Schema of the parameters. 参数的 JSON Schema。")
+    reference: str = Field(description="Where it comes from. 出处。")
+    example: dict[str, JsonValue] = Field(description="As it stands in a request. 请求中的写法。")
 
 
 class ScoreModels(BaseModel):
-    """Every score model."""
+    """Every score model. 全部打分函数。"""
 
-    score_models: list[CatalogueEntry]
+    score_models: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
 
 
 class Normalizers(BaseModel):
-    """Every normalizer."""
+    """Every normalizer. 全部归一化方法。"""
 
-    normalizers: list[CatalogueEntry]
+    normalizers: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
 
 
 class ExampleTitle(BaseModel):
-    """A worked example in the list of all."""
+    """A worked example in the list of all. 例题条目。"""
 
-    id: str
-    title: InTwoLanguages
+    id: str = Field(description="As it stands in /v1/examples/{id}. 路径中的编号。")
+    title: InTwoLanguages = Field(description="What it shows. 标题。")
 
 
 class Examples(BaseModel):
-    """Every worked example."""
+    """Every worked example. 全部例题。"""
 
-    examples: list[ExampleTitle]
+    examples: list[ExampleTitle] = Field(description="In the order in which to meet them. 按由浅入深的顺序。")
 
 
 class ExampleResponse(ExampleTitle):
-    """One worked example: post `request` to /v1/attention and compare with `expected`."""
+    """One worked example: post `request` to /v1/attention and compare with `expected`. 一道例题。"""
 
     model_config = ConfigDict(extra="forbid")
 
-    story: InTwoLanguages
-    request: dict[str, JsonValue]
-    expected: dict[str, JsonValue] = Field(description="Some of the response's fields.")
-    tolerance: float = Field(description="Largest absolute difference to the expected numbers, which may be rounded.")
+    story: InTwoLanguages = Field(description="What happens, and what to look at. 情景与看点。")
+    request: dict[str, JsonValue] = Field(description="A request, to post as it is. 可直接发送的请求。")
+    expected: dict[str, JsonValue] = Field(description="Some of the response's fields. 响应中的部分字段。")
+    tolerance: float = Field(
+        description="Largest absolute difference to the expected numbers, which may be rounded. 允许的绝对误差。"
+    )
 
 
 def describe_score_models() -> dict[str, Any]:

@@ -4,14 +4,14 @@ from pydantic import BaseModel, Field
 
 
 class Probe(BaseModel):
-    """The answer of a probe that succeeds."""
+    """The answer of a probe that succeeds. 探针的回答。"""
 
-    status: str
+    status: str = Field(description="alive or ready. 状态。")
 
 
 class Index(BaseModel):
-    """Where everything is, for a program that asks for /."""
+    """Where everything is, for a program that asks for /. 首页索引。"""
 
-    name: str
-    version: str
-    links: dict[str, str] = Field(description="Paths by name.")
+    name: str = Field(description="Of the service. 服务的名称。")
+    version: str = Field(description="Of the service. 服务的版本。")
+    links: dict[str, str] = Field(description="Paths by name. 各路径。")

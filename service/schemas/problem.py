@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ProblemError(BaseModel):
-    """One thing that is wrong with a request."""
+    """One thing that is wrong with a request. 一处错误。"""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -13,13 +13,13 @@ class ProblemError(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """What every error looks like."""
+    """What every error looks like (RFC 9457). 错误的统一格式。"""
 
     model_config = ConfigDict(extra="forbid", title="Problem")
 
-    type: str = Field(description="/problems/<slug>: a page that explains this kind of problem.")
-    title: str
-    status: int
-    detail: str = Field(description="Expected, received, what to change.")
-    instance: str = Field(description="The request id.")
-    errors: list[ProblemError] | None = None
+    type: str = Field(description="/problems/<slug>: a page that explains this kind of problem. 说明页的路径。")
+    title: str = Field(description="The kind of problem. 错误的种类。")
+    status: int = Field(description="The HTTP status. HTTP 状态码。")
+    detail: str = Field(description="Expected, received, what to change. 期望、收到、怎么改。")
+    instance: str = Field(description="The request id. 请求编号。")
+    errors: list[ProblemError] | None = Field(None, description="Everything that is wrong. 全部错误。")

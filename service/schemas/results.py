@@ -7,11 +7,14 @@ from service.schemas.tensors import Result
 
 
 class ModelAsUsed(BaseModel):
-    """A score model or normalizer as it was used: scalars resolved, tensors as ``{"shape": [...]}``."""
+    """A score model or normalizer as it was used: scalars resolved, tensors as ``{"shape": [...]}``.
+
+    实际使用的打分函数或归一化方法。
+    """
 
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: str = Field(description="As in the request; parameters stand beside it. 名称，参数与之并列。")
     __pydantic_extra__: dict[str, JsonValue]
 
 
@@ -33,7 +36,7 @@ class DiagnosticsResponse(BaseModel):
 class AttentionResponse(BaseModel):
     """What was included, and always the models as used, the dtype and notes.
 
-    In arrays null is minus infinity; "NaN" and "Infinity" are themselves.
+    In arrays null is minus infinity; "NaN" and "Infinity" are themselves. 数组中的 null 表示负无穷。
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -61,7 +64,7 @@ class AttentionResponse(BaseModel):
 
 
 class EstimateResponse(BaseModel):
-    """What an attention request would cost; nothing was computed."""
+    """What an attention request would cost; nothing was computed. 预计的开销，未做计算。"""
 
     model_config = ConfigDict(extra="forbid")
 

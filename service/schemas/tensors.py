@@ -105,12 +105,10 @@ class Tensor:
         return float(value)
 
     def _read_integers(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return integers; a number such as 2.0 is one."""
-        if array.dtype.kind in "iu":
-            return array
-        fractions = np.argwhere((array != np.floor(array)) | (np.abs(array) > LARGEST_INTEGER))
-        if len(fractions):
-            index = tuple(int(i) for i in fractions[0])
+        """Return integers; a number such as 2.0 is one.  Positions are added to them, which must not overflow."""
+        wrong = np.argwhere((array != np.floor(array)) | (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER))
+        if len(wrong):
+            index = tuple(int(i) for i in wrong[0])
             raise self._wrong_element(index, float(array[index]))
         return array.astype(np.int64)
 
@@ -176,7 +174,7 @@ DEEPEST_DESCRIBED = 5
 _ADVICE: dict[Element, str] = {
     "number": "Replace it with a number; to hide a key use mask or bias.",
     "boolean": "Use true where the query may see the key and false where it may not.",
-    "integer": "Use a number without a fraction.",
+    "integer": "Use a number without a fraction, of at most 2^53 in size.",
     "extended": "Use a number, null for minus infinity, or the strings NaN and Infinity.",
 }
 

@@ -1,233 +1,269 @@
-"""Hypothesis strategies for attention requests whose shapes fit: whatever they draw, the service must answer 200.
+"""Hypothesis strategies for attention requests whose parts fit: whatever they draw, the service must answer 200.
 
-Everything that has a name has an entry in a table here: score models, normalizers, the fields of a request, of a mask
-and of `include`.  `missing_strategies` names what the service knows and the tables do not, and a test fails on it, so
-a new member is one entry here.
+Everything that has a name has an entry in a table here: score models, normalizers, positions, the fields of a request,
+of a mask and of `include`.  `missing_strategies` names what the service knows and the tables do not, and a test fails
+on it, so a new member is one entry here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from service.schemas.attention import AttentionRequest, DTypeName, FieldName, MaskSchema
+from service.schemas.attention import AttentionRequest, DTypeName, FieldName
+from service.schemas.masks import MaskSchema
 from service.schemas.normalizers import NORMALIZER_SCHEMAS
+from service.schemas.positions import POSITION_SCHEMAS
 from service.schemas.score_models import SCORE_MODEL_SCHEMAS
+from tests.service.layouts import Layout, layouts, nested
 
 Request = dict[str, Any]
 Fields = dict[str, Any]
-Shape = tuple[int, ...]
+DrawFields = Callable[[Layout], st.SearchStrategy[Fields]]
 
 DTYPES: tuple[str, ...] = get_args(DTypeName)
-INCLUDABLE: tuple[str, ...] = get_args(FieldName)
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What the parts of one request must agree on; `scores` is the shape (…, Lq, Lk)."""
-
-    query: Shape
-    key: Shape
-    value: Shape
-    scores: Shape
-    non_negative: bool
-
-    def numbers(self, *shape: int, scale: float = 1) -> st.SearchStrategy[Any]:
-        """Nested lists of short decimals and integers, none of them negative where the normalizer takes none."""
-        lowest = 0 if self.non_negative else -THOUSANDTHS
-        number = st.integers(lowest, THOUSANDTHS).map(lambda n: scale * (n // 1000 if n % 1000 == 0 else n / 1000))
-        return nested(number, shape)
-
-
-THOUSANDTHS = 3000
-"""Numbers reach from −3 to 3 in steps of a thousandth."""
-
-
-def nested(element: st.SearchStrategy[Any], shape: Shape) -> st.SearchStrategy[Any]:
-    """Nested lists of a shape; shape () is the element itself."""
-    count = prod(shape)
-    return st.lists(element, min_size=count, max_size=count).map(lambda flat: _folded(iter(flat), shape))
-
-
-def _folded(leaves: Iterator[Any], shape: Shape) -> Any:
-    return [_folded(leaves, shape[1:]) for _ in range(shape[0])] if shape else next(leaves)
-
-
-@st.composite
-def shrunk(draw: st.DrawFn, shape: Shape) -> Shape:
-    """A shape that broadcasts, right-aligned, to this one: outer axes dropped, others cut to 1."""
-    kept = shape[draw(st.integers(0, len(shape))) :]
-    return tuple(draw(st.sampled_from((size, size, 1))) for size in kept)
-
-
-def broadcast(left: Shape, right: Shape) -> Shape:
-    """The shape that two shapes broadcast to, right-aligned; they are known to fit."""
-    rank = max(len(left), len(right))
-    padded = ((1,) * (rank - len(shape)) + shape for shape in (left, right))
-    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
-
-
-@st.composite
-def sizes(draw: st.DrawFn, *, equal_features: bool, non_negative: bool) -> Sizes:
-    """Queries, keys and values of ranks 2 to 4 whose leading axes broadcast."""
-    full = draw(st.lists(st.integers(1, 3), max_size=2).map(tuple))
-    query, key, value = (draw(shrunk(full)) for _ in range(3))
-    queries, keys, features, value_features = (draw(st.integers(1, 4)) for _ in range(4))
-    key_features = features if equal_features else draw(st.integers(1, 4))
-    return Sizes(
-        query=(*query, queries, features),
-        key=(*key, keys, key_features),
-        value=(*value, keys, value_features),
-        scores=(*broadcast(query, key), queries, keys),
-        non_negative=non_negative,
-    )
-
-
-def groups(*members: tuple[st.SearchStrategy[Fields], ...] | st.SearchStrategy[Fields]) -> st.SearchStrategy[Fields]:
+def together(*groups: st.SearchStrategy[Fields]) -> st.SearchStrategy[Fields]:
     """Objects with the fields of every group."""
-    return st.tuples(*members).map(lambda parts: {name: value for part in parts for name, value in part.items()})
+    return st.tuples(*groups).map(lambda parts: {name: value for part in parts for name, value in part.items()})
 
 
-def optional(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Fields]:
-    """A field that is there, is null, or is left out."""
-    return st.one_of(values.map(lambda value: {name: value}), st.sampled_from(({}, {name: None})))
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Fields]:
+    """Fields that are there together, are null together, or are left out together."""
+    return st.fixed_dictionaries(fields) | st.sampled_from(({}, dict.fromkeys(fields)))
+
+
+def independent(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Fields]:
+    """Fields each of which is there, is null, or is left out."""
+    return together(*(optional(**{name: values}) for name, values in fields.items()))
 
 
 @dataclass(frozen=True)
 class Model:
-    """How to draw the parameters of a score model or normalizer, and what it asks of the rest of the request."""
+    """How to draw the parameters of a score model, normalizer or position, and what it asks of the rest."""
 
-    parameters: Callable[[Sizes], st.SearchStrategy[Fields]] = lambda sizes: st.just({})
+    parameters: DrawFields = lambda layout: st.just({})
     equal_features: bool = True
-    non_negative: bool = True
-    """Of a score model: numbers that are not negative give scores that are not negative."""
+    even_features: bool = False
+    keeps_non_negative: bool = True
+    """Whether numbers that are not negative lead to logits that are not."""
     needs_non_negative: bool = False
-    """Of a normalizer: no visible logit may be negative."""
 
 
-def _additive(sizes: Sizes) -> st.SearchStrategy[Fields]:
-    def of_units(units: int) -> st.SearchStrategy[Fields]:
-        required = {
-            "query_weight": sizes.numbers(units, sizes.query[-1]),
-            "key_weight": sizes.numbers(units, sizes.key[-1]),
-            "score_vector": sizes.numbers(units),
-        }
-        return groups(st.fixed_dictionaries(required), optional("hidden_bias", sizes.numbers(units)))
+BANDWIDTHS = st.sampled_from((0.5, 1, 2.25))
 
-    return st.integers(1, 3).flatmap(of_units)
+
+def _additive(layout: Layout) -> st.SearchStrategy[Fields]:
+    return st.integers(1, 2).flatmap(
+        lambda units: together(
+            st.fixed_dictionaries(
+                {
+                    "query_weight": layout.numbers_per_head(units, layout.features),
+                    "key_weight": layout.numbers_per_head(units, layout.key_features),
+                    "score_vector": layout.numbers_per_head(units),
+                }
+            ),
+            optional(hidden_bias=layout.numbers_per_head(units)),
+        )
+    )
 
 
 SCORE_MODELS: dict[str, Model] = {
-    "scaled_dot_product": Model(lambda sizes: optional("scale", sizes.numbers())),
+    "scaled_dot_product": Model(lambda layout: optional(scale=layout.numbers_per_head())),
     "dot_product": Model(),
     "additive": Model(_additive, equal_features=False),
+    "bilinear": Model(
+        lambda layout: st.fixed_dictionaries({"weight": layout.numbers_per_head(layout.features, layout.key_features)}),
+        equal_features=False,
+    ),
+    "cosine": Model(lambda layout: optional(scale=layout.numbers_per_head())),
+    "gaussian": Model(lambda layout: optional(bandwidth=layout.per_head(BANDWIDTHS)), keeps_non_negative=False),
+    "laplacian": Model(lambda layout: optional(bandwidth=layout.per_head(BANDWIDTHS)), keeps_non_negative=False),
+    "trilinear": Model(lambda layout: st.fixed_dictionaries({"weight": layout.numbers_per_head(3 * layout.features)})),
 }
 
 NORMALIZERS: dict[str, Model] = {
-    "softmax": Model(lambda sizes: optional("temperature", st.sampled_from((0.05, 0.5, 1, 2.5, 100)))),
+    "softmax": Model(
+        lambda layout: independent(
+            temperature=st.sampled_from((0.05, 0.5, 1, 2.5, 100)), sink=layout.numbers_per_head()
+        )
+    ),
     "proportional": Model(needs_non_negative=True),
+    "sparsemax": Model(),
+    # Above 2 the weights have no bounded slope, and float64 cannot promise them to seven digits.
+    "entmax": Model(lambda layout: optional(alpha=st.sampled_from((1, 1.25, 1.5, 1.75, 2)))),
+    "sigmoid": Model(lambda layout: optional(bias=layout.numbers())),
+    "relu": Model(),
+    "hardmax": Model(),
+    "none": Model(),
 }
 
+POSITIONS: dict[str, Model] = {
+    "alibi": Model(lambda layout: optional(slopes=layout.numbers_per_head()), keeps_non_negative=False),
+    "rotary": Model(
+        lambda layout: independent(base=st.sampled_from((10, 500, 10000)), interleaved=st.booleans()),
+        even_features=True,
+        keeps_non_negative=False,
+    ),
+}
 
-def _broadcastable(element: st.SearchStrategy[Any], sizes: Sizes) -> st.SearchStrategy[Any]:
-    """Nested lists of rank 1 or more that broadcast to the scores' shape."""
-    return shrunk(sizes.scores).filter(len).flatmap(lambda shape: nested(element, shape))
+SEGMENT = st.integers(0, 2)
 
-
-MASK_FIELDS: dict[tuple[str, ...], Callable[[Sizes], st.SearchStrategy[Fields]]] = {
-    ("allowed",): lambda sizes: optional("allowed", _broadcastable(st.booleans(), sizes)),
-    ("causal",): lambda sizes: optional("causal", st.booleans()),
-    ("offset",): lambda sizes: optional("offset", st.integers(-4, 4)),
+MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
+    ("allowed",): lambda layout: optional(allowed=layout.broadcastable(st.booleans())),
+    ("causal",): lambda layout: optional(causal=st.booleans()),
+    ("offset",): lambda layout: optional(offset=_offset(layout)),
+    ("window",): lambda layout: optional(window=independent(left=st.integers(0, 3), right=st.integers(0, 3))),
+    ("key_lengths",): lambda layout: optional(
+        key_lengths=layout.per_batch(st.integers(0, layout.scores[-1]), layout.scores[-2])
+    ),
+    ("query_segments", "key_segments"): lambda layout: optional(
+        query_segments=_segments(layout, layout.scores[-2]), key_segments=_segments(layout, layout.scores[-1])
+    ),
 }
 """How to draw the fields of a mask; fields that come together share an entry."""
 
 
-def _mask(sizes: Sizes) -> st.SearchStrategy[Fields]:
-    return optional("mask", groups(*(draw(sizes) for draw in MASK_FIELDS.values())))
+def _offset(layout: Layout) -> st.SearchStrategy[Any]:
+    return st.integers(-4, 4) | st.just("bottom_right") | nested(st.integers(-4, 4), (layout.batch,))
 
 
-def _bias(sizes: Sizes) -> st.SearchStrategy[Fields]:
-    return optional("bias", _broadcastable(st.none() | sizes.numbers(), sizes))
+def _segments(layout: Layout, length: int) -> st.SearchStrategy[Any]:
+    return nested(SEGMENT, (length,)) | nested(SEGMENT, (layout.batch, length))
 
 
-REQUEST_FIELDS: dict[tuple[str, ...], Callable[[Sizes], st.SearchStrategy[Fields]]] = {
+def _mask(layout: Layout) -> st.SearchStrategy[Fields]:
+    return optional(mask=together(*(draw(layout) for draw in MASK_FIELDS.values())))
+
+
+def _labels(layout: Layout) -> st.SearchStrategy[Fields]:
+    queries, keys = (nested(st.text(max_size=3), (length,)) for length in layout.scores[-2:])
+    return optional(labels=independent(query=queries, key=keys))
+
+
+REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
+    ("softcap",): lambda layout: optional(softcap=st.sampled_from((0.5, 2, 50))),
     ("mask",): _mask,
-    ("bias",): _bias,
-    ("dtype",): lambda sizes: optional("dtype", st.sampled_from(DTYPES)),
+    ("bias",): lambda layout: optional(bias=layout.broadcastable(st.none() | layout.numbers())),
+    ("heads",): lambda layout: (
+        st.just({"heads": {"query": layout.packed[0], "key_value": layout.packed[1]}})
+        if layout.packed
+        else st.sampled_from(({}, {"heads": None}))
+    ),
+    ("dtype",): lambda layout: optional(dtype=st.sampled_from(DTYPES)),
+    ("labels",): _labels,
+    ("decimals",): lambda layout: optional(decimals=st.integers(0, 17)),
 }
-"""How to draw the fields of a request that `attention_requests` does not draw itself; fields that come together share
-an entry."""
+"""How to draw the fields of a request that stand for themselves; fields that come together share an entry."""
 
-DRAWN_FIRST = ("query", "key", "value", "score_model", "normalizer", "include")
-"""The fields that the others depend on, or that depend on the others."""
+DRAWN_FIRST = ("query", "key", "value", "past_key", "past_value", "score_model", "normalizer", "position")
+DRAWN_LAST = ("include", "top_k")
+"""The fields that the others depend on, or that depend on the others, are drawn by `attention_requests`."""
 
 INCLUDE_NEEDS: dict[str, Callable[[Request], bool]] = {
     "scores": lambda request: True,
+    "capped_scores": lambda request: True,
     "logits": lambda request: True,
     "weights": lambda request: True,
     "output": lambda request: request.get("value") is not None,
     "logsumexp": lambda request: name_of(request.get("normalizer"), "softmax") == "softmax",
+    "diagnostics": lambda request: True,
+    "ranking": lambda request: True,
+    "present": lambda request: request.get("value") is not None,
 }
 """Which requests may include a field."""
 
 
 @st.composite
-def attention_requests(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES) -> Request:
-    """Requests that the service must answer, with every combination of what it offers; `dtypes` may be narrowed."""
-    normalizer = draw(st.sampled_from(sorted(NORMALIZERS)))
+def attention_requests(
+    draw: st.DrawFn, *, score_models: Sequence[str] = tuple(SCORE_MODELS), dtypes: Sequence[str] = DTYPES
+) -> Request:
+    """Requests that the service must answer, with every combination of what it offers, or of some of it."""
+    score_model = draw(st.sampled_from(score_models))
+    normalizer = draw(st.sampled_from([name for name in NORMALIZERS if fit(score_model, name)]))
     non_negative = NORMALIZERS[normalizer].needs_non_negative
-    score_model = draw(
-        st.sampled_from(sorted(name for name, model in SCORE_MODELS.items() if model.non_negative or not non_negative))
+    positions = [name for name, one in POSITIONS.items() if one.keeps_non_negative or not non_negative]
+    position = draw(st.sampled_from((None, None, *positions)))
+    layout = draw(
+        layouts(
+            equal_features=SCORE_MODELS[score_model].equal_features,
+            even_features=position is not None and POSITIONS[position].even_features,
+            non_negative=non_negative,
+        )
     )
-    drawn = draw(sizes(equal_features=SCORE_MODELS[score_model].equal_features, non_negative=non_negative))
-    request = {
-        "query": draw(drawn.numbers(*drawn.query, scale=draw(st.sampled_from((1, 1, 0.001, 100))))),
-        "key": draw(drawn.numbers(*drawn.key)),
-        **draw(optional("value", drawn.numbers(*drawn.value))),
-        **draw(_chosen("score_model", score_model, SCORE_MODELS[score_model], drawn, "scaled_dot_product")),
-        **draw(_chosen("normalizer", normalizer, NORMALIZERS[normalizer], drawn, "softmax")),
-        **draw(groups(*(field(drawn) for field in REQUEST_FIELDS.values()))),
+    request: Request = {
+        **draw(_vectors(layout)),
+        **draw(_chosen("score_model", score_model, SCORE_MODELS, layout)),
+        **draw(_chosen("normalizer", normalizer, NORMALIZERS, layout)),
+        **({} if position is None else draw(_chosen("position", position, POSITIONS, layout))),
+        **draw(together(*(field(layout) for field in REQUEST_FIELDS.values()))),
     }
     if request.get("dtype") not in (None, *dtypes):
         request["dtype"] = draw(st.sampled_from(dtypes))
-    allowed = [name for name, possible in INCLUDE_NEEDS.items() if possible(request)]
-    return request | draw(optional("include", st.lists(st.sampled_from(allowed), unique=True)))
+    included = [name for name, possible in INCLUDE_NEEDS.items() if possible(request)]
+    request |= draw(optional(include=st.lists(st.sampled_from(included), unique=True)))
+    if "ranking" in (request.get("include") or ()):
+        request |= draw(optional(top_k=st.integers(1, 6)))
+    return request
 
 
-def _chosen(field: str, name: str, model: Model, drawn: Sizes, default: str) -> st.SearchStrategy[Fields]:
-    """A score model or normalizer as an object, as a bare name where no parameter is set, or left to the default."""
-    return model.parameters(drawn).flatmap(
-        lambda parameters: st.sampled_from(
-            [
-                {field: {"name": name, **parameters}},
-                *([{field: name}] if not parameters else []),
-                *([{}, {field: None}] if not parameters and name == default else []),
-            ]
-        )
-    )
+def fit(score_model: str, normalizer: str) -> bool:
+    """Whether scores of this kind can be what the normalizer takes."""
+    return SCORE_MODELS[score_model].keeps_non_negative or not NORMALIZERS[normalizer].needs_non_negative
+
+
+NO_PAST = optional(past_key=st.none(), past_value=st.none())
+
+
+def _vectors(layout: Layout) -> st.SearchStrategy[Fields]:
+    """Queries, keys and values; a past cannot do without values."""
+    query = st.sampled_from((1, 1, 0.001, 100)).flatmap(lambda scale: layout.numbers(*layout.query, scale=scale))
+    required = {"query": query, "key": layout.numbers(*layout.key)}
+    value = layout.numbers(*layout.value)
+    if layout.past_key is None or layout.past_value is None:
+        return together(st.fixed_dictionaries(required), optional(value=value), NO_PAST)
+    past = {"past_key": layout.numbers(*layout.past_key), "past_value": layout.numbers(*layout.past_value)}
+    return st.fixed_dictionaries(required | {"value": value} | past)
+
+
+DEFAULTS = {"score_model": "scaled_dot_product", "normalizer": "softmax"}
+
+
+def _chosen(field: str, name: str, models: dict[str, Model], layout: Layout) -> st.SearchStrategy[Fields]:
+    """A member of a union as an object, as a bare name where no parameter is set, or left to the default."""
+
+    def spelt(parameters: Fields) -> st.SearchStrategy[Fields]:
+        ways: list[Fields] = [{field: {"name": name, **parameters}}]
+        if not parameters:
+            ways.append({field: name})
+            ways.extend(({}, {field: None}) if name == DEFAULTS.get(field) else ())
+        return st.sampled_from(ways)
+
+    return models[name].parameters(layout).flatmap(spelt)
 
 
 def name_of(model: Any, default: str) -> str:
-    """The name of a score model or normalizer as it stands in a request."""
+    """The name of a score model, normalizer or position as it stands in a request."""
     return default if model is None else model if isinstance(model, str) else model["name"]
 
 
 def missing_strategies() -> dict[str, set[str]]:
     """What the service knows and the tables above do not, or the other way round."""
     known = {
-        "score models": ({_name(schema) for schema in SCORE_MODEL_SCHEMAS}, set(SCORE_MODELS)),
-        "normalizers": ({_name(schema) for schema in NORMALIZER_SCHEMAS}, set(NORMALIZERS)),
-        "request fields": (set(AttentionRequest.model_fields), {*DRAWN_FIRST, *_flat(REQUEST_FIELDS)}),
+        "score models": (_schema_names(SCORE_MODEL_SCHEMAS), set(SCORE_MODELS)),
+        "normalizers": (_schema_names(NORMALIZER_SCHEMAS), set(NORMALIZERS)),
+        "positions": (_schema_names(POSITION_SCHEMAS), set(POSITIONS)),
+        "request fields": (set(AttentionRequest.model_fields), {*DRAWN_FIRST, *_flat(REQUEST_FIELDS), *DRAWN_LAST}),
         "mask fields": (set(MaskSchema.model_fields), _flat(MASK_FIELDS)),
-        "include": (set(INCLUDABLE), set(INCLUDE_NEEDS)),
+        "include": (set(get_args(FieldName)), set(INCLUDE_NEEDS)),
     }
     return {kind: here ^ there for kind, (here, there) in known.items() if here ^ there}
 
 
-def _name(schema: Any) -> str:
-    return schema.model_fields["name"].default
+def _schema_names(schemas: Any) -> set[str]:
+    return {schema.model_fields["name"].default for schema in schemas}
 
 
 def _flat(fields: dict[tuple[str, ...], Any]) -> set[str]:

@@ -3,10 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from tests import oracle
 from tests.compare import assert_close
@@ -15,6 +18,7 @@ from tests.service.strategies import (
     INCLUDE_NEEDS,
     MASK_FIELDS,
     NORMALIZERS,
+    POSITIONS,
     REQUEST_FIELDS,
     SCORE_MODELS,
     Request,
@@ -29,7 +33,16 @@ TOLERANCE = 1e-7
 SMALLEST = 0.01
 """What a field whose numbers cancel to almost nothing counts as."""
 
-DRAWN = settings(max_examples=300, derandomize=True, database=None, deadline=None)
+DRAWN = settings(
+    max_examples=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+"""So many requests for each score model."""
+
+with_each_score_model = pytest.mark.parametrize("score_model", SCORE_MODELS)
 
 
 def test_everything_the_service_knows_has_a_strategy() -> None:
@@ -40,58 +53,139 @@ def test_everything_that_has_a_strategy_is_drawn() -> None:
     seen: Counter[tuple[str, str]] = Counter()
 
     @DRAWN
-    @given(attention_requests())
-    def count(request: Request) -> None:
-        seen.update(set(_features(request)))
+    @given(st.data())
+    def count(score_model: str, data: st.DataObject) -> None:
+        seen.update(set(_features(data.draw(attention_requests(score_models=[score_model])))))
 
-    count()
+    for score_model in SCORE_MODELS:
+        count(score_model)
     print(f"\n{dict(sorted(seen.items()))}")
     assert _every_feature() <= set(seen)
 
 
-@settings(DRAWN, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(request=attention_requests(dtypes=("float64",)))
-async def test_the_numbers_are_those_of_the_oracle(app_client: httpx.AsyncClient, request: Request) -> None:
+@with_each_score_model
+@DRAWN
+@given(data=st.data())
+async def test_the_numbers_are_those_of_the_oracle(
+    app_client: httpx.AsyncClient, score_model: str, data: st.DataObject
+) -> None:
     """In float64; how much narrower dtypes may lose is derived in the core's tests."""
+    request = data.draw(attention_requests(score_models=[score_model], dtypes=["float64"]))
+    expected = oracle.attention(request)
+    assume(not (name_of(request.get("normalizer"), "softmax") == "hardmax" and _is_tied(expected["logits"])))
     response = await app_client.post("/v1/attention", json=request)
     assert response.status_code == 200, response.text
-    received, expected = response.json(), oracle.attention(request)
-    asked = _asked(request)
+    received, asked = response.json(), _asked(request)
     assert set(received) == {*asked, "score_model", "normalizer", "dtype", "notes"}
-    for field in asked:
-        largest = max(_magnitudes(expected[field]), default=0)
-        assert_close(received[field], expected[field], TOLERANCE * max(SMALLEST, largest), field)
+    rounding = 0 if request.get("decimals") is None else 0.5 * 10.0 ** -request["decimals"]
+    for field in asked - {"diagnostics", "ranking"}:
+        _assert_close(received[field], expected[field], rounding, field)
+    if "diagnostics" in asked:
+        _assert_diagnosed(received["diagnostics"], expected, rounding)
+    if "ranking" in asked:
+        rows = zip(_rows(received["ranking"]), _rows(expected["logits"]), _rows(expected["weights"]), strict=True)
+        for row in rows:
+            _assert_ranked(*row, request, rounding)
 
 
-@settings(DRAWN, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(request=attention_requests())
-async def test_the_answer_says_what_was_used(app_client: httpx.AsyncClient, request: Request) -> None:
-    answer = (await app_client.post("/v1/attention", json=request)).json()
+@with_each_score_model
+@DRAWN
+@given(data=st.data())
+async def test_the_answer_says_what_was_used(
+    app_client: httpx.AsyncClient, score_model: str, data: st.DataObject
+) -> None:
+    request = data.draw(attention_requests(score_models=[score_model]))
+    response = await app_client.post("/v1/attention", json=request)
+    assert response.status_code == 200, response.text
+    answer = response.json()
     assert answer["score_model"]["name"] == name_of(request.get("score_model"), "scaled_dot_product")
     assert answer["normalizer"]["name"] == name_of(request.get("normalizer"), "softmax")
     assert answer["dtype"] == (request.get("dtype") or "float64")
 
 
 def _asked(request: Request) -> set[str]:
-    if request.get("include") is not None:
-        return set(request["include"])
-    return {"scores", "weights", *(["output"] if request.get("value") is not None else [])}
+    """The fields that the answer must have."""
+    if request.get("include") is None:
+        return {"scores", "weights", *(["output"] if request.get("value") is not None else [])}
+    included = set(request["include"])
+    return included - {"present"} | ({"present_key", "present_value"} if "present" in included else set())
+
+
+def _assert_close(received: Any, expected: Any, rounding: float, field: str) -> None:
+    largest = max(_magnitudes(expected), default=0)
+    assert_close(received, expected, TOLERANCE * max(SMALLEST, largest) + rounding, field)
+
+
+def _assert_diagnosed(received: Any, expected: dict[str, Any], rounding: float) -> None:
+    """Every number; where weights are equal but for rounding, any of their keys may be the top one."""
+    diagnosed = expected["diagnostics"]
+    assert set(received) == set(diagnosed)
+    for field in set(diagnosed) - {"top_key"}:
+        if diagnosed[field] is None:
+            assert received[field] is None
+        else:
+            _assert_close(received[field], diagnosed[field], rounding, field)
+    for weights, top, best in zip(
+        _rows(expected["weights"]), _flat(received["top_key"]), _flat(diagnosed["top_key"]), strict=True
+    ):
+        assert (top is None) == (best is None)
+        if top is not None:
+            _assert_close(weights[top], weights[best], 0, "top_key")
+
+
+def _assert_ranked(ranked: Any, logits: Any, weights: Any, request: Request, rounding: float) -> None:
+    """As many visible keys as there may be, each once, weights right and falling, none left out that weighs more."""
+    visible = [key for key, logit in enumerate(logits) if logit != -math.inf]
+    keys = [entry["key"] for entry in ranked]
+    assert set(keys) <= set(visible)
+    assert len(keys) == len(set(keys)) == min(request.get("top_k") or math.inf, len(visible))
+    sent = [entry["weight"] for entry in ranked]
+    _assert_close(sent, [weights[key] for key in keys], rounding, "ranking")
+    assert all(one >= next_ for one, next_ in pairwise(sent))
+    heaviest_left_out = max((weights[key] for key in set(visible) - set(keys)), default=-math.inf)
+    assert not keys or heaviest_left_out <= weights[keys[-1]] + TOLERANCE * max(1, abs(weights[keys[-1]]))
+    labels = (request.get("labels") or {}).get("key")
+    assert [entry.get("label") for entry in ranked] == [labels and labels[key] for key in keys]
+
+
+def _is_tied(logits: Any) -> bool:
+    """Whether in some row the two largest logits differ by no more than rounding."""
+    for row in _rows(logits):
+        *_, second, first = [-math.inf, *sorted(row)]
+        if first > -math.inf and first - second <= TOLERANCE * max(1, abs(first)):
+            return True
+    return False
+
+
+def _rows(nested: Any) -> Iterator[Any]:
+    """The innermost lists."""
+    if nested and isinstance(nested[0], list):
+        for item in nested:
+            yield from _rows(item)
+    else:
+        yield nested
+
+
+def _flat(nested: Any) -> Iterator[Any]:
+    if isinstance(nested, list):
+        for item in nested:
+            yield from _flat(item)
+    else:
+        yield nested
 
 
 def _magnitudes(nested: Any) -> Iterator[float]:
-    """Sizes of the finite numbers in nested lists."""
-    if isinstance(nested, list):
-        for item in nested:
-            yield from _magnitudes(item)
-    elif math.isfinite(nested):
-        yield abs(nested)
+    """Sizes of the finite numbers in nested lists; null is none."""
+    return (abs(number) for number in _flat(nested) if math.isfinite(number))
 
 
 def _every_feature() -> set[tuple[str, str]]:
     return {
         *(("score_model", name) for name in SCORE_MODELS),
         *(("normalizer", name) for name in NORMALIZERS),
+        *(("position", name) for name in POSITIONS),
         *(("request", name) for group in REQUEST_FIELDS for name in group),
+        *(("request", name) for name in ("value", "past_key", "past_value", "include", "top_k")),
         *(("mask", name) for group in MASK_FIELDS for name in group),
         *(("include", name) for name in INCLUDE_NEEDS),
         *(("dtype", name) for name in DTYPES),
@@ -103,6 +197,7 @@ def _features(request: Request) -> Iterator[tuple[str, str]]:
     """What a request makes use of, null excepted."""
     yield "score_model", name_of(request.get("score_model"), "scaled_dot_product")
     yield "normalizer", name_of(request.get("normalizer"), "softmax")
+    yield "position", name_of(request.get("position"), "none")
     yield "rank", str(len(oracle.shape(request["query"])))
     for kind, fields in (("request", request), ("mask", request.get("mask") or {})):
         yield from ((kind, name) for name, value in fields.items() if value is not None)

@@ -1,0 +1,109 @@
+"""What schemathesis makes of the specification, sent to a real server: no defect, no undocumented answer."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import APIOperation, Case, CheckContext, GenerationMode, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.server import Server
+from tests.service.strategies import attention_requests
+
+SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi" / "openapi.json")
+SCHEMA.config.generation.update(max_examples=20, deterministic=True)
+# A header that nobody knows is no mistake; with it schemathesis takes the text of a numeric header for one.
+SCHEMA.config.generation.update(allow_extra_parameters=False)
+
+BODIES = {"POST /v1/attention": attention_requests(), "POST /v1/attention/estimate": attention_requests()}
+"""Bodies whose shapes fit, which no JSON Schema can draw, for every operation that takes one."""
+
+FUZZED = settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+LEAST_SHARE = 1 / 3
+"""Of the answers to a fuzzed operation so many must be 200, or little but refusals was tested."""
+
+
+@SCHEMA.parametrize()
+def test_every_operation(case: Case, server: Server) -> None:
+    """Documented examples, boundary values, wrong methods and media types, and what the schema allows and forbids."""
+    send(case, server)
+
+
+def test_every_body_can_be_drawn_with_shapes_that_fit() -> None:
+    assert set(BODIES) == {operation.label for operation in _operations() if operation.body}
+
+
+@pytest.mark.parametrize("label", BODIES)
+def test_fuzzing_a_body(label: str, server: Server) -> None:
+    operation = SCHEMA.find_operation_by_label(label)
+    assert operation is not None
+    statuses: Counter[int] = Counter()
+    kinds = {
+        "fitting": st.builds(
+            operation.Case, body=BODIES[label], headers=st.just({}) | HEADERS, media_type=st.just("application/json")
+        ),
+        "allowed": operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
+        "forbidden": operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),
+    }
+
+    @FUZZED
+    @given(st.one_of(kinds["fitting"], kinds["fitting"], kinds["allowed"], kinds["forbidden"]))
+    def fuzz(case: Case) -> None:
+        statuses[send(case, server).status_code] += 1
+
+    fuzz()
+    share = statuses[200] / statuses.total()
+    print(f"\n{label}: {statuses.total()} requests, {share:.0%} answered 200: {dict(sorted(statuses.items()))}")
+    assert statuses.total() >= FUZZED.max_examples
+    assert share >= LEAST_SHARE
+    assert statuses[422] > 0
+
+
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "Request-Timeout": st.sampled_from(("20", "7.5", "1e9")),
+        "X-Request-ID": st.sampled_from(("a", "b.1_-")),
+    },
+)
+
+
+def send(case: Case, server: Server) -> Response:
+    """Send one request and judge the answer; a schema cannot promise that the shapes it allows fit."""
+    return case.call_and_validate(
+        base_url=server.url,
+        additional_checks=[is_no_defect, request_id_is_returned],
+        excluded_checks=[not_a_server_error, *([positive_data_acceptance] if case.operation.body else [])],
+    )
+
+
+def is_no_defect(context: CheckContext, response: Response, case: Case) -> None:
+    """No 5xx, but for the 504 that a caller asks for who leaves no time."""
+    asked_for = response.status_code == 504 and 0 < float((case.headers or {})["Request-Timeout"]) < 1
+    assert response.status_code < 500 or asked_for
+
+
+def request_id_is_returned(context: CheckContext, response: Response, case: Case) -> None:
+    """Every answer carries an id, the caller's where it is well-formed."""
+    [returned] = response.headers["x-request-id"]
+    sent = str((case.headers or {}).get("X-Request-ID", ""))
+    assert WELL_FORMED.fullmatch(returned)
+    assert returned == sent or not WELL_FORMED.fullmatch(sent)
+
+
+def _operations() -> list[APIOperation]:
+    return [result.ok() for result in SCHEMA.get_all_operations()]
