@@ -21,12 +21,12 @@ def test_everything_registered_is_on_the_ladder():
     assert {request["position"]["name"] for request in asked if request.get("position")} == set(POSITIONS)
 
 
-def test_the_ladder_is_the_whole_product():
+def test_the_ladder_is_the_whole_product(report_figure):
     registries = (SCORE_MODELS, NORMALIZERS, calls.SETTINGS, calls.HEADS, DTYPES)
     least = 1
     for registry in registries:
         least *= len(registry)
-    print(f"\noracle → dense: {len(COMBINATIONS)} combinations")
+    report_figure(f"oracle → dense: {len(COMBINATIONS)} combinations")
     assert len(set(COMBINATIONS)) == len(COMBINATIONS) >= least
     assert len(calls.SETTINGS) > len(MASKS) + len(POSITIONS)
 

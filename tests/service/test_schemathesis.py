@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_every_body_can_be_drawn_with_shapes_that_fit() -> None:
 
 
 @pytest.mark.parametrize("label", BODIES)
-def test_fuzzing_a_body(label: str, server: Server) -> None:
+def test_fuzzing_a_body(label: str, server: Server, report_figure: Callable[[str], None]) -> None:
     operation = SCHEMA.find_operation_by_label(label)
     assert operation is not None
     statuses: Counter[int] = Counter()
@@ -67,7 +68,7 @@ def test_fuzzing_a_body(label: str, server: Server) -> None:
 
     fuzz()
     share = statuses[200] / statuses.total()
-    print(f"\n{label}: {statuses.total()} requests, {share:.0%} answered 200: {dict(sorted(statuses.items()))}")
+    report_figure(f"{label}: {statuses.total()} requests, {share:.0%} answered 200: {dict(sorted(statuses.items()))}")
     assert statuses.total() >= FUZZED.max_examples
     assert share >= LEAST_SHARE
     assert statuses[422] > 0
