@@ -87,3 +87,11 @@ def test_ranking_names_visible_keys_only_and_at_most_top_k():
     assert ranked(mask=mask, top_k=2)[0] == [3, 2]
     assert ranked(mask=mask, top_k=9)[0] == [3, 2, 0]
     assert ranked(mask=Allowed(np.zeros(4, bool)))[0] == []
+
+
+def test_ties_stay_in_the_order_of_their_keys_however_many_there_are():
+    key = np.arange(400).reshape(-1, 1) % 3
+    mask = Allowed(np.arange(400) % 7 > 0)
+    ranking = attend([[1.0]], key, score_model=DotProduct(), mask=mask, include=("ranking",)).ranking
+    expected = sorted((j for j in range(400) if j % 7), key=lambda j: (-(j % 3), j))
+    assert ranking.keys[0, : ranking.counts[0]].tolist() == expected
