@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from attention_core.errors import did_you_mean
 from service.schemas.tensors import describe
@@ -69,22 +69,32 @@ class Described(StrictModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """Reads a bare name as the object of that name with default parameters, and knows a misspelt one."""
+class OneOf:
+    """Any of `members`, told apart by name; used as ``Annotated[Base, OneOf(kind, members)]``.
+
+    A bare name is read as the object of that name with default parameters, and a misspelt one is recognised.
+    """
 
     kind: str
     members: tuple[type[Described], ...]
 
-    def __call__(self, value: Any) -> Any:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Expand bare names, then validate with the member of that name."""
+        choices = {name: handler.generate_schema(member) for name, member in zip(self.names, self.members, strict=True)}
+        return core_schema.no_info_before_validator_function(
+            self._expand, core_schema.tagged_union_schema(choices, discriminator="name")
+        )
+
+    def _expand(self, value: Any) -> Any:
         """Expand a bare name; raise for a name that no member has, or that is no string."""
         if isinstance(value, str):
-            self.require_known(value, within="")
+            self._require_known(value, within="")
             return {"name": value}
         if isinstance(value, dict) and "name" in value:
-            self.require_known(value["name"], within="name")
+            self._require_known(value["name"], within="name")
         return value
 
-    def require_known(self, name: Any, within: str) -> None:
+    def _require_known(self, name: Any, within: str) -> None:
         """Raise unless a member has this name."""
         if not isinstance(name, str):
             raise PydanticCustomError(

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from attention_core import NORMALIZERS
 from attention_core.interfaces import Normalizer
-from service.schemas.base import About, Described, FiniteFloat, Named, PositiveFloat, Text
+from service.schemas.base import About, Described, FiniteFloat, OneOf, PositiveFloat, Text
 from service.schemas.tensors import NumberPerHead
 
 
@@ -173,13 +173,4 @@ NORMALIZER_SCHEMAS: tuple[type[NormalizerSchema], ...] = (
     Identity,
 )
 
-_NAMED = Named("a normalizer", NORMALIZER_SCHEMAS)
-
-AnyNormalizer = Annotated[
-    Annotated[
-        Softmax | Proportional | Sparsemax | Entmax | Sigmoid | Relu | Hardmax | Identity,
-        Field(discriminator="name"),
-    ],
-    BeforeValidator(_NAMED),
-    _NAMED,
-]
+AnyNormalizer = Annotated[NormalizerSchema, OneOf("a normalizer", NORMALIZER_SCHEMAS)]

@@ -9,6 +9,7 @@ from attention_core import CallError, ShapeMismatch, UnknownName
 from attention_core.errors import did_you_mean
 from service.errors import InvalidRequest, Kind, Violation
 from service.schemas.attention import LabelsSchema
+from service.schemas.base import OneOf
 from service.schemas.tensors import describe
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -150,7 +151,11 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[s
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models inside an annotation such as ``A | B | None``."""
+    """Return the models inside an annotation such as ``A | None`` or one with OneOf."""
+    arguments = get_args(annotation)
+    for argument in arguments:
+        if isinstance(argument, OneOf):
+            return list(argument.members)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return [model for argument in arguments for model in _models_in(argument)]

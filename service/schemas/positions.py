@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from attention_core import POSITIONS
 from attention_core.interfaces import Position
-from service.schemas.base import About, Described, Named, PositiveFloat, Text
+from service.schemas.base import About, Described, OneOf, PositiveFloat, Text
 from service.schemas.tensors import NumberPerHead
 
 
@@ -62,10 +62,4 @@ class Rotary(PositionSchema):
 
 POSITION_SCHEMAS: tuple[type[PositionSchema], ...] = (Alibi, Rotary)
 
-_NAMED = Named("a position", POSITION_SCHEMAS)
-
-AnyPosition = Annotated[
-    Annotated[Alibi | Rotary, Field(discriminator="name")],
-    BeforeValidator(_NAMED),
-    _NAMED,
-]
+AnyPosition = Annotated[PositionSchema, OneOf("a position", POSITION_SCHEMAS)]

@@ -5,11 +5,11 @@ Every parameter may have a leading axis with one entry for each query head, when
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from attention_core import SCORE_MODELS
 from attention_core.interfaces import ScoreModel
-from service.schemas.base import About, Described, Named, Text
+from service.schemas.base import About, Described, OneOf, Text
 from service.schemas.tensors import MatrixPerHead, NumberPerHead, VectorPerHead
 
 
@@ -187,13 +187,4 @@ SCORE_MODEL_SCHEMAS: tuple[type[ScoreModelSchema], ...] = (
     Trilinear,
 )
 
-_NAMED = Named("a score model", SCORE_MODEL_SCHEMAS)
-
-AnyScoreModel = Annotated[
-    Annotated[
-        ScaledDotProduct | DotProduct | Additive | Bilinear | Cosine | Gaussian | Laplacian | Trilinear,
-        Field(discriminator="name"),
-    ],
-    BeforeValidator(_NAMED),
-    _NAMED,
-]
+AnyScoreModel = Annotated[ScoreModelSchema, OneOf("a score model", SCORE_MODEL_SCHEMAS)]
