@@ -24,12 +24,15 @@ SCHEMA.config.generation.update(allow_extra_parameters=False)
 BODIES = {"POST /v1/attention": attention_requests(), "POST /v1/attention/estimate": attention_requests()}
 """Bodies whose shapes fit, which no JSON Schema can draw, for every operation that takes one."""
 
+LARGE_BODIES = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+"""What hypothesis warns of when it draws requests with so many optional tensors; they are wanted nevertheless."""
+
 FUZZED = settings(
     max_examples=150,
     derandomize=True,
     database=None,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    suppress_health_check=LARGE_BODIES,
 )
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -39,6 +42,7 @@ LEAST_SHARE = 1 / 3
 
 
 @SCHEMA.parametrize()
+@settings(suppress_health_check=LARGE_BODIES)
 def test_every_operation(case: Case, server: Server) -> None:
     """Documented examples, boundary values, wrong methods and media types, and what the schema allows and forbids."""
     send(case, server)
