@@ -21,7 +21,7 @@ def require_equal(features: Features, score_model: str) -> None:
             ("key",),
             expected=f"{features.query} features per key, as many as a query has: {score_model} pairs them one to one",
             received=f"{features.key}",
-            advice="Send keys with as many features as the queries, or choose additive, which takes two feature sizes.",
+            advice="Send keys with as many features, or choose additive or bilinear, which take two sizes.",
         )
 
 

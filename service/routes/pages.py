@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from service.codecs.negotiate import JSON
 from service.errors import NotFound
 from service.problems import PROBLEMS
+from service.routes.state import state_of
 from service.schemas.operations import Index
 from service.specification import build, catalogue_operation
 
@@ -107,8 +108,12 @@ async def index(request: Request) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """Serve the specification, with the prefix under which this server is published."""
-    document = build(request.app) | {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
-    return Response(orjson.dumps(document), media_type=JSON)
+    service = state_of(request)
+    if service.specification is None:
+        # Once for each process: it takes long enough to keep other requests waiting.
+        document = build(request.app) | {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
+        service.specification = orjson.dumps(document)
+    return Response(service.specification, media_type=JSON)
 
 
 @router.get("/docs", include_in_schema=False)

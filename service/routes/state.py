@@ -12,12 +12,16 @@ from service.settings import Settings
 
 @dataclass(slots=True)
 class ServiceState:
-    """Wired once by `create_app`; `ready` follows the process through start and drain."""
+    """Wired once by `create_app`; `ready` follows the process through start and drain.
+
+    `specification` is the OpenAPI document as it is served, written when it is first asked for.
+    """
 
     settings: Settings
     gate: Gate
     examples: dict[str, Example] = field(default_factory=dict)
     ready: bool = False
+    specification: bytes | None = None
 
 
 def state_of(request: Request) -> ServiceState:

@@ -203,10 +203,19 @@ def attention_requests(
     if request.get("dtype") not in (None, *dtypes):
         request["dtype"] = draw(st.sampled_from(dtypes))
     included = [name for name, possible in INCLUDE_NEEDS.items() if possible(request)]
-    request |= draw(optional(include=st.lists(st.sampled_from(included), unique=True)))
+    request |= draw(optional(include=_some(included)))
     if "ranking" in (request.get("include") or ()):
         request |= draw(optional(top_k=st.integers(1, 6)))
     return request
+
+
+def _some(names: Sequence[str]) -> st.SearchStrategy[list[str]]:
+    """Any of the names, each as often as not, in any order."""
+    return st.permutations(names).flatmap(
+        lambda shuffled: nested(st.booleans(), (len(shuffled),)).map(
+            lambda taken: [name for name, is_taken in zip(shuffled, taken, strict=True) if is_taken]
+        )
+    )
 
 
 def fit(score_model: str, normalizer: str) -> bool:
