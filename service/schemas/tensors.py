@@ -126,8 +126,12 @@ class Tensor:
         if not isinstance(value, list):
             raise PydanticCustomError(
                 "tensor_type",
-                "expected {ranks}, of {element}; received {received}. Send nested lists.",
-                {"ranks": self.ranks, "element": _IN_WORDS[self.element], "received": describe(value)},
+                "expected {ranks}; received {received}. Send nested lists of {element}s.",
+                {
+                    "ranks": self.ranks,
+                    "element": "number" if self.element == "extended" else self.element,
+                    "received": describe(value),
+                },
             )
         shape = _shape_along_first(value)
         for index, problem in _irregularities(value, shape, self._accepts):
