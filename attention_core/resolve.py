@@ -17,6 +17,9 @@ from attention_core.normalizers import Softmax
 from attention_core.scores import ScaledDotProduct
 from attention_core.shapes import Shape, check_broadcastable, check_past, check_value, integers, scores_shape
 
+FARTHEST = 2**53
+"""The farthest offset: positions beyond it are no longer exact in float64, where angles and slopes are computed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
@@ -142,6 +145,13 @@ def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> Int
             return np.asarray(scores[-1] - scores[-2])
         return per_batch_row(integers(lengths, path), scores, scores[-2], path) - scores[-2]
     offsets = integers(np.asarray(call.offset), path)
+    if np.any(np.abs(offsets) > FARTHEST):
+        raise InvalidValue(
+            path,
+            expected=f"a position between −{FARTHEST} and {FARTHEST}",
+            received=str(call.offset),
+            advice="Positions are added to one another, and beyond that they overflow.",
+        )
     if offsets.ndim == 0:
         return offsets
     batch = scores[0] if len(scores) > 2 else 1

@@ -179,10 +179,15 @@ def test_bottom_right_is_counted_from_the_valid_keys():
 @pytest.mark.parametrize(
     ("offset", "kind"),
     [("top_left", "UnknownName"), (np.array([1, 2, 3]), "ShapeMismatch"), (np.array([[1], [2]]), "ShapeMismatch"),
-     (1.5, "InvalidValue")],
+     (1.5, "InvalidValue"), (2**62, "InvalidValue"), (np.array([0, -(2**62)]), "InvalidValue")],
 )  # fmt: skip
 def test_an_offset_that_cannot_be_is_refused(offset, kind):
     with pytest.raises(ValueError, match="offset") as caught:
         attend(QUERY, KEY, mask=Causal(), offset=offset)
     assert type(caught.value).__name__ == kind
     assert caught.value.path[0] == "offset"
+
+
+@pytest.mark.parametrize("side", [10**6, 2**62, 10**30])
+def test_a_window_wider_than_anything_hides_nothing(side):
+    assert visible_counts(mask=Window(left=side, right=side), offset=3) == [[5, 5, 5]] * 2
