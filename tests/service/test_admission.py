@@ -9,8 +9,8 @@ import pytest
 from tests.server import running_server
 
 SLOW = {
-    # Additive with many hidden units takes about a second, and is cut into blocks where it can be stopped.
-    "query": [[0.5]] * 1500,
+    # Additive with many hidden units takes a second or more, and is cut into blocks where it can be stopped.
+    "query": [[0.5]] * 4000,
     "key": [[0.5]] * 1500,
     "score_model": {"name": "additive", "query_weight": [[1]] * 64, "key_weight": [[1]] * 64, "score_vector": [1] * 64},
     "include": [],

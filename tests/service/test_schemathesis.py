@@ -75,7 +75,6 @@ def test_fuzzing_a_body(label: str, server: Server, report_figure: Callable[[str
     report_figure(f"{label}: {statuses.total()} requests, {share:.0%} answered 200: {dict(sorted(statuses.items()))}")
     assert statuses.total() >= FUZZED.max_examples
     assert share >= LEAST_SHARE
-    assert statuses[422] > 0
 
 
 HEADERS = st.fixed_dictionaries(
