@@ -37,6 +37,7 @@ RowMaximum = Annotated[FloatArray, "... q 1"]
 PerQuery = Annotated[FloatArray, "... q"]
 Query = Annotated[FloatArray, "Dq"]
 Key = Annotated[FloatArray, "Dk"]
+Row = Annotated[FloatArray, "k"]
 
 __all__ = [
     "BoolArray",
@@ -48,6 +49,7 @@ __all__ = [
     "PerQuery",
     "Queries",
     "Query",
+    "Row",
     "RowMaximum",
     "Scores",
     "Values",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,7 @@ from attention_core.arrays import (
     PerQuery,
     Queries,
     Query,
+    Row,
     RowMaximum,
     Scores,
     Weights,
@@ -43,18 +45,34 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One addend of a score, with the name of the feature or hidden unit it comes from."""
+    """One number and how it comes about: ``value`` is what `pattern` makes of `operands`, as "{} × {}" of 2 and 1.9.
+
+    In a pattern ``{*, }`` stands for any number of operands, with a comma between them; ``{* + }`` for their sum.
+    `name` says what the number is or where it comes from: a feature, a hidden unit, a scale.
+    """
 
     name: str
     value: float
+    pattern: str
+    operands: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreTerms:
-    """A score taken apart: ``score = factor · Σ term.value``."""
+    """A score taken apart: ``score = factor · Σ terms``; the factor is None for a plain sum."""
 
     terms: tuple[Term, ...]
-    factor: float
+    factor: Term | None = None
+
+    @property
+    def sum(self) -> float:
+        """Σ terms."""
+        return fsum(term.value for term in self.terms)
+
+    @property
+    def score(self) -> float:
+        """The terms put together again."""
+        return self.sum if self.factor is None else self.factor.value * self.sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,7 @@ class ScoreModel(Protocol):
         ...
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """Take one score apart into named addends; `head` chooses among parameters that have a head axis."""
+        """Take one score apart into addends; `head` chooses among parameters that have a head axis."""
         ...
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
@@ -142,6 +160,13 @@ class Normalizer(Protocol):
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """Return the chain rule through `weights`, whose result is passed in to save computing it again."""
+        ...
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Tell how a visible key's weight comes about, in a row as `weights` takes them; `head` chooses its sink.
+
+        In this order, each only if it is used: maximum, exponential, denominator, threshold, and always weight.
+        """
         ...
 
     def operations_per_logit(self) -> int:

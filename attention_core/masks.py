@@ -4,6 +4,7 @@
 a mixed one builds booleans.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Self
 
@@ -232,6 +233,15 @@ def per_batch_row(numbers: IntArray, scores: Shape, length: int, path: Path) -> 
     between = (1,) * max(len(scores) - 3, 0)
     shaped = column.reshape(batch, *between, column.shape[1], 1)
     return shaped if len(scores) > 2 else shaped[0]
+
+
+def hidden_by(mask: Mask | None, sees: Callable[[Mask], bool]) -> tuple[str, ...]:
+    """Return the names of those masks among the combined ones that do not let a pair be seen, as `sees` tells."""
+    if mask is None:
+        return ()
+    masks = mask.masks if isinstance(mask, All) else (mask,)
+    names = {kind: name for name, kind in MASKS.items()}
+    return tuple(names[type(one)] for one in masks if not sees(one))
 
 
 def key_lengths_of(mask: Mask | None) -> IntArray | None:

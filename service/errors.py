@@ -16,7 +16,8 @@
     └── Disconnected           the client went away; nobody is left to answer
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["invalid-request", "shape-mismatch", "unknown-name"]
@@ -81,3 +82,11 @@ class InvalidRequest(ServiceError):
     def __init__(self, violations: list[Violation]) -> None:
         self.violations = violations
         super().__init__(violations[0].detail)
+
+    def relocated(self, place: Callable[[str], str]) -> "InvalidRequest":
+        """Return the error with every pointer moved, for a request that is part of a larger one."""
+        return InvalidRequest([replace(one, pointer=place(one.pointer)) for one in self.violations])
+
+    def within(self, prefix: str) -> "InvalidRequest":
+        """Return the error about what stands at `prefix` in a larger request."""
+        return self.relocated(lambda pointer: prefix + pointer)

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, RowMaximum, Weights
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient
+from attention_core.interfaces import NormalizerGradient, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ class Sigmoid:
         gradient = weight_gradient * weights * (1 - weights)
         return NormalizerGradient(logits=gradient, parameters={"bias": np.asarray(gradient.sum())})
 
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = 1 / denominator, denominator = 1 + exponential, exponential = exp(−(z + bias))."""
+        exponential = float(np.exp(-(logits[key] + self.bias)))
+        return (
+            Term("exponential", exponential, "exp(−({} + {}))", (float(logits[key]), self.bias)),
+            Term("denominator", 1 + exponential, "1 + {}", (exponential,)),
+            Term("weight", float(weights[key]), "1 / {}", (1 + exponential,)),
+        )
+
     def operations_per_logit(self) -> int:
         """Addition, absolute value, exponential, addition, division."""
         return 5
@@ -71,6 +80,14 @@ class Relu:
         gradient = np.where(logits > 0, weight_gradient, 0) / _visible_keys(logits)
         return NormalizerGradient(logits=gradient.astype(logits.dtype, copy=False), parameters={})
 
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = max(z, 0) / denominator, the number of visible keys."""
+        count = float(_visible_keys(logits)[0])
+        return (
+            Term("denominator", count, "{}", (count,)),
+            Term("weight", float(weights[key]), "max({}, 0) / {}", (float(logits[key]), count)),
+        )
+
     def operations_per_logit(self) -> int:
         """Comparison, count, division."""
         return 3
@@ -98,6 +115,10 @@ class Identity:
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = g, where the key is visible."""
         return NormalizerGradient(logits=np.where(np.isneginf(logits), 0, weight_gradient), parameters={})
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = z."""
+        return (Term("weight", float(weights[key]), "{}", (float(logits[key]),)),)
 
     def operations_per_logit(self) -> int:
         """A comparison."""

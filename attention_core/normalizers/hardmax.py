@@ -5,9 +5,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, RowMaximum, Weights
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient
+from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.normalizers.rows import maximum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Hardmax:
             received="hardmax, whose slope is 0 wherever it exists",
             advice="Use softmax with a low temperature, or sparsemax.",
         )
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = 1 for the first key whose logit is the maximum."""
+        maximum, weight = maximum_of(logits), float(weights[key])
+        pattern = "{} = {}" if logits[key] == maximum.value else "{} < {}"
+        return maximum, Term("weight", weight, pattern, (float(logits[key]), maximum.value))
 
     def operations_per_logit(self) -> int:
         """A comparison and a copy."""

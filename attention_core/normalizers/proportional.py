@@ -5,9 +5,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, RowMaximum, Weights
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient
+from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.normalizers.rows import visible_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ class Proportional:
         centred = weight_gradient - np.sum(weights * weight_gradient, axis=-1, keepdims=True)
         slope = np.where(total > 0, centred / np.where(total > 0, total, 1), 0)
         return NormalizerGradient(logits=np.where(visible, slope, 0), parameters={})
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = z / denominator; 0 when that is 0."""
+        shares = visible_numbers(logits, logits)
+        denominator = float(np.sum(shares))
+        return (
+            Term("denominator", denominator, "{* + }", shares),
+            Term("weight", float(weights[key]), "{} / {}", (float(logits[key]), denominator)),
+        )
 
     def operations_per_logit(self) -> int:
         """Maximum, comparison, division, sum, division."""

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, RowMaximum, Weights
+from attention_core.arrays import FloatArray, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient
+from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.normalizers.rows import maximum_of
 from attention_core.normalizers.softmax import Softmax
 
 LOG_TINIEST = 750.0
@@ -49,6 +50,12 @@ class Sparsemax:
         return NormalizerGradient(
             logits=_support_gradient((weights > 0).astype(weights.dtype), weight_gradient), parameters={}
         )
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = max(z − maximum − threshold, 0); the threshold follows from the largest weight."""
+        maximum, threshold = maximum_of(logits), _threshold(weights, 1.0)
+        operands = (float(logits[key]), maximum.value, threshold.value)
+        return maximum, threshold, Term("weight", float(weights[key]), "max({} − {} − {}, 0)", operands)
 
     def operations_per_logit(self) -> int:
         """A sort, which is worth some twenty, two sums, a comparison, a subtraction."""
@@ -118,6 +125,16 @@ class Entmax:
             slopes = np.where(weights > 0, weights ** (2 - self.alpha), 0)
         return NormalizerGradient(logits=_support_gradient(slopes, weight_gradient), parameters={})
 
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = max((α − 1)(z − maximum) − threshold, 0)^(1/(α − 1)); that of softmax for α = 1."""
+        if self.alpha == 1:
+            return Softmax().parts(logits, weights, key, head)
+        rate = self.alpha - 1
+        maximum, threshold = maximum_of(logits), _threshold(weights, rate)
+        operands = (rate, float(logits[key]), maximum.value, threshold.value, rate)
+        pattern = "max({} × ({} − {}) − {}, 0)^(1/{})"
+        return maximum, threshold, Term("weight", float(weights[key]), pattern, operands)
+
     def operations_per_logit(self) -> int:
         """A sort and some sums for α = 1.5; a logarithm, an exponential and a sum for each bisection otherwise."""
         return 30 if self.alpha in (1, 1.5, 2) else 6 * BISECTIONS
@@ -164,6 +181,12 @@ def _entmax_one_and_a_half(logits: Logits, maximum: RowMaximum) -> Weights:
     root = np.where(np.isneginf(logits), 0, np.maximum(shifted - threshold, 0))
     weights = root * root
     return (weights / weights.sum(axis=-1, keepdims=True)).astype(logits.dtype, copy=False)
+
+
+def _threshold(weights: Row, rate: float) -> Term:
+    """Return the threshold that lies −w^r below the largest logit, whose weight w is."""
+    largest = float(np.max(weights))
+    return Term("threshold", -(largest**rate), "−({}^{})", (largest, rate))
 
 
 def _support_gradient(slopes: FloatArray, weight_gradient: Weights) -> Logits:

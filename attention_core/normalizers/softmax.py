@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, PerQuery, RowMaximum, Weights
+from attention_core.arrays import FloatArray, Logits, PerQuery, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import NormalizerGradient
+from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.normalizers.rows import visible_numbers
 from attention_core.reductions import sum_to
 
 
@@ -101,6 +102,24 @@ class Softmax:
             per_row = -(1.0 - weights.sum(axis=-1, keepdims=True)) * mean
             parameters["sink"] = sum_to(per_row.sum(axis=(-2, -1)), np.shape(self.sink))
         return NormalizerGradient(logits=gradient, parameters=parameters)
+
+    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
+        """Weight = exponential / denominator, exponential = exp(z/T − maximum); a sink counts too."""
+        sink = float(self.sink[head]) if isinstance(self.sink, np.ndarray) else self.sink
+        exponentials, total, largest = replace(self, sink=sink)._exponentials(logits, np.max(logits, keepdims=True))
+        shares = visible_numbers(exponentials, logits)
+        maximum, exponential, denominator = float(largest[0]), float(exponentials[key]), float(total[0])
+        over, temperature = (" / {}", (self.temperature,)) if self.temperature != 1.0 else ("", ())
+        exponents = f"max({{*, }}){over}", (*visible_numbers(logits, logits), *temperature)
+        if sink is not None:
+            exponents = f"max({exponents[0]}, {{}})", (*exponents[1], sink)
+            shares = (*shares, float(np.exp(sink - maximum)))
+        return (
+            Term("maximum", maximum, *exponents),
+            Term("exponential", exponential, f"exp({{}}{over} − {{}})", (float(logits[key]), *temperature, maximum)),
+            Term("denominator", denominator, "{* + }", shares),
+            Term("weight", float(weights[key]), "{} / {}", (exponential, denominator)),
+        )
 
     def operations_per_logit(self) -> int:
         """Maximum, subtraction, exponential, sum, division."""

@@ -1,6 +1,7 @@
 """Additive attention: a small network with one hidden layer scores each pair."""
 
 from dataclasses import dataclass, replace
+from math import tanh
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -55,14 +56,19 @@ class Additive:
             )
         return shape[-1]
 
-    def _hidden(self, queries: Queries, keys: Keys) -> FloatArray:
-        """tanh(W_q q + W_k k + b) of every pair: (…, q, k, U)."""
+    def _sums(self, queries: Queries, keys: Keys) -> FloatArray:
+        """W_q q + W_k k + b of every pair: (…, q, k, U)."""
         from_queries = np.matmul(queries, self.query_weight.swapaxes(-1, -2))
         if self.hidden_bias is not None:
             from_queries = from_queries + self.hidden_bias[..., None, :]
         from_keys = np.matmul(keys, self.key_weight.swapaxes(-1, -2))
-        hidden = from_queries[..., :, None, :] + from_keys[..., None, :, :]
-        return np.tanh(hidden, out=hidden)
+        sums: FloatArray = from_queries[..., :, None, :] + from_keys[..., None, :, :]
+        return sums
+
+    def _hidden(self, queries: Queries, keys: Keys) -> FloatArray:
+        """The hidden layer of every pair, tanh of the sums: (…, q, k, U)."""
+        sums = self._sums(queries, keys)
+        return np.tanh(sums, out=sums)
 
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return the score of every pair; holds (…, q, k, U) numbers while it works."""
@@ -98,9 +104,11 @@ class Additive:
             for name, rank in ranks.items()
             if (array := getattr(self, name)) is not None
         }
-        hidden = replace(self, **own)._hidden(query[None, :], key[None, :])[0, 0]
-        addends = zip(own["score_vector"], hidden, strict=True)
-        return ScoreTerms(tuple(Term(f"unit {u}", float(v) * float(h)) for u, (v, h) in enumerate(addends)), factor=1.0)
+        sums = replace(self, **own)._sums(query[None, :], key[None, :])[0, 0]
+        pairs = [(float(v), float(x)) for v, x in zip(own["score_vector"], sums, strict=True)]
+        return ScoreTerms(
+            tuple(Term(f"unit {u}", v * tanh(x), "{} × tanh({})", (v, x)) for u, (v, x) in enumerate(pairs))
+        )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Two projections, then an addition, a tanh and a multiply-add per hidden unit of each pair."""

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms
 from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, tensor_at_head
+from attention_core.scores.features import bind_tensor, products, tensor_at_head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +42,7 @@ class Bilinear:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One addend q_m·(W k)_m per feature of the query."""
-        turned = np.matmul(tensor_at_head(self.weight, 2, head), key)
-        addends = zip(query, turned, strict=True)
-        return ScoreTerms(
-            tuple(Term(f"feature {m}", float(q) * float(k)) for m, (q, k) in enumerate(addends)), factor=1.0
-        )
+        return ScoreTerms(products(query, np.matmul(tensor_at_head(self.weight, 2, head), key)))
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """One product with W per query, one dot product per pair."""

@@ -6,9 +6,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms
+from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.scores.dot_product import DotProduct
-from attention_core.scores.features import PerHead, at_head, bind_number, number_gradient, over_pairs, require_equal
+from attention_core.scores.features import (
+    PerHead,
+    at_head,
+    bind_number,
+    number_gradient,
+    over_pairs,
+    products,
+    require_equal,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +55,12 @@ class Cosine:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature, times scale / (‖q‖‖k‖)."""
-        norms = float(directions(query)[1][0] * directions(key)[1][0])
-        zero = not query.any() or not key.any()
-        factor = 0.0 if zero else at_head(self.scale, head) / norms
-        return replace(DotProduct().terms(query, key, head), factor=factor)
+        scale = at_head(self.scale, head)
+        if not query.any() or not key.any():
+            return ScoreTerms(products(query, key), Term("zero vector", 0.0, "{}", (0.0,)))
+        query_norm, key_norm = (float(directions(vector)[1][0]) for vector in (query, key))
+        factor = Term("scale and norms", scale / query_norm / key_norm, "{} / ({} × {})", (scale, query_norm, key_norm))
+        return ScoreTerms(products(query, key), factor)
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Norms and directions of both, a dot product and a multiplication per pair."""

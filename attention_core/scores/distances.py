@@ -51,10 +51,10 @@ class Gaussian:
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One squared difference per feature, times −1/(2·bandwidth²)."""
         bandwidth = at_head(self.bandwidth, head)
-        squares = ((float(q) - float(k)) ** 2 for q, k in zip(query, key, strict=True))
+        pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
         return ScoreTerms(
-            tuple(Term(f"feature {m}", square) for m, square in enumerate(squares)),
-            factor=-0.5 / (bandwidth * bandwidth),
+            tuple(Term(f"feature {m}", (q - k) ** 2, "({} − {})²", (q, k)) for m, (q, k) in enumerate(pairs)),
+            Term("bandwidth", -0.5 / (bandwidth * bandwidth), "−1/(2 × {}²)", (bandwidth,)),
         )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
@@ -101,10 +101,11 @@ class Laplacian:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One absolute difference per feature, times −1/bandwidth."""
-        steps = (abs(float(q) - float(k)) for q, k in zip(query, key, strict=True))
+        bandwidth = at_head(self.bandwidth, head)
+        pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
         return ScoreTerms(
-            tuple(Term(f"feature {m}", step) for m, step in enumerate(steps)),
-            factor=-1.0 / at_head(self.bandwidth, head),
+            tuple(Term(f"feature {m}", abs(q - k), "|{} − {}|", (q, k)) for m, (q, k) in enumerate(pairs)),
+            Term("bandwidth", -1.0 / bandwidth, "−1/{}", (bandwidth,)),
         )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:

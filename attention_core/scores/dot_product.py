@@ -8,7 +8,15 @@ import numpy as np
 
 from attention_core.arrays import Key, Keys, Queries, Query, Scores
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
-from attention_core.scores.features import PerHead, at_head, bind_number, number_gradient, over_pairs, require_equal
+from attention_core.scores.features import (
+    PerHead,
+    at_head,
+    bind_number,
+    number_gradient,
+    over_pairs,
+    products,
+    require_equal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,7 @@ class DotProduct:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature."""
-        return ScoreTerms(
-            tuple(Term(f"feature {m}", float(q) * float(k)) for m, (q, k) in enumerate(zip(query, key, strict=True))),
-            factor=1.0,
-        )
+        return ScoreTerms(products(query, key))
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """One multiplication and one addition per feature of each pair."""
@@ -91,7 +96,10 @@ class ScaledDotProduct:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature, times scale."""
-        return replace(DotProduct().terms(query, key, head), factor=at_head(self._factor, head))
+        scale, default = at_head(self._factor, head), 1.0 / sqrt(len(query))
+        by_default = Term("default scale", default, "1/√{}", (float(len(query)),))
+        factor = by_default if scale == default else Term("scale", scale, "{}", (scale,))
+        return ScoreTerms(products(query, key), factor)
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """The dot product and one multiplication."""

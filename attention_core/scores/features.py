@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import FloatArray, Key, Query
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import Features
+from attention_core.interfaces import Features, Term
 from attention_core.reductions import sum_to
 from attention_core.shapes import Shape
 
@@ -85,3 +85,9 @@ def at_head(value: PerHead, head: int) -> float:
 def tensor_at_head(array: FloatArray, rank: int, head: int) -> FloatArray:
     """Return the tensor of one query head: the array itself unless it has an axis more than `rank`."""
     return array[head] if array.ndim > rank else array
+
+
+def products(query: Query, key: Key) -> tuple[Term, ...]:
+    """Return one product per feature."""
+    pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
+    return tuple(Term(f"feature {m}", q * k, "{} × {}", (q, k)) for m, (q, k) in enumerate(pairs))

@@ -1,6 +1,7 @@
 """Trilinear attention: a weight for each feature of the query, of the key and of their product."""
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,6 +10,8 @@ from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
 from attention_core.scores.features import bind_tensor, require_equal, tensor_at_head
+
+PRODUCT_OF = {2: "{} × {}", 3: "{} × {} × {}"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +59,19 @@ class Trilinear:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """Three addends per feature: of q, of k and of their product."""
-        weight = tensor_at_head(self.weight, 1, head)
-        size = len(query)
-        names = [f"{part} {m}" for part in ("query feature", "key feature", "product") for m in range(size)]
-        factors = np.concatenate([query, key, query * key])
-        addends = zip(names, weight, factors, strict=True)
-        return ScoreTerms(tuple(Term(name, float(w) * float(f)) for name, w, f in addends), factor=1.0)
+        for_query, for_key, for_product = np.split(tensor_at_head(self.weight, 1, head).astype(np.float64), 3)
+        by_part = {
+            "query feature": zip(for_query, query, strict=True),
+            "key feature": zip(for_key, key, strict=True),
+            "product": zip(for_product, query, key, strict=True),
+        }
+        return ScoreTerms(
+            tuple(
+                Term(f"{part} {m}", prod(map(float, operands)), PRODUCT_OF[len(operands)], tuple(map(float, operands)))
+                for part, addends in by_part.items()
+                for m, operands in enumerate(addends)
+            )
+        )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Two projections, one product per query, a dot product and two additions per pair."""

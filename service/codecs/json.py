@@ -35,7 +35,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
     Numbers are the shortest that read back to the same value in the array's own type.
     """
-    return orjson.dumps(_writable(document), option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(writable(document), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _parse(body: bytes) -> Any:
@@ -133,11 +133,17 @@ def _number_array(level: list[Any], types: set[type], shape: list[int]) -> NDArr
     return array if np.isfinite(array).all() else None
 
 
-def _writable(value: Any) -> Any:
+def number(value: float | None) -> Any:
+    """Return a number that stands alone in a document as it is written in an array; None stays."""
+    return None if value is None else plain(np.asarray(value))
+
+
+def writable(value: Any) -> Any:
+    """Return a document in which whatever JSON has no number for is spelled out; lists are taken as they are."""
     if isinstance(value, np.ndarray):
         return _writable_array(value)
     if isinstance(value, Mapping):
-        return {name: _writable(member) for name, member in value.items()}
+        return {name: writable(member) for name, member in value.items()}
     return value
 
 

@@ -5,6 +5,7 @@ import re
 from service.errors import NotAcceptable, UnsupportedMediaType
 
 JSON = "application/json"
+SVG = "image/svg+xml"
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 

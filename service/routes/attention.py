@@ -5,10 +5,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Deadline, read_body
-from service.codecs.negotiate import JSON, body_media_type, choose
-from service.compute import Body, Prepare, prepare_attention, prepare_estimate
+from service.codecs.negotiate import JSON, SVG, body_media_type, choose
+from service.compute import (
+    Body,
+    Prepare,
+    prepare_attention,
+    prepare_check,
+    prepare_compare,
+    prepare_estimate,
+    prepare_explain,
+)
 from service.routes.state import state_of
-from service.specification import attention_operation, estimate_operation
+from service.specification import (
+    attention_operation,
+    check_operation,
+    compare_operation,
+    estimate_operation,
+    explain_operation,
+)
 
 router = APIRouter(tags=["attention"])
 
@@ -16,7 +30,7 @@ router = APIRouter(tags=["attention"])
 @router.post("/v1/attention", **attention_operation())
 async def attention(request: Request) -> Response:
     """Score every key for every query, normalise the scores to weights, mix the values. 打分、归一化、加权求和。"""
-    return await answer(request, prepare_attention)
+    return await answer(request, prepare_attention, JSON, SVG)
 
 
 @router.post("/v1/attention/estimate", **estimate_operation())
@@ -25,14 +39,32 @@ async def estimate(request: Request) -> Response:
     return await answer(request, prepare_estimate)
 
 
-async def answer(request: Request, prepare: Prepare) -> Response:
+@router.post("/v1/attention/explain", **explain_operation())
+async def explain(request: Request) -> Response:
+    """Show every number behind one weight, from the terms of its score to its share of the output. 解释一个权重。"""
+    return await answer(request, prepare_explain)
+
+
+@router.post("/v1/attention/compare", **compare_operation())
+async def compare(request: Request) -> Response:
+    """Run one request and its variants, and say how far apart their results are. 比较一个请求的若干变体。"""
+    return await answer(request, prepare_compare)
+
+
+@router.post("/v1/attention/check", **check_operation())
+async def check(request: Request) -> Response:
+    """Hold what you computed against the float64 reference, and name the mistake that explains it. 核对您的结果。"""
+    return await answer(request, prepare_check)
+
+
+async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     """Take one computing request through the gate; what its headers forbid is refused before the body is read."""
-    deadline = Deadline.of(request.headers.get("request-timeout"), state_of(request).settings)
-    choose(request.headers.get("accept"), (JSON,))
-    service = state_of(request)
     headers = request.headers
+    service = state_of(request)
+    deadline = Deadline.of(headers.get("request-timeout"), service.settings)
+    wanted = choose(headers.get("accept"), offered or (JSON,))
     media_type = body_media_type(headers.get("content-type"), headers.get("content-encoding"))
     limit = min(service.settings.max_body_bytes, service.settings.max_json_bytes)
     content = await read_body(request.receive, headers, limit, service.settings.body_timeout_seconds)
-    reply = await service.gate.run(Body(content, media_type), prepare, deadline)
+    reply = await service.gate.run(Body(content, media_type, wanted), prepare, deadline)
     return Response(reply.content, media_type=reply.media_type)

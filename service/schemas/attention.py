@@ -20,12 +20,12 @@ FieldName = Literal[
 ]
 
 
-def _as_list(names: Any) -> Any:
+def as_list(names: Any) -> Any:
     """Undo what the codec made of a list of numbers, so that the first of them can be pointed to."""
     return names.tolist() if isinstance(names, np.ndarray) else names
 
 
-Names = Annotated[list[str], BeforeValidator(_as_list)]
+Names = Annotated[list[str], BeforeValidator(as_list)]
 
 
 def _without_duplicates(names: list[str]) -> list[str]:
@@ -96,7 +96,7 @@ class AttentionRequest(StrictModel):
         description="Inputs are rounded to it and results returned in it; default float64. Half types compute in "
         "float32. 数值类型。",
     )
-    include: Annotated[list[FieldName], BeforeValidator(_as_list), AfterValidator(_without_duplicates)] | None = Field(
+    include: Annotated[list[FieldName], BeforeValidator(as_list), AfterValidator(_without_duplicates)] | None = Field(
         None,
         description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
         "返回哪些结果。",

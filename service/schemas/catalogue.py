@@ -61,6 +61,26 @@ class Examples(BaseModel):
     examples: list[ExampleTitle] = Field(description="In the order in which to meet them. 按由浅入深的顺序。")
 
 
+class AxisNames(BaseModel):
+    """What the rows and columns of an example are called, in one language. 各行各列的名称。"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: list[str] = Field([], description="One for each query. 查询的名称。")
+    key: list[str] = Field([], description="One for each key and its value. 键的名称。")
+    feature: list[str] = Field([], description="One for each feature of queries and keys. 特征的名称。")
+    value: list[str] = Field([], description="One for each feature of the values. 值的各分量的名称。")
+
+
+class NamesInTwoLanguages(BaseModel):
+    """The names of an example in Chinese and English. 中英文名称。"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    zh: AxisNames = Field(description="In Chinese. 中文。")
+    en: AxisNames = Field(description="In English. 英文。")
+
+
 class ExampleResponse(ExampleTitle):
     """One worked example: post `request` to /v1/attention and compare with `expected`. 一道例题。"""
 
@@ -71,6 +91,9 @@ class ExampleResponse(ExampleTitle):
     expected: dict[str, JsonValue] = Field(description="Some of the response's fields. 响应中的部分字段。")
     tolerance: float = Field(
         description="Largest absolute difference to the expected numbers, which may be rounded. 允许的绝对误差。"
+    )
+    names: NamesInTwoLanguages | None = Field(
+        None, description="Names for people, where the rows and columns have any. 名称，没有则省略。"
     )
 
 

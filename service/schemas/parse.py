@@ -52,12 +52,12 @@ def from_call_error(error: CallError) -> InvalidRequest:
     return InvalidRequest([Violation(pointer(path), error.detail, kind)])
 
 
-def check_labels(labels: LabelsSchema, *, queries: int, keys: int) -> None:
-    """Raise InvalidRequest unless there is one label for each query and each key."""
+def check_labels(labels: LabelsSchema, *, queries: int, keys: int, within: str = "") -> None:
+    """Raise InvalidRequest unless there is one label for each query and each key; `within` is where the request is."""
     for given, count, name in ((labels.query, queries, "query"), (labels.key, keys, "key")):
         if given is not None and len(given) != count:
             detail = f"expected {count} labels, one for each {name}; received {len(given)}. Name each once."
-            raise InvalidRequest([Violation(pointer(("labels", name)), detail, "shape-mismatch")])
+            raise InvalidRequest([Violation(within + pointer(("labels", name)), detail, "shape-mismatch")])
 
 
 def pointer(path: tuple[str | int, ...]) -> str:

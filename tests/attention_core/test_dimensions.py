@@ -64,6 +64,7 @@ def test_normalizers(name):
     maximum = logits.max(axis=-1, keepdims=True)
     weights, bound = check(normalizer.weights, logits, maximum)
     assert bound == {"q": 3, "k": 4}
+    check(normalizer.parts, logits[0, 0], weights[0, 0], 1, 0)
     if name != "hardmax":
         check(normalizer.gradient, logits, weights, weights)
     if isinstance(normalizer, LogSumExp):

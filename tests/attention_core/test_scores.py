@@ -75,8 +75,10 @@ def test_gradient_in_random_directions(name, variant):
 def test_terms_recombine_into_the_score(name, variant):
     model, queries, keys, _ = drawn(name, variant, np.random.default_rng(3))
     taken_apart = model.terms(queries[0, 2, 1], keys[0, 2, 3], head=2)
-    score = taken_apart.factor * sum(term.value for term in taken_apart.terms)
+    factor = 1.0 if taken_apart.factor is None else taken_apart.factor.value
+    score = factor * sum(term.value for term in taken_apart.terms)
     assert score == pytest.approx(model.scores(queries, keys)[0, 2, 1, 3], abs=1e-12)
+    assert taken_apart.score == pytest.approx(score, abs=1e-14)
     assert len({term.name for term in taken_apart.terms}) == len(taken_apart.terms) > 1
 
 

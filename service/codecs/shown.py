@@ -1,0 +1,56 @@
+"""What of a result people look at, whether as a picture or as a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.call import AttentionResult, Field
+from service.codecs.result import as_used
+
+NEEDED: frozenset[Field] = frozenset(("weights", "logits"))
+"""What a result must include to be shown; a key is visible where its logit is not −∞."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Weights (…, Lq, Lk), which of them are visible, output (…, Lq, Dv) if there is one, and the words around them."""
+
+    weights: NDArray[np.floating]
+    visible: NDArray[np.bool_]
+    output: NDArray[np.floating] | None
+    query_labels: Sequence[str] | None
+    key_labels: Sequence[str] | None
+    title: str
+    subtitle: str
+    notes: Sequence[str]
+
+
+def show(
+    result: AttentionResult, query_labels: Sequence[str] | None = None, key_labels: Sequence[str] | None = None
+) -> Shown:
+    """Return what people look at; the result includes what is `NEEDED`."""
+    score_model, normalizer = as_used(result.score_model), as_used(result.normalizer)
+    parameters = [*_parameters(score_model), *_parameters(normalizer), result.dtype]
+    return Shown(
+        weights=result.weights,
+        visible=~np.isneginf(result.logits),
+        output=result.arrays.get("output"),
+        query_labels=query_labels,
+        key_labels=key_labels,
+        title=f"{score_model['name']} · {normalizer['name']}",
+        subtitle=" · ".join(parameters),
+        notes=result.notes,
+    )
+
+
+def _parameters(model: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {_written(value)}" for name, value in model.items() if name != "name"]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return " × ".join(map(str, value["shape"]))
+    return f"{value:.6g}"

@@ -1,0 +1,23 @@
+"""The transport-neutral centre: bytes in, bytes out.
+
+A request is first *prepared* (decoded, validated, resolved, its cost held against the budget) and then *completed*
+(computed, encoded).  Between the two the gate knows what it will cost.
+"""
+
+from service.compute.attention import prepare_attention, prepare_estimate
+from service.compute.check import prepare_check
+from service.compute.compare import prepare_compare
+from service.compute.contract import Body, Prepare, Prepared, Reply
+from service.compute.explain import prepare_explain
+
+__all__ = [
+    "Body",
+    "Prepare",
+    "Prepared",
+    "Reply",
+    "prepare_attention",
+    "prepare_check",
+    "prepare_compare",
+    "prepare_estimate",
+    "prepare_explain",
+]

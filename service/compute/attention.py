@@ -1,0 +1,129 @@
+"""One attention request: its result as JSON or as a picture, or only its cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from attention_core import CallError, evaluate, predict, resolve
+from attention_core.call import Field, ResolvedCall
+from attention_core.interfaces import Progress, ShouldStop
+from service.codecs import json
+from service.codecs.negotiate import JSON, SVG
+from service.codecs.result import result_document
+from service.codecs.svg import heat_map, require_drawable
+from service.compute.budget import exceeded, require_affordable, result_bytes
+from service.compute.contract import Body, Prepared, Reply
+from service.schemas.attention import AttentionRequest, LabelsSchema
+from service.schemas.parse import check_labels, from_call_error, parse
+from service.settings import Settings
+
+PICTURED: frozenset[Field] = frozenset(("weights", "logits"))
+"""What a picture shows: the weights, and by the logits which keys are masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAttention:
+    """One attention call, ready to run, and how its result is to be written."""
+
+    call: ResolvedCall
+    operations: int
+    labels: LabelsSchema
+    decimals: int | None
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Attend and write the result as JSON."""
+        try:
+            result = evaluate(self.call, should_stop=should_stop, progress=progress)
+        except CallError as error:
+            raise from_call_error(error) from None
+        return Reply(json.encode(result_document(result, self.labels.key, self.decimals)), JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPicture:
+    """One attention call whose weights are to be drawn."""
+
+    call: ResolvedCall
+    operations: int
+    labels: LabelsSchema
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Attend and draw the weights as a heat map."""
+        try:
+            result = evaluate(self.call, should_stop=should_stop, progress=progress)
+        except CallError as error:
+            raise from_call_error(error) from None
+        picture = heat_map(
+            result.weights.astype(np.float64),
+            ~np.isneginf(result.logits),
+            query_labels=self.labels.query,
+            key_labels=self.labels.key,
+            title="注意力权重 · Attention weights",
+            subtitle=f"{result.score_model.name} · {result.normalizer.name} · {result.dtype}",
+            notes=result.notes,
+        )
+        return Reply(picture, SVG)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedEstimate:
+    """The cost of an attention call, ready to be told."""
+
+    document: Mapping[str, Any]
+    operations: int = 0
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Write the estimate; nothing is computed."""
+        return Reply(json.encode(self.document), JSON)
+
+
+def prepare_attention(body: Body, settings: Settings) -> Prepared:
+    """Read an attention request.
+
+    Raises MalformedBody, InvalidRequest, or TooLarge when its cost exceeds the budget.
+    """
+    request = parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))
+    call = resolve_request(request)
+    labels = request.labels or LabelsSchema()
+    if body.wanted == SVG:
+        require_drawable(call.scores)
+        drawn = replace(call, include=PICTURED)
+        cost = predict(drawn)
+        require_affordable(cost, call.dtype.name, settings)
+        return PreparedPicture(drawn, cost.operations, labels)
+    cost = predict(call)
+    require_affordable(cost, call.dtype.name, settings)
+    return PreparedAttention(call, cost.operations, labels, request.decimals)
+
+
+def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
+    """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
+    call = resolve_request(parse(AttentionRequest, json.decode(body.content, settings.max_json_depth)))
+    cost, dtype = predict(call), call.dtype.name
+    return PreparedEstimate(
+        {
+            "operations": cost.operations,
+            "bytes": cost.bytes,
+            "result_bytes": result_bytes(cost, dtype),
+            "path": "dense",
+            "allowed": not exceeded(cost, dtype, settings),
+            "limits": {
+                "max_operations": settings.max_operations,
+                "max_result_bytes": settings.max_result_bytes,
+                "bytes_in_flight": settings.bytes_in_flight,
+            },
+        }
+    )
+
+
+def resolve_request(request: AttentionRequest) -> ResolvedCall:
+    """Resolve an attention request; raises InvalidRequest."""
+    try:
+        call = resolve(request.to_call())
+    except CallError as error:
+        raise from_call_error(error) from None
+    if request.labels is not None:
+        check_labels(request.labels, queries=call.query_length, keys=call.key_length)
+    return call

@@ -1,0 +1,39 @@
+"""What a request may cost."""
+
+from attention_core import Cost
+from service.codecs.datatypes import BYTES_PER_NUMBER
+from service.errors import TooLarge
+from service.settings import Settings
+
+
+def result_bytes(cost: Cost, dtype: str) -> int:
+    """Return about how many bytes the answer takes as JSON."""
+    return cost.result_numbers * BYTES_PER_NUMBER[dtype]
+
+
+def exceeded(cost: Cost, dtype: str, settings: Settings) -> str | None:
+    """Say which limit the predicted operations, memory or answer exceed, with the numbers; None if none."""
+    if cost.operations > settings.max_operations:
+        return (
+            f"expected at most {settings.max_operations} operations; received a request that needs about "
+            f"{cost.operations}. Send fewer queries or keys, or split the request."
+        )
+    size = result_bytes(cost, dtype)
+    if size > settings.max_result_bytes:
+        return (
+            f"expected a result of at most {settings.max_result_bytes} bytes; received a request whose result needs "
+            f"about {size} ({cost.result_numbers} numbers). Include fewer fields, or split the queries."
+        )
+    if cost.bytes > settings.bytes_in_flight:
+        return (
+            f"expected to hold at most {settings.bytes_in_flight} bytes; received a request that needs about "
+            f"{cost.bytes} beside its inputs. Split the leading axes over several requests."
+        )
+    return None
+
+
+def require_affordable(cost: Cost, dtype: str, settings: Settings) -> None:
+    """Raise TooLarge when a limit would be exceeded."""
+    detail = exceeded(cost, dtype, settings)
+    if detail is not None:
+        raise TooLarge(detail)

@@ -1,0 +1,83 @@
+"""POST /v1/attention/check: a candidate held against the reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attention_core import CallError
+from attention_core.checking import Check, CheckResult
+from attention_core.differences import FieldDifference
+from attention_core.interfaces import Progress, ShouldStop
+from service.codecs import json
+from service.codecs.datatypes import shortest
+from service.codecs.negotiate import JSON
+from service.compute.budget import require_affordable
+from service.compute.contract import Body, Reply
+from service.explanation import advice_on
+from service.schemas.check import CheckRequest
+from service.schemas.parse import check_labels, from_call_error, parse
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCheck:
+    """A candidate, ready to be checked."""
+
+    check: Check
+    operations: int
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Compare the candidate with the reference, and look for the mistake that explains it."""
+        try:
+            result = self.check.run(should_stop, progress)
+        except CallError as error:
+            raise from_call_error(error).within("/request") from None
+        return Reply(json.encode(check_document(result)), JSON)
+
+
+def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
+    """Read a request to check; raises MalformedBody, InvalidRequest or TooLarge."""
+    request = parse(CheckRequest, json.decode(body.content, settings.max_json_depth))
+    try:
+        check = Check.of(request.request.to_call(), request.candidate.arrays(), rtol=request.rtol, atol=request.atol)
+    except CallError as error:
+        raise from_call_error(error).within("" if error.path[0] == "candidate" else "/request") from None
+    if request.request.labels is not None:
+        sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
+        check_labels(request.request.labels, within="/request", **sizes)
+    cost = check.predict()
+    require_affordable(cost, check.dtype.name, settings)
+    return PreparedCheck(check, cost.operations)
+
+
+def check_document(result: CheckResult) -> dict[str, Any]:
+    """Return the response."""
+    return {
+        "passed": result.passed,
+        "rtol": result.tolerance.relative,
+        "atol": result.tolerance.absolute,
+        "fields": {name: _field_document(field, result.dtype, name) for name, field in result.fields.items()},
+        "likely_cause": result.likely_cause,
+        "advice": advice_on(result).as_dict(),
+    }
+
+
+def _field_document(field: FieldDifference, dtype: str, name: str) -> Mapping[str, Any]:
+    received = field.received
+    if received is not None and name != "logsumexp":
+        received = float(shortest(np.asarray(received), dtype))
+    numbers = {
+        "max_abs_error": field.max_abs_error,
+        "max_rel_error": field.max_rel_error,
+        "correlation": field.correlation,
+        "max_ulps": field.max_ulps,
+    }
+    return {
+        "passed": field.passed,
+        **{name: json.number(number) for name, number in numbers.items()},
+        "worst_index": None if field.worst_index is None else list(field.worst_index),
+        "expected": json.number(field.expected),
+        "received": json.number(received),
+    }

@@ -1,0 +1,132 @@
+"""POST /v1/attention/compare: one request and its variants, side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from attention_core import AttentionResult, CallError, Cost, evaluate, predict
+from attention_core.call import Field, ResolvedCall
+from attention_core.differences import compare
+from attention_core.interfaces import Progress, ShouldStop
+from service.codecs import json
+from service.codecs.merge_patch import merge_patch
+from service.codecs.negotiate import JSON
+from service.codecs.result import result_document
+from service.compute.attention import resolve_request
+from service.compute.budget import require_affordable
+from service.compute.contract import Body, Reply
+from service.errors import InvalidRequest
+from service.schemas.attention import AttentionRequest
+from service.schemas.compare import BASE, CompareRequest
+from service.schemas.parse import from_call_error, parse, pointer
+from service.settings import Settings
+
+COMPARED: tuple[Field, ...] = ("scores", "weights", "output")
+"""What every pair of results is compared by, whether it was included or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """The base or a variant: its call, and how to write its result and find its errors."""
+
+    label: str
+    request: AttentionRequest
+    call: ResolvedCall
+    locate: "Locate"
+
+    def evaluate(self, should_stop: ShouldStop | None) -> AttentionResult:
+        """Attend, with what results are compared by beside what was asked for."""
+        compared = {name for name in COMPARED if name != "output" or self.call.value is not None}
+        try:
+            return evaluate(replace(self.call, include=self.call.include | compared), should_stop=should_stop)
+        except CallError as error:
+            raise self.locate(from_call_error(error)) from None
+
+    def document(self, result: AttentionResult) -> Mapping[str, Any]:
+        """Return the result as /v1/attention would have written it."""
+        asked = {name: array for name, array in result.arrays.items() if name in self.call.include}
+        present = {name: array for name, array in result.arrays.items() if name.startswith("present")}
+        labels = None if self.request.labels is None else self.request.labels.key
+        return result_document(replace(result, arrays=asked | present), labels, self.request.decimals)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedComparison:
+    """The base and its variants, ready to run."""
+
+    contenders: list[Contender]
+    operations: int
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Attend with each and compare every two."""
+        results = []
+        for done, contender in enumerate(self.contenders, start=1):
+            results.append(contender.evaluate(should_stop))
+            if progress is not None:
+                progress(done, len(self.contenders))
+        labelled = [(contender.label, result) for contender, result in zip(self.contenders, results, strict=True)]
+        documents = [
+            {"label": contender.label, "result": json.writable(contender.document(result))}
+            for contender, result in zip(self.contenders, results, strict=True)
+        ]
+        pairs = [_pair_document(*left, *right) for left, right in combinations(labelled, 2)]
+        return Reply(json.encode({"results": documents, "pairs": pairs}), JSON)
+
+
+def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
+    """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
+    document = json.decode(body.content, settings.max_json_depth)
+    request = parse(CompareRequest, document)
+    contenders = [_contender(BASE, document["base"], Locate(0, {}))]
+    for i, variant in enumerate(request.variants):
+        contenders.append(
+            _contender(variant.label, merge_patch(document["base"], variant.overrides), Locate(i, variant.overrides))
+        )
+    costs = [predict(replace(one.call, include=one.call.include | {"scores", "weights"})) for one in contenders]
+    # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
+    total = Cost(
+        sum(cost.operations for cost in costs),
+        sum(cost.bytes for cost in costs),
+        sum(cost.result_numbers for cost in costs),
+    )
+    require_affordable(total, "float64", settings)
+    return PreparedComparison(contenders, total.operations)
+
+
+@dataclass(frozen=True, slots=True)
+class Locate:
+    """Points an error about a merged request to where its person wrote it: into the overrides, or into the base."""
+
+    variant: int
+    overrides: Mapping[str, Any]
+
+    def __call__(self, error: InvalidRequest) -> InvalidRequest:
+        """Return the error with pointers into the request that was sent."""
+        return error.relocated(self._place)
+
+    def _place(self, place: str) -> str:
+        overridden = any(place == pointer((name,)) or place.startswith(pointer((name, ""))) for name in self.overrides)
+        return (f"/variants/{self.variant}/overrides" if overridden else "/base") + place
+
+
+def _contender(label: str, document: Any, locate: Locate) -> Contender:
+    try:
+        request = parse(AttentionRequest, document)
+        return Contender(label, request, resolve_request(request), locate)
+    except InvalidRequest as error:
+        raise locate(error) from None
+
+
+def _pair_document(a: str, first: AttentionResult, b: str, second: AttentionResult) -> Mapping[str, Any]:
+    found = compare(first.arrays, second.arrays, COMPARED)
+    return {
+        "a": a,
+        "b": b,
+        "max_abs_difference": {name: json.number(number) for name, number in found.max_abs_difference.items()},
+        "correlation": json.number(found.correlation),
+        "total_variation": {
+            "mean": json.number(found.mean_total_variation),
+            "max": json.number(found.max_total_variation),
+        },
+    }

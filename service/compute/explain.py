@@ -1,0 +1,63 @@
+"""POST /v1/attention/explain: every number behind one weight."""
+
+from dataclasses import dataclass, replace
+
+from attention_core import CallError, Cost, predict, resolve
+from attention_core.call import ResolvedCall
+from attention_core.explanation import explain
+from attention_core.interfaces import Progress, ShouldStop
+from attention_core.reference import in_float64
+from service.codecs import json
+from service.codecs.negotiate import JSON
+from service.compute.budget import require_affordable
+from service.compute.contract import Body, Reply
+from service.explanation import Pair, explanation_document
+from service.schemas.attention import LabelsSchema
+from service.schemas.explain import ExplainRequest
+from service.schemas.parse import check_labels, from_call_error, parse
+from service.settings import Settings
+
+REQUEST = "/request"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedExplanation:
+    """One weight, ready to be explained."""
+
+    call: ResolvedCall
+    operations: int
+    request: ExplainRequest
+
+    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+        """Take the weight apart and write every number and sentence."""
+        request = self.request
+        index = request.index if request.index is not None else [0] * (len(self.call.scores) - 2)
+        try:
+            explanation = explain(self.call, tuple(index), request.query_index, request.key_index)
+        except CallError as error:
+            inside = error.path[0] not in ("index", "query_index", "key_index")
+            raise from_call_error(error).within(REQUEST if inside else "") from None
+        labels = request.request.labels or LabelsSchema()
+        pair = Pair(request.query_index, request.key_index, labels.query, labels.key)
+        document = explanation_document(explanation, self.call, pair, request.language or "en")
+        return Reply(json.encode(document), JSON)
+
+
+def prepare_explain(body: Body, settings: Settings) -> PreparedExplanation:
+    """Read a request to explain; raises MalformedBody, InvalidRequest or TooLarge."""
+    request = parse(ExplainRequest, json.decode(body.content, settings.max_json_depth))
+    try:
+        call = resolve(in_float64(request.request.to_call()))
+    except CallError as error:
+        raise from_call_error(error).within(REQUEST) from None
+    if request.request.labels is not None:
+        check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
+    cost = _cost_of_a_row(call)
+    require_affordable(cost, call.dtype.name, settings)
+    return PreparedExplanation(call, cost.operations, request)
+
+
+def _cost_of_a_row(call: ResolvedCall) -> Cost:
+    """Return the cost of the row that the weight stands in, at every index of the leading axes."""
+    row = replace(call, scores=(*call.scores[:-2], 1, call.key_length), include=frozenset(("scores", "weights")))
+    return predict(row)

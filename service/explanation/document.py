@@ -1,0 +1,36 @@
+"""An explanation as the document that goes out."""
+
+from typing import Any
+
+from attention_core.call import ResolvedCall
+from attention_core.explanation import Explanation
+from service.codecs.json import number
+from service.explanation.numbers import expression
+from service.explanation.steps import Language, Pair, explain_in_steps
+
+
+def explanation_document(
+    explanation: Explanation, call: ResolvedCall, pair: Pair, language: Language
+) -> dict[str, Any]:
+    """Return the response of /v1/attention/explain; what does not apply is None."""
+    parts = {part.name: part.value for part in explanation.parts}
+    visible = not explanation.masked_by
+    return {
+        "score": number(explanation.score),
+        "capped_score": number(explanation.capped_score),
+        "bias": number(explanation.bias),
+        "visible": visible,
+        "masked_by": list(explanation.masked_by),
+        "logit": number(float(explanation.logits[pair.key_index])),
+        "maximum": number(parts.get("maximum")),
+        "exponential": number(parts.get("exponential")),
+        "denominator": number(parts.get("denominator")),
+        "threshold": number(parts.get("threshold")),
+        "weight": number(explanation.weight),
+        "contribution": explanation.contribution,
+        "terms": [
+            {"name": term.name, "value": number(term.value), "expression": expression(term)}
+            for term in explanation.terms.terms
+        ],
+        "steps": explain_in_steps(explanation, call, pair, language),
+    }

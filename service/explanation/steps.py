@@ -1,0 +1,130 @@
+"""The steps from terms to contribution, each with its formula, its number and a sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from attention_core.call import ResolvedCall
+from attention_core.explanation import Explanation
+from attention_core.interfaces import Term
+from service.codecs import json
+from service.explanation.numbers import enclosed, equation, expression, joined, listed, short
+from service.explanation.sentences import KEY, QUERY, SENTENCES
+
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The query and the key that are explained, and what they are called in sentences."""
+
+    query_index: int
+    key_index: int
+    query_labels: Sequence[str] | None
+    key_labels: Sequence[str] | None
+
+    def names(self, language: Language) -> dict[str, str]:
+        """Return their labels, or their numbers where there are none."""
+        numbers = {"query": (QUERY, self.query_labels, self.query_index), "key": (KEY, self.key_labels, self.key_index)}
+        return {
+            name: getattr(unnamed, language).format(index) if labels is None else labels[index]
+            for name, (unnamed, labels, index) in numbers.items()
+        }
+
+
+@dataclass(slots=True)
+class Steps:
+    """A growing list of steps in one language."""
+
+    language: Language
+    names: dict[str, str]
+    documents: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, formula: str, value: float | None, sentence: str = "", **words: object) -> None:
+        """Append a step; its sentence is found under its name unless another is given."""
+        template: str = getattr(SENTENCES[sentence or name], self.language)
+        text = template.format(**self.names, value="" if value is None else short(value), **words)
+        self.documents.append({"name": name, "formula": formula, "value": json.number(value), "sentence": text})
+
+    def add_term(self, term: Term, sentence: str, **words: object) -> None:
+        """Append a step that the core has taken apart."""
+        self.add(term.name, equation(term), term.value, sentence, **words)
+
+
+def explain_in_steps(
+    explanation: Explanation, call: ResolvedCall, pair: Pair, language: Language
+) -> list[dict[str, Any]]:
+    """Return the steps, each with name, formula, value and sentence; a step that the call does not have is left out."""
+    steps = Steps(language, pair.names(language))
+    _add_score(steps, explanation, pair.key_index)
+    if call.softcap is not None:
+        capped, cap = explanation.capped_score, short(call.softcap)
+        formula = f"{cap} × tanh({short(explanation.score)} / {cap}) = {short(capped)}"
+        steps.add("softcap", formula, capped, softcap=cap)
+    _add_logit(steps, explanation, call, pair.key_index)
+    _add_weight(steps, explanation, call)
+    if explanation.contribution is not None and explanation.value is not None and explanation.value.ndim == 1:
+        product = f"{enclosed(explanation.weight)} × {listed(explanation.value)} = {listed(explanation.contribution)}"
+        steps.add("contribution", product, None)
+    return steps.documents
+
+
+def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> None:
+    """Tell how terms become a score."""
+    terms = explanation.terms
+    if explanation.rotary:
+        position = explanation.query_position
+        formula = f"rotary(q, {position}), rotary(k, {key_position})"
+        steps.add("rotary", formula, None, query_position=position, key_position=key_position)
+    written = joined([expression(term) for term in terms.terms], " + ")
+    largest = max(terms.terms, key=lambda term: abs(term.value))
+    steps.add(
+        "sum",
+        f"{written} = {short(terms.sum)}",
+        terms.sum,
+        count=len(terms.terms),
+        largest=f"{largest.name} = {short(largest.value)}",
+    )
+    formula = short(explanation.score)
+    if terms.factor is not None:
+        steps.add("factor", equation(terms.factor), terms.factor.value, f"factor {terms.factor.name}")
+        formula = f"{enclosed(terms.sum)} × {enclosed(terms.factor.value)} = {formula}"
+    steps.add("score", formula, explanation.score)
+
+
+def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
+    """Tell what is added to the score, and whether the key is seen at all."""
+    bias, alibi = explanation.bias, explanation.alibi
+    if bias is not None and not np.isneginf(bias):
+        steps.add("bias", short(bias), bias)
+    if alibi is not None:
+        distance = abs(explanation.query_position - key_index)
+        formula = f"−slope × |{explanation.query_position} − {key_index}| = {short(alibi)}"
+        steps.add("alibi", formula, alibi, distance=distance)
+    if explanation.masked_by:
+        steps.add("mask", "−∞", None, "mask hidden", masks=", ".join(explanation.masked_by))
+        return
+    if call.mask is not None:
+        steps.add("mask", short(explanation.capped_score), None, "mask visible")
+    addends = tuple(number for number in (explanation.capped_score, bias, alibi) if number is not None)
+    steps.add_term(Term("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
+
+
+def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall) -> None:
+    """Tell how the logit becomes a weight."""
+    if explanation.parts:
+        words = {
+            "visible": int(np.sum(~np.isneginf(explanation.logits))),
+            "percent": f"{100 * explanation.weight:.4g}",
+        }
+        for part in explanation.parts:
+            own = f"{call.normalizer.name} {part.name}"
+            steps.add_term(part, own if own in SENTENCES else part.name, **words)
+    elif np.isneginf(explanation.logits).all():
+        steps.add("weight", "0", explanation.weight, "weight empty")
+    elif explanation.masked_by:
+        steps.add("weight", "0", explanation.weight, "weight hidden")
+    else:
+        steps.add("weight", "NaN", explanation.weight, "weight poisoned")

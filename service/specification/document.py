@@ -1,0 +1,75 @@
+"""The whole document."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.schemas import catalogue
+from service.schemas.attention import AttentionRequest
+from service.schemas.check import CheckRequest, CheckResponse
+from service.schemas.compare import CompareRequest, CompareResponse
+from service.schemas.explain import ExplainRequest, ExplainResponse
+from service.schemas.operations import Index, Probe
+from service.schemas.problem import ProblemDocument
+from service.schemas.results import AttentionResponse, EstimateResponse
+from service.schemas.tensors import TENSOR_COMPONENTS
+from service.specification.operations import REFERENCE
+
+TITLE = "Attention as a service · 注意力即服务"
+
+DESCRIPTION = """\
+Send queries, keys and values, choose how they are scored and normalised, and receive scores, weights and outputs.
+Every edge case is decided and documented, and every error says what was expected, what came and what to change.
+
+发送查询（Q）、键（K）、值（V），选择打分函数与归一化方法，得到得分、权重与输出。
+每种边界情况都有明确的结果；每个错误都会说明期望什么、收到什么、怎么改。
+"""
+
+TAGS = [
+    {"name": "attention", "description": "Compute. 计算。"},
+    {"name": "catalogue", "description": "Score models, normalizers and worked examples. 目录与例题。"},
+    {"name": "operations", "description": "Probes and pages. 探针与页面。"},
+]
+
+MODELS: tuple[type[BaseModel], ...] = (
+    AttentionRequest,
+    AttentionResponse,
+    CheckRequest,
+    CheckResponse,
+    CompareRequest,
+    CompareResponse,
+    EstimateResponse,
+    ExplainRequest,
+    ExplainResponse,
+    catalogue.ExampleResponse,
+    catalogue.Examples,
+    catalogue.Normalizers,
+    catalogue.ScoreModels,
+    Index,
+    Probe,
+    ProblemDocument,
+)
+"""Every body that is described; what they refer to comes along."""
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """Return the document for the routes of an application."""
+    document = get_openapi(
+        title=TITLE,
+        version=version("attention-service"),
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=TAGS,
+        license_info=None,
+    )
+    _, definitions = models_json_schema([(model, "validation") for model in MODELS], ref_template=REFERENCE)
+    document["components"] = {"schemas": dict(sorted({**definitions["$defs"], **TENSOR_COMPONENTS}.items()))}
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
+        if "HTTPValidationError" in str(operation["responses"].get("422", "")):
+            del operation["responses"]["422"]
+    return document

@@ -1,0 +1,202 @@
+"""What each route says of itself."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from service.codecs.negotiate import JSON, SVG
+from service.problems import MEDIA_TYPE, PROBLEMS
+from service.schemas.attention import AttentionRequest
+from service.schemas.base import Text
+from service.schemas.check import CheckRequest, CheckResponse
+from service.schemas.compare import CompareRequest, CompareResponse
+from service.schemas.explain import ExplainRequest, ExplainResponse
+from service.schemas.operations import Probe
+from service.schemas.problem import ProblemDocument
+from service.schemas.results import AttentionResponse, EstimateResponse
+from service.schemas.tensors import component_reference
+from service.specification.examples import (
+    ANSWERS,
+    CHECKS,
+    COMPARISONS,
+    EXPLANATIONS,
+    NamedExamples,
+    worked_examples,
+)
+
+Operation = dict[str, Any]
+
+REQUEST_ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}
+
+RESPONSE_HEADERS = {
+    "X-Request-ID": {"description": "The caller's id, or a new one. 请求编号。", "schema": REQUEST_ID},
+}
+
+REQUEST_HEADERS = [
+    {
+        "name": "Request-Timeout",
+        "in": "header",
+        "required": False,
+        "description": "Seconds within which the answer is wanted; shortens the service's deadline. 期望的最长秒数。",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+    {
+        "name": "X-Request-ID",
+        "in": "header",
+        "required": False,
+        "description": "An id to find this request by, returned in the answer if it matches [A-Za-z0-9._-]{1,128}; "
+        "any other is replaced. 请求编号；不合格式的会被替换。",
+        "schema": {"type": "string"},
+    },
+]
+
+COMPUTING_PROBLEMS = (
+    "malformed-body",
+    "not-acceptable",
+    "timeout",
+    "too-large",
+    "unsupported-media-type",
+    "invalid-request",
+    "shape-mismatch",
+    "unknown-name",
+    "queue-full",
+    "internal",
+    "deadline-exceeded",
+)
+"""What a computing endpoint may answer instead of a result."""
+
+REFERENCE = "#/components/schemas/{model}"
+
+
+def attention_operation() -> Operation:
+    """Describe POST /v1/attention, which also draws."""
+    operation = _computing_operation(
+        "计算注意力 · Attend",
+        (AttentionRequest, worked_examples()),
+        (AttentionResponse, ANSWERS["attention"]),
+        "What was included, or a picture of the weights. 所请求的结果，或权重的图像。",
+    )
+    operation["responses"][200]["content"][SVG] = {
+        "schema": {"type": "string", "description": "The weights as a labelled heat map. 带标注的权重热图。"}
+    }
+    return operation
+
+
+def estimate_operation() -> Operation:
+    """Describe POST /v1/attention/estimate."""
+    return _computing_operation(
+        "估算开销 · Estimate",
+        (AttentionRequest, worked_examples()),
+        (EstimateResponse, ANSWERS["estimate"]),
+        "What it would cost. 预计的开销。",
+    )
+
+
+def explain_operation() -> Operation:
+    """Describe POST /v1/attention/explain."""
+    return _computing_operation(
+        "解释一个权重 · Explain",
+        (ExplainRequest, EXPLANATIONS),
+        (ExplainResponse, ANSWERS["explain"]),
+        "Every number behind it. 背后的全部数字。",
+    )
+
+
+def compare_operation() -> Operation:
+    """Describe POST /v1/attention/compare."""
+    return _computing_operation(
+        "比较变体 · Compare",
+        (CompareRequest, COMPARISONS),
+        (CompareResponse, ANSWERS["compare"]),
+        "Every result, and how far apart they are. 全部结果及其差别。",
+    )
+
+
+def check_operation() -> Operation:
+    """Describe POST /v1/attention/check."""
+    return _computing_operation(
+        "核对结果 · Check",
+        (CheckRequest, CHECKS),
+        (CheckResponse, ANSWERS["check"]),
+        "Whether it is right, and why not. 是否正确，以及为什么不对。",
+    )
+
+
+def _computing_operation(
+    summary: str,
+    request: tuple[type[BaseModel], NamedExamples],
+    response: tuple[type[BaseModel], dict[str, Any]],
+    description: str,
+) -> Operation:
+    """Describe a POST that computes."""
+    request_model, examples = request
+    content = {JSON: {"schema": _reference(request_model), "examples": examples}}
+    body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
+    return _operation(summary, response[0], description, response[1], COMPUTING_PROBLEMS, body)
+
+
+def catalogue_operation(summary: str, model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:
+    """Describe a GET that reads the catalogue."""
+    return _operation(summary, model, "As described. 如描述。", example, (*problems, "internal"))
+
+
+def probe_operation(summary: str, status: str, *problems: str) -> Operation:
+    """Describe a probe."""
+    return _operation(summary, Probe, "Yes. 是。", {"status": status}, (*problems, "internal"))
+
+
+def _operation(
+    summary: str,
+    model: type[BaseModel],
+    description: str,
+    example: dict[str, Any],
+    problems: tuple[str, ...],
+    extra: Operation | None = None,
+) -> Operation:
+    success = {
+        "description": description,
+        "headers": RESPONSE_HEADERS,
+        "content": {JSON: {"schema": _reference(model), "example": example}},
+    }
+    return {
+        "summary": summary,
+        "response_class": Response,
+        "responses": {200: success, **_problem_responses(problems)},
+        "openapi_extra": extra,
+    }
+
+
+def _problem_responses(slugs: tuple[str, ...]) -> dict[int, Operation]:
+    """Return one response a status; slugs that share a status are examples of it."""
+    responses: dict[int, Operation] = {}
+    for slug in slugs:
+        problem = PROBLEMS[slug]
+        response = responses.setdefault(
+            problem.status,
+            {
+                "description": "",
+                "headers": RESPONSE_HEADERS,
+                "content": {MEDIA_TYPE: {"schema": _reference(ProblemDocument), "examples": {}}},
+            },
+        )
+        response["description"] = f"{response['description']}\n\n{_both(problem.title)}".strip()
+        response["content"][MEDIA_TYPE]["examples"][slug] = {
+            "summary": f"{problem.title.zh} · {problem.title.en}",
+            "value": {
+                "type": f"/problems/{slug}",
+                "title": problem.title.en,
+                "status": problem.status,
+                "detail": problem.advice.en,
+                "instance": "4f1d2c3b5a697887",
+            },
+        }
+    return responses
+
+
+def _reference(model: type[BaseModel]) -> dict[str, Any]:
+    return component_reference(model.__name__)
+
+
+def _both(text: Text) -> str:
+    return f"{text.en}. {text.zh}。"
