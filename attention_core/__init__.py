@@ -6,6 +6,7 @@
 """
 
 from attention_core.attend import attend, evaluate
+from attention_core.blockwise import Workers
 from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
@@ -76,6 +77,7 @@ __all__ = [
     "Trilinear",
     "UnknownName",
     "Window",
+    "Workers",
     "attend",
     "evaluate",
     "predict",

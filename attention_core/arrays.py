@@ -34,6 +34,12 @@ Scores = Annotated[FloatArray, "... q k"]
 Logits = Annotated[FloatArray, "... q k"]
 Weights = Annotated[FloatArray, "... q k"]
 RowMaximum = Annotated[FloatArray, "... q 1"]
+Side = tuple[FloatArray, ...]
+"""What a score model makes of the queries, or of the keys, before it pairs them."""
+
+Leading: TypeAlias = tuple[slice, ...]
+"""A block of the leading axes of the scores: one slice for each."""
+
 PerQuery = Annotated[FloatArray, "... q"]
 Query = Annotated[FloatArray, "Dq"]
 Key = Annotated[FloatArray, "Dk"]
@@ -45,6 +51,7 @@ __all__ = [
     "IntArray",
     "Key",
     "Keys",
+    "Leading",
     "Logits",
     "PerQuery",
     "Queries",
@@ -52,6 +59,7 @@ __all__ = [
     "Row",
     "RowMaximum",
     "Scores",
+    "Side",
     "Values",
     "Weights",
 ]

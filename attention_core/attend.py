@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attention_core.arrays import FloatArray
+from attention_core.blockwise import Workers, evaluate_tiled
 from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Field, Heads, Offset, Ranking, ResolvedCall
+from attention_core.cost import choose_path, tile_sizes
 from attention_core.dense import evaluate_dense
 from attention_core.diagnostics import diagnose, rank
 from attention_core.heads import pack
@@ -35,6 +37,7 @@ def attend(
     dtype: str | None = None,
     include: tuple[Field, ...] | None = None,
     top_k: int | None = None,
+    workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: Progress | None = None,
 ) -> AttentionResult:
@@ -76,6 +79,7 @@ def attend(
     :param include: fields of the result, any of `attention_core.call.FIELDS`; logsumexp is softmax's alone.  Default:
         scores and weights, and output when there is a value.  What is not asked for may not be computed.
     :param top_k: how many keys of each row the ranking names; default every visible one.
+    :param workers: threads that share the tiles of a large call of which no matrix is asked back; default this one.
     :param should_stop: asked between tiles; when it answers True the call ends with `Stopped`.
     :param progress: told after each tile how many are done, of how many.
 
@@ -107,15 +111,22 @@ def attend(
         include=include,
         top_k=top_k,
     )
-    return evaluate(resolve(call), should_stop=should_stop, progress=progress)
+    return evaluate(resolve(call), workers=workers, should_stop=should_stop, progress=progress)
 
 
 def evaluate(
-    call: ResolvedCall, *, should_stop: ShouldStop | None = None, progress: Progress | None = None
+    call: ResolvedCall,
+    *,
+    workers: Workers | None = None,
+    should_stop: ShouldStop | None = None,
+    progress: Progress | None = None,
 ) -> AttentionResult:
     """Run a call that `resolve` has checked, for callers that look at its cost in between; see `attend`."""
     with np.errstate(all="ignore"):
-        fields, maximum = evaluate_dense(call, should_stop, progress)
+        if choose_path(call) == "tiled":
+            fields, maximum = evaluate_tiled(call, tile_sizes(call), workers or Workers(1), should_stop, progress)
+        else:
+            fields, maximum = evaluate_dense(call, should_stop, progress)
         return AttentionResult(
             arrays=_stored(call, fields),
             score_model=call.score_model,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from numpy import broadcast_shapes
+
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
 from attention_core.interfaces import Features, Mask, Normalizer, Position, ScoreModel
@@ -73,7 +75,8 @@ class ResolvedCall:
     """A call after every check: arrays in the compute type, heads unpacked and grouped, models bound, defaults decided.
 
     Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv), past and new keys together, turned if positions turn
-    them; `scores` is the shape (…, Lq, Lk).
+    them; `scores` is the shape (…, Lq, Lk).  Each key and value head serves `group` query heads, one after the other;
+    `heads.repeat_heads` makes as many of them as there are query heads.
     """
 
     query: FloatArray
@@ -91,6 +94,7 @@ class ResolvedCall:
     dtype: DType
     include: frozenset[Field]
     top_k: int | None
+    group: int
     features: Features
     scores: tuple[int, ...]
 
@@ -98,6 +102,15 @@ class ResolvedCall:
     def scores_per_query(self) -> int:
         """How many scores one query position has, leading axes included."""
         return prod(self.scores[:-2]) * self.scores[-1]
+
+    @property
+    def output_leading(self) -> tuple[int, ...]:
+        """Leading axes of the output: those of the scores and of the values together."""
+        leading = self.scores[:-2]
+        if self.value is None:
+            return leading
+        shared = self.group > 1 and self.value.ndim == 4
+        return broadcast_shapes(leading, (self.value.shape[0], 1) if shared else self.value.shape[:-2])
 
     @property
     def query_length(self) -> int:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from math import prod
-
-import numpy as np
+from typing import Literal
 
 from attention_core.call import Field, ResolvedCall
+from attention_core.interfaces import Streaming
+from attention_core.scores.features import BLOCK_NUMBERS as PAIR_NUMBERS
 
 BLOCK_NUMBERS = 1 << 22
 """About how many numbers a block of queries may hold while it is scored."""
@@ -17,17 +18,48 @@ NUMBERS_PER_RANK = 3
 """A ranked key, its score and its weight."""
 
 
+KEPT_KEYS = 1 << 22
+"""Up to so many numbers are kept of what a score model made of the keys of one block; beyond, it is made again."""
+
+MATRIX_FREE: frozenset[Field] = frozenset(("output", "logsumexp", "present"))
+"""Fields for which no matrix of scores, logits or weights need exist."""
+
+TILED_PAIRS = 1 << 17
+"""From so many pairs on tiles are worth their bookkeeping; below it one matrix fits in the cache."""
+
+TILE_ROWS, TILE_COLUMNS = 256, 512
+"""A tile of float32 scores and its operands stay in the cache of one core."""
+
+MASKED_ROWS = 128
+"""Fewer rows follow the edge of a mask more closely."""
+
+WHOLE_ROWS = 1 << 17
+"""About how many logits are held where a normalizer needs whole rows, and MATRICES as many beside them."""
+
+Path = Literal["dense", "tiled"]
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Predicted cost: floating-point operations, peak bytes beside the inputs, and numbers in the result."""
+    """Predicted cost: floating-point operations, peak bytes beside the inputs, numbers in the result, and the path."""
 
     operations: int
     bytes: int
     result_numbers: int
+    path: Path = "dense"
 
 
-def predict(call: ResolvedCall) -> Cost:
-    """Return the cost of the dense path."""
+@dataclass(frozen=True, slots=True)
+class TileSizes:
+    """How the scores are cut: rows and columns of a tile, and how many matrices of the leading axes it holds."""
+
+    rows: int
+    columns: int
+    matrices: int = 1
+
+
+def predict(call: ResolvedCall, threads: int = 1) -> Cost:
+    """Return the cost of a call on the path that will be taken, with that many threads on the tiled one."""
     pairs = prod(call.scores)
     leading = prod(call.scores[:-2])
     model = call.score_model
@@ -37,9 +69,43 @@ def predict(call: ResolvedCall) -> Cost:
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
-    block = min(pairs, queries_per_block(call) * call.scores_per_query)
-    held = block * (model.scratch(call.features) + MATRICES) + result
-    return Cost(operations, held * call.dtype.compute.itemsize, result)
+    path = choose_path(call)
+    held = _dense_numbers(call) if path == "dense" else _tiled_numbers(call, threads)
+    return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)
+
+
+def choose_path(call: ResolvedCall) -> Path:
+    """Return tiled where no matrix is asked back and the scores are large, else dense."""
+    return "tiled" if call.include <= MATRIX_FREE and prod(call.scores) >= TILED_PAIRS else "dense"
+
+
+def tile_sizes(call: ResolvedCall) -> TileSizes:
+    """Return sizes under which a tile stays in the cache; small matrices go several at a time."""
+    if not isinstance(call.normalizer, Streaming):
+        rows = min(call.query_length, TILE_ROWS, max(1, WHOLE_ROWS // max(1, call.key_length)))
+        return TileSizes(rows, TILE_COLUMNS, max(1, WHOLE_ROWS // max(1, rows * call.key_length)))
+    rows = min(call.query_length, TILE_ROWS if call.mask is None else MASKED_ROWS)
+    columns = min(call.key_length, TILE_COLUMNS)
+    return TileSizes(max(1, rows), max(1, columns), max(1, TILE_ROWS * TILE_COLUMNS // max(1, rows * columns)))
+
+
+def _dense_numbers(call: ResolvedCall) -> int:
+    """Numbers that a block of queries holds against all keys."""
+    block = min(prod(call.scores), queries_per_block(call) * call.scores_per_query)
+    repeated = (call.group - 1) * (call.key.size + (0 if call.value is None else call.value.size))
+    return block * (call.score_model.scratch(call.features) + MATRICES) + (repeated if call.group > 1 else 0)
+
+
+def _tiled_numbers(call: ResolvedCall, threads: int) -> int:
+    """Numbers that the tiles of all threads hold, with what is made of a matrix's keys and of their queries."""
+    sizes = tile_sizes(call)
+    streams = isinstance(call.normalizer, Streaming)
+    row = sizes.columns if streams else (MATRICES + 1) * call.key_length
+    vectors = call.features.query + call.features.key + 3 * (0 if call.value is None else call.value.shape[-1])
+    scratch = 2 * PAIR_NUMBERS
+    tile = sizes.matrices * sizes.rows * (MATRICES * row if streams else row) + sizes.rows * vectors + scratch
+    keys = min(sizes.matrices * call.key_length * call.features.key, KEPT_KEYS)
+    return threads * tile + 2 * keys + prod(call.scores[:-1])
 
 
 def queries_per_block(call: ResolvedCall) -> int:
@@ -52,8 +118,7 @@ def output_shape(call: ResolvedCall) -> tuple[int, ...]:
     """Return (…, Lq, Dv)."""
     if call.value is None:
         raise ValueError("a call without values has no output")
-    leading = np.broadcast_shapes(call.scores[:-2], call.value.shape[:-2])
-    return (*leading, call.query_length, call.value.shape[-1])
+    return (*call.output_leading, call.query_length, call.value.shape[-1])
 
 
 def field_shapes(call: ResolvedCall, name: Field) -> list[tuple[int, ...]]:

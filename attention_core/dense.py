@@ -11,6 +11,7 @@ from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_core.cost import queries_per_block
 from attention_core.errors import Stopped
+from attention_core.heads import repeat_heads
 from attention_core.interfaces import LogSumExp, Progress, ShouldStop, Tile
 from attention_core.tiles import mix, normalize, row_maximum, score_tile
 
@@ -30,6 +31,7 @@ def evaluate_dense(
 
     Raises Stopped as soon as `should_stop` answers True.
     """
+    call = repeat_heads(call)
     wanted = {name for field in call.include for name in NEEDS.get(field, (field,))}
     blocks = query_blocks(call)
     whole: Block = {}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from attention_core.arrays import FloatArray, Row
 from attention_core.call import ResolvedCall
 from attention_core.errors import InvalidValue, Path
+from attention_core.heads import repeat_heads
 from attention_core.interfaces import ScoreTerms, Term, Tile
 from attention_core.masks import hidden_by
 from attention_core.shapes import Shape, cut
@@ -84,7 +85,7 @@ def explain(call: ResolvedCall, index: tuple[int, ...], query_index: int, key_in
     Raises InvalidValue when an index is out of range; its path begins with index, query_index or key_index.
     """
     _check_indices(call, index, query_index, key_index)
-    pair = Pair(call, index, query_index, key_index)
+    pair = Pair(repeat_heads(call), index, query_index, key_index)
     with np.errstate(all="ignore"):
         return _explain(pair)
 

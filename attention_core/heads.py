@@ -1,10 +1,13 @@
 """Heads: packed into the last axis, or grouped so that several query heads share a key and value head."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from attention_core.arrays import FloatArray
-from attention_core.call import Heads
+from attention_core.arrays import FloatArray, Leading
+from attention_core.call import Heads, ResolvedCall
 from attention_core.errors import InvalidValue, ShapeMismatch
+from attention_core.shapes import part
 
 
 def unpack(array: FloatArray, heads: int, name: str) -> FloatArray:
@@ -42,14 +45,14 @@ def check_heads(heads: Heads) -> None:
             )
 
 
-def group(query: FloatArray, key: FloatArray, value: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
-    """Return key and value with each head repeated for the query heads that share it, one after the other.
+def group_size(query: FloatArray, key: FloatArray, value: FloatArray | None) -> int:
+    """Return how many query heads share a key and value head; 1 unless the rank is 4, where heads have an axis.
 
-    Query head h uses key head h // (Hq/Hkv).  Only at rank 4; everything else broadcasts.
+    Query head h uses key head h // (Hq/Hkv).  Everything else broadcasts.
     Ainslie et al. 2023, "GQA: Training Generalized Multi-Query Transformer Models", section 2.2.
     """
     if query.ndim != 4 or key.ndim != 4:
-        return key, value
+        return 1
     if value is not None and value.ndim == 4 and value.shape[1] != key.shape[1]:
         raise ShapeMismatch(
             ("value",),
@@ -59,7 +62,7 @@ def group(query: FloatArray, key: FloatArray, value: FloatArray | None) -> tuple
         )
     query_heads, key_heads = query.shape[1], key.shape[1]
     if query_heads == key_heads:
-        return key, value
+        return 1
     if key_heads == 0 or query_heads % key_heads:
         raise ShapeMismatch(
             ("key",),
@@ -67,6 +70,49 @@ def group(query: FloatArray, key: FloatArray, value: FloatArray | None) -> tuple
             received=f"{key_heads}, since key has shape {list(key.shape)}",
             advice="Each key head serves the same number of query heads.",
         )
-    times = query_heads // key_heads
-    grouped = np.repeat(key, times, axis=1)
-    return grouped, np.repeat(value, times, axis=1) if value is not None and value.ndim == 4 else value
+    return query_heads // key_heads
+
+
+def shape_repeated(array: FloatArray, times: int) -> FloatArray:
+    """Return an array that holds nothing, in the shape of this one with each head repeated."""
+    shape = (*array.shape[:1], array.shape[1] * times, *array.shape[2:]) if times > 1 else array.shape
+    return np.broadcast_to(np.empty((), dtype=array.dtype), shape)
+
+
+def repeat_heads(call: ResolvedCall) -> ResolvedCall:
+    """Return the call with a key and value head of its own for each query head, in memory."""
+    if call.group == 1:
+        return call
+    value = call.value
+    return replace(
+        call,
+        key=np.repeat(call.key, call.group, axis=1),
+        value=np.repeat(value, call.group, axis=1) if value is not None and value.ndim == 4 else value,
+        group=1,
+    )
+
+
+def within(call: ResolvedCall, leading: Leading) -> ResolvedCall:
+    """Return the call for a block of the leading axes of its scores, which must not reach beyond a group of heads."""
+    own = tuple(slice(None) if size == 1 else cut for size, cut in zip(call.scores[:-2], leading, strict=True))
+    shared = own
+    if call.group > 1:
+        head = leading[1].start // call.group
+        shared = (own[0], slice(head, head + 1))
+    value = call.value
+    if value is not None:
+        value = part(value, shared if value.ndim == 4 else own)
+    return replace(
+        call,
+        query=part(call.query, own),
+        key=part(call.key, shared),
+        value=value,
+        score_model=call.score_model.within(leading),
+        normalizer=call.normalizer.within(leading),
+        mask=None if call.mask is None else call.mask.within(leading),
+        offset=call.offset if call.offset.ndim < 2 else part(call.offset, leading),
+        bias=None if call.bias is None else part(call.bias, leading),
+        position=None if call.position is None else call.position.within(leading),
+        group=1,
+        scores=(*(cut.stop - cut.start for cut in leading), *call.scores[-2:]),
+    )

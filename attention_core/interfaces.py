@@ -14,6 +14,7 @@ from attention_core.arrays import (
     IntArray,
     Key,
     Keys,
+    Leading,
     Logits,
     PerQuery,
     Queries,
@@ -21,6 +22,7 @@ from attention_core.arrays import (
     Row,
     RowMaximum,
     Scores,
+    Side,
     Weights,
 )
 
@@ -115,6 +117,30 @@ class ScoreModel(Protocol):
         """Return a(q, k) for every pair; leading axes broadcast.  Only on a bound model, like all below."""
         ...
 
+    def within(self, leading: Leading) -> Self:
+        """Return the model for a block of the leading axes: of parameters with a head axis, the heads in it."""
+        ...
+
+    def for_queries(self, queries: Queries) -> Side:
+        """Return what can be made of queries before they meet a key; it serves every tile in their rows."""
+        ...
+
+    def for_keys(self, keys: Keys) -> Side:
+        """Return what can be made of keys before they meet a query; it serves every tile in their columns."""
+        ...
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Return a(q, k) for every pair of what `for_queries` and `for_keys` returned, in `out` if it is given."""
+        ...
+
+    def query_bound(self, queries: Side) -> float:
+        """Return the first of two numbers whose product no |a(q, k)| exceeds; ∞ or NaN when none is known."""
+        ...
+
+    def key_bound(self, keys: Side) -> float:
+        """Return the second."""
+        ...
+
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the chain rule through `scores` for the given gradient of the scores."""
         ...
@@ -150,6 +176,10 @@ class Normalizer(Protocol):
         """
         ...
 
+    def within(self, leading: Leading) -> Self:
+        """Return the normalizer for a block of the leading axes: of parameters with a head axis, the heads in it."""
+        ...
+
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the weights of rows that have a visible key and whose visible logits are all below +∞.
 
@@ -180,6 +210,60 @@ class LogSumExp(Protocol):
 
     def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
         """Return the natural logarithm of each row's denominator; `maximum` is −∞ for a row without a visible key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that are about to be streamed, and what is known of them before any logit is."""
+
+    shape: tuple[int, ...]
+    """(…, q)."""
+    place: tuple[int, ...]
+    """The index of the first of them in the whole."""
+    dtype: np.dtype[Any]
+    keys: int
+    """How many keys each may meet."""
+    bound: float
+    """No |logit| of a visible key exceeds it; ∞ or NaN when nothing is known."""
+    largest_value: float
+    """Nor a magnitude in the values that they mix; ∞ or NaN likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowEnds:
+    """What is known of rows when all their tiles have passed; shapes (…, q, 1), logsumexp (…, q)."""
+
+    maximum: RowMaximum
+    """The largest logit, −∞ for a row without a visible key, NaN or +∞ for a poisoned one; else any finite number."""
+    divisor: RowMaximum | None
+    """What the mixed values are to be divided by, never 0; None for 1."""
+    factor: RowMaximum | None = None
+    """What they are to be multiplied by before; None for 1."""
+    logsumexp: PerQuery | None = None
+
+
+class Stream(Protocol):
+    """Rows whose logits arrive tile by tile, each seen once."""
+
+    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+        """Turn the logits of some keys into weights in place, up to the divisor that comes at the end.
+
+        Returns the factor for everything mixed from earlier tiles, or None for 1.
+        """
+        ...
+
+    def ends(self) -> RowEnds:
+        """Return what all tiles together say."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A normalizer that needs to see each tile of a row once; the others need whole rows."""
+
+    def stream(self, rows: Rows) -> Stream:
+        """Return the state before the first tile."""
         ...
 
 
@@ -222,6 +306,10 @@ class Mask(Protocol):
         """Return the mask with its arrays checked against the scores' shape and shaped to broadcast against it."""
         ...
 
+    def within(self, leading: Leading) -> Self:
+        """Return the bound mask for a block of the leading axes."""
+        ...
+
     def coverage(self, tile: Tile) -> Coverage:
         """Return whether a tile is wholly hidden, wholly visible or mixed; MIXED is always a correct answer."""
         ...
@@ -242,6 +330,10 @@ class Position(Protocol):
 
     def bind(self, features: Features) -> Self:
         """Return it with parameters checked and defaults resolved."""
+        ...
+
+    def within(self, leading: Leading) -> Self:
+        """Return it for a block of the leading axes: of parameters with a head axis, the heads in it."""
         ...
 
     def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:

@@ -11,10 +11,10 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray, IntArray
+from attention_core.arrays import BoolArray, IntArray, Leading
 from attention_core.errors import InvalidValue, Path, ShapeMismatch
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.shapes import Shape, check_broadcastable, cut, integers
+from attention_core.shapes import Shape, check_broadcastable, cut, integers, part
 
 
 class _Combinable:
@@ -41,6 +41,10 @@ class All(_Combinable):
         """Bind each."""
         return replace(self, masks=tuple(mask.bind(scores) for mask in self.masks))
 
+    def within(self, leading: Leading) -> Self:
+        """Cut each."""
+        return replace(self, masks=tuple(mask.within(leading) for mask in self.masks))
+
     def coverage(self, tile: Tile) -> Coverage:
         """Empty as soon as one is, full when all are."""
         found = {mask.coverage(tile) for mask in self.masks}
@@ -63,6 +67,10 @@ class Causal(_Combinable):
 
     def bind(self, scores: Shape) -> Self:
         """Nothing to fit: positions come with the tile."""
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """The same everywhere: positions come with the tile."""
         return self
 
     def coverage(self, tile: Tile) -> Coverage:
@@ -97,6 +105,10 @@ class Window(_Combinable):
                     received=str(side),
                     advice="0 means the query's own position only; move the window with offset.",
                 )
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """The same everywhere: positions come with the tile."""
         return self
 
     def coverage(self, tile: Tile) -> Coverage:
@@ -149,6 +161,10 @@ class KeyLengths(_Combinable):
             )
         return replace(self, lengths=lengths)
 
+    def within(self, leading: Leading) -> Self:
+        """Take the lengths of the block's batch rows."""
+        return replace(self, lengths=part(self.lengths, leading))
+
     def coverage(self, tile: Tile) -> Coverage:
         """Compare the shortest and the longest length with the columns."""
         lengths = self._of(tile)
@@ -193,6 +209,11 @@ class Segments(_Combinable):
             received=f"shape {list(numbers.shape)}",
             advice="Give every query and every key (past and new) the number of its document.",
         )
+
+    def within(self, leading: Leading) -> Self:
+        """Take the numbers of the block's batch rows."""
+        queries, keys = (part(numbers, leading) for numbers in (self.query_segments, self.key_segments))
+        return replace(self, query_segments=queries, key_segments=keys)
 
     def coverage(self, tile: Tile) -> Coverage:
         """Full when one number fills the tile, empty when the numbers of queries and keys do not overlap."""
@@ -270,6 +291,10 @@ class Allowed(_Combinable):
             )
         check_broadcastable(array, scores, ("mask", "allowed"))
         return replace(self, allowed=np.atleast_2d(array))
+
+    def within(self, leading: Leading) -> Self:
+        """Cut the array."""
+        return replace(self, allowed=part(self.allowed, leading))
 
     def coverage(self, tile: Tile) -> Coverage:
         """Look at the array; this is far cheaper than scoring the tile."""

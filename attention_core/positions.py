@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, IntArray
+from attention_core.arrays import FloatArray, IntArray, Leading
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import Features, Tile
 
@@ -45,6 +45,11 @@ class Alibi:
                 advice="Leave slopes out for the default.",
             )
         return replace(self, slopes=slopes if slopes.ndim else float(slopes))
+
+    def within(self, leading: Leading) -> Self:
+        """Take the slopes of the block's heads."""
+        slopes = self.slopes
+        return replace(self, slopes=slopes[leading[1]] if isinstance(slopes, np.ndarray) else slopes)
 
     def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
         """Leave the vectors as they are."""
@@ -99,6 +104,10 @@ class Rotary:
                     received=f"{size} features in each {whose}",
                     advice="Add a feature of zeros, or use alibi.",
                 )
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
         return self
 
     def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:

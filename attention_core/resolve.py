@@ -10,7 +10,7 @@ from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import FIELDS, AttentionCall, Field, ResolvedCall
 from attention_core.dtypes import DType, dtype_named
 from attention_core.errors import CallError, InvalidValue, Path, ShapeMismatch, UnknownName
-from attention_core.heads import check_heads, group, unpack
+from attention_core.heads import check_heads, group_size, shape_repeated, unpack
 from attention_core.interfaces import Features, LogSumExp, Normalizer, Position
 from attention_core.masks import key_lengths_of, per_batch_row
 from attention_core.normalizers import Softmax
@@ -38,17 +38,17 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     """
     dtype = dtype_named(call.dtype, call.query, call.key, call.value)
     vectors = _load_vectors(call, dtype)
-    key, value = group(vectors.query, vectors.key, vectors.value)
-    scores = scores_shape(vectors.query, key)
+    query, key, value = vectors.query, vectors.key, vectors.value
+    group = group_size(query, key, value)
+    scores = scores_shape(query, shape_repeated(key, group))
     if value is not None:
-        check_value(value, key, scores)
+        check_value(shape_repeated(value, group if value.ndim == 4 else 1), key, scores)
     heads = scores[1] if len(scores) == 4 else None
-    features = Features(vectors.query.shape[-1], key.shape[-1], heads)
+    features = Features(query.shape[-1], key.shape[-1], heads)
     normalizer = _bind(call.normalizer or Softmax(), "normalizer", heads, dtype.compute)
     mask = None if call.mask is None else call.mask.bind(scores)
     offset = _resolve_offset(call, scores, vectors.past_length)
     position = None if call.position is None else _bind(call.position, "position", features)
-    query = vectors.query
     if position is not None:
         query, key = _turn(position, query, key, offset)
     include = _resolve_include(call, normalizer)
@@ -68,6 +68,7 @@ def resolve(call: AttentionCall) -> ResolvedCall:
         dtype=dtype,
         include=include,
         top_k=_check_top_k(call.top_k, include),
+        group=group,
         features=features,
         scores=scores,
     )

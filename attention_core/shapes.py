@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray, IntArray
+from attention_core.arrays import FloatArray, IntArray, Leading
 from attention_core.errors import InvalidValue, Path, ShapeMismatch
 from attention_core.interfaces import Tile
 
@@ -123,3 +123,13 @@ def cut(array: NDArray[Any], tile: Tile) -> NDArray[Any]:
     rows = tile.rows if array.shape[-2] > 1 else slice(None)
     columns = tile.columns if array.shape[-1] > 1 else slice(None)
     return array[..., rows, columns]
+
+
+def part(array: NDArray[Any], leading: Leading) -> NDArray[Any]:
+    """Cut a block of the leading axes out of an array of rank 2 or more that broadcasts over the scores.
+
+    Axes of length 1 stay, and so do those that only the array has.
+    """
+    own = array.shape[:-2]
+    aligned = (slice(None),) * max(len(own) - len(leading), 0) + leading[max(len(leading) - len(own), 0) :]
+    return array[tuple(slice(None) if size == 1 else cut for size, cut in zip(own, aligned, strict=True))]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Values, Weights
+from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Side, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import Coverage, Normalizer, Tile
 from attention_core.shapes import cut
@@ -32,36 +32,54 @@ def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
     """
     queries, keys = call.query[..., tile.rows, :], call.key[..., tile.columns, :]
     scores = call.score_model.scores(queries, keys)
-    capped = scores
-    if call.softcap is not None:
-        capped = np.tanh(scores / call.softcap)
-        capped *= call.softcap
-    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped)))
+    capped = _cap(call, scores, None)
+    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None), None))
 
 
-def _add(call: ResolvedCall, tile: Tile, capped: Scores) -> Logits:
+def logits_in_place(call: ResolvedCall, tile: Tile, queries: Side, keys: Side, out: Logits) -> None:
+    """Put the logits of one tile into `out`: the same steps, with nothing kept of what lies between.
+
+    `queries` and `keys` are what the score model made of the tile's rows and columns.
+    """
+    call.score_model.pairs(queries, keys, out)
+    _cap(call, out, out)
+    _add(call, tile, out, out)
+    _hide(call, tile, out, out)
+
+
+def _cap(call: ResolvedCall, scores: Scores, out: Scores | None) -> Scores:
+    """Squeeze scores, into `out` if it is given, as in the steps below."""
+    if call.softcap is None:
+        return scores
+    capped = np.divide(scores, call.softcap, out=out)
+    np.tanh(capped, out=capped)
+    capped *= call.softcap
+    return capped
+
+
+def _add(call: ResolvedCall, tile: Tile, capped: Scores, out: Logits | None) -> Logits:
     """Add bias and what positions add; a bias of −∞ hides the key whatever it scores."""
     logits = capped
     if call.bias is not None:
         bias = cut(call.bias, tile)
-        logits = np.where(np.isneginf(bias), bias, logits + bias)
+        logits = np.add(logits, bias, out=out)
+        np.copyto(logits, -np.inf, where=np.isneginf(bias))
     if call.position is not None:
         added = call.position.added(tile)
         if added is not None:
-            logits = logits + added.astype(logits.dtype)
+            logits = np.add(logits, added.astype(logits.dtype), out=out)
     return logits
 
 
-def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
+def _hide(call: ResolvedCall, tile: Tile, logits: Logits, out: Logits | None) -> Logits:
     """Put −∞ where the mask hides a key."""
-    if call.mask is None:
+    coverage = Coverage.FULL if call.mask is None else call.mask.coverage(tile)
+    if call.mask is None or coverage is Coverage.FULL:
         return logits
-    coverage = call.mask.coverage(tile)
-    if coverage is Coverage.FULL:
-        return logits
-    if coverage is Coverage.EMPTY:
-        return np.full_like(logits, -np.inf)
-    return np.where(call.mask.visible(tile), logits, logits.dtype.type(-np.inf))
+    hidden = np.True_ if coverage is Coverage.EMPTY else ~call.mask.visible(tile)
+    masked = logits.copy() if out is None else out
+    np.copyto(masked, -np.inf, where=hidden)
+    return masked
 
 
 def row_maximum(logits: Logits) -> RowMaximum:

@@ -15,7 +15,7 @@ from attention_core.dense import evaluate_dense
 from attention_core.differences import FieldDifference, Tolerance, difference
 from attention_core.dtypes import DTYPES, DType, dtype_named
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.heads import pack
+from attention_core.heads import pack, repeat_heads
 from attention_core.interfaces import Progress, ShouldStop
 from attention_core.reference import in_float64
 from attention_core.resolve import resolve
@@ -78,7 +78,7 @@ class Check:
                 advice="Send what your own attention returned.",
             )
         include = tuple(name for name in CANDIDATES if name in candidate)
-        resolved = resolve(replace(in_float64(call), include=include, top_k=None))
+        resolved = repeat_heads(resolve(replace(in_float64(call), include=include, top_k=None)))
         for name in include:
             _check_shape(name, candidate[name].shape, _shape(resolved, name))
         dtype = dtype_named(call.dtype, call.query, call.key, call.value)

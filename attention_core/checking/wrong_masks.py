@@ -7,11 +7,12 @@ from typing import Self
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, IntArray
+from attention_core.arrays import BoolArray, IntArray, Leading
 from attention_core.call import ResolvedCall
 from attention_core.checking.attempts import Given, Way
 from attention_core.interfaces import Coverage, Mask, Tile
 from attention_core.masks import All, Allowed, Causal, Window
+from attention_core.shapes import part
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class _Wrong:
     def bind(self, scores: tuple[int, ...]) -> Self:
         """Nothing to fit: the mask inside is bound."""
         return self
+
+    def within(self, leading: Leading) -> Self:
+        """Cut the mask inside."""
+        return replace(self, mask=self.mask.within(leading))
 
     def coverage(self, tile: Tile) -> Coverage:
         """Always a correct answer."""
@@ -50,6 +55,11 @@ class _At(_Wrong):
     """The mask with query 0 at another position."""
 
     offset: IntArray
+
+    def within(self, leading: Leading) -> Self:
+        """Cut the mask inside and the position."""
+        offset = self.offset if self.offset.ndim < 2 else part(self.offset, leading)
+        return replace(self, mask=self.mask.within(leading), offset=offset)
 
     def visible(self, tile: Tile) -> BoolArray:
         """As the mask would, from the other position."""

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
+from attention_core.normalizers.streams import KeyByKey, highest, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,19 @@ class Sigmoid:
             )
         return self
 
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
+        return self
+
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the logistic function, from exp(−|z|) so that neither tail overflows or loses digits."""
         shifted = logits + self.bias
         small = np.exp(-np.abs(shifted))
         return np.where(shifted >= 0, 1, small) / (1 + small)
+
+    def stream(self, rows: Rows) -> Stream:
+        """Weigh key by key."""
+        return KeyByKey(rows, lambda logits: self.weights(logits, logits))
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = g·w·(1 − w), and its sum for the bias."""
@@ -71,9 +80,17 @@ class Relu:
         """Nothing to check."""
         return self
 
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
+        return self
+
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the positive part over the count of visible keys."""
         return (np.maximum(logits, 0) / _visible_keys(logits)).astype(logits.dtype, copy=False)
+
+    def stream(self, rows: Rows) -> Stream:
+        """Count the visible keys."""
+        return _ReluRows(rows)
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = g over the count, where z > 0."""
@@ -108,9 +125,17 @@ class Identity:
         """Nothing to check."""
         return self
 
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
+        return self
+
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the visible logits as they are, NaN and +∞ included."""
         return np.where(np.isneginf(logits), 0, logits).astype(logits.dtype, copy=False)
+
+    def stream(self, rows: Rows) -> Stream:
+        """Weigh key by key."""
+        return KeyByKey(rows, lambda logits: self.weights(logits, logits))
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = g, where the key is visible."""
@@ -128,3 +153,29 @@ class Identity:
 def _visible_keys(logits: Logits) -> Logits:
     """How many keys each row sees, at least 1 so that it divides safely: (…, q, 1)."""
     return np.maximum(np.sum(~np.isneginf(logits), axis=-1, keepdims=True), 1)
+
+
+class _ReluRows:
+    """max(z, 0), and at the end the count of visible keys.
+
+    Unless a bound on the logits proves it needless, what is summed is first divided by a power of two, the number of
+    keys rounded up: no sum overflows where the weights themselves do not.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._maximum = unseen(rows)
+        self._visible = np.zeros((*rows.shape, 1), dtype=np.intp)
+        largest = rows.bound * rows.keys * max(rows.largest_value, 1.0)
+        self._share = 1.0 if largest < float(np.finfo(rows.dtype).max) else 2.0 ** -rows.keys.bit_length()
+
+    def weigh(self, logits: Logits, first_key: int) -> None:
+        """Take positive parts and count."""
+        self._maximum = highest(self._maximum, logits)
+        self._visible += np.sum(~np.isneginf(logits), axis=-1, keepdims=True)
+        np.maximum(logits, 0, out=logits)
+        logits *= self._share
+
+    def ends(self) -> RowEnds:
+        """Divide by the count."""
+        divisor = (np.maximum(self._visible, 1) * self._share).astype(self._maximum.dtype)
+        return RowEnds(maximum=self._maximum, divisor=divisor)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient, Term
 from attention_core.normalizers.rows import maximum_of
@@ -21,6 +21,10 @@ class Hardmax:
 
     def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
         """Nothing to check."""
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
         return self
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
 from attention_core.normalizers.rows import visible_numbers
+from attention_core.normalizers.streams import highest, power_of_two, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,14 @@ class Proportional:
         """Nothing to check."""
         return self
 
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
+        return self
+
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return z / Σ z; raise InvalidValue for a negative visible logit."""
         visible = logits > -np.inf
-        negative = visible & (logits < 0)
-        if negative.any():
-            *row, key = (int(i) for i in np.argwhere(negative)[0])
-            raise InvalidValue(
-                ("normalizer",),
-                expected="no negative logit: proportions of negative numbers are not weights",
-                received=f"{logits[(*row, key)]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
-                advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
-            )
+        require_positive(logits, (0,) * logits.ndim)
         shares = np.where(visible, logits, 0)
         total = shares.sum(axis=-1, keepdims=True)
         overflowing = np.isposinf(total)
@@ -46,6 +43,10 @@ class Proportional:
             shares = shares / np.where(overflowing, maximum, 1)
             total = shares.sum(axis=-1, keepdims=True)
         return shares / np.where(total > 0, total, 1)
+
+    def stream(self, rows: Rows) -> Stream:
+        """Keep the sum, in proportion to the largest logit so far."""
+        return _ProportionalRows(rows)
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = (g − Σ w·g) / Σ z on visible keys; zero in a row of zeros, where the weights have no slope."""
@@ -67,3 +68,45 @@ class Proportional:
     def operations_per_logit(self) -> int:
         """Maximum, comparison, division, sum, division."""
         return 5
+
+
+class _ProportionalRows:
+    """z over a power of two near the largest logit so far, which is exact and keeps sums from overflowing."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._place = rows.place
+        self._maximum = unseen(rows)
+        self._unit = np.ones_like(self._maximum)
+        self._total = np.zeros_like(self._maximum)
+
+    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+        """Take shares; raise InvalidValue for a negative visible logit."""
+        require_positive(logits, (*self._place, first_key))
+        self._maximum = highest(self._maximum, logits)
+        unit = power_of_two(np.where(self._maximum > 0, self._maximum, 1)).astype(logits.dtype, copy=False)
+        factor = None if np.array_equal(unit, self._unit) else self._unit / unit
+        logits /= unit
+        np.copyto(logits, 0, where=np.isneginf(logits))
+        self._total = logits.sum(axis=-1, keepdims=True) + (self._total if factor is None else self._total * factor)
+        self._unit = unit
+        return factor
+
+    def ends(self) -> RowEnds:
+        """Divide by the sum; a row of zeros weighs nothing."""
+        return RowEnds(
+            maximum=self._maximum, divisor=np.where(self._total > 0, self._total, 1).astype(self._unit.dtype)
+        )
+
+
+def require_positive(logits: Logits, place: tuple[int, ...]) -> None:
+    """Raise InvalidValue for a negative visible logit; `place` is where the first of these logits stands."""
+    negative = (logits < 0) & (logits > -np.inf)
+    if negative.any():
+        found = tuple(int(i) for i in np.argwhere(negative)[0])
+        *row, key = (i + start for i, start in zip(found, place, strict=True))
+        raise InvalidValue(
+            ("normalizer",),
+            expected="no negative logit: proportions of negative numbers are not weights",
+            received=f"{logits[found]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
+            advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
+        )

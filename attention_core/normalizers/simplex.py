@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, Row, RowMaximum, Weights
+from attention_core.arrays import FloatArray, Leading, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient, Term
 from attention_core.normalizers.rows import maximum_of
@@ -32,6 +32,10 @@ class Sparsemax:
 
     def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
         """Nothing to check."""
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
         return self
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
@@ -84,6 +88,10 @@ class Entmax:
                 received=str(self.alpha),
                 advice="1 is softmax, 2 is sparsemax, 1.5 lies between.",
             )
+        return self
+
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
         return self
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:

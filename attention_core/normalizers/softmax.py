@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, PerQuery, Row, RowMaximum, Weights
+from attention_core.arrays import FloatArray, Leading, Logits, PerQuery, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import NormalizerGradient, Term
+from attention_core.interfaces import NormalizerGradient, Rows, Stream, Term
+from attention_core.normalizers.online_softmax import stream_softmax
 from attention_core.normalizers.rows import visible_numbers
 from attention_core.reductions import sum_to
 
@@ -57,6 +58,14 @@ class Softmax:
                 advice="Leave sink out for none.",
             )
         return replace(self, sink=float(sink) if sink.ndim == 0 else sink.astype(dtype))
+
+    def within(self, leading: Leading) -> Self:
+        """Take the sinks of the block's heads."""
+        return replace(self, sink=self.sink[leading[1]]) if isinstance(self.sink, np.ndarray) else self
+
+    def stream(self, rows: Rows) -> Stream:
+        """Keep the sum of exponentials and, unless the logits are known to be small, the largest logit so far."""
+        return stream_softmax(rows, self.temperature, self._sink())
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the exponentials over their row sum, sink included."""

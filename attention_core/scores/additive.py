@@ -6,11 +6,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.errors import ShapeMismatch
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, tensor_at_head
+from attention_core.scores.features import bind_tensor, one_if_finite, pair_blocks, tensor_at_head, tensor_within
+
+RANKS = {"query_weight": 2, "key_weight": 2, "score_vector": 1, "hidden_bias": 1}
+"""Of each parameter without a head axis."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,26 +59,61 @@ class Additive:
             )
         return shape[-1]
 
+    def within(self, leading: Leading) -> Self:
+        """Take the parameters of the block's heads."""
+        own = {name: tensor_within(array, RANKS[name], leading) for name, array in self._parameters().items()}
+        return replace(self, **own)
+
+    def _parameters(self) -> dict[str, FloatArray]:
+        """Those that are there, by name."""
+        return {name: array for name in RANKS if (array := getattr(self, name)) is not None}
+
+    def for_queries(self, queries: Queries) -> Side:
+        """W_q q + b, (…, q, U)."""
+        projected = np.matmul(queries, self.query_weight.swapaxes(-1, -2))
+        return (projected if self.hidden_bias is None else projected + self.hidden_bias[..., None, :],)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """W_k k, (…, k, U)."""
+        return (np.matmul(keys, self.key_weight.swapaxes(-1, -2)),)
+
     def _sums(self, queries: Queries, keys: Keys) -> FloatArray:
         """W_q q + W_k k + b of every pair: (…, q, k, U)."""
-        from_queries = np.matmul(queries, self.query_weight.swapaxes(-1, -2))
-        if self.hidden_bias is not None:
-            from_queries = from_queries + self.hidden_bias[..., None, :]
-        from_keys = np.matmul(keys, self.key_weight.swapaxes(-1, -2))
-        sums: FloatArray = from_queries[..., :, None, :] + from_keys[..., None, :, :]
-        return sums
+        return pair_sums(self.for_queries(queries)[0], self.for_keys(keys)[0])
 
     def _hidden(self, queries: Queries, keys: Keys) -> FloatArray:
         """The hidden layer of every pair, tanh of the sums: (…, q, k, U)."""
         sums = self._sums(queries, keys)
         return np.tanh(sums, out=sums)
 
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair; holds (…, q, k, U) numbers while it works."""
-        hidden = self._hidden(queries, keys)
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Put a few pairs at a time through tanh, while they are in the cache."""
+        (from_queries,), (from_keys,) = queries, keys
+        leading = np.broadcast_shapes(from_queries.shape[:-2], from_keys.shape[:-2], self.score_vector.shape[:-1])
+        size = from_queries.shape[-2], from_keys.shape[-2]
+        scores = np.empty((*leading, *size), dtype=from_keys.dtype) if out is None else out
+        for rows, columns in pair_blocks(leading, *size, self._units()):
+            sums = pair_sums(from_queries[..., rows, :], from_keys[..., columns, :])
+            scores[..., rows, columns] = self._weighted(np.tanh(sums, out=sums))
+        return scores
+
+    def _weighted(self, hidden: FloatArray) -> Scores:
+        """The hidden layer times v."""
         if self.score_vector.ndim == 1:
             return np.matmul(hidden, self.score_vector)
         return np.matmul(hidden, self.score_vector[:, None, :, None])[..., 0]
+
+    def query_bound(self, queries: Side) -> float:
+        """Σ |v|, since |tanh| ≤ 1; NaN or ∞ where something is not finite."""
+        return float(np.max(np.sum(np.abs(self.score_vector), axis=-1))) * one_if_finite(queries[0])
+
+    def key_bound(self, keys: Side) -> float:
+        """1 likewise."""
+        return one_if_finite(keys[0])
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the score of every pair."""
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Back through v, tanh (whose slope is 1 − tanh²) and the two projections."""
@@ -98,12 +136,7 @@ class Additive:
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One addend v_u·tanh(…) per hidden unit."""
-        ranks = {"query_weight": 2, "key_weight": 2, "score_vector": 1, "hidden_bias": 1}
-        own = {
-            name: tensor_at_head(array, rank, head)
-            for name, rank in ranks.items()
-            if (array := getattr(self, name)) is not None
-        }
+        own = {name: tensor_at_head(array, RANKS[name], head) for name, array in self._parameters().items()}
         sums = replace(self, **own)._sums(query[None, :], key[None, :])[0, 0]
         pairs = [(float(v), float(x)) for v, x in zip(own["score_vector"], sums, strict=True)]
         return ScoreTerms(
@@ -118,3 +151,9 @@ class Additive:
     def scratch(self, features: Features) -> int:
         """The hidden layer of each pair, and the score."""
         return self._units() + 1
+
+
+def pair_sums(from_queries: FloatArray, from_keys: FloatArray) -> FloatArray:
+    """Add what queries and keys give, for every pair: (…, q, k, U)."""
+    sums: FloatArray = from_queries[..., :, None, :] + from_keys[..., None, :, :]
+    return sums

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms
 from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, products, tensor_at_head
+from attention_core.scores.features import bind_tensor, largest_norm, products, tensor_at_head, tensor_within
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,9 +27,33 @@ class Bilinear:
         meaning = "[features of a query Dq, features of a key Dk]"
         return replace(self, weight=bind_tensor(self.weight, expected, meaning, "weight", features, dtype))
 
+    def within(self, leading: Leading) -> Self:
+        """Take the weights of the block's heads."""
+        return replace(self, weight=tensor_within(self.weight, 2, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """Wᵀ q."""
+        return (np.matmul(queries, self.weight),)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as columns."""
+        return (keys.swapaxes(-1, -2),)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Multiply matrices."""
+        return np.matmul(queries[0], keys[0], out=out)
+
+    def query_bound(self, queries: Side) -> float:
+        """‖Wᵀ q‖."""
+        return largest_norm(queries[0], axis=-1)
+
+    def key_bound(self, keys: Side) -> float:
+        """‖k‖."""
+        return largest_norm(keys[0], axis=-2)
+
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return qᵀ W k for every pair."""
-        return np.matmul(np.matmul(queries, self.weight), keys.swapaxes(-1, -2))
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """∂/∂q = Σₖ g·W k, ∂/∂k = Σ_q g·Wᵀ q, ∂/∂W = Σ g·q kᵀ."""

@@ -5,13 +5,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.scores.dot_product import DotProduct
 from attention_core.scores.features import (
     PerHead,
     at_head,
     bind_number,
+    heads_within,
+    largest_norm,
+    largest_of,
     number_gradient,
     over_pairs,
     products,
@@ -34,11 +37,35 @@ class Cosine:
         require_equal(features, self.name)
         return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
 
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the scaled cosine for every pair."""
-        scores = DotProduct().scores(directions(queries)[0], directions(keys)[0])
+    def within(self, leading: Leading) -> Self:
+        """Take the scales of the block's heads."""
+        return replace(self, scale=heads_within(self.scale, 0, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """Unit vectors."""
+        return (directions(queries)[0],)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """Unit vectors as columns."""
+        return (directions(keys)[0].swapaxes(-1, -2),)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Multiply matrices and scale."""
+        scores = np.matmul(queries[0], keys[0], out=out)
         scores *= over_pairs(self.scale)
         return scores
+
+    def query_bound(self, queries: Side) -> float:
+        """|scale|, times a norm that is 1, or NaN where a vector is not finite."""
+        return largest_norm(queries[0], axis=-1) * largest_of(self.scale)
+
+    def key_bound(self, keys: Side) -> float:
+        """Such a norm."""
+        return largest_norm(keys[0], axis=-2)
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the scaled cosine for every pair."""
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """∂/∂q = scale·(k̂ − (q̂·k̂) q̂)/‖q‖ summed over keys, likewise for k; 0 for a zero vector."""

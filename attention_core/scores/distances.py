@@ -5,9 +5,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
-from attention_core.scores.features import PerHead, at_head, bind_number, number_gradient, over_pairs, require_equal
+from attention_core.scores.features import (
+    PerHead,
+    at_head,
+    bind_number,
+    heads_within,
+    number_gradient,
+    over_pairs,
+    pair_blocks,
+    require_equal,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +39,35 @@ class Gaussian:
         bandwidth = over_pairs(self.bandwidth)
         return -2.0 * bandwidth * bandwidth
 
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair; holds (…, q, k, D) numbers while it works."""
-        differences = pair_differences(queries, keys)
-        scores = np.sum(np.square(differences, out=differences), axis=-1)
+    def within(self, leading: Leading) -> Self:
+        """Take the bandwidths of the block's heads."""
+        return replace(self, bandwidth=heads_within(self.bandwidth, 0, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """The queries as they are."""
+        return (queries,)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as they are."""
+        return (keys,)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Sum the squares of the differences and divide."""
+        scores = summed_differences(np.square, queries[0], keys[0], out)
         scores /= self._divisor()
         return scores
+
+    def query_bound(self, queries: Side) -> float:
+        """None is known: far is far below."""
+        return np.inf
+
+    def key_bound(self, keys: Side) -> float:
+        """None is known."""
+        return np.inf
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the score of every pair."""
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """∂/∂q = −g·(q − k)/h² summed over keys, ∂/∂k its mirror, ∂/∂h = −2·g·a/h."""
@@ -81,12 +113,35 @@ class Laplacian:
         require_equal(features, self.name)
         return replace(self, bandwidth=bind_number(self.bandwidth, "bandwidth", features, dtype, positive=True))
 
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair; holds (…, q, k, D) numbers while it works."""
-        differences = pair_differences(queries, keys)
-        scores = np.sum(np.abs(differences, out=differences), axis=-1)
+    def within(self, leading: Leading) -> Self:
+        """Take the bandwidths of the block's heads."""
+        return replace(self, bandwidth=heads_within(self.bandwidth, 0, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """The queries as they are."""
+        return (queries,)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as they are."""
+        return (keys,)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Sum the magnitudes of the differences and divide."""
+        scores = summed_differences(np.abs, queries[0], keys[0], out)
         scores /= -over_pairs(self.bandwidth)
         return scores
+
+    def query_bound(self, queries: Side) -> float:
+        """None is known: far is far below."""
+        return np.inf
+
+    def key_bound(self, keys: Side) -> float:
+        """None is known."""
+        return np.inf
+
+    def scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return the score of every pair."""
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """∂/∂q = −g·sign(q − k)/b summed over keys, ∂/∂k its mirror, ∂/∂b = −g·a/b; 0 where features are equal."""
@@ -120,3 +175,14 @@ class Laplacian:
 def pair_differences(queries: Queries, keys: Keys) -> FloatArray:
     """Return q − k of every pair, (…, q, k, D)."""
     return queries[..., :, None, :] - keys[..., None, :, :]
+
+
+def summed_differences(size: np.ufunc, queries: Queries, keys: Keys, out: Scores | None) -> Scores:
+    """Return Σ size(q − k) over the features of every pair, a few pairs at a time, while they are in the cache."""
+    leading = np.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
+    shape = queries.shape[-2], keys.shape[-2]
+    scores = np.empty((*leading, *shape), dtype=keys.dtype) if out is None else out
+    for rows, columns in pair_blocks(leading, *shape, queries.shape[-1]):
+        differences = pair_differences(queries[..., rows, :], keys[..., columns, :])
+        np.sum(size(differences, out=differences), axis=-1, out=scores[..., rows, columns])
+    return scores

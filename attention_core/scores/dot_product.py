@@ -1,17 +1,20 @@
 """Dot products, plain and scaled."""
 
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import frexp, sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Key, Keys, Queries, Query, Scores
+from attention_core.arrays import Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.scores.features import (
     PerHead,
     at_head,
     bind_number,
+    heads_within,
+    largest_norm,
+    largest_of,
     number_gradient,
     over_pairs,
     products,
@@ -33,9 +36,33 @@ class DotProduct:
         require_equal(features, self.name)
         return self
 
+    def within(self, leading: Leading) -> Self:
+        """There is nothing to cut."""
+        return self
+
+    def for_queries(self, queries: Queries) -> Side:
+        """The queries as they are."""
+        return (queries,)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as columns."""
+        return (keys.swapaxes(-1, -2),)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Multiply matrices."""
+        return np.matmul(queries[0], keys[0], out=out)
+
+    def query_bound(self, queries: Side) -> float:
+        """‖q‖, since |q·k| ≤ ‖q‖·‖k‖."""
+        return largest_norm(queries[0], axis=-1)
+
+    def key_bound(self, keys: Side) -> float:
+        """‖k‖."""
+        return largest_norm(keys[0], axis=-2)
+
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return q·k for every pair."""
-        return np.matmul(queries, keys.swapaxes(-1, -2))
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """∂/∂q = Σₖ g·k and ∂/∂k = Σ_q g·q."""
@@ -82,11 +109,47 @@ class ScaledDotProduct:
             raise ValueError("bind() resolves the default scale before anything is computed")
         return self.scale
 
+    def within(self, leading: Leading) -> Self:
+        """Take the scales of the block's heads."""
+        return replace(self, scale=heads_within(self._factor, 0, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """The queries times the scale if that loses nothing, so that pairs need not be scaled; else both.
+
+        A power of two loses nothing unless something over- or underflows, which the way back shows.
+        """
+        scale = self._factor
+        if isinstance(scale, float) and abs(frexp(scale)[0]) == 0.5:
+            scaled = queries * scale
+            if np.array_equal(scaled / scale, queries):
+                return (scaled,)
+        return (queries, np.asarray(over_pairs(scale), dtype=queries.dtype))
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as columns."""
+        return DotProduct().for_keys(keys)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Multiply matrices, and scale if that is still to be done."""
+        vectors, *factors = queries
+        scores = np.matmul(vectors, keys[0], out=out)
+        for factor in factors:
+            scores *= factor
+        return scores
+
+    def query_bound(self, queries: Side) -> float:
+        """‖q‖·|scale|."""
+        vectors, *factors = queries
+        return largest_norm(vectors, axis=-1) * (largest_of(factors[0]) if factors else 1.0)
+
+    def key_bound(self, keys: Side) -> float:
+        """‖k‖."""
+        return largest_norm(keys[0], axis=-2)
+
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return q·k · scale for every pair."""
-        scores = DotProduct().scores(queries, keys)
-        scores *= over_pairs(self._factor)
-        return scores
+        factor = np.asarray(over_pairs(self._factor), dtype=queries.dtype)
+        return self.pairs((queries, factor), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """The dot product's gradient of g · scale, and ∂/∂scale = Σ g·(q·k)."""

@@ -1,14 +1,22 @@
 """What several score models ask of feature sizes and of parameters."""
 
+from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Query
+from attention_core.arrays import FloatArray, Key, Leading, Query
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import Features, Term
 from attention_core.reductions import sum_to
 from attention_core.shapes import Shape
+
+BLOCK_NUMBERS = 1 << 17
+"""So many numbers stay in the cache while pairs that need much room are scored a few at a time."""
+
+KEYS_AT_ONCE = 512
+"""So many keys are paired with a query at once where a pair needs much room."""
 
 PerHead = float | FloatArray
 """A number, or one for each query head: shape (Hq,)."""
@@ -85,6 +93,43 @@ def at_head(value: PerHead, head: int) -> float:
 def tensor_at_head(array: FloatArray, rank: int, head: int) -> FloatArray:
     """Return the tensor of one query head: the array itself unless it has an axis more than `rank`."""
     return array[head] if array.ndim > rank else array
+
+
+def heads_within(value: PerHead, rank: int, leading: Leading) -> PerHead:
+    """Return a parameter for a block of the leading axes: its heads, if it has an axis more than `rank`."""
+    return value[leading[1]] if isinstance(value, np.ndarray) and value.ndim > rank else value
+
+
+def tensor_within(array: FloatArray, rank: int, leading: Leading) -> FloatArray:
+    """Do the same for a parameter that is an array always."""
+    return array[leading[1]] if array.ndim > rank else array
+
+
+def largest_norm(vectors: FloatArray, axis: int) -> float:
+    """Return the largest norm of vectors along an axis, and a little more for rounding; NaN or ∞ where one is."""
+    if not vectors.size:
+        return 0.0
+    return float(np.sqrt(np.max(np.sum(np.square(vectors), axis=axis)))) * 1.01
+
+
+def largest_of(value: PerHead) -> float:
+    """Return the largest magnitude of a number, or of an array of them; 0 for none."""
+    return float(np.max(np.abs(value), initial=0))
+
+
+def one_if_finite(numbers: FloatArray) -> float:
+    """Return 1 and a little more for rounding; ∞ if a number is not finite."""
+    return 1.01 if np.isfinite(numbers).all() else np.inf
+
+
+def pair_blocks(leading: Shape, queries: int, keys: int, per_pair: int) -> Iterator[tuple[slice, slice]]:
+    """Cut queries × keys into blocks for which about BLOCK_NUMBERS numbers are held, `per_pair` for each pair."""
+    pairs = max(1, BLOCK_NUMBERS // max(1, prod(leading) * per_pair))
+    width = min(keys, max(pairs, 1), KEYS_AT_ONCE)
+    height = max(1, pairs // max(1, width))
+    for row in range(0, queries, height):
+        for column in range(0, keys, max(1, width)):
+            yield slice(row, min(row + height, queries)), slice(column, min(column + width, keys))
 
 
 def products(query: Query, key: Key) -> tuple[Term, ...]:

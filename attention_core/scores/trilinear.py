@@ -1,15 +1,22 @@
 """Trilinear attention: a weight for each feature of the query, of the key and of their product."""
 
 from dataclasses import dataclass, replace
-from math import prod
+from math import hypot, prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Queries, Query, Scores
+from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, require_equal, tensor_at_head
+from attention_core.scores.features import (
+    bind_tensor,
+    largest_norm,
+    largest_of,
+    require_equal,
+    tensor_at_head,
+    tensor_within,
+)
 
 PRODUCT_OF = {2: "{} × {}", 3: "{} × {} × {}"}
 
@@ -35,12 +42,37 @@ class Trilinear:
         for_query, for_key, for_product = np.split(self.weight[..., None], 3, axis=-2)
         return for_query, for_key, for_product
 
+    def within(self, leading: Leading) -> Self:
+        """Take the weights of the block's heads."""
+        return replace(self, weight=tensor_within(self.weight, 1, leading))
+
+    def for_queries(self, queries: Queries) -> Side:
+        """The weighted queries, and what each query adds whatever the key, (…, q, 1)."""
+        for_query, _, for_product = self._parts()
+        return queries * for_product.swapaxes(-1, -2), np.matmul(queries, for_query)
+
+    def for_keys(self, keys: Keys) -> Side:
+        """The keys as columns, and what each key adds whatever the query, (…, 1, k)."""
+        return keys.swapaxes(-1, -2), np.matmul(keys, self._parts()[1]).swapaxes(-1, -2)
+
+    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
+        """Multiply matrices and add both parts."""
+        scores = np.matmul(queries[0], keys[0], out=out)
+        scores += queries[1]
+        scores += keys[1]
+        return scores
+
+    def query_bound(self, queries: Side) -> float:
+        """The norm of [‖q∘w‖, wᵀq, 1]: xy + a + b = [x, a, 1]·[y, 1, b]."""
+        return hypot(largest_norm(queries[0], axis=-1), largest_of(queries[1]), 1.0)
+
+    def key_bound(self, keys: Side) -> float:
+        """The norm of [‖k‖, 1, wᵀk]."""
+        return hypot(largest_norm(keys[0], axis=-2), 1.0, largest_of(keys[1]))
+
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return the score of every pair."""
-        for_query, for_key, for_product = self._parts()
-        scores = np.matmul(queries * for_product.swapaxes(-1, -2), keys.swapaxes(-1, -2))
-        scores = scores + np.matmul(queries, for_query)
-        return scores + np.matmul(keys, for_key).swapaxes(-1, -2)
+        return self.pairs(self.for_queries(queries), self.for_keys(keys))
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Every part of w weighs its features; ∂/∂w sums them."""

@@ -1,0 +1,133 @@
+"""A block of the leading axes: the call within it, and what all rows there share of the keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, Leading, Side
+from attention_core.call import ResolvedCall
+from attention_core.cost import KEPT_KEYS, TileSizes
+from attention_core.heads import within
+from attention_core.interfaces import Coverage, Tile
+
+EDGE = 128
+"""A tile that a mask cuts is trimmed in steps of so many keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Some keys and their values, as every row that meets them needs them."""
+
+    span: slice
+    side: Side
+    bound: float
+    values: FloatArray | None
+    largest_value: float
+    """The largest magnitude in the values; ∞ or NaN where one is not finite."""
+
+
+class Block:
+    """One block of the leading axes."""
+
+    def __init__(self, call: ResolvedCall, leading: Leading, sizes: TileSizes) -> None:
+        self.leading = leading
+        self.call = within(call, leading)
+        self.sizes = sizes
+        self._kept: dict[int, Columns] = {}
+        self.keeps = self.call.key.size <= KEPT_KEYS
+        self.adds = self.call.bias is not None or _adds(self.call)
+
+    @property
+    def tiles_per_row(self) -> int:
+        """How many tiles a row has, visible or not."""
+        return len(range(0, self.call.key_length, self.sizes.columns))
+
+    def rows(self) -> Iterator[slice]:
+        """The rows of tiles, last first: under a causal mask the longest come first and the shortest fill the end."""
+        length, size = self.call.query_length, self.sizes.rows
+        for start in reversed(range(0, length, size)):
+            yield slice(start, min(start + size, length))
+
+    def visible(self, rows: slice) -> list[slice]:
+        """The spans of keys that some of the rows may see, no wider than a tile."""
+        length, size = self.call.key_length, self.sizes.columns
+        spans = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        if self.call.mask is None:
+            return spans
+        found = (self._trimmed(rows, span) for span in spans)
+        return [span for span in found if span is not None]
+
+    def _trimmed(self, rows: slice, span: slice) -> slice | None:
+        """Cut invisible ends off a span; None if nothing is left."""
+        coverage = self._coverage(rows, span)
+        if coverage is not Coverage.MIXED or span.stop - span.start <= EDGE:
+            return None if coverage is Coverage.EMPTY else span
+        edges = [slice(start, min(start + EDGE, span.stop)) for start in range(span.start, span.stop, EDGE)]
+        seen = [edge for edge in edges if self._coverage(rows, edge) is not Coverage.EMPTY]
+        return slice(seen[0].start, seen[-1].stop) if seen else None
+
+    def _coverage(self, rows: slice, span: slice) -> Coverage:
+        mask = self.call.mask
+        return Coverage.FULL if mask is None else mask.coverage(Tile(rows, span, self.call.offset))
+
+    def columns(self, span: slice) -> Columns:
+        """Return the keys of a span; those of whole tiles are kept for the rows to come.
+
+        Two threads may make the same ones at the same time, which costs a little work and changes nothing.
+        """
+        whole = span.start % self.sizes.columns == 0 and (
+            span.stop - span.start == self.sizes.columns or span.stop == self.call.key_length
+        )
+        if not (whole and self.keeps):
+            return self._make(span, self._side(span))
+        kept = self._kept.get(span.start)
+        if kept is None:
+            # Columns of keys one after the other in memory multiply faster than a transposed view of them.
+            side = tuple(np.ascontiguousarray(array) for array in self._side(span))
+            kept = self._kept.setdefault(span.start, self._make(span, side))
+        return kept
+
+    def _side(self, span: slice) -> Side:
+        return self.call.score_model.for_keys(self.call.key[..., span, :])
+
+    def _make(self, span: slice, side: Side) -> Columns:
+        values = None if self.call.value is None else self.call.value[..., span, :]
+        largest = 0.0 if values is None or not values.size else max(float(values.max()), -float(values.min()))
+        return Columns(span, side, self.call.score_model.key_bound(side), values, largest)
+
+
+def _adds(call: ResolvedCall) -> bool:
+    """Whether positions add to scores, as far as a tile of nothing tells."""
+    nothing = Tile(slice(0, 0), slice(0, 0), call.offset)
+    return call.position is not None and call.position.added(nothing) is not None
+
+
+def leading_blocks(call: ResolvedCall, matrices: int) -> Iterator[Leading]:
+    """Cut the leading axes of the scores into blocks of so many matrices, none beyond a group of heads."""
+    left, sizes = matrices, []
+    for axis, length in reversed(list(enumerate(call.scores[:-2]))):
+        size = min(length, left) or 1
+        if call.group > 1 and axis == 1:
+            size = max(divisor for divisor in range(1, size + 1) if call.group % divisor == 0)
+        sizes.append(size)
+        left //= size
+    ranges = [
+        [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        for length, size in zip(call.scores[:-2], reversed(sizes), strict=True)
+    ]
+    yield from product(*ranges)
+
+
+def tile_count(call: ResolvedCall, sizes: TileSizes) -> int:
+    """Return how many tiles a call has, visible or not."""
+    blocks = sum(1 for _ in leading_blocks(call, sizes.matrices)) if prod(call.scores[:-2]) else 0
+    rows = len(range(0, call.query_length, sizes.rows))
+    return blocks * rows * len(range(0, call.key_length, sizes.columns))
+
+
+def first_position(block: Block, rows: slice) -> tuple[int, ...]:
+    """Return where the first row of some stands in the whole."""
+    return (*(cut.start for cut in block.leading), rows.start)

@@ -1,0 +1,97 @@
+"""From a call to its output and logsumexp, tile by tile, in as many threads as there are."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, PerQuery
+from attention_core.blockwise.blocks import Block, leading_blocks, tile_count
+from attention_core.blockwise.rows import RowResult, Workspace, evaluate_rows
+from attention_core.blockwise.watch import Watch
+from attention_core.blockwise.workers import Stay, Workers
+from attention_core.call import ResolvedCall
+from attention_core.cost import TileSizes, output_shape
+from attention_core.interfaces import Progress, ShouldStop
+
+Task = tuple[Block, slice]
+
+
+def evaluate_tiled(
+    call: ResolvedCall,
+    sizes: TileSizes,
+    workers: Workers,
+    should_stop: ShouldStop | None,
+    progress: Progress | None,
+) -> tuple[dict[str, FloatArray], PerQuery]:
+    """Return output and logsumexp as far as asked for, in the compute type, and the largest logit of every row.
+
+    Raises Stopped as soon as `should_stop` answers True, which it is asked before every tile.
+    """
+    results = _Results(call)
+    watch = Watch(should_stop, progress, tile_count(call, sizes))
+    tasks = _Tasks(_cut(call, sizes))
+
+    def work(stay: Stay) -> None:
+        space = Workspace(call.dtype.compute)
+        try:
+            # Each thread has its own idea of what to do about overflow.
+            with np.errstate(all="ignore"):
+                while stay() and (task := tasks.next()) is not None:
+                    results.place(*task, evaluate_rows(*task, space, watch))
+        except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made
+            watch.fail(error)
+
+    workers.share(work)
+    watch.conclude()
+    return results.fields, results.maximum
+
+
+def _cut(call: ResolvedCall, sizes: TileSizes) -> Iterator[Task]:
+    """Every block's rows, one block after the other, so that its keys are made and let go of once."""
+    for leading in leading_blocks(call, sizes.matrices):
+        block = Block(call, leading, sizes)
+        for rows in block.rows():
+            yield block, rows
+
+
+@dataclass(slots=True)
+class _Tasks:
+    """Tasks for several threads."""
+
+    left: Iterator[Task]
+    lock: threading.Lock
+
+    def __init__(self, tasks: Iterator[Task]) -> None:
+        self.left, self.lock = tasks, threading.Lock()
+
+    def next(self) -> Task | None:
+        """Return a task that nobody else has, None when there is none left."""
+        with self.lock:
+            return next(self.left, None)
+
+
+class _Results:
+    """The arrays asked for, filled from many sides."""
+
+    def __init__(self, call: ResolvedCall) -> None:
+        dtype = call.dtype.compute
+        self._scores, self._leading = call.scores[:-2], call.output_leading
+        self.maximum: PerQuery = np.empty(call.scores[:-1], dtype=dtype)
+        self.fields: dict[str, FloatArray] = {}
+        if "output" in call.include:
+            self.fields["output"] = np.empty(output_shape(call), dtype=dtype)
+        if "logsumexp" in call.include:
+            self.fields["logsumexp"] = np.empty(call.scores[:-1], dtype=dtype)
+
+    def place(self, block: Block, rows: slice, result: RowResult) -> None:
+        """Put the rows of a block where they belong."""
+        self.maximum[(*block.leading, rows)] = result.maximum[..., 0]
+        if "logsumexp" in self.fields:
+            self.fields["logsumexp"][(*block.leading, rows)] = result.logsumexp
+        if "output" in self.fields:
+            # Axes that only the values have are whole in every block.
+            own = [slice(None)] * (len(self._leading) - len(self._scores))
+            cuts = (slice(None) if size == 1 else cut for size, cut in zip(self._scores, block.leading, strict=True))
+            self.fields["output"][(*own, *cuts, rows)] = result.output

@@ -1,0 +1,153 @@
+"""Some rows against all keys that they may see: tile by tile, or whole where the normalizer needs them whole."""
+
+from dataclasses import dataclass
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, PerQuery, RowMaximum, Side
+from attention_core.blockwise.blocks import Block, Columns, first_position
+from attention_core.blockwise.watch import Watch
+from attention_core.interfaces import Rows, Streaming, Tile
+from attention_core.tiles import logits_in_place, mix, normalize, row_maximum
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """The rows of a block that are done: output (…, q, Dv), maximum (…, q, 1), logsumexp (…, q)."""
+
+    output: FloatArray | None
+    maximum: RowMaximum
+    logsumexp: PerQuery | None
+
+
+class Workspace:
+    """Arrays that one thread uses again for every tile."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._arrays: dict[str, FloatArray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Return an array of that shape, holding whatever it held before."""
+        size = prod(shape)
+        array = self._arrays.get(name)
+        if array is None or array.size < size:
+            array = self._arrays[name] = np.empty(size, dtype=self._dtype)
+        return array[:size].reshape(shape)
+
+
+def evaluate_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+    """Evaluate rows in the way that their normalizer allows."""
+    normalizer = block.call.normalizer
+    if isinstance(normalizer, Streaming):
+        return _stream_rows(normalizer, block, rows, space, watch)
+    return _whole_rows(block, rows, space, watch)
+
+
+def _stream_rows(normalizer: Streaming, block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+    """Evaluate rows for a normalizer that sees each tile once."""
+    call = block.call
+    queries, spans = _queries(block, rows), block.visible(rows)
+    shape = (*call.scores[:-2], rows.stop - rows.start)
+    stream = normalizer.stream(_known(block, rows, shape, queries, spans))
+    mixed = _Mixed(block, rows, space)
+    for span in spans:
+        watch.ask()
+        columns = block.columns(span)
+        logits = space.array("logits", (*shape, span.stop - span.start))
+        logits_in_place(call, Tile(rows, span, call.offset), queries, columns.side, logits)
+        seen = None if mixed.total is None or isfinite(columns.largest_value) else logits.copy()
+        factor = stream.weigh(logits, span.start)
+        mixed.add(logits, factor, columns, seen)
+        watch.tell(1)
+    watch.tell(block.tiles_per_row - len(spans))
+    ends = stream.ends()
+    output = mixed.total
+    if output is not None:
+        if ends.factor is not None:
+            output *= ends.factor
+        if ends.divisor is not None:
+            output /= ends.divisor
+        if not call.normalizer.passes_non_finite:
+            np.copyto(output, np.nan, where=~(ends.maximum < np.inf))
+    return RowResult(output, ends.maximum, ends.logsumexp)
+
+
+class _Mixed:
+    """The sum of weights · values over the tiles that have passed."""
+
+    def __init__(self, block: Block, rows: slice, space: Workspace) -> None:
+        call = block.call
+        self._space = space
+        self.total: FloatArray | None = None
+        if "output" in call.include and call.value is not None:
+            shape = (*call.output_leading, rows.stop - rows.start, call.value.shape[-1])
+            self.total = np.zeros(shape, dtype=call.dtype.compute)
+
+    def add(self, weights: FloatArray, factor: RowMaximum | None, columns: Columns, seen: FloatArray | None) -> None:
+        """Mix one tile in; `seen` is its logits where a value is not finite and must not reach who cannot see it."""
+        if self.total is None or columns.values is None:
+            return
+        if factor is not None:
+            self.total *= factor
+        if seen is None:
+            product = self._space.array("product", self.total.shape)
+            self.total += np.matmul(weights, columns.values, out=product)
+        else:
+            self.total += mix(weights, columns.values, seen)
+
+
+def _whole_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+    """Evaluate rows for a normalizer that needs all logits of a row at once, from its first visible key to its last."""
+    call = block.call
+    queries, spans = _queries(block, rows), block.visible(rows)
+    first, last = (spans[0].start, spans[-1].stop) if spans else (0, 0)
+    logits = space.array("logits", (*call.scores[:-2], rows.stop - rows.start, last - first))
+    done = first
+    for span in spans:
+        watch.ask()
+        logits[..., done - first : span.start - first] = -np.inf
+        target = logits[..., span.start - first : span.stop - first]
+        logits_in_place(call, Tile(rows, span, call.offset), queries, block.columns(span).side, target)
+        done = span.stop
+        watch.tell(1)
+    watch.tell(block.tiles_per_row - len(spans))
+    maximum = row_maximum(logits)
+    output = None
+    if "output" in call.include and call.value is not None:
+        weights = normalize(call.normalizer, logits, maximum)
+        output = mix(weights, call.value[..., first:last, :], logits)
+    return RowResult(output, maximum, None)
+
+
+def _queries(block: Block, rows: slice) -> Side:
+    """What the score model makes of the rows' queries, one after the other in memory."""
+    side = block.call.score_model.for_queries(block.call.query[..., rows, :])
+    return tuple(np.ascontiguousarray(array) for array in side)
+
+
+def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, spans: list[slice]) -> Rows:
+    """Gather what bounds the logits and the values of rows."""
+    call = block.call
+    bound = largest = np.inf
+    if block.keeps and not block.adds:
+        columns = [block.columns(span) for span in spans]
+        bound = call.score_model.query_bound(queries) * largest_of([one.bound for one in columns])
+        largest = largest_of([one.largest_value for one in columns])
+        if call.softcap is not None and isfinite(bound):
+            bound = min(bound, 1.01 * call.softcap)
+    return Rows(
+        shape=shape,
+        place=first_position(block, rows),
+        dtype=call.dtype.compute,
+        keys=call.key_length,
+        bound=bound,
+        largest_value=largest,
+    )
+
+
+def largest_of(numbers: list[float]) -> float:
+    """Return the largest, NaN if one is."""
+    return float(np.max(numbers, initial=0.0))

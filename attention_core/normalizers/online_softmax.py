@@ -1,0 +1,113 @@
+"""Softmax over a row that arrives tile by tile.
+
+Milakov & Gimelshein 2018, "Online normalizer calculation for softmax"; Rabe & Staats 2021, "Self-attention Does Not
+Need O(n²) Memory"; Dao et al. 2022, "FlashAttention", algorithm 1.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, Logits, RowMaximum
+from attention_core.interfaces import RowEnds, Rows, Stream
+
+RESERVE = 2.0**30
+"""How far from over- and underflow exponentials must stay to be taken without their maximum."""
+
+
+def stream_softmax(rows: Rows, temperature: float, sink: float | FloatArray) -> Stream:
+    """Return the state that suits the rows; `sink` is −∞ for none, and broadcasts over (…, q, 1).
+
+    Where a bound on the logits proves that no exponential can overflow, and that none can be lost to underflow, the
+    maximum, its subtraction and the rescaling of what came before are left out.
+    """
+    if (
+        temperature == 1.0
+        and exponentials_fit(rows)
+        and exponentials_fit(replace(rows, bound=max(0.0, float(np.max(sink)))))
+    ):
+        return _Bounded(rows, sink)
+    return _Online(rows, temperature, sink)
+
+
+def exponentials_fit(rows: Rows) -> bool:
+    """Whether exp(logit), summed or times a value, stays within the type's range, with all its digits."""
+    limits = np.finfo(rows.dtype)
+    if not (rows.bound < np.log(float(limits.max)) and rows.largest_value < np.inf):
+        return False
+    largest = np.exp(rows.bound) * max(rows.keys, 1) * max(rows.largest_value, 1.0)
+    smallest = np.exp(-rows.bound) * (min(rows.largest_value, 1.0) or 1.0)
+    return bool(largest * RESERVE < float(limits.max) and smallest > float(limits.tiny) * RESERVE)
+
+
+class _Bounded:
+    """Exponentials as they are: w = exp(z), and their sum."""
+
+    def __init__(self, rows: Rows, sink: float | FloatArray) -> None:
+        self._sink = sink
+        self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
+
+    def weigh(self, logits: Logits, first_key: int) -> None:
+        """Take exponentials and add their sum."""
+        np.exp(logits, out=logits)
+        self._total += row_sum(logits)
+
+    def ends(self) -> RowEnds:
+        """A row without a visible key has a sum of 0."""
+        maximum = np.where(self._total > 0, self._total.dtype.type(0), self._total.dtype.type(-np.inf))
+        return softmax_ends(maximum, maximum, self._total, self._sink)
+
+
+class _Online:
+    """w = exp((z − m)/T) with the largest logit so far, m; when it grows, what came before shrinks."""
+
+    def __init__(self, rows: Rows, temperature: float, sink: float | FloatArray) -> None:
+        self._temperature, self._sink = temperature, sink
+        self._maximum = np.full((*rows.shape, 1), -np.inf, dtype=rows.dtype)
+        self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
+
+    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+        """Take exponentials of the distance to the largest logit."""
+        before = self._maximum
+        maximum = np.maximum(before, logits.max(axis=-1, keepdims=True))
+        # A row that has not met a visible key yet: −∞ − 0 is −∞, where −∞ − (−∞) would be NaN.
+        shift = np.where(np.isneginf(maximum), 0, maximum).astype(logits.dtype, copy=False)
+        factor = None
+        if not np.array_equal(before, maximum):
+            factor = self._exponential(before - shift)
+            self._total *= factor
+        logits -= shift
+        self._total += row_sum(self._exponential(logits))
+        self._maximum = maximum
+        return factor
+
+    def _exponential(self, distances: FloatArray) -> FloatArray:
+        if self._temperature != 1.0:
+            distances /= self._temperature
+        return np.exp(distances, out=distances)
+
+    def ends(self) -> RowEnds:
+        """The sink joins in as if it were one more key."""
+        exponent = self._maximum / self._temperature
+        return softmax_ends(self._maximum, exponent, self._total, self._sink)
+
+
+def softmax_ends(maximum: RowMaximum, exponent: RowMaximum, total: RowMaximum, sink: float | FloatArray) -> RowEnds:
+    """Return the ends of rows whose exponentials, shifted by `exponent`, sum to `total`, beside a sink of exp(sink)."""
+    largest = np.maximum(exponent, sink)
+    shift = np.where(np.isneginf(largest), 0, largest)
+    own, other = np.exp(exponent - shift), np.exp(sink - shift)
+    divisor = (total * own + other).astype(total.dtype, copy=False)
+    poisoned = ~(maximum < np.inf)
+    logsumexp = np.where(poisoned, maximum, np.log(divisor) + shift).astype(total.dtype, copy=False)
+    return RowEnds(
+        maximum=maximum,
+        divisor=np.where(divisor > 0, divisor, 1).astype(total.dtype, copy=False),
+        factor=None if np.all(own == 1) else own.astype(total.dtype, copy=False),
+        logsumexp=logsumexp[..., 0],
+    )
+
+
+def row_sum(numbers: FloatArray) -> RowMaximum:
+    """Return the sum of each row, (…, q, 1), as a product with ones, which is several times faster than a sum."""
+    return np.matmul(numbers, np.ones(numbers.shape[-1], dtype=numbers.dtype))[..., None]

@@ -1,0 +1,80 @@
+"""Holding the tiled path against the truth: the oracle for float64, and for all else the dense path in float64.
+
+The ladder holds the one against the other.  The bound is that of the ladder: twice the error of the plainest evaluation in the same precision, and one unit in the
+last place.
+"""
+
+from collections import defaultdict
+from contextlib import contextmanager
+
+import numpy as np
+
+from attention_core import Workers, cost, evaluate, resolve
+from attention_core.blockwise import blocks, evaluate_tiled
+from attention_core.cost import TileSizes
+from attention_core.dense import evaluate_dense
+from attention_core.heads import pack
+from attention_core.reference import in_float64
+from tests import calls, oracle, plain
+
+SIZES = (TileSizes(2, 2), TileSizes(3, 5, 4), TileSizes(1, 3, 2), TileSizes(8, 4, 3))
+"""Of scores of 3 × 5: none divides both, one is the whole, one is larger; some hold several matrices."""
+
+HERE = Workers(1)
+
+
+@contextmanager
+def tiny_tiles(monkeypatch, sizes=SIZES[0]):
+    """Let every call that may be tiled be tiled, in tiles of that size, trimmed key by key."""
+    with monkeypatch.context() as patch:
+        patch.setattr(cost, "TILED_PAIRS", 0)
+        patch.setattr("attention_core.attend.tile_sizes", lambda call: sizes)
+        patch.setattr(blocks, "EDGE", 1)
+        yield
+
+
+def tiled(call, sizes, workers=HERE, should_stop=None, progress=None):
+    """Fields of the tiled path alone, and the largest logits."""
+    with np.errstate(all="ignore"):
+        return evaluate_tiled(call, sizes, workers, should_stop, progress)
+
+
+def dense(call):
+    """Fields of the dense path as they are returned, unrounded."""
+    with np.errstate(all="ignore"):
+        fields, _ = evaluate_dense(call, None, None)
+    return fields | {"output": pack(fields["output"])} if call.packed else fields
+
+
+def judge(chosen):
+    """Fail unless output and logsumexp of every (combination, tile sizes) are within the derived bound."""
+    pools = defaultdict(list)
+    for one, sizes in chosen:
+        for field, numbers in _fields(one, sizes):
+            pools[one.score_model, one.normalizer, one.dtype, field].append(numbers)
+    for key, pooled in pools.items():
+        received, reference, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
+        dtype = plain.COMPUTE[key[2]].__name__ if key[3] == "logsumexp" else key[2]
+        error, limit = np.max(np.abs(received - reference), initial=0), plain.bound(reference, simple, dtype)
+        assert error <= limit, (key, error, limit)
+
+
+def _fields(one, sizes):
+    """Yield each field's received, reference and plain numbers where the reference is finite."""
+    request = one.request()
+    names = ("output", "logsumexp") if one.normalizer == "softmax" else ("output",)
+    sent = calls.core_call(request, include=names)
+    call = resolve(sent)
+    fields, _ = tiled(call, sizes)
+    expected = oracle.attention(request) if one.dtype == "float64" else dense(resolve(in_float64(sent)))
+    simple = plain.attention(request)
+    for name in names:
+        received, reference = fields[name], np.array(expected[name], float)
+        if name == "output":
+            received = call.dtype.store(pack(fields[name]) if call.packed else fields[name])
+        assert received.shape == reference.shape, (one, name)
+        finite = np.isfinite(reference)
+        np.testing.assert_array_equal(received[~finite], reference[~finite], err_msg=f"{one} {sizes} {name}")
+        assert np.isfinite(received[finite]).all(), (one, sizes, name)
+        plainly = np.broadcast_to(simple[name], reference.shape)
+        yield name, (received[finite].astype(float), reference[finite], plainly[finite])
