@@ -294,6 +294,19 @@ class Tile:
         return np.arange(self.rows.start, self.rows.stop)[:, None] + offset
 
     @property
+    def query_span(self) -> tuple[int, int]:
+        """The first and the last position of the queries; only where offsets differ by query are all of them made."""
+        if self.offset.ndim > 1 and self.offset.shape[-2] > 1:
+            positions = self.query_positions
+            return int(positions.min()), int(positions.max())
+        return self.rows.start + int(self.offset.min()), self.rows.stop - 1 + int(self.offset.max())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no pair in it."""
+        return self.rows.start >= self.rows.stop or self.columns.start >= self.columns.stop or not self.offset.size
+
+    @property
     def key_positions(self) -> IntArray:
         """Positions of the keys, (k,)."""
         return np.arange(self.columns.start, self.columns.stop)

@@ -75,10 +75,12 @@ class Causal(_Combinable):
 
     def coverage(self, tile: Tile) -> Coverage:
         """Compare the corners of the tile with the diagonal."""
-        positions, keys = tile.query_positions, tile.key_positions
-        if positions.size == 0 or keys.size == 0 or keys[-1] <= positions.min():
+        if tile.is_empty:
             return Coverage.FULL
-        return Coverage.EMPTY if keys[0] > positions.max() else Coverage.MIXED
+        first, last = tile.query_span
+        if tile.columns.stop - 1 <= first:
+            return Coverage.FULL
+        return Coverage.EMPTY if tile.columns.start > last else Coverage.MIXED
 
     def visible(self, tile: Tile) -> BoolArray:
         """j ≤ i + offset."""
@@ -113,14 +115,13 @@ class Window(_Combinable):
 
     def coverage(self, tile: Tile) -> Coverage:
         """Compare the keys with the windows of the first and the last position."""
-        positions, keys = tile.query_positions, tile.key_positions
-        if positions.size == 0 or keys.size == 0:
+        if tile.is_empty:
             return Coverage.FULL
-        first, last = int(positions.min()), int(positions.max())
-        if self._beyond(last, keys[-1], first, keys[0]):
+        (first, last), first_key, last_key = tile.query_span, tile.columns.start, tile.columns.stop - 1
+        if self._beyond(last, last_key, first, first_key):
             return Coverage.EMPTY
-        seen_left = self.left is None or keys[0] >= last - self.left
-        seen_right = self.right is None or keys[-1] <= first + self.right
+        seen_left = self.left is None or first_key >= last - self.left
+        seen_right = self.right is None or last_key <= first + self.right
         return Coverage.FULL if seen_left and seen_right else Coverage.MIXED
 
     def _beyond(self, last: int, last_key: int, first: int, first_key: int) -> bool:

@@ -33,18 +33,23 @@ def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
     queries, keys = call.query[..., tile.rows, :], call.key[..., tile.columns, :]
     scores = call.score_model.scores(queries, keys)
     capped = _cap(call, scores, None)
-    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None), None))
+    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None)))
 
 
 def logits_in_place(call: ResolvedCall, tile: Tile, queries: Side, keys: Side, out: Logits) -> None:
-    """Put the logits of one tile into `out`: the same steps, with nothing kept of what lies between.
+    """Put the logits of one tile into `out`, all but what masks hide: the same steps, and nothing kept in between.
 
     `queries` and `keys` are what the score model made of the tile's rows and columns.
     """
     call.score_model.pairs(queries, keys, out)
     _cap(call, out, out)
     _add(call, tile, out, out)
-    _hide(call, tile, out, out)
+
+
+def hide_in_place(call: ResolvedCall, tile: Tile, logits: Logits) -> None:
+    """Put −∞ where the mask hides a key of a tile that it is known to cut."""
+    if call.mask is not None:
+        np.copyto(logits, -np.inf, where=~call.mask.visible(tile))
 
 
 def _cap(call: ResolvedCall, scores: Scores, out: Scores | None) -> Scores:
@@ -71,15 +76,16 @@ def _add(call: ResolvedCall, tile: Tile, capped: Scores, out: Logits | None) -> 
     return logits
 
 
-def _hide(call: ResolvedCall, tile: Tile, logits: Logits, out: Logits | None) -> Logits:
+def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
     """Put −∞ where the mask hides a key."""
-    coverage = Coverage.FULL if call.mask is None else call.mask.coverage(tile)
-    if call.mask is None or coverage is Coverage.FULL:
+    if call.mask is None:
         return logits
-    hidden = np.True_ if coverage is Coverage.EMPTY else ~call.mask.visible(tile)
-    masked = logits.copy() if out is None else out
-    np.copyto(masked, -np.inf, where=hidden)
-    return masked
+    coverage = call.mask.coverage(tile)
+    if coverage is Coverage.FULL:
+        return logits
+    if coverage is Coverage.EMPTY:
+        return np.full_like(logits, -np.inf)
+    return np.where(call.mask.visible(tile), logits, logits.dtype.type(-np.inf))
 
 
 def row_maximum(logits: Logits) -> RowMaximum:

@@ -1,7 +1,7 @@
 """A block of the leading axes: the call within it, and what all rows there share of the keys."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -11,17 +11,25 @@ from attention_core.arrays import FloatArray, Leading, Side
 from attention_core.call import ResolvedCall
 from attention_core.cost import KEPT_KEYS, TileSizes
 from attention_core.heads import within
-from attention_core.interfaces import Coverage, Tile
+from attention_core.interfaces import Coverage, Rows, Stream, Tile
 
-EDGE = 128
-"""A tile that a mask cuts is trimmed in steps of so many keys."""
+STEP = 128
+"""A tile that a mask cuts is looked at in steps of so many keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Keys that some rows may see, and those among them that the mask hides from some of the rows, if any."""
+
+    keys: slice
+    cut: slice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Some keys and their values, as every row that meets them needs them."""
 
-    span: slice
+    span: Span
     side: Side
     bound: float
     values: FloatArray | None
@@ -36,6 +44,7 @@ class Block:
         self.leading = leading
         self.call = within(call, leading)
         self.sizes = sizes
+        self.stream: Callable[[Rows], Stream] | None = getattr(self.call.normalizer, "stream", None)
         self._kept: dict[int, Columns] = {}
         self.keeps = self.call.key.size <= KEPT_KEYS
         self.adds = self.call.bias is not None or _adds(self.call)
@@ -51,50 +60,60 @@ class Block:
         for start in reversed(range(0, length, size)):
             yield slice(start, min(start + size, length))
 
-    def visible(self, rows: slice) -> list[slice]:
+    def visible(self, rows: slice) -> list[Span]:
         """The spans of keys that some of the rows may see, no wider than a tile."""
         length, size = self.call.key_length, self.sizes.columns
-        spans = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        tiles = [slice(start, min(start + size, length)) for start in range(0, length, size)]
         if self.call.mask is None:
-            return spans
-        found = (self._trimmed(rows, span) for span in spans)
-        return [span for span in found if span is not None]
+            return [Span(keys) for keys in tiles]
+        return [span for keys in tiles if (span := self._trimmed(rows, keys)) is not None]
 
-    def _trimmed(self, rows: slice, span: slice) -> slice | None:
-        """Cut invisible ends off a span; None if nothing is left."""
-        coverage = self._coverage(rows, span)
-        if coverage is not Coverage.MIXED or span.stop - span.start <= EDGE:
-            return None if coverage is Coverage.EMPTY else span
-        edges = [slice(start, min(start + EDGE, span.stop)) for start in range(span.start, span.stop, EDGE)]
-        seen = [edge for edge in edges if self._coverage(rows, edge) is not Coverage.EMPTY]
-        return slice(seen[0].start, seen[-1].stop) if seen else None
+    def _trimmed(self, rows: slice, keys: slice) -> Span | None:
+        """Cut invisible ends off a tile, and find what is cut in the rest; None if nothing is left."""
+        coverage = self._coverage(rows, keys)
+        if coverage is Coverage.FULL:
+            return Span(keys)
+        if coverage is Coverage.EMPTY:
+            return None
+        steps = [slice(start, min(start + STEP, keys.stop)) for start in range(keys.start, keys.stop, STEP)]
+        found = [(step, self._coverage(rows, step)) for step in steps]
+        seen = [step for step, coverage in found if coverage is not Coverage.EMPTY]
+        if not seen:
+            return None
+        first, last = seen[0].start, seen[-1].stop
+        cut = [step for step, coverage in found if coverage is not Coverage.FULL and first <= step.start < last]
+        return Span(slice(first, last), slice(cut[0].start, cut[-1].stop) if cut else None)
 
-    def _coverage(self, rows: slice, span: slice) -> Coverage:
+    def _coverage(self, rows: slice, keys: slice) -> Coverage:
         mask = self.call.mask
-        return Coverage.FULL if mask is None else mask.coverage(Tile(rows, span, self.call.offset))
+        return Coverage.FULL if mask is None else mask.coverage(Tile(rows, keys, self.call.offset))
 
-    def columns(self, span: slice) -> Columns:
+    def columns(self, span: Span) -> Columns:
         """Return the keys of a span; those of whole tiles are kept for the rows to come.
 
         Two threads may make the same ones at the same time, which costs a little work and changes nothing.
         """
-        whole = span.start % self.sizes.columns == 0 and (
-            span.stop - span.start == self.sizes.columns or span.stop == self.call.key_length
-        )
-        if not (whole and self.keeps):
-            return self._make(span, self._side(span))
-        kept = self._kept.get(span.start)
+        if not self.keeps:
+            return self._make(span, self._side(span.keys))
+        keys = span.keys
+        start = keys.start - keys.start % self.sizes.columns
+        whole = slice(start, min(start + self.sizes.columns, self.call.key_length))
+        kept = self._kept.get(start)
         if kept is None:
             # Columns of keys one after the other in memory multiply faster than a transposed view of them.
-            side = tuple(np.ascontiguousarray(array) for array in self._side(span))
-            kept = self._kept.setdefault(span.start, self._make(span, side))
-        return kept
+            side = tuple(np.ascontiguousarray(array) for array in self._side(whole))
+            kept = self._kept.setdefault(start, self._make(Span(whole), side))
+        if keys == whole:
+            return kept if span.cut is None else replace(kept, span=span)
+        # What holds for the whole tile holds for a part of it.
+        values = None if kept.values is None else kept.values[..., keys.start - start : keys.stop - start, :]
+        return replace(kept, span=span, side=self._side(keys), values=values)
 
-    def _side(self, span: slice) -> Side:
-        return self.call.score_model.for_keys(self.call.key[..., span, :])
+    def _side(self, keys: slice) -> Side:
+        return self.call.score_model.for_keys(self.call.key[..., keys, :])
 
-    def _make(self, span: slice, side: Side) -> Columns:
-        values = None if self.call.value is None else self.call.value[..., span, :]
+    def _make(self, span: Span, side: Side) -> Columns:
+        values = None if self.call.value is None else self.call.value[..., span.keys, :]
         largest = 0.0 if values is None or not values.size else max(float(values.max()), -float(values.min()))
         return Columns(span, side, self.call.score_model.key_bound(side), values, largest)
 

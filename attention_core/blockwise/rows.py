@@ -1,16 +1,17 @@
 """Some rows against all keys that they may see: tile by tile, or whole where the normalizer needs them whole."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import isfinite, isnan, nan, prod
 from typing import Any
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, PerQuery, RowMaximum, Side
+from attention_core.arrays import FloatArray, Logits, PerQuery, RowMaximum, Side
 from attention_core.blockwise.blocks import Block, Columns, first_position
 from attention_core.blockwise.watch import Watch
-from attention_core.interfaces import Rows, Streaming, Tile
-from attention_core.tiles import logits_in_place, mix, normalize, row_maximum
+from attention_core.interfaces import RowEnds, Rows, Stream, Tile
+from attention_core.tiles import hide_in_place, logits_in_place, mix, normalize, row_maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +41,35 @@ class Workspace:
 
 def evaluate_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
     """Evaluate rows in the way that their normalizer allows."""
-    normalizer = block.call.normalizer
-    if isinstance(normalizer, Streaming):
-        return _stream_rows(normalizer, block, rows, space, watch)
-    return _whole_rows(block, rows, space, watch)
+    if block.stream is None:
+        return _whole_rows(block, rows, space, watch)
+    return _stream_rows(block.stream, block, rows, space, watch)
 
 
-def _stream_rows(normalizer: Streaming, block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+def _stream_rows(
+    begin: Callable[[Rows], Stream], block: Block, rows: slice, space: Workspace, watch: Watch
+) -> RowResult:
     """Evaluate rows for a normalizer that sees each tile once."""
     call = block.call
     queries, spans = _queries(block, rows), block.visible(rows)
     shape = (*call.scores[:-2], rows.stop - rows.start)
-    stream = normalizer.stream(_known(block, rows, shape, queries, spans))
+    # What was made of the keys is at hand if it is kept, else it is made when its turn comes.
+    met = [block.columns(span) for span in spans] if block.keeps else map(block.columns, spans)
+    stream = begin(_known(block, rows, shape, queries, met))
     mixed = _Mixed(block, rows, space)
-    for span in spans:
+    for columns in met:
         watch.ask()
-        columns = block.columns(span)
-        logits = space.array("logits", (*shape, span.stop - span.start))
-        logits_in_place(call, Tile(rows, span, call.offset), queries, columns.side, logits)
+        keys = columns.span.keys
+        logits = space.array("logits", (*shape, keys.stop - keys.start))
+        _score(block, rows, queries, columns, logits)
         seen = None if mixed.total is None or isfinite(columns.largest_value) else logits.copy()
-        factor = stream.weigh(logits, span.start)
+        factor = stream.weigh(logits, keys.start)
         mixed.add(logits, factor, columns, seen)
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
     ends = stream.ends()
-    output = mixed.total
-    if output is not None:
-        if ends.factor is not None:
-            output *= ends.factor
-        if ends.divisor is not None:
-            output /= ends.divisor
-        if not call.normalizer.passes_non_finite:
-            np.copyto(output, np.nan, where=~(ends.maximum < np.inf))
-    return RowResult(output, ends.maximum, ends.logsumexp)
+    mixed.end(ends, poisons=not call.normalizer.passes_non_finite)
+    return RowResult(mixed.total, ends.maximum, ends.logsumexp)
 
 
 class _Mixed:
@@ -98,20 +95,31 @@ class _Mixed:
         else:
             self.total += mix(weights, columns.values, seen)
 
+    def end(self, ends: RowEnds, *, poisons: bool) -> None:
+        """Bring the sum to the scale of the weights; a poisoned row is NaN if the normalizer says so."""
+        if self.total is None:
+            return
+        if ends.factor is not None:
+            self.total *= ends.factor
+        if ends.divisor is not None:
+            self.total /= ends.divisor
+        if poisons and not (sound := ends.maximum < np.inf).all():
+            np.copyto(self.total, np.nan, where=~sound)
+
 
 def _whole_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
     """Evaluate rows for a normalizer that needs all logits of a row at once, from its first visible key to its last."""
     call = block.call
     queries, spans = _queries(block, rows), block.visible(rows)
-    first, last = (spans[0].start, spans[-1].stop) if spans else (0, 0)
+    first, last = (spans[0].keys.start, spans[-1].keys.stop) if spans else (0, 0)
     logits = space.array("logits", (*call.scores[:-2], rows.stop - rows.start, last - first))
     done = first
     for span in spans:
         watch.ask()
-        logits[..., done - first : span.start - first] = -np.inf
-        target = logits[..., span.start - first : span.stop - first]
-        logits_in_place(call, Tile(rows, span, call.offset), queries, block.columns(span).side, target)
-        done = span.stop
+        start, stop = span.keys.start, span.keys.stop
+        logits[..., done - first : start - first] = -np.inf
+        _score(block, rows, queries, block.columns(span), logits[..., start - first : stop - first])
+        done = stop
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
     maximum = row_maximum(logits)
@@ -128,14 +136,23 @@ def _queries(block: Block, rows: slice) -> Side:
     return tuple(np.ascontiguousarray(array) for array in side)
 
 
-def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, spans: list[slice]) -> Rows:
-    """Gather what bounds the logits and the values of rows."""
+def _score(block: Block, rows: slice, queries: Side, columns: Columns, logits: Logits) -> None:
+    """Put the logits of a tile where they are wanted; what no mask cuts asks no mask."""
+    call, span = block.call, columns.span
+    logits_in_place(call, Tile(rows, span.keys, call.offset), queries, columns.side, logits)
+    if span.cut is not None:
+        start = span.keys.start
+        part = logits[..., span.cut.start - start : span.cut.stop - start]
+        hide_in_place(call, Tile(rows, span.cut, call.offset), part)
+
+
+def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met: Iterable[Columns]) -> Rows:
+    """Gather what bounds the logits and the values of rows, if it is at hand."""
     call = block.call
     bound = largest = np.inf
-    if block.keeps and not block.adds:
-        columns = [block.columns(span) for span in spans]
-        bound = call.score_model.query_bound(queries) * largest_of([one.bound for one in columns])
-        largest = largest_of([one.largest_value for one in columns])
+    if isinstance(met, list) and not block.adds:
+        bound = call.score_model.query_bound(queries) * largest_of([one.bound for one in met])
+        largest = largest_of([one.largest_value for one in met])
         if call.softcap is not None and isfinite(bound):
             bound = min(bound, 1.01 * call.softcap)
     return Rows(
@@ -149,5 +166,5 @@ def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, spa
 
 
 def largest_of(numbers: list[float]) -> float:
-    """Return the largest, NaN if one is."""
-    return float(np.max(numbers, initial=0.0))
+    """Return the largest, NaN if one is; 0 of none."""
+    return nan if any(isnan(number) for number in numbers) else max(numbers, default=0.0)

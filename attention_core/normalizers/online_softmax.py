@@ -4,46 +4,48 @@ Milakov & Gimelshein 2018, "Online normalizer calculation for softmax"; Rabe & S
 Need O(n²) Memory"; Dao et al. 2022, "FlashAttention", algorithm 1.
 """
 
-from dataclasses import replace
+from functools import lru_cache
+from math import exp, inf, log
+from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Logits, RowMaximum
 from attention_core.interfaces import RowEnds, Rows, Stream
 
+LIMITS = {kind: (float(np.finfo(kind).max), float(np.finfo(kind).tiny)) for kind in "fd"}
+"""The largest number of a compute type, and the smallest with all its digits."""
+
 RESERVE = 2.0**30
 """How far from over- and underflow exponentials must stay to be taken without their maximum."""
 
 
-def stream_softmax(rows: Rows, temperature: float, sink: float | FloatArray) -> Stream:
-    """Return the state that suits the rows; `sink` is −∞ for none, and broadcasts over (…, q, 1).
+def stream_softmax(rows: Rows, temperature: float, sink: FloatArray | float | None) -> Stream:
+    """Return the state that suits the rows; a sink broadcasts over (…, q, 1).
 
     Where a bound on the logits proves that no exponential can overflow, and that none can be lost to underflow, the
     maximum, its subtraction and the rescaling of what came before are left out.
     """
-    if (
-        temperature == 1.0
-        and exponentials_fit(rows)
-        and exponentials_fit(replace(rows, bound=max(0.0, float(np.max(sink)))))
-    ):
+    bound = rows.bound if sink is None else max(rows.bound, float(np.max(sink)))
+    if temperature == 1.0 and exponentials_fit(bound, rows):
         return _Bounded(rows, sink)
     return _Online(rows, temperature, sink)
 
 
-def exponentials_fit(rows: Rows) -> bool:
+def exponentials_fit(bound: float, rows: Rows) -> bool:
     """Whether exp(logit), summed or times a value, stays within the type's range, with all its digits."""
-    limits = np.finfo(rows.dtype)
-    if not (rows.bound < np.log(float(limits.max)) and rows.largest_value < np.inf):
+    largest, smallest = LIMITS[rows.dtype.char]
+    if not (bound < log(largest) and rows.largest_value < inf):
         return False
-    largest = np.exp(rows.bound) * max(rows.keys, 1) * max(rows.largest_value, 1.0)
-    smallest = np.exp(-rows.bound) * (min(rows.largest_value, 1.0) or 1.0)
-    return bool(largest * RESERVE < float(limits.max) and smallest > float(limits.tiny) * RESERVE)
+    above = exp(bound) * max(rows.keys, 1) * max(rows.largest_value, 1.0)
+    below = exp(-bound) * (min(rows.largest_value, 1.0) or 1.0)
+    return above * RESERVE < largest and below > smallest * RESERVE
 
 
 class _Bounded:
     """Exponentials as they are: w = exp(z), and their sum."""
 
-    def __init__(self, rows: Rows, sink: float | FloatArray) -> None:
+    def __init__(self, rows: Rows, sink: float | FloatArray | None) -> None:
         self._sink = sink
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
 
@@ -61,7 +63,7 @@ class _Bounded:
 class _Online:
     """w = exp((z − m)/T) with the largest logit so far, m; when it grows, what came before shrinks."""
 
-    def __init__(self, rows: Rows, temperature: float, sink: float | FloatArray) -> None:
+    def __init__(self, rows: Rows, temperature: float, sink: float | FloatArray | None) -> None:
         self._temperature, self._sink = temperature, sink
         self._maximum = np.full((*rows.shape, 1), -np.inf, dtype=rows.dtype)
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
@@ -92,22 +94,35 @@ class _Online:
         return softmax_ends(self._maximum, exponent, self._total, self._sink)
 
 
-def softmax_ends(maximum: RowMaximum, exponent: RowMaximum, total: RowMaximum, sink: float | FloatArray) -> RowEnds:
+def softmax_ends(
+    maximum: RowMaximum, exponent: RowMaximum, total: RowMaximum, sink: float | FloatArray | None
+) -> RowEnds:
     """Return the ends of rows whose exponentials, shifted by `exponent`, sum to `total`, beside a sink of exp(sink)."""
-    largest = np.maximum(exponent, sink)
-    shift = np.where(np.isneginf(largest), 0, largest)
-    own, other = np.exp(exponent - shift), np.exp(sink - shift)
-    divisor = (total * own + other).astype(total.dtype, copy=False)
+    factor = None
+    if sink is None:
+        divisor, logsumexp = total, np.log(total) + exponent
+    else:
+        largest = np.maximum(exponent, sink)
+        factor, other = np.exp(exponent - largest), np.exp(sink - largest)
+        divisor = (total * factor + other).astype(total.dtype, copy=False)
+        logsumexp = np.log(divisor) + largest
+        factor = factor.astype(total.dtype, copy=False)
     poisoned = ~(maximum < np.inf)
-    logsumexp = np.where(poisoned, maximum, np.log(divisor) + shift).astype(total.dtype, copy=False)
     return RowEnds(
         maximum=maximum,
-        divisor=np.where(divisor > 0, divisor, 1).astype(total.dtype, copy=False),
-        factor=None if np.all(own == 1) else own.astype(total.dtype, copy=False),
-        logsumexp=logsumexp[..., 0],
+        divisor=np.where(divisor > 0, divisor, divisor.dtype.type(1)),
+        factor=factor,
+        logsumexp=np.where(poisoned, maximum, logsumexp).astype(total.dtype, copy=False)[..., 0],
     )
 
 
 def row_sum(numbers: FloatArray) -> RowMaximum:
     """Return the sum of each row, (…, q, 1), as a product with ones, which is several times faster than a sum."""
-    return np.matmul(numbers, np.ones(numbers.shape[-1], dtype=numbers.dtype))[..., None]
+    return np.matmul(numbers, _ones(numbers.shape[-1], numbers.dtype))
+
+
+@lru_cache(maxsize=64)
+def _ones(length: int, dtype: np.dtype[Any]) -> FloatArray:
+    ones: FloatArray = np.ones((length, 1), dtype=dtype)
+    ones.flags.writeable = False
+    return ones

@@ -65,7 +65,7 @@ class Softmax:
 
     def stream(self, rows: Rows) -> Stream:
         """Keep the sum of exponentials and, unless the logits are known to be small, the largest logit so far."""
-        return stream_softmax(rows, self.temperature, self._sink())
+        return stream_softmax(rows, self.temperature, None if self.sink is None else self._sink())
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the exponentials over their row sum, sink included."""

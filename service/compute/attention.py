@@ -107,7 +107,7 @@ def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
             "operations": cost.operations,
             "bytes": cost.bytes,
             "result_bytes": result_bytes(cost, dtype),
-            "path": "dense",
+            "path": cost.path,
             "allowed": not exceeded(cost, dtype, settings),
             "limits": {
                 "max_operations": settings.max_operations,

@@ -215,7 +215,7 @@ async def test_an_estimate_refuses_what_attention_refuses(client):
 
 async def test_memory_that_the_process_does_not_have_is_refused(client):
     # A million leading entries share five hundred keys: one query of each already holds 4 GB of scores.
-    wide = {"query": [[[1]]] * 200_000, "key": [[1]] * 1000, "include": []}
+    wide = {"query": [[[1]]] * 200_000, "key": [[1]] * 1000, "include": ["ranking"], "top_k": 1}
     response = await client.post("/v1/attention", json=wide)
     assert response.status_code == 413
     assert "expected to hold at most 268435456 bytes" in response.json()["detail"]

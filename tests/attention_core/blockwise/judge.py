@@ -29,7 +29,7 @@ def tiny_tiles(monkeypatch, sizes=SIZES[0]):
     with monkeypatch.context() as patch:
         patch.setattr(cost, "TILED_PAIRS", 0)
         patch.setattr("attention_core.attend.tile_sizes", lambda call: sizes)
-        patch.setattr(blocks, "EDGE", 1)
+        patch.setattr(blocks, "STEP", 1)
         yield
 
 

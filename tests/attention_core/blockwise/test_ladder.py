@@ -20,7 +20,7 @@ def drawn(one):
 
 @pytest.fixture(autouse=True)
 def _edges_of_one_key(monkeypatch):
-    monkeypatch.setattr(blocks, "EDGE", 1)
+    monkeypatch.setattr(blocks, "STEP", 1)
 
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
