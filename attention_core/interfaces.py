@@ -106,6 +106,9 @@ class ScoreModel(Protocol):
 
     name: ClassVar[str]
 
+    key_axis: ClassVar[int]
+    """Along which axis of all that `for_keys` returns the keys stand: −1 or −2."""
+
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Return the model with parameters checked against the features, defaults resolved and cast to `dtype`.
 

@@ -106,8 +106,10 @@ class Block:
         if keys == whole:
             return kept if span.cut is None else replace(kept, span=span)
         # What holds for the whole tile holds for a part of it.
-        values = None if kept.values is None else kept.values[..., keys.start - start : keys.stop - start, :]
-        return replace(kept, span=span, side=self._side(keys), values=values)
+        part = slice(keys.start - start, keys.stop - start)
+        values = None if kept.values is None else kept.values[..., part, :]
+        cut = (..., part) if self.call.score_model.key_axis == -1 else (..., part, slice(None))
+        return Columns(span, tuple(array[cut] for array in kept.side), kept.bound, values, kept.largest_value)
 
     def _side(self, keys: slice) -> Side:
         return self.call.score_model.for_keys(self.call.key[..., keys, :])

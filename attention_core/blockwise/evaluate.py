@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, PerQuery
 from attention_core.blockwise.blocks import Block, leading_blocks, tile_count
-from attention_core.blockwise.rows import RowResult, Workspace, evaluate_rows
+from attention_core.blockwise.rows import Wanted, Workspace, evaluate_rows
 from attention_core.blockwise.watch import Watch
 from attention_core.blockwise.workers import Stay, Workers
 from attention_core.call import ResolvedCall
@@ -39,7 +39,7 @@ def evaluate_tiled(
             # Each thread has its own idea of what to do about overflow.
             with np.errstate(all="ignore"):
                 while stay() and (task := tasks.next()) is not None:
-                    results.place(*task, evaluate_rows(*task, space, watch))
+                    evaluate_rows(*task, results.wanted(*task), space, watch)
         except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made
             watch.fail(error)
 
@@ -85,13 +85,15 @@ class _Results:
         if "logsumexp" in call.include:
             self.fields["logsumexp"] = np.empty(call.scores[:-1], dtype=dtype)
 
-    def place(self, block: Block, rows: slice, result: RowResult) -> None:
-        """Put the rows of a block where they belong."""
-        self.maximum[(*block.leading, rows)] = result.maximum[..., 0]
-        if "logsumexp" in self.fields:
-            self.fields["logsumexp"][(*block.leading, rows)] = result.logsumexp
-        if "output" in self.fields:
-            # Axes that only the values have are whole in every block.
-            own = [slice(None)] * (len(self._leading) - len(self._scores))
-            cuts = (slice(None) if size == 1 else cut for size, cut in zip(self._scores, block.leading, strict=True))
-            self.fields["output"][(*own, *cuts, rows)] = result.output
+    def wanted(self, block: Block, rows: slice) -> Wanted:
+        """Return the part of the arrays that the rows of a block fill."""
+        own = (*block.leading, rows)
+        # Axes that only the values have are whole in every block.
+        whole = (slice(None),) * (len(self._leading) - len(self._scores))
+        cuts = (slice(None) if size == 1 else cut for size, cut in zip(self._scores, block.leading, strict=True))
+        output, logsumexp = self.fields.get("output"), self.fields.get("logsumexp")
+        return Wanted(
+            output=None if output is None else output[(*whole, *cuts, rows)],
+            maximum=self.maximum[own],
+            logsumexp=None if logsumexp is None else logsumexp[own],
+        )

@@ -15,11 +15,12 @@ from attention_core.tiles import hide_in_place, logits_in_place, mix, normalize,
 
 
 @dataclass(frozen=True, slots=True)
-class RowResult:
-    """The rows of a block that are done: output (…, q, Dv), maximum (…, q, 1), logsumexp (…, q)."""
+class Wanted:
+    """Where the rows of a block belong in the results: views to be filled, None for what is not asked for."""
 
     output: FloatArray | None
-    maximum: RowMaximum
+    """(…, q, Dv)."""
+    maximum: PerQuery
     logsumexp: PerQuery | None
 
 
@@ -39,16 +40,17 @@ class Workspace:
         return array[:size].reshape(shape)
 
 
-def evaluate_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+def evaluate_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, watch: Watch) -> None:
     """Evaluate rows in the way that their normalizer allows."""
     if block.stream is None:
-        return _whole_rows(block, rows, space, watch)
-    return _stream_rows(block.stream, block, rows, space, watch)
+        _whole_rows(block, rows, wanted, space, watch)
+    else:
+        _stream_rows(block.stream, block, rows, wanted, space, watch)
 
 
 def _stream_rows(
-    begin: Callable[[Rows], Stream], block: Block, rows: slice, space: Workspace, watch: Watch
-) -> RowResult:
+    begin: Callable[[Rows], Stream], block: Block, rows: slice, wanted: Wanted, space: Workspace, watch: Watch
+) -> None:
     """Evaluate rows for a normalizer that sees each tile once."""
     call = block.call
     queries, spans = _queries(block, rows), block.visible(rows)
@@ -56,58 +58,68 @@ def _stream_rows(
     # What was made of the keys is at hand if it is kept, else it is made when its turn comes.
     met = [block.columns(span) for span in spans] if block.keeps else map(block.columns, spans)
     stream = begin(_known(block, rows, shape, queries, met))
-    mixed = _Mixed(block, rows, space)
+    mixed = _Mixed(wanted.output, space)
     for columns in met:
         watch.ask()
         keys = columns.span.keys
         logits = space.array("logits", (*shape, keys.stop - keys.start))
         _score(block, rows, queries, columns, logits)
-        seen = None if mixed.total is None or isfinite(columns.largest_value) else logits.copy()
+        seen = logits.copy() if mixed.needs_logits(columns) else None
         factor = stream.weigh(logits, keys.start)
         mixed.add(logits, factor, columns, seen)
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
     ends = stream.ends()
     mixed.end(ends, poisons=not call.normalizer.passes_non_finite)
-    return RowResult(mixed.total, ends.maximum, ends.logsumexp)
+    wanted.maximum[...] = ends.maximum[..., 0]
+    if wanted.logsumexp is not None:
+        wanted.logsumexp[...] = ends.logsumexp
 
 
 class _Mixed:
-    """The sum of weights · values over the tiles that have passed."""
+    """The sum of weights · values over the tiles that have passed, right where the output is wanted."""
 
-    def __init__(self, block: Block, rows: slice, space: Workspace) -> None:
-        call = block.call
-        self._space = space
-        self.total: FloatArray | None = None
-        if "output" in call.include and call.value is not None:
-            shape = (*call.output_leading, rows.stop - rows.start, call.value.shape[-1])
-            self.total = np.zeros(shape, dtype=call.dtype.compute)
+    def __init__(self, output: FloatArray | None, space: Workspace) -> None:
+        self._output, self._space = output, space
+        self._empty = True
+
+    def needs_logits(self, columns: Columns) -> bool:
+        """Whether a value is not finite, so that it matters who can see it."""
+        return self._output is not None and not isfinite(columns.largest_value)
 
     def add(self, weights: FloatArray, factor: RowMaximum | None, columns: Columns, seen: FloatArray | None) -> None:
-        """Mix one tile in; `seen` is its logits where a value is not finite and must not reach who cannot see it."""
-        if self.total is None or columns.values is None:
+        """Mix one tile in; `seen` is its logits if they are needed."""
+        output, values = self._output, columns.values
+        if output is None or values is None:
             return
-        if factor is not None:
-            self.total *= factor
+        if factor is not None and not self._empty:
+            output *= factor
+        target = output if self._empty else self._space.array("product", output.shape)
         if seen is None:
-            product = self._space.array("product", self.total.shape)
-            self.total += np.matmul(weights, columns.values, out=product)
+            product = np.matmul(weights, values, out=target)
         else:
-            self.total += mix(weights, columns.values, seen)
+            product = target
+            product[...] = mix(weights, values, seen)
+        if not self._empty:
+            output += product
+        self._empty = False
 
     def end(self, ends: RowEnds, *, poisons: bool) -> None:
         """Bring the sum to the scale of the weights; a poisoned row is NaN if the normalizer says so."""
-        if self.total is None:
+        output = self._output
+        if output is None:
             return
+        if self._empty:
+            output[...] = 0
         if ends.factor is not None:
-            self.total *= ends.factor
+            output *= ends.factor
         if ends.divisor is not None:
-            self.total /= ends.divisor
+            output /= ends.divisor
         if poisons and not (sound := ends.maximum < np.inf).all():
-            np.copyto(self.total, np.nan, where=~sound)
+            np.copyto(output, np.nan, where=~sound)
 
 
-def _whole_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> RowResult:
+def _whole_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, watch: Watch) -> None:
     """Evaluate rows for a normalizer that needs all logits of a row at once, from its first visible key to its last."""
     call = block.call
     queries, spans = _queries(block, rows), block.visible(rows)
@@ -123,11 +135,10 @@ def _whole_rows(block: Block, rows: slice, space: Workspace, watch: Watch) -> Ro
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
     maximum = row_maximum(logits)
-    output = None
-    if "output" in call.include and call.value is not None:
+    wanted.maximum[...] = maximum[..., 0]
+    if wanted.output is not None and call.value is not None:
         weights = normalize(call.normalizer, logits, maximum)
-        output = mix(weights, call.value[..., first:last, :], logits)
-    return RowResult(output, maximum, None)
+        wanted.output[...] = mix(weights, call.value[..., first:last, :], logits)
 
 
 def _queries(block: Block, rows: slice) -> Side:

@@ -30,6 +30,7 @@ class Additive:
     score_vector: FloatArray
     hidden_bias: FloatArray | None = None
     name: ClassVar[str] = "additive"
+    key_axis: ClassVar[int] = -2
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the parameters against the features and cast them."""

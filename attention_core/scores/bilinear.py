@@ -20,6 +20,7 @@ class Bilinear:
 
     weight: FloatArray
     name: ClassVar[str] = "bilinear"
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the weight against the features and cast it."""

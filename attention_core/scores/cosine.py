@@ -31,6 +31,7 @@ class Cosine:
 
     scale: PerHead = 1.0
     name: ClassVar[str] = "cosine"
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the features and the scale."""

@@ -29,6 +29,7 @@ class Gaussian:
 
     bandwidth: PerHead = 1.0
     name: ClassVar[str] = "gaussian"
+    key_axis: ClassVar[int] = -2
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the features and the bandwidth."""
@@ -107,6 +108,7 @@ class Laplacian:
 
     bandwidth: PerHead = 1.0
     name: ClassVar[str] = "laplacian"
+    key_axis: ClassVar[int] = -2
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the features and the bandwidth."""

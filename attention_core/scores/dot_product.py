@@ -30,6 +30,7 @@ class DotProduct:
     """
 
     name: ClassVar[str] = "dot_product"
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check that queries and keys have the same number of features."""
@@ -95,6 +96,7 @@ class ScaledDotProduct:
 
     scale: PerHead | None = None
     name: ClassVar[str] = "scaled_dot_product"
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Resolve the default scale; raise InvalidValue for a scale that is not finite."""

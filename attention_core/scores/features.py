@@ -1,7 +1,7 @@
 """What several score models ask of feature sizes and of parameters."""
 
 from collections.abc import Iterator
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,10 @@ def largest_norm(vectors: FloatArray, axis: int) -> float:
     """Return the largest norm of vectors along an axis, and a little more for rounding; NaN or ∞ where one is."""
     if not vectors.size:
         return 0.0
-    return float(np.sqrt(np.max(np.sum(np.square(vectors), axis=axis)))) * 1.01
+    squares = np.square(vectors)
+    # Short rows are summed several times faster by a product with ones.
+    sums = np.matmul(squares, np.ones(squares.shape[-1], squares.dtype)) if axis == -1 else np.sum(squares, axis=axis)
+    return sqrt(np.max(sums)) * 1.01
 
 
 def largest_of(value: PerHead) -> float:

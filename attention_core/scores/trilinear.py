@@ -30,6 +30,7 @@ class Trilinear:
 
     weight: FloatArray
     name: ClassVar[str] = "trilinear"
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the weight against the features and cast it."""
