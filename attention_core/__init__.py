@@ -22,6 +22,7 @@ from attention_core.normalizers import (
     Softmax,
     Sparsemax,
 )
+from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
 from attention_core.scores import (
@@ -63,6 +64,7 @@ __all__ = [
     "InvalidValue",
     "KeyLengths",
     "Laplacian",
+    "Partial",
     "Proportional",
     "Ranking",
     "Relu",
@@ -80,6 +82,7 @@ __all__ = [
     "Workers",
     "attend",
     "evaluate",
+    "merge",
     "predict",
     "resolve",
 ]

@@ -24,29 +24,28 @@ def stream_softmax(rows: Rows, temperature: float, sink: FloatArray | float | No
     """Return the state that suits the rows; a sink broadcasts over (…, q, 1).
 
     Where a bound on the logits proves that no exponential can overflow, and that none can be lost to underflow, the
-    maximum, its subtraction and the rescaling of what came before are left out.
+    maximum, its subtraction and the rescaling of what came before are left out.  Not beside a sink: what all
+    exponentials of a row are wrong by cancels out among them, but not against it.
     """
-    bound = rows.bound if sink is None else max(rows.bound, float(np.max(sink)))
-    if temperature == 1.0 and exponentials_fit(bound, rows):
-        return _Bounded(rows, sink)
+    if temperature == 1.0 and sink is None and exponentials_fit(rows):
+        return _Bounded(rows)
     return _Online(rows, temperature, sink)
 
 
-def exponentials_fit(bound: float, rows: Rows) -> bool:
+def exponentials_fit(rows: Rows) -> bool:
     """Whether exp(logit), summed or times a value, stays within the type's range, with all its digits."""
     largest, smallest = LIMITS[rows.dtype.char]
-    if not (bound < log(largest) and rows.largest_value < inf):
+    if not (rows.bound < log(largest) and rows.largest_value < inf):
         return False
-    above = exp(bound) * max(rows.keys, 1) * max(rows.largest_value, 1.0)
-    below = exp(-bound) * (min(rows.largest_value, 1.0) or 1.0)
+    above = exp(rows.bound) * max(rows.keys, 1) * max(rows.largest_value, 1.0)
+    below = exp(-rows.bound) * (min(rows.largest_value, 1.0) or 1.0)
     return above * RESERVE < largest and below > smallest * RESERVE
 
 
 class _Bounded:
     """Exponentials as they are: w = exp(z), and their sum."""
 
-    def __init__(self, rows: Rows, sink: float | FloatArray | None) -> None:
-        self._sink = sink
+    def __init__(self, rows: Rows) -> None:
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
 
     def weigh(self, logits: Logits, first_key: int) -> None:
@@ -57,7 +56,7 @@ class _Bounded:
     def ends(self) -> RowEnds:
         """A row without a visible key has a sum of 0."""
         maximum = np.where(self._total > 0, self._total.dtype.type(0), self._total.dtype.type(-np.inf))
-        return softmax_ends(maximum, maximum, self._total, self._sink)
+        return softmax_ends(maximum, maximum, self._total, None)
 
 
 class _Online:
@@ -99,14 +98,17 @@ def softmax_ends(
 ) -> RowEnds:
     """Return the ends of rows whose exponentials, shifted by `exponent`, sum to `total`, beside a sink of exp(sink)."""
     factor = None
-    if sink is None:
-        divisor, logsumexp = total, np.log(total) + exponent
-    else:
-        largest = np.maximum(exponent, sink)
-        factor, other = np.exp(exponent - largest), np.exp(sink - largest)
-        divisor = (total * factor + other).astype(total.dtype, copy=False)
-        logsumexp = np.log(divisor) + largest
-        factor = factor.astype(total.dtype, copy=False)
+    divisor, shift = total, exponent
+    if sink is not None:
+        shift = np.where(np.isneginf(exponent), 0, exponent)
+        divisor = total + np.exp(sink - shift)
+        if not np.isfinite(divisor).all():
+            # A sink so far above that what it is compared with must shrink instead.
+            shift = np.maximum(exponent, sink)
+            factor = np.exp(exponent - shift).astype(total.dtype, copy=False)
+            divisor = total * factor + np.exp(sink - shift)
+        divisor = divisor.astype(total.dtype, copy=False)
+    logsumexp = np.log(divisor) + shift
     poisoned = ~(maximum < np.inf)
     return RowEnds(
         maximum=maximum,

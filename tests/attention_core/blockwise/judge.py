@@ -1,16 +1,15 @@
 """Holding the tiled path against the truth: the oracle for float64, and for all else the dense path in float64.
 
-The ladder holds the one against the other.  The bound is that of the ladder: twice the error of the plainest evaluation in the same precision, and one unit in the
-last place.
+The ladder holds the one against the other.  The bound is that of the ladder: twice the error of the plainest evaluation
+in the same precision, and one unit in the last place.
 """
 
 from collections import defaultdict
-from contextlib import contextmanager
 
 import numpy as np
 
-from attention_core import Workers, cost, evaluate, resolve
-from attention_core.blockwise import blocks, evaluate_tiled
+from attention_core import Workers, resolve
+from attention_core.blockwise import evaluate_tiled
 from attention_core.cost import TileSizes
 from attention_core.dense import evaluate_dense
 from attention_core.heads import pack
@@ -21,16 +20,6 @@ SIZES = (TileSizes(2, 2), TileSizes(3, 5, 4), TileSizes(1, 3, 2), TileSizes(8, 4
 """Of scores of 3 × 5: none divides both, one is the whole, one is larger; some hold several matrices."""
 
 HERE = Workers(1)
-
-
-@contextmanager
-def tiny_tiles(monkeypatch, sizes=SIZES[0]):
-    """Let every call that may be tiled be tiled, in tiles of that size, trimmed key by key."""
-    with monkeypatch.context() as patch:
-        patch.setattr(cost, "TILED_PAIRS", 0)
-        patch.setattr("attention_core.attend.tile_sizes", lambda call: sizes)
-        patch.setattr(blocks, "STEP", 1)
-        yield
 
 
 def tiled(call, sizes, workers=HERE, should_stop=None, progress=None):
