@@ -26,21 +26,20 @@ class Workers:
 
     def share(self, work: Callable[[Stay], None]) -> None:
         """Run `work` here and in as many helpers as there is room for; return when all of them have."""
-        if self._pool is None:
-            work(_always)
-            return
-        with self._lock:
-            self._at_work += 1
-            helpers = max(0, self.threads - self._at_work)
-            self._at_work += helpers
-        futures: list[Future[None]] = [self._pool.submit(self._help, work) for _ in range(helpers)]
-        try:
-            with one_blas_thread():
+        with one_blas_thread():
+            if self._pool is None:
                 work(_always)
+                return
+            with self._lock:
+                self._at_work += 1
+                helpers = max(0, self.threads - self._at_work)
+                self._at_work += helpers
+            futures = [self._pool.submit(self._help, work) for _ in range(helpers)]
+            try:
+                work(_always)
+            finally:
+                self._leave()
                 self._gather(futures)
-        finally:
-            self._gather(futures)
-            self._leave()
 
     def _help(self, work: Callable[[Stay], None]) -> None:
         try:

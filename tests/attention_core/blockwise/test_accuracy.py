@@ -61,15 +61,15 @@ MANY = {
 @pytest.mark.parametrize("name", MANY)
 def test_many_keys_and_values_of_any_size(name, scale, dtype, sink):
     rng = np.random.default_rng(7)
-    query = rng.integers(-2, 3, (6, 8)).astype(float)
+    query = rng.integers(-2, 3, (24, 8)).astype(float)
     request = {
         "query": query.tolist(),
-        "key": MANY[name](rng, 150).tolist(),
-        "value": (rng.standard_normal((150, 24)) * scale).tolist(),
+        "key": MANY[name](rng, 80).tolist(),
+        "value": (rng.standard_normal((80, 5)) * scale).tolist(),
         "normalizer": {"name": "softmax", "sink": sink},
         "dtype": dtype,
     }
-    judge(request, TileSizes(4, 64), FIELDS)
+    judge(request, TileSizes(5, 32), FIELDS)
 
 
 def rows(bound, dtype=np.float32, largest_value=1.0, keys=1000):

@@ -1,0 +1,53 @@
+"""How much memory calls hold at most: a process of its own, since a peak never falls.
+
+    python -m tests.attention_core.blockwise.peak QUERIES KEYS MODEL:NORMALIZER …
+
+Prints for each call the growth of resident memory in bytes, over inputs that are there before and less its outputs, and
+what was predicted, outputs left out too.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from attention_core import NORMALIZERS, SCORE_MODELS, AttentionCall, evaluate, predict, resolve
+from tests import calls
+
+
+def resident(field):
+    """A size from /proc/self/status, in bytes."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def measure(queries, keys, model, normalizer):
+    rng = np.random.default_rng(1)
+    parameters = calls.MODEL_PARAMETERS[model][-1](rng.standard_normal)
+    arrays = {name: np.array(value) if isinstance(value, list) else value for name, value in parameters.items()}
+    query, key, value = (
+        rng.standard_normal((length, size), dtype=np.float32)
+        for length, size in (
+            (queries, calls.FEATURES),
+            (keys, calls.key_features(model)),
+            (keys, calls.VALUE_FEATURES),
+        )
+    )
+    call = AttentionCall(
+        query=query, key=key, value=value,
+        score_model=SCORE_MODELS[model](**arrays), normalizer=NORMALIZERS[normalizer](),
+        bias=np.full(1, 200, np.float32) if normalizer in calls.POSITIVE else None, include=("output",),
+    )  # fmt: skip
+    resolved = resolve(call)
+    cost = predict(resolved)
+    assert cost.path == "tiled"
+    before = resident("VmRSS")
+    # Resets the peak.
+    Path("/proc/self/clear_refs").write_text("5")
+    output = evaluate(resolved).output
+    return resident("VmHWM") - before - output.nbytes, cost.bytes - output.nbytes
+
+
+if __name__ == "__main__":
+    for pair in sys.argv[3:]:
+        print(*measure(int(sys.argv[1]), int(sys.argv[2]), *pair.split(":")), flush=True)
