@@ -30,8 +30,8 @@ TILED_PAIRS = 1 << 17
 TILE_ROWS, TILE_COLUMNS = 512, 512
 """A tile of float32 scores and its operands stay in the cache of one core."""
 
-MASKED_ROWS = 128, 256
-"""Fewer rows follow the edge of a mask more closely: a sixteenth of all, within these."""
+MASKED_ROWS = 128
+"""Fewer rows follow the edge of a mask more closely."""
 
 WHOLE_ROWS = 1 << 17
 """About how many logits are held where a normalizer needs whole rows, and MATRICES as many beside them."""
@@ -84,9 +84,7 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
     if not isinstance(call.normalizer, Streaming):
         rows = min(call.query_length, TILE_ROWS, max(1, WHOLE_ROWS // max(1, call.key_length)))
         return TileSizes(rows, TILE_COLUMNS, max(1, WHOLE_ROWS // max(1, rows * call.key_length)))
-    fewest, most = MASKED_ROWS
-    many = TILE_ROWS if call.mask is None else max(fewest, min(most, call.query_length // 16))
-    rows = min(call.query_length, many)
+    rows = min(call.query_length, TILE_ROWS if call.mask is None else MASKED_ROWS)
     columns = min(call.key_length, TILE_COLUMNS)
     return TileSizes(max(1, rows), max(1, columns), max(1, TILE_ROWS * TILE_COLUMNS // max(1, rows * columns)))
 

@@ -17,6 +17,8 @@ def _to(storage: type[np.floating[Any]]) -> Rounding:
     """Rounding that NumPy does itself: to the nearest, ties to even."""
 
     def rounded(array: FloatArray) -> FloatArray:
+        if array.dtype == storage:
+            return array
         with np.errstate(over="ignore"):
             return array.astype(storage, copy=False)
 
@@ -94,12 +96,15 @@ DTYPES: dict[str, DType] = {
 }
 
 
+BY_NUMPY = {dtype.holder: dtype for dtype in DTYPES.values() if dtype.name != "bfloat16"}
+"""What an array without a named dtype is taken for."""
+
+
 def dtype_named(name: str | None, *arrays: FloatArray | None) -> DType:
     """Return the dtype of that name; without a name the one that all arrays share, else float64."""
     if name is None:
-        shared = {str(array.dtype) for array in arrays if array is not None}
-        name = shared.pop() if len(shared) == 1 else "float64"
-        return DTYPES.get(name, DTYPES["float64"])
+        shared = {array.dtype for array in arrays if array is not None}
+        return BY_NUMPY.get(shared.pop(), DTYPES["float64"]) if len(shared) == 1 else DTYPES["float64"]
     if name not in DTYPES:
         raise UnknownName(("dtype",), kind="a dtype", received=name, known=DTYPES)
     return DTYPES[name]

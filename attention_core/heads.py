@@ -74,8 +74,10 @@ def group_size(query: FloatArray, key: FloatArray, value: FloatArray | None) -> 
 
 
 def shape_repeated(array: FloatArray, times: int) -> FloatArray:
-    """Return an array that holds nothing, in the shape of this one with each head repeated."""
-    shape = (*array.shape[:1], array.shape[1] * times, *array.shape[2:]) if times > 1 else array.shape
+    """Return the array itself, or one that holds nothing in the shape that it has with each head repeated."""
+    if times == 1:
+        return array
+    shape = (*array.shape[:1], array.shape[1] * times, *array.shape[2:])
     return np.broadcast_to(np.empty((), dtype=array.dtype), shape)
 
 

@@ -47,6 +47,8 @@ def check_value(value: FloatArray, key: FloatArray, scores: Shape) -> None:
             received=f"{value.shape[-2]}, since value has shape {list(value.shape)}",
             advice="Send as many value vectors as key vectors.",
         )
+    if value.shape[:-2] in ((), scores[:-2]):
+        return
     try:
         np.broadcast_shapes(scores[:-2], value.shape[:-2])
     except ValueError:
