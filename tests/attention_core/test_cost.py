@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attention_core import AttentionCall, attend, evaluate, predict, resolve
+from attention_core import NORMALIZERS, AttentionCall, Causal, attend, evaluate, predict, resolve
+from attention_core.cost import tile_sizes
 from tests import calls
 
 COMBINATIONS = [one for one in calls.combinations() if one.setting == "none" and one.dtype == "float64"]
@@ -49,3 +50,46 @@ def test_dimensions_by_hand():
     call = resolve(AttentionCall(query=np.ones((2, 4)), key=np.ones((3, 4)), value=np.ones((3, 5))))
     assert predict(call).operations == 48 + 6 + 30 + 60
     assert attend(np.ones((2, 4)), np.ones((3, 4)), np.ones((3, 5))).output.shape == (2, 5)
+
+
+def long(include, queries=4096, keys=4096, **options):
+    """A long call that holds no numbers of its own."""
+    vectors = {
+        name: np.broadcast_to(np.float32(1), (1, 2, length, 64)) for name, length in (("query", queries), ("key", keys))
+    }
+    return resolve(AttentionCall(**vectors, value=vectors["key"], include=include, **options))
+
+
+@pytest.mark.parametrize(
+    ("include", "path"),
+    [
+        (("output",), "tiled"),
+        (("logsumexp",), "tiled"),
+        (("output", "logsumexp", "present"), "tiled"),
+        (("output", "weights"), "dense"),
+        (("output", "diagnostics"), "dense"),
+        (("ranking",), "dense"),
+    ],
+)
+def test_the_path_follows_from_what_is_asked_back(include, path):
+    assert predict(long(include)).path == path
+    assert predict(long(include, queries=8, keys=64)).path == "dense"
+
+
+def test_a_tiled_call_holds_tiles_and_no_matrix():
+    cost = predict(long(("output",), queries=32768, keys=32768))
+    assert cost.bytes - 4 * cost.result_numbers < 64 * 2**20
+    assert predict(long(("output",), 32768, 32768), threads=4).bytes > cost.bytes
+    assert predict(long(("weights",), 32768, 32768)).bytes > 4 * 2 * 32768**2
+
+
+@pytest.mark.parametrize("normalizer", [NORMALIZERS["softmax"](), NORMALIZERS["entmax"]()], ids=lambda one: one.name)
+@pytest.mark.parametrize(("queries", "keys"), [(1, 10**6), (10**6, 1), (10**5, 3), (3, 10**5), (1000, 1000)])
+@pytest.mark.parametrize("mask", [None, Causal()])
+def test_tiles_fit_the_scores_and_stay_small(normalizer, queries, keys, mask):
+    call = long(("output",), queries, keys, normalizer=normalizer, mask=mask)
+    sizes = tile_sizes(call)
+    assert 1 <= sizes.rows <= queries
+    width = min(sizes.columns, keys) if normalizer.name == "softmax" else keys
+    one = sizes.rows * width
+    assert one * sizes.matrices <= max(2**18, keys)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attention_core import ScaledDotProduct, Softmax, resolve
+from attention_core import AttentionCall, DotProduct, Proportional, Relu, ScaledDotProduct, Softmax, resolve
 from attention_core.cost import TileSizes
 from attention_core.interfaces import Features, Rows
 from attention_core.normalizers import online_softmax
@@ -120,3 +120,14 @@ def test_the_scale_is_folded_into_the_queries_only_when_nothing_is_lost(features
     model = ScaledDotProduct().bind(Features(features, features), np.dtype(np.float32))
     side = model.for_queries(np.full((2, features), query, np.float32))
     assert len(side) == (1 if folded else 2)
+
+
+@pytest.mark.parametrize("normalizer", [Relu(), Proportional()], ids=lambda one: one.name)
+def test_sums_that_overflow_where_weights_do_not(normalizer):
+    key, value = np.full((20, 1), 3e38, np.float32), np.full((20, 1), 0.5, np.float32)
+    call = AttentionCall(
+        query=np.ones((1, 1), np.float32), key=key, value=value, score_model=DotProduct(), normalizer=normalizer,
+        bias=np.zeros(20, np.float32), include=("output",),
+    )  # fmt: skip
+    (output,) = tiled(resolve(call), TileSizes(1, 3))[0]["output"][0]
+    assert output == pytest.approx(1.5e38 if normalizer.name == "relu" else 0.5, rel=1e-6)

@@ -76,7 +76,7 @@ def drawn(rng):
     """A call, and a way to cut it."""
     group, key_heads, batch = (int(rng.integers(1, 4)) for _ in range(3))
     queries, keys, heads = int(rng.integers(40)), int(rng.integers(60)), group * key_heads
-    normalizer = NORMALIZERS[rng.integers(len(NORMALIZERS))]
+    normalizer = (*NORMALIZERS, Softmax(sink=rng.standard_normal(heads)))[rng.integers(len(NORMALIZERS) + 1)]
     mask, lengths = masks(rng, batch, queries, keys)
     bias = None
     if rng.random() < 0.3:
