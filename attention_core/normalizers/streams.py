@@ -36,6 +36,6 @@ def highest(before: RowMaximum, logits: Logits) -> RowMaximum:
 
 
 def power_of_two(numbers: RowMaximum) -> RowMaximum:
-    """Return a power of two near each finite number, and never one whose inverse is none: dividing by it is exact."""
+    """Return a power of two near each finite number, itself and its inverse finite: dividing by it is exact."""
     _, exponents = np.frexp(np.where(np.isfinite(numbers), numbers, 1))
-    return np.ldexp(np.ones_like(numbers), np.clip(exponents, -100, None))
+    return np.ldexp(np.ones_like(numbers), np.clip(exponents, -100, np.finfo(numbers.dtype).maxexp - 1))
