@@ -103,6 +103,15 @@ SENTENCES: dict[str, Text] = {
     ),
 }
 
+TERMS: dict[str, Text] = {
+    "feature": Text("特征 {}", "feature {}"),
+    "unit": Text("隐藏单元 {}", "unit {}"),
+    "query feature": Text("查询特征 {}", "query feature {}"),
+    "key feature": Text("键特征 {}", "key feature {}"),
+    "product": Text("乘积 {}", "product {}"),
+}
+"""What sentences call the terms of a score; the core counts each kind from 0."""
+
 QUERY = Text("查询 {}", "query {}")
 KEY = Text("键 {}", "key {}")
 """What queries and keys without labels are called."""

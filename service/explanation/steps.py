@@ -11,7 +11,7 @@ from attention_core.explanation import Explanation
 from attention_core.interfaces import Term
 from service.codecs import json
 from service.explanation.numbers import enclosed, equation, expression, joined, listed, short
-from service.explanation.sentences import KEY, QUERY, SENTENCES
+from service.explanation.sentences import KEY, QUERY, SENTENCES, TERMS
 
 Language = Literal["zh", "en"]
 
@@ -85,13 +85,19 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
         f"{written} = {short(terms.sum)}",
         terms.sum,
         count=len(terms.terms),
-        largest=f"{largest.name} = {short(largest.value)}",
+        largest=f"{_term_name(largest, steps.language)} = {short(largest.value)}",
     )
     formula = short(explanation.score)
     if terms.factor is not None:
         steps.add("factor", equation(terms.factor), terms.factor.value, f"factor {terms.factor.name}")
         formula = f"{enclosed(terms.sum)} × {enclosed(terms.factor.value)} = {formula}"
     steps.add("score", formula, explanation.score)
+
+
+def _term_name(term: Term, language: Language) -> str:
+    kind, _, number = term.name.rpartition(" ")
+    name: str = getattr(TERMS[kind], language)
+    return name.format(number)
 
 
 def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
