@@ -134,8 +134,8 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(v
 CHECK_PAIRS = """
 async ({ base, scoreModels, normalizers }) => {
   const { attend } = await import("./static/playground/reference/attend.js");
-  const { compare } = await import("./static/playground/check.js");
-  const { readAnswer } = await import("./static/playground/request.js");
+  const { compare } = await import("./static/playground/asking/check.js");
+  const { readAnswer } = await import("./static/playground/asking/request.js");
   const found = [];
   for (const scoreModel of scoreModels) for (const normalizer of normalizers) {
     const request = { ...base, score_model: scoreModel, normalizer };

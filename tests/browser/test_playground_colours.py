@@ -14,14 +14,14 @@ PAGES = Path(__file__).parent.parent.parent / "service" / "pages" / "playground"
 
 
 def test_the_page_and_the_pictures_have_the_same_viridis() -> None:
-    digits = re.findall(r"^[0-9a-f]{96}$", (PAGES / "viridis.js").read_text(encoding="utf-8"), re.MULTILINE)
+    digits = re.findall(r"^[0-9a-f]{96}$", (PAGES / "maps" / "viridis.js").read_text(encoding="utf-8"), re.MULTILINE)
     table = re.findall(r".{6}", "".join(digits))
     assert [f"#{colour}" for colour in table] == list(VIRIDIS)
 
 
 COLOURS = """
 async () => {
-  const { sequential, diverging, readableOn } = await import("./static/playground/colours.js");
+  const { sequential, diverging, readableOn } = await import("./static/playground/maps/colours.js");
   const shares = Array.from({ length: 201 }, (_, step) => step / 200);
   const backgrounds = [
     ...shares.map(sequential),

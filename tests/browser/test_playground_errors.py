@@ -136,8 +136,8 @@ def refusing(slug: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[
 async def test_other_refusals_say_what_to_do_in_both_languages(visit: Visiting, server: Server) -> None:
     visited, playground = await opened(visit, server.url)
     texts = await visited.page.evaluate(
-        "async () => ({ en: (await import('./static/playground/en.js')).default,"
-        " zh: (await import('./static/playground/zh.js')).default })"
+        "async () => ({ en: (await import('./static/playground/words/en.js')).default,"
+        " zh: (await import('./static/playground/words/zh.js')).default })"
     )
     notice = playground.notice("problem")
     for slug in ("too-large", "queue-full", "draining", "deadline-exceeded", "internal"):
@@ -161,7 +161,7 @@ async def test_other_refusals_say_what_to_do_in_both_languages(visit: Visiting, 
 def test_every_problem_has_a_text_of_its_own() -> None:
     pages = Path(__file__).parent.parent.parent / "service" / "pages" / "playground"
     for name in ("en.js", "zh.js"):
-        texts = (pages / name).read_text(encoding="utf-8")
+        texts = (pages / "words" / name).read_text(encoding="utf-8")
         assert [slug for slug in PROBLEMS if f'"problem.{slug}"' not in texts] == []
 
 

@@ -90,8 +90,8 @@ async def test_names_are_never_markup(visit: Visiting, server: Server) -> None:
 async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(visit: Visiting, server: Server) -> None:
     visited, _ = await opened(visit, server.url)
     zh, en = await visited.page.evaluate(
-        "async () => [(await import('./static/playground/zh.js')).default,"
-        " (await import('./static/playground/en.js')).default]"
+        "async () => [(await import('./static/playground/words/zh.js')).default,"
+        " (await import('./static/playground/words/en.js')).default]"
     )
     assert sorted(zh) == sorted(en)
     places = re.compile(r"\{(\w+)\}")

@@ -1,12 +1,12 @@
 // Starts the page: what the service offers, then the link or the opening example, then the parts of the page.
-import { get, Problem, Unreachable } from "./api.js";
-import { BOTH, openingExample, stateOf } from "./examples.js";
-import { LANGUAGES, preferredLanguage, setLanguage } from "./i18n.js";
-import { recall } from "./memory.js";
-import { createNotices, noticeFor } from "./notices.js";
-import { createPage } from "./page.js";
-import { BrokenLink, decodeShare } from "./share.js";
-import { readShared } from "./validate.js";
+import { get, Problem, Unreachable } from "./asking/api.js";
+import { BOTH, openingExample, stateOf } from "./state/examples.js";
+import { LANGUAGES, preferredLanguage, setLanguage } from "./words/i18n.js";
+import { recall } from "./state/memory.js";
+import { createNotices, noticeFor } from "./page/notices.js";
+import { createPage } from "./page/parts.js";
+import { BrokenLink, decodeShare } from "./state/share.js";
+import { readShared } from "./state/validate.js";
 
 const RETRY_MILLISECONDS = 2000;
 
