@@ -16,6 +16,7 @@ SENTENCES: dict[str, Text] = {
         "{query} meets {key} term by term: {count} terms add up to {value}, the largest is {largest}.",
     ),
     "factor scale": Text("总和要乘以缩放系数 {value}。", "The sum is multiplied by the scale {value}."),
+    "sum of one": Text("{query}和{key}只有一项可比：{largest}。", "{query} meets {key} in a single term, {largest}."),
     "factor default scale": Text(
         "总和要乘以缩放系数 {value}；除以 √D 使得分不随特征数变大，softmax 才不会饱和。",
         "The sum is multiplied by the scale {value}; dividing by √D keeps scores from growing with the number of "
@@ -127,6 +128,6 @@ MASKS: dict[str, Text] = {
 
 AND = Text("和", " and ")
 
-QUERY = Text("查询 {}", "query {}")
-KEY = Text("键 {}", "key {}")
+QUERY = Text("查询 {} ", "query {}")
+KEY = Text("键 {} ", "key {}")
 """What queries and keys without labels are called."""

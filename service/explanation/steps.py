@@ -84,6 +84,7 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
         "sum",
         f"{written} = {short(terms.sum)}",
         terms.sum,
+        "sum" if len(terms.terms) > 1 else "sum of one",
         count=len(terms.terms),
         largest=f"{_term_name(largest, steps.language)} = {short(largest.value)}",
     )
