@@ -60,6 +60,17 @@ class TileSizes:
 
 def predict(call: ResolvedCall, threads: int = 1) -> Cost:
     """Return the cost of a call on the path that will be taken, with that many threads on the tiled one."""
+    path = choose_path(call)
+    return _cost(call, path, _dense_numbers(call) if path == "dense" else _tiled_numbers(call, threads))
+
+
+def predict_dense(call: ResolvedCall) -> Cost:
+    """Return the cost on the dense path, for those who take it whatever is asked back."""
+    return _cost(call, "dense", _dense_numbers(call))
+
+
+def _cost(call: ResolvedCall, path: Path, held: int) -> Cost:
+    """Count operations and result, beside `held` numbers."""
     pairs = prod(call.scores)
     leading = prod(call.scores[:-2])
     model = call.score_model
@@ -69,8 +80,6 @@ def predict(call: ResolvedCall, threads: int = 1) -> Cost:
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
-    path = choose_path(call)
-    held = _dense_numbers(call) if path == "dense" else _tiled_numbers(call, threads)
     return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)
 
 

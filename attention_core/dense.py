@@ -57,6 +57,7 @@ def query_blocks(call: ResolvedCall) -> list[slice]:
 
 def evaluate_block(call: ResolvedCall, rows: slice, wanted: set[str]) -> tuple[Block, FloatArray]:
     """Evaluate some queries against all keys."""
+    call = repeat_heads(call)
     scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
     fields: Block = {"scores": scored.scores, "capped_scores": scored.capped, "logits": scored.logits}

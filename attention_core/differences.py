@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, FloatArray
+from attention_core.arrays import BoolArray, FloatArray, IntArray
 from attention_core.dtypes import DType
 
 
@@ -29,8 +29,9 @@ class FieldDifference:
     """One array held against what it should be.
 
     Errors are over the elements that are finite in both, relative ones where the expected is not 0, and None when there
-    are none; `max_ulps` counts units in the last place of the storage type.  `worst_index` is the first NaN or infinity
-    that should not be there (or is missing), else the element that exceeds its tolerance most; None for an empty array.
+    are none; `max_ulps` counts the steps from one number of the storage type to the next.  `worst_index` is the first
+    NaN or infinity that should not be there (or is missing), else the element that exceeds its tolerance most; None for
+    an empty array.
     """
 
     passed: bool
@@ -41,29 +42,39 @@ class FieldDifference:
     worst_index: tuple[int, ...] | None
     expected: float | None
     received: float | None
+    size: int
+    """How many elements there are."""
     wrong: int
     """How many elements are not equal."""
     wrong_nan: int
     """How many are NaN though they should not be."""
+    wrong_infinities: int
+    """How many are infinite though a number should be there."""
+    factor: float | None
+    """By what everything is multiplied, where that alone makes the array wrong."""
 
 
 def difference(expected: FloatArray, received: FloatArray, tolerance: Tolerance, dtype: DType) -> FieldDifference:
     """Compare two arrays of one shape, element by element, in float64."""
     equal = tolerance.accepts(expected, received)
     both = np.isfinite(expected) & np.isfinite(received)
-    errors = np.abs(np.where(both, received - expected, 0))
-    worst = _worst(expected, received, tolerance)
+    errors = np.abs(received[both] - expected[both])
+    sizes = np.abs(expected[both])
+    worst = _worst(expected, received, equal, tolerance)
     return FieldDifference(
         passed=bool(equal.all()),
-        max_abs_error=_largest(errors[both]),
-        max_rel_error=_largest(errors[both & (expected != 0)] / np.abs(expected[both & (expected != 0)])),
+        max_abs_error=_largest(errors),
+        max_rel_error=_largest(errors[sizes > 0] / sizes[sizes > 0]),
         correlation=correlation(expected[both], received[both]),
-        max_ulps=_largest(_ulps(expected[both], received[both], dtype)),
+        max_ulps=_largest(_steps(expected[both], received[both], dtype)),
         worst_index=worst,
         expected=None if worst is None else float(expected[worst]),
         received=None if worst is None else float(received[worst]),
+        size=expected.size,
         wrong=int(np.sum(~equal)),
         wrong_nan=int(np.sum(np.isnan(received) & ~np.isnan(expected))),
+        wrong_infinities=int(np.sum(np.isinf(received) & np.isfinite(expected))),
+        factor=None if equal.all() else _factor(expected, received, tolerance),
     )
 
 
@@ -111,7 +122,8 @@ def correlation(left: FloatArray, right: FloatArray) -> float | None:
     if left.size < 2:
         return None
     # The largest deviation is taken out before squaring, so that nothing overflows or vanishes.
-    deviations = [side.ravel() - side.mean() for side in (left, right)]
+    with np.errstate(all="ignore"):
+        deviations = [side.ravel() - side.mean() for side in (left, right)]
     largest = [np.max(np.abs(side)) for side in deviations]
     if not all(0 < size < np.inf for size in largest):
         return None
@@ -119,22 +131,48 @@ def correlation(left: FloatArray, right: FloatArray) -> float | None:
     return float(np.clip(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b)), -1, 1))
 
 
-def _worst(expected: FloatArray, received: FloatArray, tolerance: Tolerance) -> tuple[int, ...] | None:
-    """Return the index of the element that is furthest from equal."""
+def _worst(
+    expected: FloatArray, received: FloatArray, equal: BoolArray, tolerance: Tolerance
+) -> tuple[int, ...] | None:
+    """Return the index of the element that is furthest from equal; among those that may not differ at all, by error."""
     if not expected.size:
         return None
-    allowed = tolerance.absolute + tolerance.relative * np.abs(expected)
-    with np.errstate(all="ignore"):
-        excess = np.abs(received - expected) / np.maximum(allowed, np.finfo(np.float64).tiny)
     odd = ~(np.isfinite(expected) & np.isfinite(received))
-    excess = np.where(odd, np.where(tolerance.accepts(expected, received), 0, np.inf), excess)
-    return tuple(int(i) for i in np.unravel_index(np.argmax(excess), expected.shape))
+    apart = np.where(equal, 0, np.inf)
+    errors = np.where(odd, apart, np.abs(received - expected))
+    excess = np.where(odd | (errors == 0), apart, errors / (tolerance.absolute + tolerance.relative * np.abs(expected)))
+    index = np.argmax(np.where(excess == excess.max(), errors, -1))
+    return tuple(int(i) for i in np.unravel_index(index, expected.shape))
 
 
-def _ulps(expected: FloatArray, received: FloatArray, dtype: DType) -> FloatArray:
-    """Return the distances in units of the storage type's last place at the expected number, rounded to that type."""
-    stored = dtype.store(expected)
-    return np.abs(received - stored.astype(np.float64)) / dtype.spacing(stored)
+def _factor(expected: FloatArray, received: FloatArray, tolerance: Tolerance) -> float | None:
+    """Return by what all that is expected must be multiplied to be what was received; None if no number does."""
+    finite = np.isfinite(expected)
+    largest = np.max(np.abs(expected[finite]), initial=0)
+    if largest == 0 or np.count_nonzero(expected[finite]) < 2:
+        return None
+    at = np.unravel_index(np.argmax(np.where(finite, np.abs(expected), -1)), expected.shape)
+    factor = float(received[at] / expected[at])
+    return factor if np.isfinite(factor) and tolerance.accepts(expected * factor, received).all() else None
+
+
+def _steps(expected: FloatArray, received: FloatArray, dtype: DType) -> FloatArray:
+    """Return how many steps it is from one to the other, both rounded to the storage type."""
+    left, right = _ordinals(expected, dtype), _ordinals(received, dtype)
+    # The largest distance takes 64 bits without a sign.
+    steps = np.maximum(left, right).view(np.uint64) - np.minimum(left, right).view(np.uint64)
+    return steps.astype(np.float64)
+
+
+def _ordinals(numbers: FloatArray, dtype: DType) -> IntArray:
+    """Number what the storage type can hold in its order; 0 and −0 are 0."""
+    stored = np.ascontiguousarray(dtype.store(numbers))
+    bits = stored.view(f"i{stored.itemsize}").astype(np.int64)
+    width = 8 * stored.itemsize
+    if dtype.name == "bfloat16":
+        bits, width = bits >> 16, 16
+    lowest = np.int64(-(2 ** (width - 1)))
+    return np.where(bits < 0, lowest - bits, bits)
 
 
 def _largest(numbers: FloatArray) -> float | None:

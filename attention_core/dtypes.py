@@ -77,12 +77,6 @@ class DType:
         """Round a result to the storage type."""
         return self.round(array)
 
-    def spacing(self, array: FloatArray) -> FloatArray:
-        """Return the distance from each stored number to the next larger in magnitude, in float64."""
-        spacing = np.spacing(np.abs(array)).astype(np.float64)
-        # The last bit of a bfloat16 lies 16 above that of the float32 which holds it.
-        return spacing * 2.0**16 if self.name == "bfloat16" else spacing
-
 
 DTYPES: dict[str, DType] = {
     "float64": DType("float64", np.dtype(np.float64), np.dtype(np.float64), sys.float_info.max, _to(np.float64)),

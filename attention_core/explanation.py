@@ -20,7 +20,7 @@ from attention_core.tiles import mix, normalize, row_maximum, score_tile
 class Explanation:
     """How one weight comes about; a step that the call does not have is None.
 
-    `score` is ``terms.score`` up to rounding; `logit` is `capped_score` + `bias` + `alibi`, −∞ where the key is not
+    `score` is ``terms.score`` up to rounding; the logit is `capped_score` + `bias` + `alibi`, −∞ where the key is not
     visible; `parts` tell how the normalizer makes `weight` of it, and are empty where it was not asked: for a hidden
     key, and in a row without a finite maximum.  `contribution` is weight · value (Dv), the key's share of the output,
     with those leading axes in front that only value has.
@@ -30,7 +30,7 @@ class Explanation:
     score: float
     capped_score: float
     bias: float | None
-    alibi: float | None
+    alibi: Term | None
     rotary: bool
     query_position: int
     """Where the query stands among the keys, offset included."""
@@ -97,14 +97,16 @@ def _explain(pair: Pair) -> Explanation:
     logits = pair.matrix(scored.logits)[0]
     weights = pair.matrix(normalize(call.normalizer, scored.logits, row_maximum(scored.logits)))[0]
     value = pair.value()
+    position = int(pair.matrix(pair.tile.query_positions)[0, 0])
+    alibi = None if call.position is None else call.position.part(position, key, pair.head)
     return Explanation(
         terms=call.score_model.terms(pair.matrix(call.query)[pair.query], pair.matrix(call.key)[key], pair.head),
         score=float(pair.matrix(scored.scores)[0, key]),
         capped_score=float(pair.matrix(scored.capped)[0, key]),
         bias=None if call.bias is None else float(pair.matrix(cut(call.bias, pair.tile))[0, 0]),
-        alibi=_alibi(pair),
-        rotary=call.position is not None and _alibi(pair) is None,
-        query_position=int(pair.matrix(pair.tile.query_positions)[0, 0]),
+        alibi=alibi,
+        rotary=call.position is not None and alibi is None,
+        query_position=position,
         masked_by=_masked_by(pair),
         logits=logits,
         parts=_parts(pair, logits, weights),
@@ -120,12 +122,6 @@ def _parts(pair: Pair, logits: Row, weights: Row) -> tuple[Term, ...]:
     if np.isneginf(logits[pair.key]) or not decided:
         return ()
     return pair.call.normalizer.parts(logits, weights, pair.key, pair.head)
-
-
-def _alibi(pair: Pair) -> float | None:
-    """What positions add to the score."""
-    added = None if pair.call.position is None else pair.call.position.added(pair.tile)
-    return None if added is None else float(pair.matrix(added)[0, 0])
 
 
 def _masked_by(pair: Pair) -> tuple[str, ...]:

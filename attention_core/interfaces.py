@@ -69,7 +69,11 @@ class ScoreTerms:
     @property
     def sum(self) -> float:
         """Σ terms."""
-        return fsum(term.value for term in self.terms)
+        values = [term.value for term in self.terms]
+        try:
+            return fsum(values)
+        except (OverflowError, ValueError):  # beyond float64 on the way, or +∞ beside −∞: what arithmetic makes of it
+            return sum(values)
 
     @property
     def score(self) -> float:
@@ -358,4 +362,8 @@ class Position(Protocol):
 
     def added(self, tile: Tile) -> FloatArray | None:
         """Return what is added to the scores of a tile, in float64, or None for nothing."""
+        ...
+
+    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
+        """Take apart what is added to one score, or return None for nothing; `head` chooses among the slopes."""
         ...

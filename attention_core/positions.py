@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray, Leading
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import Features, Tile
+from attention_core.interfaces import Features, Term, Tile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,13 @@ class Alibi:
         slopes = np.asarray(self.slopes, dtype=np.float64)
         distance = np.abs(tile.query_positions - tile.key_positions)
         return -(slopes[:, None, None] if slopes.ndim else slopes) * distance
+
+    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
+        """−slope · distance, of one head."""
+        slopes = np.asarray(self.slopes, dtype=np.float64)
+        slope, distance = float(slopes[head] if slopes.ndim else slopes), abs(query_position - key_position)
+        operands = (slope, float(query_position), float(key_position))
+        return Term("alibi", -slope * distance, "−{} × |{} − {}|", operands)
 
 
 def default_slopes(heads: int) -> FloatArray:
@@ -126,6 +133,10 @@ class Rotary:
 
     def added(self, tile: Tile) -> FloatArray | None:
         """Add nothing to the scores."""
+        return None
+
+    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
+        """Add nothing to a score."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""attention-service serve | openapi."""
+"""attention-service serve | openapi | attend | check."""
 
 import argparse
 import json
@@ -14,16 +14,22 @@ from pydantic import ValidationError
 SERVE_OPTIONS = ("host", "port", "workers", "root_path")
 """Settings that are common enough to be flags as well; the others are environment variables."""
 
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C has ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
-    command = {"serve": _serve, "openapi": _openapi}[options.command]
     try:
-        return command(options)
+        return COMMANDS[options.command](options)
     except ValidationError as error:
         print(_explain(error), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0  # whoever reads has seen enough
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,7 +45,33 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, help="processes that serve (default 1)")
     serve.add_argument("--root-path", help="path prefix under which a proxy publishes the service, such as /attention")
     commands.add_parser("openapi", help="print the OpenAPI document")
+    _add_offline(
+        commands,
+        "attend",
+        "Compute one request without a server. FILE holds the body of POST /v1/attention.",
+        {"json": "print what the service would answer", "svg": "print the weights as a picture"},
+    )
+    _add_offline(
+        commands,
+        "check",
+        "Check a candidate without a server. FILE holds the body of POST /v1/attention/check. "
+        "The exit code is 1 when the candidate differs.",
+        {"json": "print what the service would answer"},
+    )
     return parser
+
+
+def _add_offline(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, forms: dict[str, str]
+) -> None:
+    """Add a command that reads one request; without one of the forms it prints a table."""
+    parser = commands.add_parser(name, help=about.partition(".")[0].lower(), description=about)
+    parser.add_argument("file", metavar="FILE", help="a JSON file, or - for the standard input")
+    choice = parser.add_mutually_exclusive_group()
+    for form, meaning in forms.items():
+        choice.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="table", help=meaning)
+    parser.add_argument("--output", metavar="PATH", help="write to a file instead of the standard output")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="when to colour the table")
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -71,8 +103,18 @@ def _openapi(_: argparse.Namespace) -> int:
     from service.specification import build
 
     json.dump(build(create_app(Settings())), sys.stdout, ensure_ascii=False, indent=2)
-    print()
+    print(flush=True)
     return 0
+
+
+def _offline(options: argparse.Namespace) -> int:
+    # As the service computes, so that both answer the same to the last bit.  NumPy reads this at import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    from service import offline
+
+    order = offline.Order(options.file, options.form, options.output, options.color)
+    return offline.run(order, {"attend": offline.attend, "check": offline.check}[options.command])
 
 
 def _explain(error: ValidationError) -> str:
@@ -81,6 +123,9 @@ def _explain(error: ValidationError) -> str:
         f"attention-service: ATTENTION_{str(detail['loc'][0]).upper()}: {detail['msg']}; received {detail['input']!r}"
         for detail in error.errors(include_url=False)
     )
+
+
+COMMANDS = {"serve": _serve, "openapi": _openapi, "attend": _offline, "check": _offline}
 
 
 if __name__ == "__main__":

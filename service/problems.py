@@ -145,9 +145,8 @@ HEADERS: dict[str, dict[str, str]] = {
 
 async def on_service_error(request: Request, error: Exception) -> Response:
     """Answer an error that the service raised on purpose."""
-    if isinstance(error, InvalidRequest):
-        return respond(request, error.violations[0].kind, str(error), violations=error.violations)
-    return respond(request, SLUGS[type(error)], str(error))
+    violations = error.violations if isinstance(error, InvalidRequest) else None
+    return respond(request, slug_of(error), str(error), violations=violations)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -174,22 +173,44 @@ def respond(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the problem document of a slug."""
-    problem = PROBLEMS[slug]
-    document: dict[str, Any] = {
-        "type": f"{request.scope.get('root_path', '')}/problems/{slug}",
-        "title": problem.title.en,
-        "status": problem.status,
-        "detail": detail,
-        "instance": request.scope["state"]["request_id"],
-    }
-    if violations:
-        document["errors"] = [{"pointer": violation.pointer, "detail": violation.detail} for violation in violations]
+    scope = request.scope
+    document = problem_document(
+        slug, detail, root_path=scope.get("root_path", ""), instance=scope["state"]["request_id"], violations=violations
+    )
     return Response(
         orjson.dumps(document),
-        status_code=problem.status,
+        status_code=PROBLEMS[slug].status,
         headers={**HEADERS.get(slug, {}), **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def slug_of(error: Exception) -> str:
+    """Return which kind of problem an error is that the service raised on purpose."""
+    return error.violations[0].kind if isinstance(error, InvalidRequest) else SLUGS[type(error)]
+
+
+def problem_document(
+    slug: str,
+    detail: str,
+    *,
+    root_path: str = "",
+    instance: str | None = None,
+    violations: list[Violation] | None = None,
+) -> dict[str, Any]:
+    """Return the problem document of a slug; what is not sent over HTTP has no instance."""
+    problem = PROBLEMS[slug]
+    document: dict[str, Any] = {
+        "type": f"{root_path}/problems/{slug}",
+        "title": problem.title.en,
+        "status": problem.status,
+        "detail": detail,
+    }
+    if instance is not None:
+        document["instance"] = instance
+    if violations:
+        document["errors"] = [{"pointer": violation.pointer, "detail": violation.detail} for violation in violations]
+    return document
 
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]

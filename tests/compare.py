@@ -25,5 +25,26 @@ def assert_close(received: Any, expected: Any, tolerance: float, path: str = "")
         assert abs(one - other) <= tolerance, f"{path}: received {one!r}, expected {other!r} within {tolerance}"
 
 
+def assert_same(received: Any, expected: Any, tolerance: float, path: str = "") -> None:
+    """Fail with the first place at which two documents differ, numbers by more than a tolerance relative to 1 or them.
+
+    Whole numbers that count or index are told apart by any tolerance below 1.
+    """
+    if isinstance(expected, dict):
+        assert isinstance(received, dict), f"{path}: received {received!r}, expected an object"
+        assert list(received) == list(expected), f"{path}: received {list(received)}, expected {list(expected)}"
+        for name in expected:
+            assert_same(received[name], expected[name], tolerance, f"{path}/{name}")
+    elif isinstance(expected, list):
+        assert isinstance(received, list), f"{path}: received {received!r}, expected a list"
+        assert len(received) == len(expected), f"{path}: {len(received)} elements, expected {len(expected)}"
+        for index, (one, other) in enumerate(zip(received, expected, strict=True)):
+            assert_same(one, other, tolerance, f"{path}/{index}")
+    elif isinstance(expected, float) and isinstance(received, int | float):
+        assert abs(received - expected) <= tolerance * max(1, abs(expected)), f"{path}: {received!r}, {expected!r}"
+    else:
+        assert received == expected, f"{path}: received {received!r}, expected {expected!r}"
+
+
 def _number(value: Any) -> float:
     return -math.inf if value is None else float(value)

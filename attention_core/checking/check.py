@@ -2,38 +2,40 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import permutations
 
 import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.call import AttentionCall, Field, ResolvedCall
-from attention_core.checking.attempts import Attempt, Fields, Right
-from attention_core.checking.mistakes import attempts
-from attention_core.cost import Cost, field_shapes, predict
+from attention_core.checking.attempts import Fields, Given, Right
+from attention_core.checking.comparison import DEFAULT_TOLERANCES, Comparison
+from attention_core.checking.fitting import check_shape, require_reference, shape_of
+from attention_core.checking.mistakes import MISTAKES
+from attention_core.checking.search import MOST_VERIFIED, MOST_WAYS, TRIED_ROWS, coarser_type, likely_cause
+from attention_core.cost import Cost, predict_dense
 from attention_core.dense import evaluate_dense
-from attention_core.differences import FieldDifference, Tolerance, difference
-from attention_core.dtypes import DTYPES, DType, dtype_named
-from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.heads import pack, repeat_heads
+from attention_core.differences import FieldDifference, Tolerance
+from attention_core.dtypes import dtype_named
+from attention_core.errors import InvalidValue
+from attention_core.heads import pack, repeat_heads, unpack
 from attention_core.interfaces import Progress, ShouldStop
 from attention_core.reference import in_float64
 from attention_core.resolve import resolve
-from attention_core.shapes import Shape
 
 CANDIDATES: tuple[Field, ...] = ("output", "weights", "scores", "logsumexp")
 """What can be checked."""
 
-DEFAULT_TOLERANCES: dict[str, Tolerance] = {
-    "float64": Tolerance(1e-7, 1e-9),
-    "float32": Tolerance(1.3e-6, 1e-5),
-    "float16": Tolerance(1e-3, 1e-5),
-    "bfloat16": Tolerance(1.6e-2, 1e-5),
-}
-"""By storage type; those of ``torch.testing.assert_close`` but for float64, whose absolute one is tighter here."""
+WHOLE = 11
+"""Mistakes that need all queries at once, and references in coarser types, cost about so many evaluations."""
 
-HELD = 4
-"""Expected, candidate, an attempt and their difference are held at once."""
+COMPARING = 400
+"""Operations for each number of the candidate: it is compared about twenty times."""
+
+WAY_OPERATIONS = 20_000
+"""What it takes to try a way on the smallest of calls, as operations."""
+
+HELD_PER_NUMBER = 10
+"""While a field is compared, so many numbers are held for each of its elements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +47,18 @@ class CheckResult:
     dtype: str
     fields: Mapping[str, FieldDifference]
     likely_cause: str | None
+    coarser: str | None
+    """The finest type below the call's own in which all would pass; None if it is right or a mistake explains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A candidate whose shapes fit the call it claims to answer; `run` computes the reference and compares."""
 
+    sent: AttentionCall
     resolved: ResolvedCall
-    candidate: Mapping[str, FloatArray]
-    tolerance: Tolerance
-    dtype: DType
-    attempts: tuple[Attempt, ...]
+    candidate: Fields
+    comparison: Comparison
 
     @classmethod
     def of(
@@ -78,93 +81,61 @@ class Check:
                 advice="Send what your own attention returned.",
             )
         include = tuple(name for name in CANDIDATES if name in candidate)
-        resolved = repeat_heads(resolve(replace(in_float64(call), include=include, top_k=None)))
+        require_reference(call, include)
+        sent = replace(in_float64(call), include=include, top_k=None)
+        resolved = repeat_heads(resolve(sent))
         for name in include:
-            _check_shape(name, candidate[name].shape, _shape(resolved, name))
+            check_shape(name, candidate[name].shape, shape_of(resolved, name))
         dtype = dtype_named(call.dtype, call.query, call.key, call.value)
         default = DEFAULT_TOLERANCES[dtype.name]
-        tolerance = Tolerance(default.relative if rtol is None else rtol, default.absolute if atol is None else atol)
-        stored: Fields = {name: _own_dtype(name, dtype).store(candidate[name]).astype(np.float64) for name in include}
-        return cls(resolved, stored, tolerance, dtype, tuple(attempts(call, resolved, stored)))
+        comparison = Comparison(
+            dtype,
+            Tolerance(default.relative if rtol is None else rtol, default.absolute if atol is None else atol),
+        )
+        stored: Fields = {name: comparison.stored(name, candidate[name]) for name in include}
+        return cls(sent, resolved, stored, comparison)
 
     def predict(self) -> Cost:
-        """Return the cost if every mistake has to be tried; the result is a handful of numbers."""
-        once = predict(self.resolved)
-        return Cost(once.operations * (1 + len(self.attempts)), once.bytes * HELD, 0)
+        """Return what it costs at most, the search for a mistake included; the result is a handful of numbers."""
+        once = predict_dense(self.resolved)
+        share = min(1.0, 3 * TRIED_ROWS / max(1, self.resolved.query_length))
+        ways = int(MOST_WAYS * (WAY_OPERATIONS + share * once.operations))
+        numbers = sum(array.size for array in self.candidate.values())
+        operations = (1 + MOST_VERIFIED + WHOLE) * once.operations + ways + COMPARING * numbers
+        return Cost(operations, once.bytes + HELD_PER_NUMBER * numbers * np.dtype(np.float64).itemsize, 0)
 
     def run(self, should_stop: ShouldStop | None = None, progress: Progress | None = None) -> CheckResult:
-        """Compute the reference and, if the candidate differs, what each usual mistake would have given.
+        """Compute the reference and, if the candidate differs, look for the usual mistake that gives the same.
 
         Raises Stopped as soon as `should_stop` answers True.
         """
         with np.errstate(all="ignore"):
-            right = self._evaluate(self.resolved, should_stop, progress)
-            fields = self._differences(right.fields)
-            passed = all(field.passed for field in fields.values())
-            cause = None if passed else self._cause(right, should_stop)
+            fields, maximum = evaluate_dense(self.resolved, should_stop, progress)
+            right = Right(self.resolved, fields, np.isneginf(maximum))
+            candidate = self._unpacked()
+            found = {name: self._difference(name, fields[name]) for name in self.candidate}
+            passed = all(field.passed for field in found.values())
+            cause = coarser = None
+            if not passed:
+                given = Given(self.sent, self.resolved, candidate, self.comparison, should_stop)
+                cause = likely_cause(given, right, MISTAKES)
+                coarser = coarser_type(given, right) if cause is None else None
         return CheckResult(
-            passed=passed, tolerance=self.tolerance, dtype=self.dtype.name, fields=fields, likely_cause=cause
+            passed=passed,
+            tolerance=self.comparison.tolerance,
+            dtype=self.comparison.dtype.name,
+            fields=found,
+            likely_cause=cause,
+            coarser=coarser,
         )
 
-    def _cause(self, right: Right, should_stop: ShouldStop | None) -> str | None:
-        """Return the first mistake under which every field of the candidate would have passed."""
-        for attempt in self.attempts:
-            made = right if attempt.call is None else self._evaluate(attempt.call, should_stop, None)
-            wrong = attempt.then(made)
-            if wrong is not None and all(field.passed for field in self._differences(wrong).values()):
-                return attempt.mistake
-        return None
+    def _difference(self, name: str, expected: FloatArray) -> FieldDifference:
+        """Compare one field as it was sent."""
+        packed = name == "output" and self.resolved.packed
+        return self.comparison.difference(name, pack(expected) if packed else expected, self.candidate[name])
 
-    def _evaluate(self, call: ResolvedCall, should_stop: ShouldStop | None, progress: Progress | None) -> Right:
-        fields, maximum = evaluate_dense(call, should_stop, progress)
-        return Right(call, fields, np.isneginf(maximum))
-
-    def _differences(self, fields: Fields) -> dict[str, FieldDifference]:
-        found = {}
-        for name, received in self.candidate.items():
-            own = _own_dtype(name, self.dtype)
-            expected = pack(fields[name]) if name == "output" and self.resolved.packed else fields[name]
-            # What the storage type cannot hold is infinite for everybody.
-            stored = own.store(expected)
-            reference = np.where(np.isinf(stored), stored, expected)
-            found[name] = difference(reference, received, self.tolerance, own)
-        return found
-
-
-def _own_dtype(name: str, dtype: DType) -> DType:
-    """The type a field is returned in: logsumexp stays in the compute type."""
-    return DTYPES[dtype.compute.name] if name == "logsumexp" else dtype
-
-
-def _shape(call: ResolvedCall, name: Field) -> Shape:
-    """The shape in which `attend` returns a field."""
-    (shape,) = field_shapes(call, name)
-    if name == "output" and call.packed:
-        batch, heads, length, features = shape
-        return batch, length, heads * features
-    return shape
-
-
-def _check_shape(name: str, received: Shape, expected: Shape) -> None:
-    """Raise ShapeMismatch unless the shapes are equal; the advice recognises axes that are swapped or missing."""
-    if received == expected:
-        return
-    raise ShapeMismatch(
-        ("candidate", name),
-        expected=f"shape {list(expected)}, as attend returns {name} for this request",
-        received=f"shape {list(received)}",
-        advice=_advice(received, expected),
-    )
-
-
-def _advice(received: Shape, expected: Shape) -> str:
-    if len(received) == len(expected) and sorted(received) == sorted(expected):
-        order = next(
-            axes for axes in permutations(range(len(received))) if tuple(received[axis] for axis in axes) == expected
-        )
-        return f"The axes look swapped: transpose them to the order {list(order)}."
-    if [size for size in received if size != 1] == [size for size in expected if size != 1]:
-        return "Only axes of length 1 differ: reshape it."
-    if len(received) == 3 and len(expected) == 4 and received[-1] == expected[1] * expected[-1]:
-        return "The heads look packed into the last axis: give them an axis of their own."
-    return "Return one row for each query; leading axes are those of the scores."
+    def _unpacked(self) -> Fields:
+        if not self.resolved.packed or "output" not in self.candidate:
+            return self.candidate
+        heads = self.resolved.scores[1]
+        return {**self.candidate, "output": unpack(self.candidate["output"], heads, "output")}

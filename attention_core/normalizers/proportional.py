@@ -60,9 +60,10 @@ class Proportional:
         """Weight = z / denominator; 0 when that is 0."""
         shares = visible_numbers(logits, logits)
         denominator = float(np.sum(shares))
+        operands = (float(logits[key]), denominator) if denominator else ()
         return (
             Term("denominator", denominator, "{* + }", shares),
-            Term("weight", float(weights[key]), "{} / {}", (float(logits[key]), denominator)),
+            Term("weight", float(weights[key]), "{} / {}" if operands else "0", operands),
         )
 
     def operations_per_logit(self) -> int:

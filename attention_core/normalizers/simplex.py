@@ -185,8 +185,8 @@ def _entmax_one_and_a_half(logits: Logits, maximum: RowMaximum) -> Weights:
     thresholds = means - np.sqrt(np.maximum((1 - spread) / counts, 0))
     support = np.sum(thresholds <= descending, axis=-1, keepdims=True)
     threshold = np.take_along_axis(thresholds, np.maximum(support - 1, 0), axis=-1)
-    # Rounding may put the threshold a bit below −1, where hidden keys are kept: they weigh nothing whatever happens.
-    root = np.where(np.isneginf(logits), 0, np.maximum(shifted - threshold, 0))
+    # Rounding may put the threshold a bit below −1, where hidden and far keys are kept: they weigh nothing.
+    root = np.where(shifted > -1, np.maximum(shifted - threshold, 0), 0)
     weights = root * root
     return (weights / weights.sum(axis=-1, keepdims=True)).astype(logits.dtype, copy=False)
 

@@ -86,8 +86,8 @@ class Gaussian:
         bandwidth = at_head(self.bandwidth, head)
         pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
         return ScoreTerms(
-            tuple(Term(f"feature {m}", (q - k) ** 2, "({} − {})²", (q, k)) for m, (q, k) in enumerate(pairs)),
-            Term("bandwidth", -0.5 / (bandwidth * bandwidth), "−1/(2 × {}²)", (bandwidth,)),
+            tuple(Term(f"feature {m}", (q - k) * (q - k), "({} − {})²", (q, k)) for m, (q, k) in enumerate(pairs)),
+            Term("bandwidth", float(np.divide(1.0, -2.0 * bandwidth * bandwidth)), "−1/(2 × {}²)", (bandwidth,)),
         )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:

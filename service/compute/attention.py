@@ -4,23 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from attention_core import CallError, evaluate, predict, resolve
-from attention_core.call import Field, ResolvedCall
+from attention_core.call import ResolvedCall
 from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import json
 from service.codecs.negotiate import JSON, SVG
 from service.codecs.result import result_document
+from service.codecs.shown import NEEDED, show
 from service.codecs.svg import heat_map, require_drawable
 from service.compute.budget import exceeded, require_affordable, result_bytes
 from service.compute.contract import Body, Prepared, Reply
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import check_labels, from_call_error, parse
 from service.settings import Settings
-
-PICTURED: frozenset[Field] = frozenset(("weights", "logits"))
-"""What a picture shows: the weights, and by the logits which keys are masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +51,15 @@ class PreparedPicture:
             result = evaluate(self.call, should_stop=should_stop, progress=progress)
         except CallError as error:
             raise from_call_error(error) from None
+        shown = show(result, self.labels.query, self.labels.key)
         picture = heat_map(
-            result.weights.astype(np.float64),
-            ~np.isneginf(result.logits),
-            query_labels=self.labels.query,
-            key_labels=self.labels.key,
-            title="注意力权重 · Attention weights",
-            subtitle=f"{result.score_model.name} · {result.normalizer.name} · {result.dtype}",
-            notes=result.notes,
+            shown.weights,
+            shown.visible,
+            query_labels=shown.query_labels,
+            key_labels=shown.key_labels,
+            title=shown.title,
+            subtitle=shown.subtitle,
+            notes=shown.notes,
         )
         return Reply(picture, SVG)
 
@@ -89,7 +86,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
     labels = request.labels or LabelsSchema()
     if body.wanted == SVG:
         require_drawable(call.scores)
-        drawn = replace(call, include=PICTURED)
+        drawn = replace(call, include=NEEDED)
         cost = predict(drawn)
         require_affordable(cost, call.dtype.name, settings)
         return PreparedPicture(drawn, cost.operations, labels)

@@ -48,7 +48,7 @@ def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
         sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
         check_labels(request.request.labels, within="/request", **sizes)
     cost = check.predict()
-    require_affordable(cost, check.dtype.name, settings)
+    require_affordable(cost, check.comparison.dtype.name, settings)
     return PreparedCheck(check, cost.operations)
 
 

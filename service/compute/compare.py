@@ -19,7 +19,7 @@ from service.compute.contract import Body, Reply
 from service.errors import InvalidRequest
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest
-from service.schemas.parse import from_call_error, parse, pointer
+from service.schemas.parse import from_call_error, parse, resolves
 from service.settings import Settings
 
 COMPARED: tuple[Field, ...] = ("scores", "weights", "output")
@@ -78,11 +78,10 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
     """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
     document = json.decode(body.content, settings.max_json_depth)
     request = parse(CompareRequest, document)
-    contenders = [_contender(BASE, document["base"], Locate(0, {}))]
+    contenders = [_contender(BASE, document["base"], Locate(0, {}, document["base"]))]
     for i, variant in enumerate(request.variants):
-        contenders.append(
-            _contender(variant.label, merge_patch(document["base"], variant.overrides), Locate(i, variant.overrides))
-        )
+        merged = merge_patch(document["base"], variant.overrides)
+        contenders.append(_contender(variant.label, merged, Locate(i, variant.overrides, merged)))
     costs = [predict(replace(one.call, include=one.call.include | {"scores", "weights"})) for one in contenders]
     # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
     total = Cost(
@@ -96,17 +95,24 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
 
 @dataclass(frozen=True, slots=True)
 class Locate:
-    """Points an error about a merged request to where its person wrote it: into the overrides, or into the base."""
+    """Points an error about a merged request to where its person wrote it: into the overrides, or into the base.
+
+    What is missing altogether is missing from the overrides where they change the object that it belongs to.
+    """
 
     variant: int
     overrides: Mapping[str, Any]
+    merged: Mapping[str, Any]
 
     def __call__(self, error: InvalidRequest) -> InvalidRequest:
         """Return the error with pointers into the request that was sent."""
         return error.relocated(self._place)
 
     def _place(self, place: str) -> str:
-        overridden = any(place == pointer((name,)) or place.startswith(pointer((name, ""))) for name in self.overrides)
+        if not self.overrides:
+            return "/base" + place
+        missing = not resolves(place, self.merged) and resolves(place[: place.rfind("/")], self.overrides)
+        overridden = missing or resolves(place, self.overrides)
         return (f"/variants/{self.variant}/overrides" if overridden else "/base") + place
 
 

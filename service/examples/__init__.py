@@ -35,10 +35,11 @@ class Example:
     request: dict[str, Any]
     expected: dict[str, Any]
     tolerance: float
+    names: dict[str, dict[str, list[str]]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the body of GET /v1/examples/{id}."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def load_examples() -> dict[str, Example]:

@@ -12,10 +12,11 @@ SENTENCES: dict[str, Text] = {
         "are those of the turned vectors.",
     ),
     "sum": Text(
-        "把{query}和{key}逐项比较，{count} 项相加得 {value}；最大的一项是 {largest}。",
+        "把{query}和{key}逐项比较，{count} 项相加得 {value}；最大的一项是{largest}。",
         "{query} meets {key} term by term: {count} terms add up to {value}, the largest is {largest}.",
     ),
     "factor scale": Text("总和要乘以缩放系数 {value}。", "The sum is multiplied by the scale {value}."),
+    "sum of one": Text("{query}和{key}只有一项可比：{largest}。", "{query} meets {key} in a single term, {largest}."),
     "factor default scale": Text(
         "总和要乘以缩放系数 {value}；除以 √D 使得分不随特征数变大，softmax 才不会饱和。",
         "The sum is multiplied by the scale {value}; dividing by √D keeps scores from growing with the number of "
@@ -44,7 +45,7 @@ SENTENCES: dict[str, Text] = {
     ),
     "mask visible": Text("{key}对{query}可见。", "{key} is visible to {query}."),
     "mask hidden": Text(
-        "{key}对{query}不可见，由 {masks} 隐藏：就像这个键不存在。",
+        "{key}对{query}不可见，被{masks}隐藏：就像这个键不存在。",
         "{key} is hidden from {query} by {masks}: as if the key were not there.",
     ),
     "logit": Text("归一化从 {value} 开始。", "Normalisation starts from {value}."),
@@ -89,7 +90,10 @@ SENTENCES: dict[str, Text] = {
     "none weight": Text(
         "不做归一化：权重就是得分 {value}。", "Nothing is normalised: the weight is the logit, {value}."
     ),
-    "weight hidden": Text("不可见的键权重恰为 0。", "A hidden key weighs exactly 0."),
+    "weight hidden": Text(
+        "归一化之前为 −∞ 的键权重恰为 0，就像不存在。",
+        "A key whose logit is −∞ weighs exactly 0, as if it were not there.",
+    ),
     "weight empty": Text(
         "{query}看不到任何键：全部权重和输出都是 0。",
         "{query} sees no key at all: every weight is 0, and so is the output.",
@@ -103,6 +107,27 @@ SENTENCES: dict[str, Text] = {
     ),
 }
 
-QUERY = Text("查询 {}", "query {}")
-KEY = Text("键 {}", "key {}")
+TERMS: dict[str, Text] = {
+    "feature": Text("特征 {}", "feature {}"),
+    "unit": Text("隐藏单元 {}", "unit {}"),
+    "query feature": Text("查询特征 {}", "query feature {}"),
+    "key feature": Text("键特征 {}", "key feature {}"),
+    "product": Text("乘积 {}", "product {}"),
+}
+"""What sentences call the terms of a score; the core counts each kind from 0."""
+
+MASKS: dict[str, Text] = {
+    "causal": Text("因果掩码", "the causal mask"),
+    "window": Text("窗口", "the window"),
+    "key_lengths": Text("键长度", "the key lengths"),
+    "segments": Text("分段", "the segments"),
+    "allowed": Text("布尔掩码", "the boolean mask"),
+    "bias": Text("偏置", "the bias"),
+}
+"""What sentences call whatever hides a key."""
+
+AND = Text("和", " and ")
+
+QUERY = Text("查询 {} ", "query {}")
+KEY = Text("键 {} ", "key {}")
 """What queries and keys without labels are called."""

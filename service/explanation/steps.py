@@ -11,7 +11,7 @@ from attention_core.explanation import Explanation
 from attention_core.interfaces import Term
 from service.codecs import json
 from service.explanation.numbers import enclosed, equation, expression, joined, listed, short
-from service.explanation.sentences import KEY, QUERY, SENTENCES
+from service.explanation.sentences import AND, KEY, MASKS, QUERY, SENTENCES, TERMS
 
 Language = Literal["zh", "en"]
 
@@ -64,7 +64,7 @@ def explain_in_steps(
         formula = f"{cap} × tanh({short(explanation.score)} / {cap}) = {short(capped)}"
         steps.add("softcap", formula, capped, softcap=cap)
     _add_logit(steps, explanation, call, pair.key_index)
-    _add_weight(steps, explanation, call)
+    _add_weight(steps, explanation, call, pair.key_index)
     if explanation.contribution is not None and explanation.value is not None and explanation.value.ndim == 1:
         product = f"{enclosed(explanation.weight)} × {listed(explanation.value)} = {listed(explanation.contribution)}"
         steps.add("contribution", product, None)
@@ -75,7 +75,7 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
     """Tell how terms become a score."""
     terms = explanation.terms
     if explanation.rotary:
-        position = explanation.query_position
+        position = str(explanation.query_position).replace("-", "−")
         formula = f"rotary(q, {position}), rotary(k, {key_position})"
         steps.add("rotary", formula, None, query_position=position, key_position=key_position)
     written = joined([expression(term) for term in terms.terms], " + ")
@@ -84,8 +84,9 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
         "sum",
         f"{written} = {short(terms.sum)}",
         terms.sum,
+        "sum" if len(terms.terms) > 1 else "sum of one",
         count=len(terms.terms),
-        largest=f"{largest.name} = {short(largest.value)}",
+        largest=f"{_term_name(largest, steps.language)} = {short(largest.value)}",
     )
     formula = short(explanation.score)
     if terms.factor is not None:
@@ -94,25 +95,31 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
     steps.add("score", formula, explanation.score)
 
 
+def _term_name(term: Term, language: Language) -> str:
+    kind, _, number = term.name.rpartition(" ")
+    name: str = getattr(TERMS[kind], language)
+    return name.format(number)
+
+
 def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
     """Tell what is added to the score, and whether the key is seen at all."""
     bias, alibi = explanation.bias, explanation.alibi
     if bias is not None and not np.isneginf(bias):
         steps.add("bias", short(bias), bias)
     if alibi is not None:
-        distance = abs(explanation.query_position - key_index)
-        formula = f"−slope × |{explanation.query_position} − {key_index}| = {short(alibi)}"
-        steps.add("alibi", formula, alibi, distance=distance)
+        steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - key_index))
     if explanation.masked_by:
-        steps.add("mask", "−∞", None, "mask hidden", masks=", ".join(explanation.masked_by))
+        names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
+        steps.add("mask", "−∞", None, "mask hidden", masks=getattr(AND, steps.language).join(names))
         return
     if call.mask is not None:
         steps.add("mask", short(explanation.capped_score), None, "mask visible")
-    addends = tuple(number for number in (explanation.capped_score, bias, alibi) if number is not None)
+    added = None if alibi is None else alibi.value
+    addends = tuple(number for number in (explanation.capped_score, bias, added) if number is not None)
     steps.add_term(Term("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
 
 
-def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall) -> None:
+def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
     """Tell how the logit becomes a weight."""
     if explanation.parts:
         words = {
@@ -124,7 +131,7 @@ def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall) -> N
             steps.add_term(part, own if own in SENTENCES else part.name, **words)
     elif np.isneginf(explanation.logits).all():
         steps.add("weight", "0", explanation.weight, "weight empty")
-    elif explanation.masked_by:
+    elif np.isneginf(explanation.logits[key_index]):
         steps.add("weight", "0", explanation.weight, "weight hidden")
     else:
         steps.add("weight", "NaN", explanation.weight, "weight poisoned")

@@ -50,6 +50,7 @@ LINKS = {
     "score_models": "/v1/score-models",
     "normalizers": "/v1/normalizers",
     "examples": "/v1/examples",
+    "playground": "/playground",
     "documentation": "/docs",
     "specification": "/openapi.json",
     "liveness": "/livez",
@@ -96,10 +97,10 @@ class Pages(StaticFiles):
     "/", **catalogue_operation("首页 · Index", Index, {"name": "attention-service", "version": "0.1.0", "links": LINKS})
 )
 async def index(request: Request) -> Response:
-    """Where everything is; a browser is sent to /docs. 首页。"""
+    """Where everything is; a browser is sent to /playground. 首页。"""
     root = request.scope.get("root_path", "")
     if "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse(f"{root}/docs", status_code=307, headers={"Vary": "Accept"})
+        return RedirectResponse(f"{root}/playground", status_code=307, headers={"Vary": "Accept"})
     links = {name: root + path for name, path in LINKS.items()}
     document = {"name": "attention-service", "version": version("attention-service"), "links": links}
     return Response(orjson.dumps(document), media_type=JSON, headers={"Vary": "Accept"})
@@ -114,6 +115,12 @@ async def openapi(request: Request) -> Response:
         document = build(request.app) | {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
         service.specification = orjson.dumps(document)
     return Response(service.specification, media_type=JSON)
+
+
+@router.get("/playground", include_in_schema=False)
+async def playground() -> Response:
+    """Serve the playground."""
+    return _page(_read("playground.html"))
 
 
 @router.get("/docs", include_in_schema=False)

@@ -48,7 +48,10 @@ class FieldResponse(BaseModel):
     max_abs_error: Number = Field(description="Over the elements that are finite in both. 最大绝对误差。")
     max_rel_error: Number = Field(description="Likewise, where the expected is not 0. 最大相对误差。")
     correlation: Number = Field(description="Pearson's; null where one side is constant. 相关系数。")
-    max_ulps: Number = Field(description="In units in the last place of the dtype. 以最后一位为单位的最大误差。")
+    max_ulps: Number = Field(
+        description="Steps from one number of the dtype to the next; logsumexp has the compute type's. "
+        "以最后一位为单位的最大误差。"
+    )
     worst_index: list[int] | None = Field(description="Where it is worst. 误差最大的位置。")
     expected: Number = Field(description="The reference there; null means minus infinity. 该处的参考值。")
     received: Number = Field(description="The candidate there. 该处收到的值。")

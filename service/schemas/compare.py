@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from service.schemas.attention import AttentionRequest
+from service.schemas.attention import AttentionRequest, as_list
 from service.schemas.base import StrictModel
 from service.schemas.explain import Number
 from service.schemas.results import AttentionResponse
@@ -47,6 +47,7 @@ class CompareRequest(StrictModel):
     variants: Annotated[
         list[VariantSchema],
         Field(min_length=1, max_length=MOST_VARIANTS),
+        BeforeValidator(as_list),
         AfterValidator(_with_labels_of_their_own),
     ] = Field(description="Each with a label of its own. 变体，名称各不相同。")
 

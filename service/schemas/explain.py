@@ -1,6 +1,6 @@
 """The request and the response of /v1/attention/explain."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -9,6 +9,16 @@ from service.schemas.base import StrictModel
 from service.schemas.tensors import Result
 
 Index = Annotated[int, Field(ge=0)]
+
+
+def _as_indices(numbers: Any) -> Any:
+    """Undo what the codec made of a list of numbers; one fraction among them does not make fractions of the others."""
+    whole = as_list(numbers)
+    if not isinstance(whole, list):
+        return whole
+    return [int(number) if isinstance(number, float) and number.is_integer() else number for number in whole]
+
+
 Number = float | Literal["NaN", "Infinity"] | None
 
 
@@ -16,7 +26,7 @@ class ExplainRequest(StrictModel):
     """Which weight of which attention request to explain. 要解释哪一个权重。"""
 
     request: AttentionRequest = Field(description="As for /v1/attention. 与 /v1/attention 的请求相同。")
-    index: Annotated[list[Index], BeforeValidator(as_list)] | None = Field(
+    index: Annotated[list[Index], BeforeValidator(_as_indices)] | None = Field(
         None,
         description="One number for each leading axis of the scores (batch, head, …); default the first of each. "
         "前导轴（批、头……）的下标。",

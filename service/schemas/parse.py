@@ -1,5 +1,6 @@
 """A document becomes a request, or a list of what is wrong with it: where, expected, received, what to change."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -65,6 +66,18 @@ def pointer(path: tuple[str | int, ...]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
+def resolves(place: str, document: Any) -> bool:
+    """Return whether a JSON Pointer leads into a document; whoever wrote a list wrote all that is in it."""
+    for step in place.split("/")[1:]:
+        if not isinstance(document, Mapping):
+            return True
+        name = step.replace("~1", "/").replace("~0", "~")
+        if name not in document:
+            return False
+        document = document[name]
+    return True
+
+
 def _violation(model: type[BaseModel], document: Any, error: ErrorDetails) -> Violation:
     path = (*_document_path(document, error["loc"]), *error.get("ctx", {}).get("index", ()))
     kind: Kind = "invalid-request"
@@ -126,6 +139,10 @@ PLAIN = {
     "less_than_equal": ("a number of at most {le:g}", "Choose a smaller one."),
     "greater_than": ("a number greater than {gt:g}", "Choose a larger one."),
     "finite_number": ("a finite number", "Send a number that float64 can hold."),
+    "too_short": ("a list of at least {min_length}", "Add to it."),
+    "too_long": ("a list of at most {max_length}", "Send several requests."),
+    "string_too_short": ("at least {min_length} characters", "Write a longer one."),
+    "string_too_long": ("at most {max_length} characters", "Shorten it."),
 }
 """Expected and advice for the plain validators of Pydantic."""
 

@@ -17,6 +17,7 @@ from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
 from service.schemas.results import AttentionResponse, EstimateResponse
 from service.schemas.tensors import TENSOR_COMPONENTS
+from service.specification.nulls import restored
 from service.specification.operations import REFERENCE
 
 TITLE = "Attention as a service · 注意力即服务"
@@ -72,4 +73,5 @@ def build(app: FastAPI) -> dict[str, Any]:
         # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
         if "HTTPValidationError" in str(operation["responses"].get("422", "")):
             del operation["responses"]["422"]
+    document["paths"] = restored(document["paths"])
     return document

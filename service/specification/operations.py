@@ -24,6 +24,7 @@ from service.specification.examples import (
     NamedExamples,
     worked_examples,
 )
+from service.specification.nulls import guarded
 
 Operation = dict[str, Any]
 
@@ -131,7 +132,7 @@ def _computing_operation(
 ) -> Operation:
     """Describe a POST that computes."""
     request_model, examples = request
-    content = {JSON: {"schema": _reference(request_model), "examples": examples}}
+    content = {JSON: {"schema": _reference(request_model), "examples": guarded(examples)}}
     body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
     return _operation(summary, response[0], description, response[1], COMPUTING_PROBLEMS, body)
 
@@ -157,7 +158,7 @@ def _operation(
     success = {
         "description": description,
         "headers": RESPONSE_HEADERS,
-        "content": {JSON: {"schema": _reference(model), "example": example}},
+        "content": {JSON: {"schema": _reference(model), "example": guarded(example)}},
     }
     return {
         "summary": summary,

@@ -27,10 +27,11 @@ def docs(server: Server) -> str:
     return f"{server.url}/docs"
 
 
-async def test_the_front_page_leads_to_every_operation_of_the_specification(
+async def test_the_playground_leads_to_every_operation_of_the_specification_and_back(
     visit: Visiting, server: Server, client: httpx.AsyncClient
 ) -> None:
-    visited = await visit(f"{server.url}/")
+    visited = await visit(f"{server.url}/playground")
+    await visited.page.locator("#docs").click()
     await visited.page.locator(".opblock").first.wait_for()
     assert visited.page.url == f"{server.url}/docs"
     assert await visited.page.title() == "Attention as a service · 注意力即服务"
@@ -40,6 +41,9 @@ async def test_the_front_page_leads_to_every_operation_of_the_specification(
     )
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert sorted(map(tuple, listed)) == sorted((method, path) for path in paths for method in paths[path])
+    await visited.page.get_by_role("link", name="Playground").click()
+    await visited.page.locator("#results").wait_for()
+    assert visited.page.url == f"{server.url}/playground"
     await visited.assert_clean()
 
 

@@ -1,12 +1,15 @@
 """Behind a proxy that strips a prefix, everything still works and nothing is asked for outside the prefix."""
 
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from service.problems import PROBLEMS
 from tests.browser.conftest import Visit, Visiting
+from tests.browser.playground import Playground
 from tests.browser.proxy import Proxy, stripping_proxy
 from tests.browser.swagger import Attention
 from tests.server import running_server
@@ -45,11 +48,25 @@ async def test_a_problem_page_leads_to_the_documentation_and_its_examples_run(
     await visited.assert_clean()
 
 
-async def test_the_front_page_leads_to_the_documentation(published: Proxy) -> None:
+async def test_the_front_page_leads_to_the_playground(published: Proxy) -> None:
     async with httpx.AsyncClient() as client:
         received = await client.get(f"{published.url}/", headers={"Accept": "text/html"})
     assert received.status_code == 307
-    assert received.headers["Location"] == f"{PREFIX}/docs"
+    assert received.headers["Location"] == f"{PREFIX}/playground"
+
+
+@pytest.mark.browser
+async def test_the_playground_computes_explains_and_shares(visit: Visiting, published: Proxy) -> None:
+    visited = await visit(f"{published.url}/playground", locale="en-GB")
+    playground = Playground(visited.page)
+    await playground.fresh()
+    await playground.explained("70.17 %")
+    assert (await playground.texts("weights"))[0][0] == "0.7017"
+    await playground.choose("#example", "causal")
+    await visited.page.locator("#share").click()
+    await expect(visited.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#1\."))
+    assert_inside(visited, published)
+    await visited.assert_clean()
 
 
 @pytest.mark.parametrize("path", ["/static/nothing.js", "/static/docs.html", "/problems/nothing", "/nothing"])

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"en": "README.md", "zh": "README.zh-CN.md"}
+LEFT_OUT = "…"
+"""As an element of a list in an answer: one or more elements of the answer are not shown."""
 
 
 @dataclass
@@ -98,6 +100,16 @@ def split_assignments(words: list[str]) -> tuple[dict[str, str], list[str]]:
     return dict(word.split("=", 1) for word in words[:first]), words[first:]
 
 
+def section_about(language: str, path: str) -> Section:
+    """The section whose first request goes to this path."""
+    [section] = [
+        section
+        for section in README[language]
+        if re.search(rf"^curl \S+ \S+{re.escape(path)} ", next((code for _, code in section.snippets), ""))
+    ]
+    return section
+
+
 def codes(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
@@ -110,12 +122,18 @@ def table(language: str, title: str) -> list[list[str]]:
 
 
 def assert_same(received: Any, shown: Any, path: str = "") -> None:
-    """Equal keys, lengths and texts; numbers to 1e-12."""
+    """Equal keys, lengths and texts; numbers to 1e-12.  What a list leaves out is all that is not compared."""
     if isinstance(shown, dict):
         assert isinstance(received, dict), f"{path}: received {received!r}"
         assert received.keys() == shown.keys(), f"{path}: {sorted(received)} is not {sorted(shown)}"
         for name in shown:
             assert_same(received[name], shown[name], f"{path}/{name}")
+    elif isinstance(shown, list) and LEFT_OUT in shown:
+        assert isinstance(received, list), f"{path}: received {received!r}"
+        before, after = shown[: shown.index(LEFT_OUT)], shown[shown.index(LEFT_OUT) + 1 :]
+        assert len(received) >= len(shown), f"{path}: nothing is left out of {len(received)} elements"
+        assert_same(received[: len(before)], before, path)
+        assert_same(received[len(received) - len(after) :], after, f"{path}/{LEFT_OUT}")
     elif isinstance(shown, list):
         assert isinstance(received, list), f"{path}: received {received!r}"
         assert len(received) == len(shown), f"{path}: {len(received)} elements, {len(shown)} are shown"

@@ -271,6 +271,7 @@ def is_running(process: int) -> bool:
         return False
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("connected", [False, True], ids=["idle", "keep-alive"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

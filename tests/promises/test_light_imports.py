@@ -10,6 +10,7 @@ from pkgutil import walk_packages
 import pytest
 
 import attention_core
+from service.cli import COMMANDS
 
 CORE = Path(attention_core.__file__).parent
 MODULES = ["attention_core", *(module.name for module in walk_packages(attention_core.__path__, "attention_core."))]
@@ -62,11 +63,24 @@ def test_no_file_of_the_core_names_anything_else_even_in_a_function(path: Path) 
     assert beyond <= {"attention_core", "numpy"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["openapi", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
 def test_help_loads_neither_numpy_nor_fastapi(arguments: list[str]) -> None:
     loaded = imported_by(f"import service.cli; service.cli.main({arguments})")
     assert "service" in loaded
     assert loaded.isdisjoint({"numpy", "attention_core", "fastapi", "starlette", "uvicorn", "orjson"})
+
+
+ONE = {"query": [[1.0]], "key": [[1.0]]}
+FILES = {"attend": ONE, "check": {"request": ONE, "candidate": {"weights": [[1.0]]}}}
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_one_request_loads_no_server(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(FILES[command]), encoding="utf-8")
+    loaded = imported_by(f"import service.cli; assert service.cli.main([{command!r}, {str(file)!r}]) == 0")
+    assert {"service", "attention_core", "numpy"} <= loaded
+    assert loaded.isdisjoint({"fastapi", "uvicorn"})
 
 
 def test_the_command_is_the_one_that_was_measured(project: Path) -> None:

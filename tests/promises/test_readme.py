@@ -1,6 +1,5 @@
 """Everything that the two READMEs show is run or compared: requests and answers, code, formulas, the tree."""
 
-import argparse
 import contextlib
 import io
 import json
@@ -18,8 +17,10 @@ import pytest
 from attention_core import Alibi, Causal, attend
 from service.examples import load_examples
 from service.settings import Settings
+from tests.promises import curl
 from tests.promises.readme import (
     LANGUAGES,
+    LEFT_OUT,
     README,
     ROOT,
     all_commands,
@@ -31,13 +32,11 @@ from tests.promises.readme import (
 )
 from tests.server import Server, running_server
 
-ADDRESS = "http://127.0.0.1:8000"
 SERVE = [".venv/bin/attention-service", "serve"]
 PROGRAMS = {"curl", "make", "docker", SERVE[0]}
-FOLLOWS = {"json": "bash", "http": "bash", "text": "python"} | dict.fromkeys(
-    ("bash", "python", "formulas", "tree", "layers")
-)
-"""Every kind of snippet that is run or compared, and the kind that it must follow at once when it is an answer."""
+FOLLOWS: dict[str, tuple[str, ...]] = {"json": ("bash",), "http": ("bash",), "text": ("bash", "python")}
+FOLLOWS |= dict.fromkeys(("bash", "python", "formulas", "tree", "layers"), ())
+"""Every kind of snippet that is run or compared, and the kinds that it must follow at once when it is an answer."""
 
 
 # --- snippets ---------------------------------------------------------------------------------------------------------
@@ -48,12 +47,12 @@ def test_no_snippet_stands_there_unrun(language: str) -> None:
     for section in README[language]:
         for (before, script), (kind, _) in pairwise([("", ""), *section.snippets, ("end", "")]):
             assert kind == "end" or kind in FOLLOWS, f"{section.title}: nothing runs snippets of kind {kind!r}"
-            assert FOLLOWS.get(kind) in (None, before), f"{section.title}: a {kind} snippet answers nothing"
-            if before == "bash":
+            assert before in (FOLLOWS.get(kind) or (before,)), f"{section.title}: a {kind} snippet answers nothing"
+            if before == "bash" and kind != "text":
                 programs = [split_assignments(words)[1][0] for words in commands(script)]
                 assert set(programs) <= PROGRAMS, f"{section.title}: nothing runs one of {programs}"
-                asks = "curl" in programs
-                assert not asks or programs == ["curl"], f"{section.title}: one request per snippet"
+                assert "curl" not in programs or programs == ["curl"], f"{section.title}: one request per snippet"
+                asks = "curl" in programs and curl.read(next(commands(script))).o is None
                 assert asks == (kind in ("json", "http")), f"{section.title}: a request and its answer belong together"
 
 
@@ -73,8 +72,8 @@ def test_a_request_gets_the_answer_that_is_shown(
 ) -> None:
     [words] = commands(script)
     with running_server(tmp_path, *serving[0]) if serving else contextlib.nullcontext(server) as chosen:
-        response, with_head = send(words[1:], chosen.url)
-    assert with_head == (kind == "http"), "curl -i shows status and headers, curl without it does not"
+        response = curl.send(words, chosen.url)
+    assert curl.read(words).i == (kind == "http"), "curl -i shows status and headers, curl without it does not"
     if kind == "http":
         head, answer = answer.split("\n\n", 1)
         status, *headers = head.splitlines()
@@ -84,31 +83,6 @@ def test_a_request_gets_the_answer_that_is_shown(
     else:
         assert response.status_code == 200, response.text
     assert_same(response.json(), json.loads(answer))
-
-
-class Curl(argparse.ArgumentParser):
-    """As much of curl as the READMEs need; anything else fails."""
-
-    def error(self, message: str) -> Any:
-        raise AssertionError(f"this test does not know how curl reads that: {message}")
-
-
-def send(words: list[str], url: str) -> tuple[httpx.Response, bool]:
-    """Send what a curl command would, to another server; return the response and whether -i was given."""
-    curl = Curl(allow_abbrev=False)
-    curl.add_argument("url")
-    curl.add_argument("-s", action="store_true")
-    curl.add_argument("-i", action="store_true")
-    curl.add_argument("-X")
-    curl.add_argument("-H", action="append", default=[])
-    curl.add_argument("-d")
-    options = curl.parse_args(words)
-    assert options.url.startswith(f"{ADDRESS}/"), options.url
-    headers = {"Content-Type": "application/x-www-form-urlencoded"} if options.d is not None else {}
-    headers |= dict(header.split(": ", 1) for header in options.H)
-    method = options.X or ("GET" if options.d is None else "POST")
-    body = None if options.d is None else options.d.encode()
-    return httpx.request(method, url + options.url.removeprefix(ADDRESS), headers=headers, content=body), options.i
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -193,6 +167,7 @@ def test_the_service_starts_and_ends_as_shown(tmp_path: Path, assignments: dict[
 def test_the_first_screen_is_two_commands_one_request_and_its_answer(language: str) -> None:
     first = README[language][0].snippets
     assert [kind for kind, _ in first] == ["bash", "bash", "json"]
+    assert LEFT_OUT not in first[2][1]
     assert first[0][1].splitlines() == ["make serve", "make test"]
     [words] = commands(first[1][1])
     request = load_examples()["honor-of-kings"].request
@@ -229,14 +204,36 @@ def test_the_layers_are_those_that_make_check_enforces() -> None:
     assert " ".join(shown.split()) == " ".join(expected)
 
 
-LABELS = {"团战": "team fight", "射手": "marksman", "打野": "jungler", "中路": "mid", "上路": "top"}
-"""The labels of the Honor of Kings example, which each language writes in its own words."""
+IN_ENGLISH = {
+    "团战": "team fight",
+    "抢龙": "dragon up",
+    "射手": "marksman",
+    "打野": "jungler",
+    "中路": "mid",
+    "上路": "top",
+    "不缩放": "unscaled",
+    "zh": "en",
+}
+"""What each language writes in its own words in a request."""
 
 
-def in_english(code: str) -> str:
-    for chinese, english in LABELS.items():
+def in_either_language(kind: str, code: str) -> Any:
+    """What must be the same in both languages: of an answer, which is compared elsewhere, all but its texts."""
+    if kind == "json":
+        return without_texts(json.loads(code))
+    if kind == "text":
+        return re.findall(r"[-+.\d]+", code)
+    for chinese, english in IN_ENGLISH.items():
         code = code.replace(f'"{chinese}"', f'"{english}"')
     return code
+
+
+def without_texts(shown: Any) -> Any:
+    if isinstance(shown, dict):
+        return {name: without_texts(member) for name, member in shown.items()}
+    if isinstance(shown, list):
+        return [without_texts(element) for element in shown]
+    return "" if isinstance(shown, str) and shown != LEFT_OUT else shown
 
 
 def test_both_languages_show_the_same() -> None:
@@ -244,11 +241,20 @@ def test_both_languages_show_the_same() -> None:
     assert [section.title.count("#") for section in english] == [section.title.count("#") for section in chinese]
     assert tree_paths("en") == tree_paths("zh")
     for one, other in zip(english, chinese, strict=True):
-        english_code = [snippet for snippet in one.snippets if snippet[0] != "tree"]
-        chinese_code = [snippet for snippet in other.snippets if snippet[0] != "tree"]
-        assert english_code == [(kind, in_english(code)) for kind, code in chinese_code], one.title
+        code = [
+            [(kind, in_either_language(kind, code)) for kind, code in page.snippets if kind != "tree"]
+            for page in (one, other)
+        ]
+        assert code[0] == code[1], one.title
         cells = [[[list(map(codes, row)) for row in rows] for rows in page.tables] for page in (one, other)]
         assert cells[0] == cells[1], one.title
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_contents_name_every_section_in_order(language: str) -> None:
+    first, *others = README[language]
+    titles = [section.title.removeprefix("## ") for section in others if not section.title.startswith("###")]
+    assert re.findall(r"\[([^]]+)\]\(#", first.prose) == titles
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -15,19 +15,25 @@ import pytest
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.call import FIELDS
+from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
 from attention_core.dtypes import DTYPES
 from service import routes
 from service.cli import SERVE_OPTIONS
+from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
 from service.examples import load_examples
+from service.explanation.advice import ADVICE
 from service.problems import PROBLEMS
 from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
+from service.schemas.check import CheckRequest
+from service.schemas.compare import MOST_VARIANTS, CompareRequest, VariantSchema
+from service.schemas.explain import ExplainRequest
 from service.schemas.masks import MaskSchema, WindowSchema
 from service.schemas.normalizers import NORMALIZER_SCHEMAS
 from service.schemas.positions import POSITION_SCHEMAS
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
 from service.schemas.score_models import SCORE_MODEL_SCHEMAS
 from service.settings import Settings
-from tests.promises.readme import LANGUAGES, README, assert_same, codes, table
+from tests.promises.readme import LANGUAGES, README, assert_same, codes, section_about, table
 from tests.server import Server
 
 
@@ -140,6 +146,42 @@ def test_the_endpoints_are_those_of_the_service(language: str) -> None:
     assert sorted(codes(row[0])[0] for row in table(language, "Endpoint")) == sorted(
         f"{method} {route.path}" for route in served for method in route.methods
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_mistakes_are_those_that_are_tried_with_the_advice_that_is_given(language: str) -> None:
+    shown = [(codes(cause)[0], advice) for cause, advice in table(language, "Likely cause")]
+    assert shown == [(name, getattr(ADVICE[name], language)) for name in MISTAKES]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tolerances_are_those_of_the_core(language: str) -> None:
+    shown = [[codes(cell)[0] for cell in row] for row in table(language, "Checked as")]
+    expected = [(name, default.relative, default.absolute) for name, default in DEFAULT_TOLERANCES.items()]
+    assert [(name, float(relative), float(absolute)) for name, relative, absolute in shown] == expected
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/v1/attention/explain", [*ExplainRequest.model_fields]),
+        ("/v1/attention/compare", [*CompareRequest.model_fields, *VariantSchema.model_fields]),
+        ("/v1/attention/check", [*CheckRequest.model_fields, *CANDIDATES]),
+    ],
+)
+def test_every_field_of_the_other_requests_is_shown_or_explained(language: str, path: str, names: list[str]) -> None:
+    section = section_about(language, path)
+    shown = re.findall(r'"(\w+)":', section.snippets[0][1])
+    assert set(names) <= {*shown, *codes(section.prose)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
+    variants = section_about(language, "/v1/attention/compare")
+    [picture] = [section for section in README[language] if "image/svg+xml" in str(section.snippets)]
+    assert str(MOST_VARIANTS) in re.findall(r"\d+", variants.prose)
+    assert {*map(str, (MOST_PANELS, LONGEST_SIDE, MOST_CELLS))} <= set(re.findall(r"\d+", picture.prose))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.server import running_server
 
+pytestmark = pytest.mark.alone
+
 SLOW = {
     # Additive with many hidden units takes a second or more, and is cut into blocks where it can be stopped.
     "query": [[0.5]] * 4000,

@@ -1,5 +1,7 @@
 """Every error of every layer is a problem document with a request id; nothing tells of the insides."""
 
+import json
+
 import httpx
 import pytest
 
@@ -7,6 +9,8 @@ from service.main import create_app
 from service.problems import PROBLEMS
 from service.routes import operations
 from service.settings import Settings
+from tests.service.wrong_questions import QUESTIONS
+from tests.service.wrong_requests import BASE
 
 MALFORMED = {
     "empty": b"",
@@ -41,15 +45,29 @@ def check(response, status, slug):
     return document
 
 
+@pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_what_is_not_strict_json_is_a_400(client, name):
-    check(await client.post("/v1/attention", content=MALFORMED[name]), 400, "malformed-body")
+async def test_what_is_not_strict_json_is_a_400(client, name, question):
+    check(await client.post(QUESTIONS[question].path, content=MALFORMED[name]), 400, "malformed-body")
 
 
+@pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("body", [b"[1]", b"[]", b"3", b'"query"', b"null", b"true", b"[[1,2],[3]]"])
-async def test_a_document_that_is_not_an_object_is_a_422(client, body):
-    document = check(await client.post("/v1/attention", content=body), 422, "invalid-request")
+async def test_a_document_that_is_not_an_object_is_a_422(client, body, question):
+    document = check(await client.post(QUESTIONS[question].path, content=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == ""
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=list(QUESTIONS))
+async def test_every_level_of_nesting_counts(client, question):
+    """Those of the larger request that holds an attention request included."""
+    for levels in (62, 64):
+        body = json.dumps(question.asked({"query": "deep", "key": [[1]]})).replace(
+            '"deep"', "[" * levels + "]" * levels
+        )
+        response = await client.post(question.path, content=body)
+        status = 422 if levels + body.count("{", 0, body.index('"query"')) <= 64 else 400
+        assert response.status_code == status, (levels, response.text)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +95,8 @@ async def test_unknown_paths_are_a_404(client, method, path):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/v1/attention", "POST"), ("PUT", "/v1/attention", "POST"), ("DELETE", "/livez", "GET"),
+    [("GET", "/v1/attention", "POST"), ("PUT", "/v1/attention", "POST"), ("GET", "/v1/attention/explain", "POST"),
+     ("PUT", "/v1/attention/compare", "POST"), ("DELETE", "/v1/attention/check", "POST"), ("DELETE", "/livez", "GET"),
      ("POST", "/v1/score-models", "GET"), ("POST", "/docs", "GET"), ("PATCH", "/", "GET")],
 )  # fmt: skip
 async def test_other_methods_are_a_405_that_names_the_right_ones(client, method, path, allowed):
@@ -90,14 +109,22 @@ async def test_other_methods_are_a_405_that_names_the_right_ones(client, method,
     "accept", ["text/html", "application/json;q=0", "image/png, text/*", "application/json;q=high"]
 )
 async def test_nothing_acceptable_is_a_406(client, accept):
-    response = await client.post("/v1/attention", json={"query": [[1]], "key": [[1]]}, headers={"Accept": accept})
-    assert "application/json" in check(response, 406, "not-acceptable")["detail"]
+    for question in QUESTIONS.values():
+        response = await client.post(question.path, json=question.asked(BASE), headers={"Accept": accept})
+        assert "application/json" in check(response, 406, "not-acceptable")["detail"]
+
+
+async def test_only_attention_draws(client):
+    for name, question in QUESTIONS.items():
+        response = await client.post(question.path, json=question.asked(BASE), headers={"Accept": "image/svg+xml"})
+        assert response.status_code == (200 if name == "attention" else 406)
 
 
 @pytest.mark.parametrize("header", [{"Content-Type": "text/plain"}, {"Content-Encoding": "snappy"}])
 async def test_other_media_types_and_encodings_are_a_415(client, header):
-    response = await client.post("/v1/attention", content=b'{"query": [[1]], "key": [[1]]}', headers=header)
-    check(response, 415, "unsupported-media-type")
+    for question in QUESTIONS.values():
+        response = await client.post(question.path, content=json.dumps(question.asked(BASE)), headers=header)
+        check(response, 415, "unsupported-media-type")
 
 
 async def test_not_ready_is_a_503(app_client):

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.compare import assert_close
+from tests.service.drawn_questions import check_requests, compare_requests, explain_requests, without_infinities
 from tests.service.strategies import (
     DTYPES,
     INCLUDE_NEEDS,
@@ -41,6 +42,9 @@ DRAWN = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 """So many requests for each score model."""
+
+FEWER = settings(DRAWN, max_examples=100)
+"""So many of what costs several times as much, of all score models together."""
 
 with_each_score_model = pytest.mark.parametrize("score_model", SCORE_MODELS)
 
@@ -101,6 +105,67 @@ async def test_the_answer_says_what_was_used(
     assert answer["score_model"]["name"] == name_of(request.get("score_model"), "scaled_dot_product")
     assert answer["normalizer"]["name"] == name_of(request.get("normalizer"), "softmax")
     assert answer["dtype"] == (request.get("dtype") or "float64")
+
+
+@FEWER
+@given(question=explain_requests(dtypes=["float64"]))
+async def test_any_weight_is_explained_as_the_oracle_has_it(app_client: httpx.AsyncClient, question: Request) -> None:
+    request = question["request"]
+    response = await app_client.post("/v1/attention/explain", json=question)
+    assert response.status_code == 200, response.text
+    answer, expected = response.json(), oracle.attention(request)
+    index = question.get("index") or [0] * len(oracle.Inputs(request).leading)
+    place = (*index, question["query_index"], question["key_index"])
+    for name, field in (("score", "scores"), ("capped_score", "capped_scores"), ("logit", "logits")):
+        _assert_close(answer[name], _element(expected[field], place), 0, name)
+    if not (name_of(request.get("normalizer"), "softmax") == "hardmax" and _is_tied(expected["logits"])):
+        _assert_close(answer["weight"], _element(expected["weights"], place), 0, "weight")
+    assert (answer["contribution"] is None) == (request.get("value") is None)
+
+
+@FEWER
+@given(question=compare_requests())
+async def test_any_variants_are_compared(app_client: httpx.AsyncClient, question: Request) -> None:
+    response = await app_client.post("/v1/attention/compare", json=question)
+    assert response.status_code == 200, response.text
+    answer, labels = response.json(), ["base", *(variant["label"] for variant in question["variants"])]
+    assert [one["label"] for one in answer["results"]] == labels
+    assert [(pair["a"], pair["b"]) for pair in answer["pairs"]] == list(combinations(labels, 2))
+    alone = await app_client.post("/v1/attention", json=question["base"])
+    assert answer["results"][0]["result"] == alone.json()
+
+
+@FEWER
+@given(question=check_requests(dtypes=["float64"]), data=st.data())
+async def test_the_oracle_passes_every_check(
+    app_client: httpx.AsyncClient, question: Request, data: st.DataObject
+) -> None:
+    """And what is wrong by more than the tolerance fails."""
+    expected = oracle.attention(question["request"])
+    assume(
+        not (name_of(question["request"].get("normalizer"), "softmax") == "hardmax" and _is_tied(expected["logits"]))
+    )
+    name = data.draw(st.sampled_from([name for name in ("output", "weights", "scores") if name in expected]))
+    right = without_infinities(expected[name])
+    tolerance = TOLERANCE * max(1, *_magnitudes(right))
+    for candidate, passes in ((right, True), (_shifted(right, 2 * tolerance), False)):
+        document = {"request": question["request"], "candidate": {name: candidate}, "rtol": 0, "atol": tolerance}
+        response = await app_client.post("/v1/attention/check", json=document)
+        assert response.status_code == 200, response.text
+        assert response.json()["passed"] is passes
+    response = await app_client.post("/v1/attention/check", json=question)
+    assert response.status_code == 200, response.text
+    assert set(response.json()["fields"]) == set(question["candidate"])
+
+
+def _shifted(nested: Any, by: float) -> Any:
+    return [_shifted(item, by) for item in nested] if isinstance(nested, list) else nested + by
+
+
+def _element(nested: Any, place: tuple[int, ...]) -> Any:
+    for step in place:
+        nested = nested[step]
+    return nested
 
 
 def _asked(request: Request) -> set[str]:

@@ -18,6 +18,7 @@ class WrongRequest(NamedTuple):
     pointer: str
     refused_by_schema: bool = True
     """Whether JSON Schema can tell; what depends on lengths, on other fields or on the size of a number it cannot."""
+    path: str = "/v1/attention"
 
 
 BASE: Request = {"query": [[1, 0], [0, 2]], "key": [[1, 0], [0.5, 1], [2, 2]], "value": [[1], [2], [3]]}

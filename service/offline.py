@@ -1,0 +1,141 @@
+"""One request without a server: the same schema, limits, answers and errors as over HTTP."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import Any, Literal
+
+import orjson
+
+from attention_core import CallError, evaluate, predict
+from service.codecs import json
+from service.codecs.negotiate import JSON, SVG
+from service.codecs.shown import NEEDED, Shown, show
+from service.compute import Body, prepare_attention, prepare_check
+from service.compute.attention import resolve_request
+from service.compute.budget import require_affordable
+from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge
+from service.problems import PROBLEMS, problem_document, slug_of
+from service.schemas.attention import AttentionRequest, LabelsSchema
+from service.schemas.parse import from_call_error, parse
+from service.settings import Settings
+from service.terminal import Screen, problem_text, result_text, verdict_text
+
+STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
+
+DONE, DIFFERS, REFUSED, DEFECT = 0, 1, 2, 70
+"""Exit codes: done; the candidate differs; a wrong request or command line; a defect of this program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line asks for."""
+
+    file: str
+    form: Literal["table", "json", "svg"]
+    output: str | None
+    colour: Literal["auto", "always", "never"]
+
+
+Work = Callable[[bytes, Settings, Order], tuple[bytes, int]]
+"""Computes what to print, and the exit code."""
+
+
+def run(order: Order, work: Work) -> int:
+    """Read the request, print the answer or the error, and return the exit code."""
+    settings = Settings()
+    try:
+        content = _read(order.file, min(settings.max_body_bytes, settings.max_json_bytes))
+        written, code = work(content, settings, order)
+        _write(written, order.output)
+    except ServiceError as error:
+        violations = error.violations if isinstance(error, InvalidRequest) else None
+        _complain(problem_document(slug_of(error), str(error), violations=violations), slug_of(error), order)
+        return REFUSED
+    except Exception:
+        if settings.log_level == "debug":
+            raise
+        detail = "expected no defect; received one. Set ATTENTION_LOG_LEVEL=debug to see where, and report it."
+        _complain(problem_document("internal", detail), "internal", order)
+        return DEFECT
+    return code
+
+
+def attend(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]:
+    """Attend; return the answer as it would be over HTTP, or the weights as a picture or a table."""
+    if order.form == "table":
+        return result_text(_attended(content, settings), _screen(order)).encode(), DONE
+    wanted = SVG if order.form == "svg" else JSON
+    reply = prepare_attention(Body(content, wanted=wanted), settings).complete(None)
+    return (reply.content + b"\n" if wanted == JSON else reply.content), DONE
+
+
+def check(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]:
+    """Hold a candidate against the reference."""
+    reply = prepare_check(Body(content), settings).complete(None)
+    verdict = orjson.loads(reply.content)
+    code = DONE if verdict["passed"] else DIFFERS
+    return (reply.content + b"\n" if order.form == "json" else verdict_text(verdict, _screen(order)).encode()), code
+
+
+def _attended(content: bytes, settings: Settings) -> Shown:
+    request = parse(AttentionRequest, json.decode(content, settings.max_json_depth))
+    call = resolve_request(request)
+    call = replace(call, include=call.include | NEEDED)
+    require_affordable(predict(call), call.dtype.name, settings)
+    try:
+        result = evaluate(call)
+    except CallError as error:
+        raise from_call_error(error) from None
+    labels = request.labels or LabelsSchema()
+    return show(result, labels.query, labels.key)
+
+
+def _read(file: str, limit: int) -> bytes:
+    """Return the content of a file, or with ``-`` of the standard input; raise NotFound or TooLarge."""
+    try:
+        with open(STANDARD_INPUT if file == "-" else Path(file), "rb", closefd=file != "-") as stream:
+            content = stream.read(limit + 1)
+    except OSError as error:
+        raise NotFound(
+            f"expected a file that can be read; received {file}: {error.strerror}. Check its name, or name it - and "
+            "send the request to the standard input."
+        ) from None
+    if len(content) > limit:
+        raise TooLarge(
+            f"expected a body of at most {limit} bytes; received {file}, which is larger. Send less at once."
+        )
+    return content
+
+
+def _write(content: bytes, output: str | None) -> None:
+    """Write to a file, or to the standard output; whoever reads it may stop at any time. Raise NotFound."""
+    try:
+        with open(STANDARD_OUTPUT if output is None else output, "wb", closefd=output is not None) as stream:
+            stream.write(content)
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise NotFound(
+            f"expected a place to write to; received {output or 'the standard output'}: {error.strerror}. "
+            "Choose another with --output."
+        ) from None
+
+
+def _complain(problem: dict[str, Any], slug: str, order: Order) -> None:
+    """Print an error: for people, or with ``--json`` as the problem document."""
+    title = PROBLEMS[slug].title
+    text = orjson.dumps(problem) if order.form == "json" else problem_text(problem, f"{title.zh} · {title.en}").encode()
+    with suppress(OSError), open(STANDARD_ERROR, "wb", closefd=False) as stream:
+        stream.write(text + b"\n")
+
+
+def _screen(order: Order) -> Screen:
+    """Return what the standard output can show; a file or a pipe has no width, so that nothing is cut there."""
+    in_terminal = order.output is None and os.isatty(STANDARD_OUTPUT)
+    able = in_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    colour = able if order.colour == "auto" else order.colour == "always"
+    return Screen(colour, get_terminal_size().columns if in_terminal else None)

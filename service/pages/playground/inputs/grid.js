@@ -1,0 +1,188 @@
+// An editable matrix: a table of text fields, with names that may be edited, arrow keys, and paste.
+import { element, setAttributes } from "../page/dom.js";
+import { t } from "../words/i18n.js";
+import { parseNumber } from "../words/numbers.js";
+import { parseBlock } from "./paste.js";
+
+const MOST_FIELDS = 2048;
+
+// `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null).
+export function createGrid(root, on) {
+  const table = element("table", { class: "grid" });
+  root.append(table);
+  let model = null;
+  let shape = "";
+  let fields = [];
+  let names = { row: [], column: [] };
+  const wrong = new Map();
+  const last = { row: 0, column: 0 };
+
+  function build() {
+    wrong.clear();
+    fields = model.values.map((line, row) =>
+      line.map((_, column) =>
+        element("input", {
+          type: "text",
+          inputmode: "decimal",
+          autocomplete: "off",
+          spellcheck: "false",
+          "data-row": row,
+          "data-column": column,
+        }),
+      ),
+    );
+    names = {
+      row: model.rows.map((_, row) => nameField("row", row)),
+      column: model.columns.map((_, column) => nameField("column", column)),
+    };
+    const head = element(
+      "tr",
+      {},
+      element("td"),
+      ...names.column.map((field) => element("th", { scope: "col" }, field)),
+    );
+    const lines = fields.map((line, row) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, names.row[row]),
+        ...line.map((field) => element("td", {}, field)),
+      ),
+    );
+    table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...lines));
+  }
+
+  function nameField(direction, index) {
+    if (!model.renames[direction]) return element("span");
+    return element("textarea", {
+      rows: "1",
+      tabindex: -1,
+      spellcheck: "false",
+      autocomplete: "off",
+      "data-direction": direction,
+      "data-index": index,
+    });
+  }
+
+  function paint() {
+    setAttributes(table, { "aria-label": model.label });
+    for (const direction of ["row", "column"]) {
+      names[direction].forEach((field, index) => paintName(field, direction, index));
+    }
+    fields.forEach((line, row) =>
+      line.forEach((field, column) => {
+        field.setAttribute(
+          "aria-label",
+          t("grid.cell", { grid: model.label, row: model.rows[row], column: model.columns[column] }),
+        );
+        if (!wrong.has(field) && parseNumber(field.value) !== model.values[row][column])
+          field.value = String(model.values[row][column]);
+        setAttributes(field, { "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null });
+      }),
+    );
+  }
+
+  function paintName(field, direction, index) {
+    const text = model[direction === "row" ? "rows" : "columns"][index];
+    field.title = text;
+    if (!model.renames[direction]) {
+      field.textContent = text;
+      return;
+    }
+    if (document.activeElement !== field) field.value = text;
+    field.setAttribute("aria-label", t(`grid.${direction}_name`, { grid: model.label, number: index + 1 }));
+  }
+
+  const isPointedAt = (row, column) => model.pointed?.row === row && (model.pointed.column ?? column) === column;
+
+  function readField(field) {
+    const [row, column] = [Number(field.dataset.row), Number(field.dataset.column)];
+    const number = parseNumber(field.value);
+    if (number === null) wrong.set(field, { row, column });
+    else wrong.delete(field);
+    setAttributes(field, { "aria-invalid": number === null ? "true" : null });
+    tellWrong();
+    if (number !== null) on.number(row, column, number);
+  }
+
+  function tellWrong() {
+    const [first] = wrong;
+    on.wrong(
+      first ? { text: first[0].value, row: model.rows[first[1].row], column: model.columns[first[1].column] } : null,
+    );
+  }
+
+  table.addEventListener("input", ({ target }) => {
+    if (target.dataset.row !== undefined) readField(target);
+    else on.name(target.dataset.direction, Number(target.dataset.index), target.value);
+  });
+  table.addEventListener("focusin", ({ target }) => {
+    if (target.dataset.row === undefined) return;
+    last.row = Number(target.dataset.row);
+    last.column = Number(target.dataset.column);
+  });
+  table.addEventListener("focusout", ({ target }) => {
+    if (target.dataset.direction) paintName(target, target.dataset.direction, Number(target.dataset.index));
+  });
+  table.addEventListener("keydown", (event) => walk(event, fields, names));
+  table.addEventListener("paste", (event) => {
+    if (event.target.dataset.row === undefined) return;
+    const block = parseBlock(event.clipboardData.getData("text/plain"));
+    if (!block) return;
+    event.preventDefault();
+    wrong.clear();
+    tellWrong();
+    on.paste(block, Number(event.target.dataset.row), Number(event.target.dataset.column));
+  });
+
+  return {
+    update(next) {
+      model = next;
+      const nextShape = `${next.identity} ${next.rows.length} ${next.columns.length}`;
+      const tooMany = next.rows.length * next.columns.length > MOST_FIELDS;
+      root.hidden = tooMany;
+      if (tooMany) return;
+      if (nextShape !== shape) {
+        const held = table.contains(document.activeElement) && document.activeElement.dataset.row !== undefined;
+        shape = nextShape;
+        build();
+        tellWrong();
+        if (held) fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)].focus();
+      }
+      paint();
+    },
+    last: () => ({
+      row: Math.min(last.row, model.rows.length - 1),
+      column: Math.min(last.column, model.columns.length - 1),
+    }),
+    isTooLarge: () => root.hidden,
+  };
+}
+
+// Up, down and Enter move at once; left and right as soon as the caret is at the end of the text.
+function walk(event, fields, names) {
+  const { target, key } = event;
+  if (target.dataset.direction && key === "Enter") event.preventDefault();
+  if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.isComposing) return;
+  const [row, column] = positionOf(target);
+  const whole = target.selectionStart === 0 && target.selectionEnd === target.value?.length;
+  const atStart = whole || target.selectionEnd === 0;
+  const atEnd = whole || target.selectionStart === target.value?.length;
+  const at = (r, c) => (r < 0 ? names.column[c] : c < 0 ? names.row[r] : fields[r]?.[c]);
+  const next = {
+    ArrowUp: () => at(row - 1, column),
+    ArrowDown: () => at(row + 1, column),
+    Enter: () => at(row + 1, column),
+    ArrowLeft: () => atStart && at(row, column - 1),
+    ArrowRight: () => atEnd && at(row, column + 1),
+  }[key]?.();
+  if (!next?.matches?.("input, textarea")) return;
+  event.preventDefault();
+  next.focus();
+  next.select();
+}
+
+function positionOf({ dataset }) {
+  if (dataset.row !== undefined) return [Number(dataset.row), Number(dataset.column)];
+  return dataset.direction === "row" ? [Number(dataset.index), -1] : [-1, Number(dataset.index)];
+}

@@ -1,0 +1,23 @@
+// A matrix with too many numbers for single fields, as tab-separated text.
+import { element, setAttributes } from "../page/dom.js";
+import { parseBlock } from "./paste.js";
+
+// `on` holds paste(block, 0, 0) and wrong(isWrong).
+export function createGridText(root, on) {
+  const field = element("textarea", { class: "matrix-text", rows: "8", wrap: "off", spellcheck: "false" });
+  root.append(field);
+  field.addEventListener("change", () => {
+    const block = parseBlock(`${field.value}\n`) ?? parseBlock(field.value);
+    setAttributes(field, { "aria-invalid": block ? null : "true" });
+    on.wrong(!block);
+    if (block) on.paste(block, 0, 0);
+  });
+
+  return {
+    update({ label, values, shown }) {
+      root.hidden = !shown;
+      field.setAttribute("aria-label", label);
+      if (shown && document.activeElement !== field) field.value = values.map((row) => row.join("\t")).join("\n");
+    },
+  };
+}

@@ -1,0 +1,99 @@
+// Which mask, and the few numbers that it needs.
+import { byId, element, setAttributes, setText } from "../page/dom.js";
+import { freeMask } from "../state/edits.js";
+import { t } from "../words/i18n.js";
+import { parseNumber } from "../words/numbers.js";
+import { lengthOf } from "../asking/request.js";
+import { batchesOf, sizesOf } from "../state/store.js";
+
+const KINDS = ["none", "causal", "lengths", "window", "custom"];
+
+const FIELDS = { none: [], causal: ["offset"], lengths: ["length"], window: ["left", "right", "offset"], custom: [] };
+
+export function createMaskFields({ store, report }) {
+  const select = byId("mask-kind");
+  const help = byId("mask-help");
+  select.append(...KINDS.map((kind) => element("option", { value: kind })));
+  select.addEventListener("change", () =>
+    store.change((draft) => {
+      if (select.value === "custom") freeMask(draft);
+      draft.mask.kind = select.value;
+    }),
+  );
+  const fields = Object.fromEntries(
+    ["length", "left", "right", "offset"].map((name) => [name, wholeNumber(name, { store, report })]),
+  );
+  byId("mask-parameters").append(...Object.values(fields).map(({ root }) => root));
+
+  return {
+    update(state) {
+      [...select.options].forEach((option) => setText(option, t(`mask.${option.value}`)));
+      select.value = state.mask.kind;
+      setText(help, t(`mask.help_${state.mask.kind}`));
+      for (const [name, field] of Object.entries(fields)) field.update(state, FIELDS[state.mask.kind].includes(name));
+    },
+  };
+}
+
+const READ = {
+  length: (state) => lengthOf(state.mask.lengths, state),
+  left: ({ mask }) => mask.left,
+  right: ({ mask }) => mask.right,
+  offset: ({ mask }) => mask.offset,
+};
+
+// A blank side of the window is open, a blank offset 0; a length is never blank.
+function isAllowed(name, value, state) {
+  if (value === null) return name !== "length";
+  if (!Number.isInteger(value)) return false;
+  if (name === "length") return value >= 0 && value <= sizesOf(state).keys;
+  return name === "offset" || value >= 0;
+}
+
+function write(draft, name, value) {
+  if (name !== "length") {
+    draft.mask[name] = value;
+    return;
+  }
+  const { keys } = sizesOf(draft);
+  const batches = batchesOf(draft);
+  draft.mask.lengths = Array.from({ length: batches }, (_, batch) => Math.min(draft.mask.lengths[batch] ?? keys, keys));
+  draft.mask.lengths[batches > 1 ? draft.batch : 0] = value;
+}
+
+function wholeNumber(name, { store, report }) {
+  const input = element("input", { type: "text", inputmode: "numeric", autocomplete: "off", id: `mask-${name}` });
+  const label = element("span");
+  const place = `mask/${name}`;
+  const error = element("p", { class: "field-error", "data-place": place, hidden: true });
+  input.addEventListener("input", () => {
+    const blank = input.value.trim() === "";
+    const value = blank ? null : parseNumber(input.value);
+    const right = (blank || value !== null) && isAllowed(name, value, store.get());
+    setAttributes(input, { "aria-invalid": right ? null : "true" });
+    report(
+      place,
+      right ? null : { key: `problem.mask_${name}`, values: { text: input.value, keys: sizesOf(store.get()).keys } },
+    );
+    if (right) store.change((draft) => write(draft, name, value));
+  });
+  const root = element("div", { class: "parameter" }, element("label", {}, label, input), error);
+  let loaded = null;
+
+  function update(state, shown) {
+    root.hidden = !shown;
+    const isNew = loaded !== state.loaded;
+    loaded = state.loaded;
+    if ((!shown || isNew) && input.hasAttribute("aria-invalid")) {
+      setAttributes(input, { "aria-invalid": null });
+      report(place, null);
+    }
+    const value = READ[name](state);
+    setText(label, t(`mask.${name}`));
+    input.placeholder = name === "offset" ? "0" : t("mask.open");
+    const held = input.value.trim() === "" ? null : parseNumber(input.value);
+    if (!input.hasAttribute("aria-invalid") && held !== value) input.value = value === null ? "" : String(value);
+  }
+
+  return { root, update };
+}

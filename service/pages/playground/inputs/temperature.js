@@ -1,0 +1,57 @@
+// The temperature of a softmax: a slider in even steps of its logarithm, a field, and the way back to 1.
+import { element, setAttributes, setText } from "../page/dom.js";
+import { t } from "../words/i18n.js";
+import { formatNumber, parseNumber } from "../words/numbers.js";
+
+const [LOWEST, HIGHEST] = [0.05, 100];
+
+const STEPS = 1000;
+
+const toStep = (value) => (STEPS * Math.log(value / LOWEST)) / Math.log(HIGHEST / LOWEST);
+
+const fromStep = (step) => Number((LOWEST * (HIGHEST / LOWEST) ** (step / STEPS)).toPrecision(3));
+
+export function createTemperature({ set, report }) {
+  const label = element("label", { for: "temperature" });
+  const slider = element("input", { type: "range", min: "0", max: String(STEPS), step: "1", id: "temperature-slider" });
+  const field = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", id: "temperature" });
+  const reset = element("button", { type: "button", class: "tool", id: "temperature-reset" });
+  const error = element("p", { class: "field-error", "data-place": "normalizer/temperature", hidden: true });
+
+  function accept(value) {
+    setAttributes(field, { "aria-invalid": null });
+    report(null);
+    set(value);
+  }
+
+  slider.addEventListener("input", () => accept(fromStep(Number(slider.value))));
+  reset.addEventListener("click", () => accept(null));
+  field.addEventListener("input", () => {
+    const value = parseNumber(field.value);
+    if (value !== null && value > 0) {
+      accept(value);
+      return;
+    }
+    setAttributes(field, { "aria-invalid": "true" });
+    reset.disabled = false;
+    report({ key: "problem.temperature", values: { text: field.value } });
+  });
+
+  return {
+    root: element(
+      "div",
+      { class: "parameter temperature" },
+      element("div", { class: "temperature-line" }, label, slider, field, reset),
+      error,
+    ),
+    update(state) {
+      const value = state.normalizer.parameters.temperature ?? 1;
+      setText(label, t("parameter.temperature"));
+      setText(reset, t("temperature.reset"));
+      reset.disabled = value === 1 && !field.hasAttribute("aria-invalid");
+      setAttributes(slider, { "aria-label": t("temperature.slider"), "aria-valuetext": formatNumber(value) });
+      slider.value = String(Math.round(toStep(Math.min(HIGHEST, Math.max(LOWEST, value)))));
+      if (!field.hasAttribute("aria-invalid") && parseNumber(field.value) !== value) field.value = String(value);
+    },
+  };
+}

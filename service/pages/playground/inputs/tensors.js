@@ -1,0 +1,136 @@
+// The three panels of numbers: queries, keys and values, each with its tools and its own error.
+import { byId, element, setAttributes, setText } from "../page/dom.js";
+import * as edits from "../state/edits.js";
+import { createGrid } from "./grid.js";
+import { createGridText } from "./grid_text.js";
+import { t } from "../words/i18n.js";
+import { namesOf, rename } from "../words/names.js";
+import { fitParameters, withoutFeature } from "../state/defaults.js";
+import { pairsFeatures } from "./parameters.js";
+import { LIMIT, sliceOf } from "../state/store.js";
+
+export const TENSORS = ["query", "key", "value"];
+
+// `report` takes what is wrong with a field, or null: report("query", text).
+export function createTensors({ store, entryOf, report }) {
+  const panels = TENSORS.map((name) => createPanel(name, { store, entryOf, report }));
+  return { update: (state, { pointed }) => panels.forEach((panel) => panel(state, pointed)) };
+}
+
+function createPanel(name, { store, entryOf, report }) {
+  const root = byId(`tensor-${name}`);
+  const body = element("div", { class: "scroller" });
+  const text = element("div", { hidden: true });
+  const none = element("p", { class: "empty", hidden: true });
+  root.querySelector(".tensor-body").append(body, text, none);
+  const paired = () => pairsFeatures(entryOf(store.get()));
+
+  function edit(change) {
+    store.change((draft) => {
+      change(draft);
+      edits.fitMask(draft);
+      draft.scoreModel.parameters = fitParameters(entryOf(draft), draft.scoreModel.parameters, draft);
+    });
+  }
+
+  const on = {
+    number: (row, column, value) =>
+      sliceOf(store.get(), name)[row][column] !== value &&
+      store.change((draft) => {
+        sliceOf(draft, name)[row][column] = value;
+      }),
+    name: (direction, index, value) =>
+      store.change((draft) => rename(draft, edits.axisOf(name, direction), index, value)),
+    paste(block, row, column) {
+      const tooLarge = row + block.length > LIMIT || column + block[0].length > LIMIT;
+      report(
+        name,
+        tooLarge
+          ? { key: "problem.paste_size", values: { rows: block.length, columns: block[0].length, limit: LIMIT } }
+          : null,
+      );
+      if (!tooLarge) edit((draft) => edits.paste(draft, name, block, row, column));
+    },
+    wrong: (found) => report(name, found && { key: "problem.number", values: found }),
+  };
+  const grid = createGrid(body, on);
+  const gridText = createGridText(text, {
+    paste: on.paste,
+    wrong: (bad) => report(name, bad ? { key: "problem.text", values: {} } : null),
+  });
+  const tools = createTools(root.querySelector(".tools"), name, {
+    insert: (direction) =>
+      edit((draft) => (draft[name] ? edits.insert(draft, name, direction, paired()) : edits.addValues(draft))),
+    remove: (direction) =>
+      edit((draft) => {
+        const index = grid.last()[direction];
+        const touched = edits.remove(draft, name, direction, index, paired());
+        if (direction === "row" || name === "value") return;
+        draft.scoreModel.parameters = withoutFeature(entryOf(draft), draft.scoreModel.parameters, index, touched);
+      }),
+  });
+
+  return (state, pointed) => {
+    const values = sliceOf(state, name);
+    none.hidden = Boolean(values);
+    setText(none, values ? "" : t("tensor.no_values"));
+    tools(state);
+    body.hidden = !values;
+    text.hidden = true;
+    if (!values) return;
+    const label = t(`tensor.${name}`);
+    const rows = namesOf(state, edits.axisOf(name, "row"), values.length);
+    const columns = namesOf(state, edits.axisOf(name, "column"), values[0].length);
+    const identity = `${state.loaded} ${state.batch}`;
+    grid.update({
+      label,
+      rows,
+      columns,
+      values,
+      identity,
+      renames: { row: true, column: true },
+      pointed: pointed?.[name],
+    });
+    gridText.update({ label, values, shown: grid.isTooLarge() });
+  };
+}
+
+// Two counters, rows × columns, each with a button for fewer and one for more.
+function createTools(root, name, act) {
+  const counters = ["row", "column"].map((direction) => {
+    const fewer = toolButton("remove", direction, "−", act);
+    const more = toolButton("insert", direction, "+", act);
+    const count = element("span", { class: "count" });
+    return { direction, fewer, more, count, root: element("span", { class: "counter" }, fewer, count, more) };
+  });
+  const add = element("button", { type: "button", class: "tool", "data-tool": "add-values" });
+  add.addEventListener("click", () => act.insert("row"));
+  root.append(counters[0].root, element("span", { class: "times", "aria-hidden": "true" }, "×"), counters[1].root, add);
+
+  return (state) => {
+    const missing = !state[name];
+    const grid = t(`tensor.${name}`);
+    root.classList.toggle("missing", missing);
+    add.hidden = !missing;
+    setText(add, t("tool.add_values"));
+    for (const { direction, fewer, more, count, root: counter } of counters) {
+      counter.hidden = missing;
+      if (missing) continue;
+      const matrix = sliceOf(state, name);
+      setText(count, String(direction === "row" ? matrix.length : matrix[0].length));
+      describe(fewer, t(`tool.remove_${direction}`, { grid }), edits.canShrink(state, name, direction));
+      describe(more, t(`tool.insert_${direction}`, { grid }), edits.canGrow(state, name, direction));
+    }
+  };
+}
+
+function toolButton(change, direction, sign, act) {
+  const button = element("button", { type: "button", class: "step", "data-tool": `${change}-${direction}` }, sign);
+  button.addEventListener("click", () => act[change](direction));
+  return button;
+}
+
+function describe(button, label, enabled) {
+  setAttributes(button, { "aria-label": label, title: label });
+  button.disabled = !enabled;
+}

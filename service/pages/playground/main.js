@@ -1,0 +1,61 @@
+// Starts the page: what the service offers, then the link or the opening example, then the parts of the page.
+import { get, Problem, Unreachable } from "./asking/api.js";
+import { BOTH, openingExample, stateOf } from "./state/examples.js";
+import { LANGUAGES, preferredLanguage, setLanguage } from "./words/i18n.js";
+import { recall } from "./state/memory.js";
+import { createNotices, noticeFor } from "./page/notices.js";
+import { createPage } from "./page/parts.js";
+import { BrokenLink, decodeShare } from "./state/share.js";
+import { readShared } from "./state/validate.js";
+
+const RETRY_MILLISECONDS = 2000;
+
+const remembered = recall("language");
+const language = LANGUAGES.includes(remembered) ? remembered : preferredLanguage();
+setLanguage(language);
+
+const loadExample = (id) => get(`v1/examples/${encodeURIComponent(id)}`);
+
+const exampleOf = (id) => (id === BOTH ? openingExample(loadExample) : loadExample(id));
+
+async function readLink(catalogue, examples) {
+  if (location.hash.length < 2) return { shared: null };
+  try {
+    return { shared: readShared(await decodeShare(location.hash), catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
+  } catch (error) {
+    if (error instanceof BrokenLink) return { shared: null, broken: true };
+    throw error;
+  }
+}
+
+async function start() {
+  const [scoreModels, normalizers, listed] = await Promise.all(
+    ["v1/score-models", "v1/normalizers", "v1/examples"].map((path) => get(path)),
+  );
+  const catalogue = { scoreModels: scoreModels.score_models, normalizers: normalizers.normalizers };
+  const { shared, broken } = await readLink(catalogue, listed.examples);
+  const example = await exampleOf(shared ? (shared.example ?? BOTH) : BOTH);
+  const page = createPage({
+    catalogue,
+    examples: listed.examples,
+    exampleOf,
+    readLink: () => readLink(catalogue, listed.examples),
+    state: shared ?? stateOf(example, catalogue, language),
+    example,
+  });
+  if (broken) page.sayBroken("notice.link");
+}
+
+async function begin() {
+  const notices = createNotices({ retry: () => location.reload() });
+  try {
+    await start();
+    notices.set("start", null);
+  } catch (error) {
+    if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+    notices.set("start", error instanceof Problem ? noticeFor(error) : { key: "notice.start", canRetry: true });
+    setTimeout(begin, RETRY_MILLISECONDS);
+  }
+}
+
+await begin();

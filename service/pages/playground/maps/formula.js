@@ -1,0 +1,41 @@
+// The formula of each stage, with the one that is being looked at highlighted.
+import { byId, element } from "../page/dom.js";
+import { t } from "../words/i18n.js";
+import { mathOf } from "./latex.js";
+
+const MASK = "z_j = a(q, k_j)";
+
+const OUTPUT = "o = \\sum_j w_j v_j";
+
+export function createFormula(catalogue) {
+  const root = byId("formula");
+  let shown = "";
+
+  return {
+    update(state) {
+      const scoreModel = catalogue.scoreModels.find(({ name }) => name === state.scoreModel.name);
+      const normalizer = catalogue.normalizers.find(({ name }) => name === state.normalizer.name);
+      const next = `${state.language} ${scoreModel.name} ${normalizer.name}`;
+      if (next !== shown) {
+        shown = next;
+        root.replaceChildren(
+          part("scores", mathOf(scoreModel.formula.latex)),
+          part("mask", mathOf(MASK), t("formula.mask")),
+          part("weights", mathOf(normalizer.formula.latex)),
+          part("output", mathOf(OUTPUT)),
+        );
+      }
+      for (const each of root.children) each.classList.toggle("active", each.dataset.stage === state.focus.stage);
+    },
+  };
+}
+
+function part(stage, math, remark) {
+  return element(
+    "li",
+    { "data-stage": stage },
+    element("span", { class: "number", "aria-hidden": "true" }),
+    math,
+    remark ? element("small", {}, remark) : null,
+  );
+}

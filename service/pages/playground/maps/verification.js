@@ -1,0 +1,38 @@
+// The badge: browser versus service, the largest difference, and which cell is wrong if one is.
+import { byId, setAttributes, setText } from "../page/dom.js";
+import { t } from "../words/i18n.js";
+import { nameOf } from "../words/names.js";
+import { formatDifference, formatFull } from "../words/numbers.js";
+
+const ROWS = new Set(["entropy", "effective_keys", "softmax_sensitivity"]);
+
+export function createVerification() {
+  const root = byId("verification");
+  return {
+    update(state, found) {
+      const kind = !found.checked ? "unchecked" : found.passed ? "match" : "mismatch";
+      setAttributes(root, { "data-state": kind });
+      setText(root, textOf(state, found, kind));
+    },
+  };
+}
+
+function textOf(state, found, kind) {
+  if (kind === "unchecked") return t("check.unchecked");
+  if (kind === "match") {
+    return t("check.match", {
+      difference: formatDifference(found.difference),
+      tolerance: formatDifference(found.tolerance),
+    });
+  }
+  const { matrix, row, column, service, browser, difference, tolerance } = found.worst;
+  return t(ROWS.has(matrix) ? "check.mismatch_row" : "check.mismatch", {
+    matrix: t(`matrix.${matrix}`),
+    query: nameOf(state, "query", row),
+    column: nameOf(state, matrix === "output" ? "value" : "key", column),
+    service: service === undefined ? t("check.missing") : formatFull(service),
+    browser: browser === undefined ? t("check.missing") : formatFull(browser),
+    difference: formatDifference(difference),
+    tolerance: formatDifference(tolerance),
+  });
+}

@@ -1,0 +1,88 @@
+// What is wrong and where: beside the field, in the language of the page, first in our words, then in the service's.
+import { element } from "./dom.js";
+import { has, t } from "../words/i18n.js";
+import { announce } from "./notices.js";
+import { sizesOf } from "../state/store.js";
+
+const PLACES = [
+  [/^\/(query|key|value)\b/, ([, tensor]) => tensor],
+  [/^\/mask\/key_lengths/, () => "mask/length"],
+  [/^\/mask\/window\/(left|right)/, ([, side]) => `mask/${side}`],
+  [/^\/mask\/offset/, () => "mask/offset"],
+  [/^\/mask/, () => "mask"],
+  [/^\/(score_model|normalizer)\/(\w+)/, ([, choice, parameter]) => `${choice}/${parameter}`],
+  [/^\/(score_model|normalizer)/, ([, choice]) => choice],
+];
+
+// The fields that hold something unreadable, by place; the results are stale as long as there is one.
+export function createReports(changed) {
+  const local = new Map();
+  let remote = new Map();
+
+  function report(place, found) {
+    if (!found && !local.has(place)) return;
+    if (found && JSON.stringify(found) !== JSON.stringify(local.get(place))) announce(t(found.key, found.values));
+    if (found) local.set(place, found);
+    else local.delete(place);
+    changed();
+  }
+  report.clear = (prefix) => {
+    for (const place of [...local.keys()].filter((each) => each.startsWith(prefix))) report(place, null);
+  };
+
+  return {
+    report,
+    isBlocked: () => local.size > 0,
+    // Returns whether every error of the problem found its field.
+    place(problem, state) {
+      remote = new Map();
+      for (const { pointer, detail } of problem?.errors ?? []) {
+        const place = placeOf(pointer);
+        if (place) remote.set(place, { ...wordsFor(problem.slug, place, state), detail, pointer });
+      }
+      for (const { key, values } of remote.values()) announce(t(key, values));
+      return Boolean(problem) && remote.size > 0 && remote.size === problem.errors.length;
+    },
+    // For each tensor the row and column that a pointer names.
+    pointed: () => Object.fromEntries([...remote].map(([place, { pointer }]) => [place, cellOf(pointer)])),
+    paint() {
+      for (const target of document.querySelectorAll("[data-place]")) paintPlace(target, local, remote);
+    },
+  };
+}
+
+function placeOf(pointer) {
+  for (const [pattern, name] of PLACES) {
+    const found = pattern.exec(pointer.replace(/^\/request(?=\/)/, ""));
+    if (!found) continue;
+    const place = name(found);
+    return document.querySelector(`[data-place="${CSS.escape(place)}"]`) ? place : place.split("/")[0];
+  }
+  return null;
+}
+
+function cellOf(pointer) {
+  const [, , row, column] = pointer.split("/").map((part) => (part === "" ? null : Number(part)));
+  return { row: row ?? null, column: column ?? null };
+}
+
+function wordsFor(slug, place, state) {
+  const sizes = sizesOf(state);
+  if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
+    return { key: `problem.shape_${place}`, values: sizes };
+  if (place === "normalizer" && state.normalizer.name === "proportional")
+    return { key: "problem.proportional", values: {} };
+  return { key: has(`problem.${slug}`) ? `problem.${slug}` : "problem.other", values: {} };
+}
+
+function paintPlace(target, local, remote) {
+  const found = local.get(target.dataset.place) ?? remote.get(target.dataset.place);
+  target.hidden = !found;
+  const written = found ? [t(found.key, found.values), found.detail ?? ""] : [];
+  if (target.dataset.written === JSON.stringify(written)) return;
+  target.dataset.written = JSON.stringify(written);
+  target.replaceChildren(
+    ...(found ? [element("span", {}, written[0])] : []),
+    ...(found?.detail ? [element("small", { lang: "en" }, found.detail)] : []),
+  );
+}

@@ -1,0 +1,37 @@
+// Keeps the fragment of the address in step with the state, and takes over a link that is put there.
+import { byId } from "../page/dom.js";
+import { encodeShare } from "./share.js";
+
+const PAUSE_MILLISECONDS = 300;
+
+// `on` holds linked(), for a fragment that this page has not written.
+export function createAddress(store, on) {
+  let written = location.hash;
+  let timer = null;
+
+  async function write() {
+    clearTimeout(timer);
+    written = await encodeShare(store.get());
+    history.replaceState(null, "", written);
+    return location.href;
+  }
+
+  store.subscribe(() => {
+    clearTimeout(timer);
+    timer = setTimeout(write, PAUSE_MILLISECONDS);
+  });
+
+  addEventListener("hashchange", () => {
+    if (location.hash !== written) on.linked();
+  });
+
+  // A link to a part of the page must not take the place of the state.
+  for (const link of document.querySelectorAll("[data-skip]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      byId(link.dataset.skip).focus();
+    });
+  }
+
+  return { write };
+}

@@ -1,0 +1,125 @@
+// Edits of the tensors; keys stay paired with their values, and features of queries with those of keys.
+import { isVisible } from "../reference/visibility.js";
+import { maskOf } from "../asking/request.js";
+import { LIMIT, sizesOf, sliceOf } from "./store.js";
+
+const COUNTED = {
+  query: { row: "query", column: "feature" },
+  key: { row: "key", column: "feature" },
+  value: { row: "key", column: "value" },
+};
+
+export const axisOf = (grid, direction) => COUNTED[grid][direction];
+
+// The grids that an edit concerns: those whose sizes agree and whose axes are the same.
+function partners(state, grid, direction, paired) {
+  const { keys, values, queryFeatures, keyFeatures } = sizesOf(state);
+  if (direction === "row" && grid !== "query" && state.value && keys === values) return ["key", "value"];
+  if (direction === "column" && grid !== "value" && paired && queryFeatures === keyFeatures) return ["query", "key"];
+  return [grid];
+}
+
+export function canGrow(state, grid, direction) {
+  const matrix = sliceOf(state, grid);
+  return (direction === "row" ? matrix.length : matrix[0].length) < LIMIT;
+}
+
+export function canShrink(state, grid, direction) {
+  const matrix = sliceOf(state, grid);
+  return grid === "value" && direction === "column"
+    ? true
+    : (direction === "row" ? matrix.length : matrix[0].length) > 1;
+}
+
+export function insert(state, grid, direction, paired) {
+  for (const name of partners(state, grid, direction, paired)) {
+    for (const matrix of state[name]) {
+      if (direction === "row") matrix.push(matrix[0].map(() => 0));
+      else for (const row of matrix) row.push(0);
+    }
+  }
+}
+
+// Returns the grids that lost a row or column.
+export function remove(state, grid, direction, index, paired) {
+  if (grid === "value" && direction === "column" && sizesOf(state).valueFeatures === 1) {
+    state.value = null;
+    return [];
+  }
+  const touched = partners(state, grid, direction, paired);
+  for (const name of touched) {
+    for (const matrix of state[name]) {
+      if (direction === "row") matrix.splice(index, 1);
+      else for (const row of matrix) row.splice(index, 1);
+    }
+  }
+  // An axis that two grids share loses its name only when it is gone from both.
+  const alone = touched.length === 1 && (direction === "row" ? grid !== "query" && state.value : grid !== "value");
+  if (!alone) state.names[axisOf(grid, direction)].splice(index, 1);
+  if (direction === "row") shrinkMask(state.mask, touched, index);
+  return touched;
+}
+
+function shrinkMask({ allowed }, touched, index) {
+  if (allowed && touched.includes("query")) allowed.splice(index, 1);
+  if (allowed && touched.includes("key")) for (const row of allowed) row.splice(index, 1);
+}
+
+// In the first cell a pasted block replaces the matrix; elsewhere it is written over what is there, growing it.
+export function paste(state, grid, block, row, column) {
+  const matrix = sliceOf(state, grid);
+  if (row === 0 && column === 0) {
+    matrix.splice(0, matrix.length, ...block);
+  } else {
+    const rows = Math.max(matrix.length, row + block.length);
+    const columns = Math.max(matrix[0].length, column + block[0].length);
+    const pasted = Array.from({ length: rows }, (_, i) =>
+      Array.from({ length: columns }, (_, j) => block[i - row]?.[j - column] ?? matrix[i]?.[j] ?? 0),
+    );
+    matrix.splice(0, matrix.length, ...pasted);
+  }
+}
+
+export function addValues(state) {
+  const { keys } = sizesOf(state);
+  state.value = [
+    Array.from({ length: keys }, (_, row) => Array.from({ length: keys }, (_, column) => Number(row === column))),
+  ];
+}
+
+// A mask of cells has the size of the scores; what is new is visible.
+export function fitMask(state) {
+  const { queries, keys } = sizesOf(state);
+  const { allowed } = state.mask;
+  if (!allowed) return;
+  state.mask.allowed = Array.from({ length: queries }, (_, row) =>
+    Array.from({ length: keys }, (_, key) => allowed[row]?.[key] ?? true),
+  );
+}
+
+// Whatever mask there was becomes one of single cells, which says the same.
+export function freeMask(state) {
+  if (state.mask.kind === "custom" && state.mask.allowed) return;
+  const { queries, keys } = sizesOf(state);
+  const mask = maskOf(state);
+  state.mask.allowed = Array.from({ length: queries }, (_, row) =>
+    Array.from({ length: keys }, (_, key) => isVisible(mask, row, key)),
+  );
+  state.mask.kind = "custom";
+}
+
+// What is on the screen may be older than the sizes: a cell that is gone toggles nothing.
+export function toggleCell(state, row, key) {
+  freeMask(state);
+  const cells = state.mask.allowed[row] ?? [];
+  if (key < cells.length) cells[key] = !cells[key];
+}
+
+// A key that any query sees is hidden from all of them; a key that none sees is shown to all.
+export function toggleKey(state, key) {
+  freeMask(state);
+  const { allowed } = state.mask;
+  if (key >= allowed[0].length) return;
+  const show = allowed.every((row) => !row[key]);
+  for (const row of allowed) row[key] = show;
+}

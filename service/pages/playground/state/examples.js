@@ -1,0 +1,80 @@
+// The worked examples of the service as states of the page.
+import { parametersOf } from "../inputs/parameters.js";
+import { emptyMask, opening } from "./store.js";
+
+const OPENING = ["honor-of-kings", "honor-of-kings-dragon"];
+
+export const BOTH = "honor-of-kings-both";
+
+export function stateOf(example, catalogue, language) {
+  const { request } = example;
+  return {
+    example: example.id,
+    language,
+    batch: 0,
+    query: slicesOf(request.query),
+    key: slicesOf(request.key),
+    value: request.value ? slicesOf(request.value) : null,
+    names: namesFrom(example),
+    scoreModel: choiceOf(request.score_model, catalogue.scoreModels),
+    normalizer: choiceOf(request.normalizer, catalogue.normalizers),
+    mask: maskFrom(request),
+    focus: opening(),
+  };
+}
+
+// The opening view: two situations, the same team mates, one row each.
+export async function openingExample(load) {
+  const [fight, dragon] = await Promise.all(OPENING.map(load));
+  const names = (language) => ({
+    ...fight.names?.[language],
+    query: [...(fight.names?.[language].query ?? []), ...(dragon.names?.[language].query ?? [])],
+  });
+  const story = (language) => `${fight.story[language]}\n${dragon.story[language]}`;
+  return {
+    ...fight,
+    id: BOTH,
+    story: { zh: story("zh"), en: story("en") },
+    request: { ...fight.request, query: [...fight.request.query, ...dragon.request.query] },
+    names: { zh: names("zh"), en: names("en") },
+  };
+}
+
+const slicesOf = (tensor) => (Array.isArray(tensor[0][0]) ? structuredClone(tensor) : [structuredClone(tensor)]);
+
+function namesFrom({ names, request }) {
+  return Object.fromEntries(
+    ["query", "key", "feature", "value"].map((axis) => {
+      const both = names?.zh[axis]?.map((zh, index) => ({ zh, en: names.en[axis][index] }));
+      return [axis, both ?? request.labels?.[axis] ?? []];
+    }),
+  );
+}
+
+function choiceOf(choice, entries) {
+  const { name, ...given } = typeof choice === "string" ? { name: choice } : (choice ?? { name: entries[0].name });
+  const entry = entries.find((each) => each.name === name);
+  return {
+    name,
+    parameters: Object.fromEntries(
+      parametersOf(entry).map((parameter) => [parameter.name, given[parameter.name] ?? null]),
+    ),
+  };
+}
+
+function maskFrom({ mask = {}, query, key }) {
+  const found = { ...emptyMask(), offset: mask.offset ?? null };
+  if (mask.allowed) return { ...found, kind: "custom", allowed: broadcast(mask.allowed, query.length, key.length) };
+  if (mask.key_lengths) return { ...found, kind: "lengths", lengths: [...mask.key_lengths] };
+  if (mask.window)
+    return { ...found, kind: "window", left: mask.window.left ?? null, right: mask.window.right ?? null };
+  return mask.causal ? { ...found, kind: "causal" } : found;
+}
+
+// One row of booleans stands for all queries.
+function broadcast(allowed, queries, keys) {
+  const rows = Array.isArray(allowed[0]) ? allowed : [allowed];
+  return Array.from({ length: queries }, (_, row) =>
+    Array.from({ length: keys }, (_, column) => rows[row % rows.length][column % rows[row % rows.length].length]),
+  );
+}

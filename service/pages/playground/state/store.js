@@ -1,0 +1,68 @@
+// What the page shows, in one plain object; every change is a new object, and whoever asked is told.
+export const LIMIT = 128;
+
+export const NUMBERS_LIMIT = 32;
+
+export const emptyMask = () => ({ kind: "none", offset: null, left: 1, right: 0, lengths: [], allowed: null });
+
+export const opening = () => ({ stage: "weights", row: 0, key: 0, column: 0 });
+
+export function createStore(initial) {
+  let state = initial;
+  const listeners = [];
+
+  function replace(next) {
+    const previous = state;
+    state = { ...next, focus: inside(next) };
+    for (const listener of listeners) listener(state, previous);
+  }
+
+  return {
+    get: () => state,
+    subscribe: (listener) => listeners.push(listener),
+    replace,
+    // The focus moves often; nothing else is copied for it.
+    focus: (focus) => replace({ ...state, focus }),
+    change(edit) {
+      const draft = structuredClone(state);
+      edit(draft);
+      replace(draft);
+    },
+  };
+}
+
+// Whether two states differ in nothing but the focus.
+export const onlyFocusMoved = (state, previous) =>
+  Object.keys(state).every((name) => name === "focus" || state[name] === previous[name]);
+
+// Of several leading slices the page shows one; what has only one slice is shared by all.
+export const sliceOf = (state, axis) => {
+  const slices = state[axis];
+  return slices && slices[slices.length > 1 ? state.batch : 0];
+};
+
+export const batchesOf = (state) => Math.max(...["query", "key", "value"].map((axis) => state[axis]?.length ?? 1));
+
+export function sizesOf(state) {
+  const [query, key, value] = ["query", "key", "value"].map((axis) => sliceOf(state, axis));
+  return {
+    queries: query.length,
+    keys: key.length,
+    values: value?.length ?? 0,
+    queryFeatures: query[0].length,
+    keyFeatures: key[0].length,
+    valueFeatures: value?.[0].length ?? 0,
+  };
+}
+
+// A focus survives edits, but never points to a row that is gone.
+function inside(state) {
+  const { queries, keys, valueFeatures } = sizesOf(state);
+  const { stage, row, key, column } = state.focus;
+  return {
+    stage: stage === "output" && !valueFeatures ? "weights" : stage,
+    row: Math.min(row, queries - 1),
+    key: Math.min(key, keys - 1),
+    column: Math.max(0, Math.min(column, valueFeatures - 1)),
+  };
+}

@@ -1,0 +1,140 @@
+// A link may come from anywhere: nothing of it is used before all of it is what this page would have written.
+import { LANGUAGES } from "../words/i18n.js";
+import { NAME_LIMIT } from "../words/names.js";
+import { parametersOf } from "../inputs/parameters.js";
+import { BrokenLink } from "./share.js";
+import { LIMIT } from "./store.js";
+
+const KINDS = ["none", "causal", "lengths", "window", "custom"];
+
+const STAGES = ["scores", "mask", "weights", "output"];
+
+const MOST_BATCHES = 16;
+
+const LARGEST_POSITION = 2 ** 31;
+
+function expect(condition, what) {
+  if (!condition) throw new BrokenLink(what);
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isCount = (value, most) => Number.isInteger(value) && value >= 0 && value <= most;
+
+const isName = (value) => typeof value === "string" && value.length <= NAME_LIMIT;
+
+// `catalogue` says which score models and normalizers there are, and `examples` which examples.
+export function readShared(document, catalogue, examples) {
+  expect(isObject(document), "no object");
+  const { e, l, b, q, k, v, n, m, f, s, w } = document;
+  expect(LANGUAGES.includes(l), "language");
+  expect(e === null || examples.includes(e), "example");
+  const query = readSlices(q);
+  const key = readSlices(k);
+  const value = v === null ? null : readSlices(v);
+  const batches = Math.max(query.length, key.length, value?.length ?? 1);
+  expect(
+    [query, key, value ?? query].every((slices) => slices.length === 1 || slices.length === batches),
+    "slices",
+  );
+  expect(isCount(b, batches - 1), "slice");
+  return {
+    example: e,
+    language: l,
+    batch: b,
+    query,
+    key,
+    value,
+    names: readNames(n),
+    scoreModel: readChoice(s, catalogue.scoreModels),
+    normalizer: readChoice(w, catalogue.normalizers),
+    mask: readMask(m, query[0].length, key[0].length),
+    focus: readFocus(f),
+  };
+}
+
+function readSlices(slices) {
+  expect(Array.isArray(slices) && slices.length >= 1 && slices.length <= MOST_BATCHES, "slices");
+  const matrices = slices.map((matrix) => readTensor(matrix, 2));
+  const [{ length: rows }] = matrices;
+  expect(
+    matrices.every((matrix) => matrix.length === rows && matrix[0].length === matrices[0][0].length),
+    "sizes",
+  );
+  return matrices;
+}
+
+function readTensor(tensor, rank, most = LIMIT) {
+  if (rank === 0) {
+    expect(Number.isFinite(tensor), "number");
+    return tensor;
+  }
+  expect(Array.isArray(tensor) && tensor.length >= 1 && tensor.length <= most, "size");
+  const parts = tensor.map((part) => readTensor(part, rank - 1, most));
+  expect(rank === 1 || parts.every((part) => part.length === parts[0].length), "ragged");
+  return parts;
+}
+
+function readNames(names) {
+  expect(isObject(names), "names");
+  return Object.fromEntries(
+    ["query", "key", "feature", "value"].map((axis) => {
+      expect(Array.isArray(names[axis]) && names[axis].length <= LIMIT, "names");
+      return [axis, names[axis].map(readName)];
+    }),
+  );
+}
+
+function readName(name) {
+  if (name === null || isName(name)) return name;
+  expect(isObject(name) && LANGUAGES.every((language) => isName(name[language])), "name");
+  return Object.fromEntries(LANGUAGES.map((language) => [language, name[language]]));
+}
+
+function readChoice(choice, entries) {
+  expect(Array.isArray(choice) && isObject(choice[1]), "choice");
+  const [name, given] = choice;
+  const entry = entries.find((each) => each.name === name);
+  expect(entry, "unknown name");
+  const parameters = {};
+  for (const { name: parameter, rank, required } of parametersOf(entry)) {
+    const value = Object.hasOwn(given, parameter) ? given[parameter] : null;
+    expect(value !== null || !required, "parameter");
+    parameters[parameter] = value === null ? null : readTensor(value, rank, 3 * LIMIT);
+  }
+  return { name, parameters };
+}
+
+function readMask(mask, queries, keys) {
+  expect(isObject(mask) && KINDS.includes(mask.kind), "mask");
+  const { kind, offset, left, right, lengths, allowed } = mask;
+  expect(offset === null || (Number.isInteger(offset) && Math.abs(offset) <= LARGEST_POSITION), "offset");
+  expect(
+    [left, right].every((side) => side === null || isCount(side, LARGEST_POSITION)),
+    "window",
+  );
+  expect(
+    Array.isArray(lengths) && lengths.length <= MOST_BATCHES && lengths.every((length) => isCount(length, LIMIT)),
+    "lengths",
+  );
+  expect(allowed === null ? kind !== "custom" : isMaskOf(allowed, queries, keys), "allowed");
+  return { kind, offset, left, right, lengths: [...lengths], allowed: allowed && allowed.map((row) => [...row]) };
+}
+
+function isMaskOf(allowed, queries, keys) {
+  return (
+    Array.isArray(allowed) &&
+    allowed.length === queries &&
+    allowed.every((row) => Array.isArray(row) && row.length === keys && row.every((cell) => typeof cell === "boolean"))
+  );
+}
+
+function readFocus(focus) {
+  expect(isObject(focus) && STAGES.includes(focus.stage), "focus");
+  const { stage, row, key, column } = focus;
+  expect(
+    [row, key, column].every((index) => isCount(index, LIMIT)),
+    "focus",
+  );
+  return { stage, row, key, column };
+}

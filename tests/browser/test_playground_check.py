@@ -1,0 +1,187 @@
+"""Browser versus service: a number that was falsified on its way is named, and the browser's arithmetic is right."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Route, expect
+
+from service.examples import load_examples
+from service.schemas.catalogue import describe_normalizers, describe_score_models
+from tests.browser.conftest import Visiting
+from tests.browser.playground import Playground, opened
+from tests.server import Server
+
+pytestmark = pytest.mark.browser
+
+ATTENTION = "**/v1/attention"
+
+Falsify = Callable[[dict[str, Any]], None]
+
+
+def on_the_way(falsify: Falsify) -> Callable[[Route], Awaitable[None]]:
+    """Change the body of an answer."""
+
+    async def handle(route: Route) -> None:
+        response = await route.fetch()
+        body = await response.json()
+        falsify(body)
+        await route.fulfill(response=response, body=json.dumps(body))
+
+    return handle
+
+
+def add(matrix: str, row: int, column: int, difference: float) -> Falsify:
+    def falsify(body: dict[str, Any]) -> None:
+        body[matrix][row][column] += difference
+
+    return falsify
+
+
+def put(matrix: str, row: int, column: int, value: Any) -> Falsify:
+    def falsify(body: dict[str, Any]) -> None:
+        body[matrix][row][column] = value
+
+    return falsify
+
+
+def drop_row(body: dict[str, Any]) -> None:
+    body["weights"].pop()
+
+
+def add_column(body: dict[str, Any]) -> None:
+    body["output"][0].append(0.0)
+
+
+def entropy(body: dict[str, Any]) -> None:
+    body["diagnostics"]["entropy"][1] += 1e-6
+
+
+FALSIFIED: dict[str, tuple[Falsify, tuple[str, ...]]] = {
+    "a score": (add("scores", 0, 2, 1e-9), ("Score at team fight, mid", "1.200000001", "1.2,")),
+    "a weight": (add("weights", 1, 3, -1e-9), ("Weight at dragon up, top",)),
+    "an output": (add("output", 1, 0, 1e-9), ("Output at dragon up, protect",)),
+    "a weight far off": (put("weights", 0, 0, 0.6), ("Weight at team fight, marksman", "0.6,", "0.70166907360510")),
+    "a hidden key": (put("logits", 0, 1, None), ("Masked score at team fight, jungle", "−∞")),
+    "not a number": (put("weights", 0, 1, "NaN"), ("Weight at team fight, jungle", "NaN")),
+    "no number at all": (put("output", 0, 1, "<b>"), ("Output at team fight, take dragon", "nothing")),
+    "a row too few": (drop_row, ("Weight at dragon up, marksman", "nothing")),
+    "a column too many": (add_column, ("Output at",)),
+    "the entropy": (entropy, ("Entropy of dragon up",)),
+}
+
+
+async def test_every_falsified_number_is_named(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    for what, (falsify, texts) in FALSIFIED.items():
+        await expect(playground.verification).to_have_attribute("data-state", "match")
+        await visited.page.route(ATTENTION, on_the_way(falsify))
+        await playground.choose("#example", "honor-of-kings-both")
+        assert await playground.verification.get_attribute("data-state") == "mismatch", what
+        shown = await playground.verification.inner_text()
+        assert [text for text in texts if text not in shown] == [], what
+        await visited.page.unroute(ATTENTION)
+        await playground.choose("#example", "honor-of-kings-both")
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+    await visited.assert_clean()
+
+
+async def test_a_falsified_explanation_is_marked(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    compared = visited.page.locator("#explain-compared")
+    await expect(compared.locator("tbody tr")).to_have_count(3)
+    assert await compared.locator(".differs").count() == 0
+
+    def falsify(body: dict[str, Any]) -> None:
+        body["weight"] += 1e-6
+
+    await visited.page.route("**/v1/attention/explain", on_the_way(falsify))
+    await playground.cell("scores", 1, 1).click()
+    await expect(compared.locator(".differs")).to_have_text("≠ 1.0e-6")
+
+
+async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(visit: Visiting, server: Server) -> None:
+    """A ninth score model appears by itself, with its parameters, and is not called right."""
+    visited = await visit(f"{server.url}/livez", locale="en-GB")
+
+    def ninth(body: dict[str, Any]) -> None:
+        models = body["score_models"]
+        copied = next(model for model in models if model["name"] == "bilinear")
+        models.append(copied | {"name": "ninth", "title": {"zh": "第九", "en": "Ninth"}})
+
+    async def answer_as_bilinear(route: Route) -> None:
+        question = json.loads(route.request.post_data or "")
+        if question["score_model"]["name"] == "ninth":
+            question["score_model"]["name"] = "bilinear"
+        await route.continue_(post_data=json.dumps(question))
+
+    await visited.page.route("**/v1/score-models", on_the_way(ninth))
+    await visited.page.route(ATTENTION, answer_as_bilinear)
+    await visited.page.goto(f"{server.url}/playground")
+    playground = Playground(visited.page)
+    await playground.fresh()
+    await playground.choose("#score-model", "ninth")
+    assert await visited.page.locator("#score-model option:checked").inner_text() == "Ninth"
+    fields = visited.page.locator("#score-model-parameters [data-parameter=weight] input")
+    assert await fields.evaluate_all("all => all.map(one => one.value)") == [
+        "0.5" if row == column else "0" for row in range(4) for column in range(4)
+    ]
+    await expect(playground.verification).to_have_attribute("data-state", "unchecked")
+
+
+CHECK_PAIRS = """
+async ({ base, scoreModels, normalizers }) => {
+  const { attend } = await import("./static/playground/reference/attend.js");
+  const { compare } = await import("./static/playground/asking/check.js");
+  const { readAnswer } = await import("./static/playground/asking/request.js");
+  const found = [];
+  for (const scoreModel of scoreModels) for (const normalizer of normalizers) {
+    const request = { ...base, score_model: scoreModel, normalizer };
+    const response = await fetch("v1/attention", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request) });
+    const pair = `${scoreModel.name} ${normalizer.name}`;
+    if (!response.ok) { found.push([pair, response.status, null]); continue; }
+    const { passed, difference } = compare(request, readAnswer(await response.json()), attend(request));
+    found.push([pair, passed, difference]);
+  }
+  return found;
+}
+"""
+
+
+async def test_the_browser_agrees_with_the_service_for_every_score_model_and_normalizer(
+    visit: Visiting, server: Server, client: httpx.AsyncClient, report_figure: Callable[[str], None]
+) -> None:
+    """All pairs, with the parameters of the catalogue's examples, under a mask that leaves one row nothing to see."""
+    example = load_examples()["additive"].request
+    base = {
+        **{name: example[name] for name in ("query", "key", "value")},
+        "mask": {"allowed": [[True, False, True, True], [True, True, True, False]]},
+        "include": ["scores", "logits", "weights", "output", "diagnostics"],
+    }
+    base["query"] = [*base["query"], [-1.5, 0.25, 3, -2], [0, 0, 0, 0]]
+    base["mask"]["allowed"] += [[True] * 4, [False] * 4]
+    visited, _ = await opened(visit, server.url)
+    models = [entry["example"] for entry in describe_score_models()["score_models"]]
+    normalizers = [entry["example"] for entry in describe_normalizers()["normalizers"]]
+    normalizers += [{"name": "softmax", "sink": 0.5, "temperature": 0.05}]
+    normalizers += [{"name": "entmax", "alpha": alpha} for alpha in (1, 1.001, 1.2, 3, 50)]
+    found = await visited.page.evaluate(CHECK_PAIRS, {"base": base, "scoreModels": models, "normalizers": normalizers})
+    assert len(found) == 8 * (8 + 6)
+    differing = [pair for pair, passed, _ in found if passed is not True]
+    # Proportions of negative scores are refused; with distances and the additive model every row has some.
+    assert [pair for pair in differing if not pair.endswith(" proportional")] == []
+    computed = [(pair, difference) for pair, passed, difference in found if passed is True]
+    report_figure(f"playground: browser versus service over {len(computed)} pairs: {max(d for _, d in computed):.1e}")
+
+
+async def test_proportional_agrees_where_scores_are_positive(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    for model in ("scaled_dot_product", "dot_product", "bilinear", "cosine", "trilinear"):
+        await playground.choose("#example", "honor-of-kings")
+        await playground.choose("#score-model", model)
+        await playground.choose("#normalizer", "proportional")
+        await expect(playground.verification).to_have_attribute("data-state", "match")
+    await visited.assert_clean()

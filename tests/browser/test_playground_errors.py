@@ -1,0 +1,256 @@
+"""What is wrong stands beside the field that it concerns, in the language of the page; the last good result stays."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Route, expect
+
+from service.problems import PROBLEMS
+from tests.browser.conftest import Visiting
+from tests.browser.playground import LOCALES, opened
+from tests.server import Server, running_server
+
+pytestmark = pytest.mark.browser
+
+ATTENTION = "**/v1/attention"
+
+UNPROCESSABLE = "the server responded with a status of 422"
+
+VALUES_MISSING = {
+    "zh": "V 有 2 行，K 有 4 行；每个键要对应一个值。",
+    "en": "V has 2 rows and K has 4; each key needs one value.",
+}
+
+NEGATIVE = {"zh": "按比例归一化要求得分不为负。", "en": "Proportions need scores that are not negative."}
+
+NOT_A_NUMBER = {"zh": "射手，输出：“abc”不是数字。", "en": "marksman, damage: “abc” is not a number."}
+
+
+@pytest.mark.parametrize("language", LOCALES)
+async def test_a_refusal_is_beside_its_field_in_the_language_of_the_page(
+    visit: Visiting, server: Server, language: str
+) -> None:
+    visited, playground = await opened(visit, server.url, language)
+    weights = await playground.texts("weights")
+    await playground.paste("value", "1\t2\n3\t4")
+    await expect(playground.error("value").locator("span")).to_contain_text(VALUES_MISSING[language])
+    await expect(playground.error("value").locator("small[lang=en]")).to_contain_text("expected one value vector")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    await expect(visited.page.locator("#status")).not_to_be_empty()
+    assert await playground.texts("weights") == weights
+
+    # The language may change while the error stands.
+    other = {"zh": "en", "en": "zh"}[language]
+    await playground.language(other)
+    await expect(playground.error("value").locator("span")).to_contain_text(VALUES_MISSING[other])
+    await playground.language(language)
+    await playground.paste("value", "1\t2\n3\t4\n5\t6\n7\t8")
+    await playground.fresh()
+    await expect(playground.error("value")).to_be_hidden()
+
+    await playground.page.locator("#score-model").select_option("gaussian")
+    await playground.page.locator("#normalizer").select_option("proportional")
+    await expect(playground.error("normalizer").locator("span")).to_contain_text(NEGATIVE[language])
+    await playground.choose("#normalizer", "softmax")
+    await expect(playground.error("normalizer")).to_be_hidden()
+    await visited.assert_fits()
+    await visited.assert_clean(UNPROCESSABLE, UNPROCESSABLE)
+
+
+@pytest.mark.parametrize("language", LOCALES)
+async def test_text_that_is_no_number_marks_its_cell_and_nothing_is_asked(
+    visit: Visiting, server: Server, language: str
+) -> None:
+    visited, playground = await opened(visit, server.url, language)
+    weights = await playground.texts("weights")
+    asked = [url for url in visited.requests if url.endswith("/v1/attention")]
+    await playground.field("key", 0, 1).fill("abc")
+    await expect(playground.error("key").locator("span")).to_have_text(NOT_A_NUMBER[language])
+    await expect(playground.field("key", 0, 1)).to_have_attribute("aria-invalid", "true")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    await playground.field("key", 1, 1).fill("9")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    assert await playground.texts("weights") == weights
+    assert [url for url in visited.requests if url.endswith("/v1/attention")] == asked
+    for text in ("１．５", "−2", "+.5", "1e-3"):
+        await playground.type_into("key", 0, 1, text)
+        await expect(playground.error("key")).to_be_hidden()
+        await expect(playground.verification).to_have_attribute("data-state", "match")
+    for text in ("", "1,5", "0x10", "Infinity", "1e999", "<b>1</b>"):
+        await playground.field("key", 0, 1).fill(text)
+        await expect(playground.results).to_have_attribute("data-state", "stale")
+    await playground.choose("#example", "honor-of-kings")
+    await expect(playground.error("key")).to_be_hidden()
+    await visited.assert_clean()
+
+
+async def test_options_are_checked_where_they_are_typed(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    await visited.page.locator("#temperature").fill("0")
+    await expect(playground.error("normalizer/temperature")).to_contain_text("above 0")
+    await visited.page.locator("#temperature-reset").click()
+    await playground.fresh()
+    await visited.page.locator("#temperature").fill("0.5")
+    await playground.fresh()
+    assert (await playground.texts("weights"))[0] == ["0.9343", "0.0421", "0.0189", "0.0047"]
+    await visited.page.locator("#temperature-slider").press("End")
+    await expect(visited.page.locator("#temperature")).to_have_value("100")
+    await visited.page.locator("#mask-kind").select_option("lengths")
+    await visited.page.locator("#mask-length").fill("5")
+    await expect(playground.error("mask/length")).to_contain_text("from 0 to 4")
+    await visited.page.locator("#mask-length").fill("2")
+    await playground.fresh()
+    assert await playground.texts("mask") == [["✓", "✓", "×", "×"]] * 2
+    await playground.choose("#mask-kind", "window")
+    assert await playground.texts("mask") == [["✓", "×", "×", "×"], ["✓", "✓", "×", "×"]]
+    await visited.page.locator("#mask-right").fill("")
+    await playground.fresh()
+    assert await playground.texts("mask") == [["✓", "✓", "✓", "✓"], ["✓", "✓", "✓", "✓"]]
+    await playground.choose("#mask-kind", "causal")
+    await visited.page.locator("#mask-offset").fill("1")
+    await playground.fresh()
+    assert await playground.texts("mask") == [["✓", "✓", "×", "×"], ["✓", "✓", "✓", "×"]]
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+    await visited.assert_clean()
+
+
+def refusing(slug: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[None]]:
+    async def handle(route: Route) -> None:
+        problem = PROBLEMS[slug]
+        document = {"type": f"/problems/{slug}", "title": problem.title.en, "status": int(problem.status),
+                    "detail": "expected less; received more. Send less.", "instance": "id"}  # fmt: skip
+        body = json.dumps(document)
+        await route.fulfill(
+            status=int(problem.status), content_type="application/problem+json", headers=headers, body=body
+        )
+
+    return handle
+
+
+async def test_other_refusals_say_what_to_do_in_both_languages(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    texts = await visited.page.evaluate(
+        "async () => ({ en: (await import('./static/playground/words/en.js')).default,"
+        " zh: (await import('./static/playground/words/zh.js')).default })"
+    )
+    notice = playground.notice("problem")
+    for slug in ("too-large", "queue-full", "draining", "deadline-exceeded", "internal"):
+        waits = slug in {"queue-full", "draining"}
+        await visited.page.route(ATTENTION, refusing(slug, {"Retry-After": "1"} if waits else {}))
+        await playground.field("query", 0, 0).fill(str(len(slug)))
+        await expect(notice).to_contain_text(texts["en"][f"problem.{slug}"])
+        await expect(notice.locator("small[lang=en]")).to_contain_text("Send less.")
+        await expect(playground.results).to_have_attribute("data-state", "stale")
+        await playground.language("zh")
+        await expect(notice).to_contain_text(texts["zh"][f"problem.{slug}"])
+        await playground.language("en")
+        await visited.page.unroute(ATTENTION)
+        if not waits:
+            await notice.locator("[data-action=retry]").click()
+        await playground.fresh()
+        await expect(notice).to_have_count(0)
+    assert visited.page_errors == []
+
+
+def test_every_problem_has_a_text_of_its_own() -> None:
+    pages = Path(__file__).parent.parent.parent / "service" / "pages" / "playground"
+    for name in ("en.js", "zh.js"):
+        texts = (pages / "words" / name).read_text(encoding="utf-8")
+        assert [slug for slug in PROBLEMS if f'"problem.{slug}"' not in texts] == []
+
+
+async def test_an_early_reply_that_comes_late_is_dropped(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    let_go = asyncio.Event()
+    held: list[str] = []
+
+    async def hold_the_first(route: Route) -> None:
+        response = await route.fetch()
+        if not held:
+            held.append(route.request.post_data or "")
+            await let_go.wait()
+        await route.fulfill(response=response)
+
+    await visited.page.route(ATTENTION, hold_the_first)
+    # Aborting would hide whether late replies are dropped, so this page cannot abort.
+    await visited.page.evaluate("AbortController.prototype.abort = () => {}")
+    async with visited.page.expect_request(ATTENTION):
+        await playground.field("query", 0, 0).fill("-5")
+    async with visited.page.expect_response(ATTENTION):
+        await playground.field("query", 0, 0).fill("5")
+    await playground.fresh()
+    later = await playground.texts("weights")
+    assert json.loads(held[0])["query"][0][0] == -5
+    async with visited.page.expect_event("requestfinished"):
+        let_go.set()
+    await visited.settle()
+    assert await playground.texts("weights") == later
+    assert float(later[0][0]) > 0.9
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+    await visited.assert_clean()
+
+
+async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(visit: Visiting, tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        visited, playground = await opened(visit, server.url)
+        weights = await playground.texts("weights")
+        server.stop()
+        await playground.field("query", 0, 0).fill("0")
+        notice = playground.notice("away")
+        await expect(notice).to_contain_text("Service unreachable, showing the last result.")
+        await expect(playground.results).to_have_attribute("data-state", "stale")
+        assert await playground.texts("weights") == weights
+        await playground.language("zh")
+        await expect(notice).to_contain_text("无法连接服务，显示的是上一次的结果。")
+        with started_again(server):
+            await until_ready(server.url)
+            await notice.locator("[data-action=retry]").click()
+            await playground.fresh()
+            await expect(notice).to_have_count(0)
+            assert (await playground.texts("weights"))[0] != weights[0]
+            assert visited.page_errors == []
+
+
+@contextmanager
+def started_again(server: Server) -> Iterator[None]:
+    """Start a stopped server at the same port."""
+    process = subprocess.Popen(server.process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def until_ready(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(300):
+            try:
+                if (await client.get(f"{url}/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+    raise TimeoutError(url)
+
+
+async def test_it_tries_again_by_itself(visit: Visiting, server: Server) -> None:
+    visited, playground = await opened(visit, server.url)
+    refused = 0
+
+    async def refuse_twice(route: Route) -> None:
+        nonlocal refused
+        refused += 1
+        await (route.abort() if refused <= 2 else route.continue_())
+
+    await visited.page.route(ATTENTION, refuse_twice)
+    await playground.field("query", 0, 0).fill("1")
+    await expect(playground.notice("away")).to_be_visible()
+    await expect(playground.results).to_have_attribute("data-state", "fresh", timeout=10_000)
+    assert refused == 3
+    assert visited.page_errors == []

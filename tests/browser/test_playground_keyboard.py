@@ -1,0 +1,139 @@
+"""What a newcomer wants to do, in each language, with the keyboard alone: no mouse, and nothing that bypasses keys."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Visiting
+from tests.browser.playground import LOCALES, TAGS, Playground, opened
+from tests.server import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("language", LOCALES)]
+
+MASKED = {
+    "zh": "团战看不到射手了。团战：射手 0，打野 0.4992，中路 0.3346，上路 0.1662。",
+    "en": "marksman is masked for team fight. team fight: marksman 0, jungle 0.4992, mid 0.3346, top 0.1662.",
+}
+
+SENTENCES = {
+    "zh": ("射手分到团战注意力的 70.17%。", "打野分到团战注意力的 14.89%。", "团战 → 射手", "团战 → 打野"),
+    "en": (
+        "marksman receives 70.17 % of the attention of team fight.",
+        "jungle receives 14.89 % of the attention of team fight.",
+        "team fight → marksman",
+        "team fight → jungle",
+    ),
+}
+
+WAS = {"zh": "之前 0.7017", "en": "was 0.7017"}
+
+COPIED = {"zh": "链接已复制。", "en": "The link has been copied."}
+
+
+async def assert_focus_is_seen(playground: Playground) -> None:
+    """What has the focus is on the screen and has a ring."""
+    outline, top, bottom = await playground.page.evaluate(
+        "(() => { const focused = document.activeElement, box = focused.getBoundingClientRect();"
+        " return [getComputedStyle(focused).outlineStyle, box.top, innerHeight - box.bottom]; })()"
+    )
+    assert outline != "none"
+    assert top >= 0
+    assert bottom >= 0
+
+
+async def test_change_a_feature_and_see_the_weight_move(visit: Visiting, server: Server, language: str) -> None:
+    visited, playground = await opened(visit, server.url, language)
+    before = await playground.cell("weights", 0, 0).evaluate("cell => getComputedStyle(cell).backgroundColor")
+    await playground.tab_to(playground.field("query", 0, 0))
+    await assert_focus_is_seen(playground)
+    await visited.page.keyboard.type("0")
+    await expect(playground.cell("weights", 0, 0)).not_to_have_text("0.7017")
+    await playground.fresh()
+    # Without the need of protection, q·k/2 is 1.25, 1, 0.7, 0.4.
+    assert (await playground.texts("weights"))[0] == ["0.3593", "0.2798", "0.2073", "0.1536"]
+    await visited.settle()
+    after = await playground.cell("weights", 0, 0).evaluate("cell => getComputedStyle(cell).backgroundColor")
+    assert after != before
+    await expect(visited.page.locator("#explain-was")).to_have_text(WAS[language])
+    await visited.page.keyboard.press("ArrowRight")
+    await visited.page.keyboard.press("ArrowDown")
+    await assert_focus_is_seen(playground)
+    await visited.page.keyboard.type("1.5")
+    await expect(playground.field("query", 1, 1)).to_have_value("1.5")
+    await playground.fresh()
+    await visited.assert_clean()
+
+
+async def test_send_the_marksman_home_and_see_the_row_renormalise(
+    visit: Visiting, server: Server, language: str
+) -> None:
+    visited, playground = await opened(visit, server.url, language)
+    await playground.tab_to(playground.cell("weights", 0, 0))
+    await assert_focus_is_seen(playground)
+    await visited.page.keyboard.press("Space")
+    await playground.fresh()
+    assert (await playground.texts("weights"))[0] == ["0", "0.4992", "0.3346", "0.1662"]
+    assert (await playground.texts("weights"))[1] == ["0.1394", "0.6567", "0.1007", "0.1033"]
+    assert (await playground.texts("mask"))[0] == ["×", "✓", "✓", "✓"]
+    await expect(playground.announced).to_have_text(MASKED[language])
+    await expect(playground.cell("weights", 0, 0)).to_be_focused()
+    await visited.page.keyboard.press("Space")
+    await playground.fresh()
+    assert (await playground.texts("weights"))[0][0] == "0.7017"
+
+    # The heading above hides him from everybody.
+    await visited.page.keyboard.press("ArrowUp")
+    await visited.page.keyboard.press("Space")
+    await playground.fresh()
+    assert [row[0] for row in await playground.texts("mask")] == ["×", "×"]
+    assert [row[0] for row in await playground.texts("weights")] == ["0", "0"]
+    await visited.assert_clean()
+
+
+async def test_read_why_it_is_0_7017(visit: Visiting, server: Server, language: str) -> None:
+    visited, playground = await opened(visit, server.url, language)
+    first, second, pair, next_pair = SENTENCES[language]
+    await playground.tab_to(playground.cell("weights", 0, 0))
+    await expect(visited.page.locator("#explain-pair")).to_have_text(pair)
+    await expect(visited.page.locator("#explain-number")).to_have_text("0.7017")
+    await expect(visited.page.locator("#explain-number")).to_be_in_viewport()
+    for text in ("2 × 1.9 + 1 × 1.5 + 1 × 1 + 0 × 0.3 = 6.3", "6.3 × 0.5 = 3.15", "1 / 1.42517 = 0.701669", first):
+        await playground.explained(text)
+    terms = await visited.page.locator("#explain-terms .value").all_inner_texts()
+    assert terms == ["3.8", "1.5", "1", "0"]
+    await expect(visited.page.locator("#explain-diagnostics")).to_contain_text("2.4872")
+    await expect(visited.page.locator("#explain-own")).to_contain_text("0.701669")
+    await visited.page.keyboard.press("ArrowRight")
+    await expect(visited.page.locator("#explain-pair")).to_have_text(next_pair)
+    await playground.explained(second)
+    await visited.page.keyboard.press("Control+End")
+    await expect(playground.cell("weights", 1, 3)).to_be_focused()
+    await visited.page.keyboard.press("Control+Home")
+    await expect(playground.cell("weights", 0, 0)).to_be_focused()
+    await visited.assert_clean()
+
+
+async def test_share_and_reopen(visit: Visiting, server: Server, language: str) -> None:
+    permissions = ["clipboard-read", "clipboard-write"]
+    visited, playground = await opened(visit, server.url, language, permissions=permissions)
+    await playground.tab_to(playground.field("key", 0, 0))
+    await visited.page.keyboard.type("0.25")
+    await playground.fresh()
+    await playground.tab_to(visited.page.locator("#share"), "Shift+Tab")
+    await visited.page.keyboard.press("Enter")
+    await expect(playground.announced).to_have_text(COPIED[language])
+    await expect(visited.page.locator("#toast")).to_be_visible()
+    link = await visited.page.evaluate("navigator.clipboard.readText()")
+    assert re.match(rf"{re.escape(server.url)}/playground#1\.[\w-]+$", link)
+    weights = await playground.texts("weights")
+
+    other = {"zh": "en", "en": "zh"}[language]
+    again = await visit(link, locale=LOCALES[other])
+    reopened = Playground(again.page)
+    await reopened.fresh()
+    assert await reopened.texts("weights") == weights
+    await expect(again.page.locator("html")).to_have_attribute("lang", TAGS[language])
+    await expect(reopened.field("key", 0, 0)).to_have_value("0.25")
+    await again.assert_clean()
+    await visited.assert_clean()

@@ -1,0 +1,66 @@
+"""The pictures of the READMEs.  ``python -m tests.promises.pictures`` takes them anew."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.browser.playground import LOCALES, Playground
+from tests.promises import curl
+from tests.promises.readme import LANGUAGES, README, ROOT, commands
+from tests.server import running_server
+
+SCREEN = {"width": 1280, "height": 700}
+MOST_BYTES = 220_000
+"""So that the page opens fast wherever it is read."""
+
+
+def shown(language: str) -> list[str]:
+    """The pictures that a README shows, as paths below the root."""
+    return [path for section in README[language] for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)]
+
+
+def drawings(language: str) -> Iterator[tuple[Path, list[str]]]:
+    """The pictures that a shown command draws, each with the command: that of its section which writes a file."""
+    for section in README[language]:
+        drawn = [
+            words for kind, code in section.snippets if kind == "bash" for words in commands(code) if "-o" in words
+        ]
+        if drawn:
+            [words] = drawn
+            [path] = re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)
+            yield ROOT / path, words
+
+
+async def photograph(url: str) -> None:
+    """Take the opening page in every language, with the story folded away."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for language in LANGUAGES:
+            context = await browser.new_context(locale=LOCALES[language], viewport=SCREEN, color_scheme="light")
+            page = await context.new_page()
+            await page.goto(f"{url}/playground")
+            playground = Playground(page)
+            await playground.fresh()
+            await page.locator("#story > summary").click()
+            await page.mouse.move(0, SCREEN["height"] - 1)
+            await playground.explained("0.701669")
+            await page.screenshot(path=ROOT / "docs" / f"playground.{language}.png", animations="disabled")
+        await browser.close()
+
+
+def main() -> None:
+    """Take all of them."""
+    with tempfile.TemporaryDirectory() as directory, running_server(Path(directory)) as server:
+        for language in LANGUAGES:
+            for path, words in drawings(language):
+                path.write_bytes(curl.send(words, server.url).content)
+        asyncio.run(photograph(server.url))
+
+
+if __name__ == "__main__":
+    main()

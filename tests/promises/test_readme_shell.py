@@ -1,0 +1,74 @@
+"""The command line as the two READMEs show it: run in a shell, in a directory of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from service.cli import COMMANDS, INTERRUPTED
+from service.offline import DEFECT, DIFFERS, DONE, REFUSED
+from tests.promises.readme import LANGUAGES, README, codes, table
+
+COMMAND = Path(sys.executable).parent / "attention-service"
+ONE_REQUEST = ("attend", "check")
+
+
+def shell(script: str, directory: Path) -> str:
+    """Run a script where `.venv/bin/attention-service` is the command under test; return what it prints, errors too."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ATTENTION_")}
+    ended = subprocess.run(
+        ["bash"],
+        input=script.encode(),
+        cwd=directory,
+        env=kept,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+    return "\n".join(line.rstrip() for line in ended.stdout.decode().splitlines())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_commands_print_what_is_shown(tmp_path: Path, language: str) -> None:
+    """One after the other, in one directory, as a person would."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "attention-service").symlink_to(COMMAND)
+    snippets = [snippet for section in README[language] for snippet in section.snippets]
+    runs = [
+        (script, text) for (before, script), (kind, text) in pairwise(snippets) if (before, kind) == ("bash", "text")
+    ]
+    assert [name for name in ONE_REQUEST for script, _ in runs if f"attention-service {name} " in script] == [
+        *ONE_REQUEST
+    ]
+    for script, text in runs:
+        assert shell(script, tmp_path) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_command_is_named(language: str) -> None:
+    [section] = [section for section in README[language] if table(language, "Option") in map(rows_of, section.tables)]
+    assert set(COMMANDS) <= set(codes(section.prose))
+
+
+def rows_of(shown: list[list[str]]) -> list[list[str]]:
+    return shown[2:]
+
+
+@pytest.mark.parametrize("command", ONE_REQUEST)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_options_are_those_that_help_names(language: str, command: str, tmp_path: Path) -> None:
+    help_text = shell(f"{COMMAND} {command} --help", tmp_path)
+    named = set(re.findall(r"^  (--\w+)", help_text, re.MULTILINE))
+    shown = {codes(option)[0].split()[0] for option, of, _ in table(language, "Option") if command in codes(of)}
+    assert shown == named
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_exit_codes_are_those_of_the_program(language: str) -> None:
+    shown = [int(codes(row[0])[0]) for row in table(language, "Exit code")]
+    assert shown == [DONE, DIFFERS, REFUSED, DEFECT, INTERRUPTED]

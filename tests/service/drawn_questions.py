@@ -1,0 +1,81 @@
+"""Hypothesis strategies for what explain, compare and check are asked: attention requests whose parts fit, and about
+them questions that fit too.  Whatever they draw, the service must answer 200.
+"""
+
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests import oracle
+from tests.nested import shape
+from tests.service.layouts import nested
+from tests.service.strategies import DTYPES, NORMALIZERS, Request, attention_requests, name_of, optional, together
+
+
+@st.composite
+def explain_requests(draw: st.DrawFn, **restricted: Any) -> Request:
+    """A pair of any attention request."""
+    request = draw(attention_requests(**restricted))
+    inputs = oracle.Inputs(request)
+    fields = st.fixed_dictionaries(
+        {
+            "request": st.just(request),
+            "query_index": st.integers(0, inputs.queries - 1),
+            "key_index": st.integers(0, inputs.keys - 1),
+        }
+    )
+    index = st.tuples(*(st.integers(0, size - 1) for size in inputs.leading)).map(list)
+    return draw(together(fields, optional(index=index), optional(language=st.sampled_from(("en", "zh")))))
+
+
+KEEPING_ITS_SHAPE = {
+    "softcap": st.sampled_from((None, 0.5, 2)),
+    "mask": st.sampled_from((None, {"allowed": None}, {"causal": True}, {"window": None}, {"offset": 2})),
+    "bias": st.none(),
+    "labels": st.none(),
+    "dtype": st.sampled_from((None, *DTYPES)),
+    "decimals": st.sampled_from((None, 0, 3)),
+    "position": st.none(),
+}
+"""Overrides that fit whatever the base is."""
+
+
+@st.composite
+def compare_requests(draw: st.DrawFn, **restricted: Any) -> Request:
+    """Any attention request, and one to three changes that it allows."""
+    base = draw(attention_requests(**restricted))
+    unsigned = name_of(base.get("normalizer"), "softmax") == "proportional"
+    normalizers = [name for name, one in NORMALIZERS.items() if not one.needs_non_negative]
+    # Another normalizer may have no logsumexp to include; without include there is no top_k.
+    changed = st.fixed_dictionaries(
+        {"normalizer": st.sampled_from(normalizers), "include": st.none(), "top_k": st.none()}
+    )
+    fields = {name: values for name, values in KEEPING_ITS_SHAPE.items() if not (unsigned and name == "position")}
+    overrides = st.fixed_dictionaries({}, optional=fields)
+    count = draw(st.integers(1, 3))
+    labels = draw(st.lists(st.text(min_size=1, max_size=5).filter(lambda label: label != "base"), min_size=count,
+                           max_size=count, unique=True))  # fmt: skip
+    each = nested(overrides | together(overrides, changed), (count,))
+    return {"base": base, "variants": [{"label": a, "overrides": b} for a, b in zip(labels, draw(each), strict=True)]}
+
+
+@st.composite
+def check_requests(draw: st.DrawFn, **restricted: Any) -> Request:
+    """Any attention request, and the oracle's answer to it or another of the same shape."""
+    request = draw(attention_requests(**restricted))
+    answer = oracle.attention(request)
+    names = [name for name in ("output", "weights", "scores", "logsumexp") if name in answer]
+    taken = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
+    wrong = {name: nested(st.integers(-3, 3), shape(answer[name])) for name in taken}
+    right = {name: st.just(without_infinities(answer[name])) for name in taken}
+    fields = {"request": st.just(request), "candidate": st.fixed_dictionaries(right) | st.fixed_dictionaries(wrong)}
+    tolerances = together(optional(rtol=st.sampled_from((0, 1e-3))), optional(atol=st.sampled_from((0, 1e-6, 1))))
+    return draw(together(st.fixed_dictionaries(fields), tolerances))
+
+
+def without_infinities(nested_numbers: Any) -> Any:
+    """Nested lists as they are sent: null for minus infinity."""
+    if isinstance(nested_numbers, list):
+        return [without_infinities(item) for item in nested_numbers]
+    return None if nested_numbers == -math.inf else nested_numbers

@@ -1,0 +1,172 @@
+"""Requests that a kernel is checked with: every layout with every combination of options that go together.
+
+Sizes are such that no two usual mistakes are the same numbers by chance: D is not 4, where doubling 1/√D gives 1; the
+corners of the causal mask are more than one key apart; group sizes differ from the number of groups.
+"""
+
+import zlib
+
+import numpy as np
+
+FEATURES, VALUE_FEATURES, QUERIES, KEYS = 8, 3, 5, 9
+"""D, Dv, Lq, and Lk where it is another number."""
+
+LAYOUTS = {
+    "rank 2": ((), None, KEYS),
+    "batch": ((2,), None, KEYS),
+    "heads": ((2, 3), None, KEYS),
+    "square": ((2, 3), None, QUERIES),
+    "as many heads as queries": ((1, QUERIES), None, KEYS),
+    "grouped": ((2, 6), 3, KEYS),
+    "packed": ((2, 6), 3, KEYS),
+}
+"""Leading axes of the queries, how many key heads they share if not their own, and Lk."""
+
+PAST = 4
+"""So many of the keys are in the cache, where there is one."""
+
+
+def request_of(layout, option):
+    """The request of one combination, the same in every run; None if the two do not go together."""
+    leading, shared, keys = LAYOUTS[layout]
+    rng = np.random.default_rng(zlib.crc32(f"{layout}, {option}".encode()))
+    shape = (*leading, QUERIES, keys)
+    options = OPTIONS[option](rng, shape)
+    if options is None:
+        return None
+    key_leading = leading if shared is None else (leading[0], shared)
+    past = PAST if options.pop("cache", False) else 0
+    request = {
+        "query": rng.standard_normal((*leading, QUERIES, FEATURES)) * options.pop("size", 2),
+        "key": rng.standard_normal((*key_leading, keys - past, FEATURES)),
+        "value": rng.standard_normal((*key_leading, keys - past, VALUE_FEATURES)),
+    }
+    if layout == "packed":
+        request = {name: _packed(array) for name, array in request.items()}
+        request["heads"] = {"query": leading[1], "key_value": shared}
+    if past:
+        request["past_key"] = rng.standard_normal((*key_leading, past, FEATURES))
+        request["past_value"] = rng.standard_normal((*key_leading, past, VALUE_FEATURES))
+    arrays = {name: np.round(array, 3).tolist() for name, array in request.items() if name != "heads"}
+    return request | arrays | options
+
+
+def _packed(array):
+    batch, heads, length, features = array.shape
+    return array.transpose(0, 2, 1, 3).reshape(batch, length, heads * features)
+
+
+def _booleans(rng, shape):
+    return (rng.random(shape) < 0.8).tolist()
+
+
+def _numbers(rng, shape):
+    return np.round(rng.standard_normal(shape), 3).tolist()
+
+
+def _bias(rng, shape):
+    """A quarter of it is null: minus infinity."""
+    array = np.round(rng.standard_normal(shape), 3).astype(object)
+    array[rng.random(shape) < 0.25] = None
+    return array.tolist()
+
+
+def _lengths(rng, shape):
+    """One for each batch row: all keys but two, then three."""
+    return [shape[-1] - 2, 3][: shape[0] if len(shape) > 2 else 1]
+
+
+def _per_head(rng, shape):
+    return _numbers(rng, shape[1]) if len(shape) == 4 else 0.4
+
+
+def _with_lengths(rng, shape, **mask):
+    return {"mask": mask | {"key_lengths": _lengths(rng, shape)}}
+
+
+def _everything(rng, shape):
+    if shape[-1] < KEYS:
+        return None
+    return {
+        "mask": {
+            "causal": True,
+            "offset": 2,
+            "window": {"left": 3, "right": None},
+            "allowed": _booleans(rng, shape[-2:]),
+            "key_lengths": _lengths(rng, shape),
+        },
+        "bias": _numbers(rng, shape[-2:]),
+        "softcap": 1.5,
+        "position": {"name": "alibi"},
+        "normalizer": {"name": "softmax", "temperature": 0.8, "sink": _per_head(rng, shape)},
+    }
+
+
+OPTIONS = {
+    "nothing": lambda rng, shape: {},
+    "own scale": lambda rng, shape: {"score_model": {"name": "scaled_dot_product", "scale": 0.2}},
+    "causal": lambda rng, shape: {"mask": {"causal": True}},
+    "causal, bottom right": lambda rng, shape: {"mask": {"causal": True, "offset": "bottom_right"}},
+    "causal, lengths": lambda rng, shape: _with_lengths(rng, shape, causal=True),
+    "causal, lengths, bottom right": lambda rng, shape: _with_lengths(rng, shape, causal=True, offset="bottom_right"),
+    "causal, empty rows": lambda rng, shape: {"mask": {"causal": True, "offset": -2}},
+    "allowed, empty rows": lambda rng, shape: {
+        "mask": {"allowed": [row if i % 2 else [False] * len(row) for i, row in enumerate(_booleans(rng, shape[-2:]))]}
+    },
+    "window": lambda rng, shape: {"mask": {"window": {"left": 2, "right": 1}, "offset": 2}},
+    "window, causal": lambda rng, shape: {"mask": {"window": {"left": 2, "right": None}, "causal": True, "offset": 2}},
+    "window, lengths": lambda rng, shape: _with_lengths(rng, shape, window={"left": 2, "right": 1}),
+    "allowed": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape)}},
+    "allowed, causal": lambda rng, shape: {
+        "mask": {"allowed": _booleans(rng, shape[-2:]), "causal": True, "offset": 2}
+    },
+    "lengths": _with_lengths,
+    "bias": lambda rng, shape: {"bias": _numbers(rng, shape)},
+    "bias, hidden": lambda rng, shape: {
+        "bias": _bias(rng, shape[-2:]),
+        "mask": {"allowed": _booleans(rng, shape[-2:])},
+    },
+    "softcap": lambda rng, shape: {"softcap": 1.5},
+    "softcap, causal": lambda rng, shape: {"softcap": 1.5, "mask": {"causal": True}},
+    "softcap, bias": lambda rng, shape: {
+        "softcap": 1.2,
+        "bias": _numbers(rng, shape),
+        "mask": {"causal": True, "offset": 2},
+    },
+    "softcap, empty rows": lambda rng, shape: {"softcap": 1.5, "mask": {"causal": True, "offset": -2}},
+    "alibi": lambda rng, shape: {"position": {"name": "alibi"}, "mask": {"offset": 4}},
+    "alibi, causal": lambda rng, shape: {
+        "position": {"name": "alibi"},
+        "mask": {"causal": True, "offset": "bottom_right"},
+    },
+    "alibi, own slopes": lambda rng, shape: {
+        "position": {"name": "alibi", "slopes": [0.3 + h / 7 for h in range(shape[1])] if len(shape) == 4 else 0.3}
+    },
+    "rotary": lambda rng, shape: {"position": {"name": "rotary"}, "mask": {"offset": 4}},
+    "rotary, causal": lambda rng, shape: {
+        "position": {"name": "rotary", "base": 500, "interleaved": True},
+        "mask": {"causal": True, "offset": 2},
+    },
+    "temperature": lambda rng, shape: {"normalizer": {"name": "softmax", "temperature": 0.7}},
+    "sink": lambda rng, shape: {"normalizer": {"name": "softmax", "sink": _per_head(rng, shape)}},
+    "sink, temperature, lengths": lambda rng, shape: {
+        "normalizer": {"name": "softmax", "sink": 0.5, "temperature": 1.3},
+        **_with_lengths(rng, shape),
+    },
+    "cache": lambda rng, shape: {"cache": True, "mask": {"causal": True}} if shape[-1] == KEYS else None,
+    "cache, alibi": lambda rng, shape: (
+        {"cache": True, "mask": {"causal": True}, "position": {"name": "alibi"}} if shape[-1] == KEYS else None
+    ),
+    "cache, rotary": lambda rng, shape: (
+        {"cache": True, "mask": {"causal": True}, "position": {"name": "rotary"}} if shape[-1] == KEYS else None
+    ),
+    "huge": lambda rng, shape: {"size": 1000},
+    "everything": _everything,
+}
+"""What a request asks for beside its arrays, drawn for scores of a shape; None where the layout has no room for it."""
+
+
+def requests():
+    """Every request by its name."""
+    found = {f"{layout}: {option}": request_of(layout, option) for layout in LAYOUTS for option in OPTIONS}
+    return {name: request for name, request in found.items() if request is not None}

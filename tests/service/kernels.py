@@ -1,0 +1,283 @@
+"""An attention layer as one writes it in plain NumPy, step by step, in the request's own precision.
+
+It is what people send to be checked, so it shares no code with the project.  Each step is a method; `wrong_kernels`
+gets one of them wrong at a time and enters it here, under the name of the mistake.
+"""
+
+import math
+
+import numpy as np
+
+from tests import oracle
+
+FIELDS = ("output", "weights", "scores", "logsumexp")
+
+WRONG = {}
+"""By the name of the mistake, every way to make it."""
+
+
+def mistake(name, *alone):
+    """Enter a kernel under the mistake that it makes; `alone` are the fields that give it away, if not the usual."""
+
+    def enter(kernel):
+        WRONG.setdefault(name, []).append(kernel)
+        if alone:
+            kernel.alone = alone
+        return kernel
+
+    return enter
+
+
+class Kernel:
+    """Queries, keys and values in; output, weights, scores and logsumexp out."""
+
+    alone = ("output", "weights")
+    """Fields of which each one by itself gives the mistake away."""
+
+    def __init__(self, request):
+        self.request = request
+        self.mask = request.get("mask") or {}
+        self.dtype = request.get("dtype") or "float64"
+        self.float = np.float64 if self.dtype == "float64" else np.float32
+        self.heads = request.get("heads")
+        past = request.get("past_key")
+        self.past = 0 if past is None else np.shape(past)[-2]
+        normalizer = request.get("normalizer") or {}
+        self.temperature = self.float(normalizer.get("temperature") or 1)
+        self.sink = normalizer.get("sink")
+        self.softcap = request.get("softcap")
+
+    def possible(self):
+        """Whether there is anything to get wrong in this way."""
+        return True
+
+    def run(self):
+        """Every field, as this kernel returns it; None where it has nothing to get wrong."""
+        query, key, value = self.inputs()
+        self.queries, self.keys, self.features = query.shape[-2], key.shape[-2], query.shape[-1]
+        self.shape = (*query.shape[:-1], self.keys)
+        query, key = self.turned(query, self.positions()[..., 0]), self.turned(key, np.arange(self.keys))
+        scores = self.product(query, key)
+        self.raw = scores
+        if not self.possible():
+            return None
+        capped = self.capped(scores)
+        logits = self.hidden(self.biased(capped))
+        weights, logsumexp = self.normalized(logits)
+        weights = self.finished(weights)
+        output = self.written(weights @ value)
+        fields = {"output": output, "weights": weights, "scores": self.reported(scores, capped, logits)}
+        return self.stored(self.placed(fields | {"logsumexp": logsumexp}))
+
+    # Inputs
+
+    def number(self, name):
+        """One of the inputs, rounded to the storage type."""
+        return np.array(oracle.rounded(self.request[name], self.dtype), self.float)
+
+    def inputs(self):
+        """(…, L, D), heads unpacked, the cache joined, one key head for each query head."""
+        query, key, value = (self.number(name) for name in ("query", "key", "value"))
+        if self.heads:
+            query = self.split(query, self.heads["query"])
+            key, value = (self.split(array, self.heads["key_value"]) for array in (key, value))
+        if self.past:
+            key, value = self.cached(self.number("past_key"), key), self.cached(self.number("past_value"), value)
+        self.head_count, self.groups = (query.shape[1], key.shape[1]) if query.ndim == 4 else (0, 0)
+        if query.ndim == 4 and query.shape[1] != key.shape[1]:
+            order = self.shared(np.arange(query.shape[1]), query.shape[1], key.shape[1])
+            key, value = key[:, order], value[:, order]
+        return query, key, value
+
+    def split(self, packed, heads):
+        batch, length, features = packed.shape
+        return packed.reshape(batch, length, heads, features // heads).transpose(0, 2, 1, 3)
+
+    def cached(self, past, new):
+        return np.concatenate([past, new], axis=-2)
+
+    def shared(self, heads, count, shared):
+        """The key head of each query head."""
+        return heads // (count // shared)
+
+    # Positions
+
+    def per_batch(self, numbers):
+        """One number per batch row, as a column that broadcasts over the scores."""
+        array = np.array(numbers)
+        return array.reshape(-1, *[1] * (len(self.shape) - 1)) if len(self.shape) > 2 else array.reshape(1, 1)
+
+    def offset(self):
+        offset = self.mask.get("offset")
+        if offset == "bottom_right":
+            lengths = self.mask.get("key_lengths")
+            return (self.keys if lengths is None else self.per_batch(lengths)) - self.queries
+        if offset is None:
+            return self.past
+        return self.per_batch(offset) if isinstance(offset, list) else offset
+
+    def positions(self):
+        """Where each query stands among the keys, (…, Lq, 1)."""
+        return np.arange(self.queries)[:, None] + self.offset()
+
+    def position(self, name):
+        position = self.request.get("position") or {}
+        return position if position.get("name") == name else None
+
+    def turned(self, vectors, places):
+        """Rotary."""
+        rotary = self.position("rotary")
+        if not rotary:
+            return vectors
+        half = vectors.shape[-1] // 2
+        angles = np.asarray(places)[..., None] * self.rotary_base() ** (-np.arange(half) / half)
+        cosine, sine = np.cos(angles).astype(self.float), np.sin(angles).astype(self.float)
+        first, second = self.pairs(half, rotary.get("interleaved"))
+        turned = np.empty_like(vectors)
+        turned[..., first] = vectors[..., first] * cosine - vectors[..., second] * sine
+        turned[..., second] = vectors[..., first] * sine + vectors[..., second] * cosine
+        return turned
+
+    def rotary_base(self):
+        return self.position("rotary").get("base") or 10000.0
+
+    def pairs(self, half, interleaved):
+        if interleaved:
+            return slice(0, None, 2), slice(1, None, 2)
+        return slice(0, half), slice(half, None)
+
+    def slopes(self):
+        """ALiBi's, one per head."""
+        given = self.position("alibi").get("slopes")
+        return self.usual_slopes() if given is None else np.array(given)
+
+    def usual_slopes(self):
+        heads = self.head_count or 1
+        power = 2 ** int(math.log2(heads))
+        ladder = [2 ** (-8 * h / power) for h in range(1, power + 1)]
+        finer = [2 ** (-4 * h / power) for h in range(1, 2 * power + 1, 2)]
+        return np.array((ladder + finer)[:heads]) if self.head_count else np.array(ladder[0])
+
+    def distances(self):
+        return np.abs(self.positions() - np.arange(self.keys))
+
+    # Scores to logits
+
+    def product(self, query, key):
+        return (query @ key.swapaxes(-1, -2)) * self.float(self.scale())
+
+    def scale(self):
+        own = (self.request.get("score_model") or {}).get("scale")
+        return 1 / math.sqrt(self.features) if own is None else own
+
+    def capped(self, scores):
+        return scores if self.softcap is None else self.cap(scores)
+
+    def cap(self, numbers):
+        return self.float(self.softcap) * np.tanh(numbers / self.float(self.softcap))
+
+    def bias(self):
+        nested = self.request.get("bias")
+        return None if nested is None else np.array(nested, float).astype(self.float)
+
+    def sloped(self):
+        """What ALiBi adds."""
+        slopes = self.slopes()
+        return (-(slopes[:, None, None] if slopes.ndim else slopes) * self.distances()).astype(self.float)
+
+    def biased(self, logits):
+        if self.bias() is not None:
+            logits = logits + np.where(np.isnan(self.bias()), -np.inf, self.bias())
+        return logits + self.sloped() if self.position("alibi") else logits
+
+    def hidden(self, logits):
+        return np.where(self.visible(), logits, self.float(-np.inf))
+
+    def visible(self):
+        visible = np.ones(self.shape, bool)
+        for mask in self.masks().values():
+            visible = visible & mask
+        return visible
+
+    def masks(self):
+        """What each mask lets be seen, by its name."""
+        masks, mask = {}, self.mask
+        if mask.get("allowed") is not None:
+            masks["allowed"] = self.allowed()
+        if mask.get("causal"):
+            masks["causal"] = self.causal()
+        if mask.get("window"):
+            left, right = (mask["window"].get(side) for side in ("left", "right"))
+            masks["window"] = self.windowed(left, right)
+        if mask.get("key_lengths") is not None:
+            masks["key_lengths"] = self.within(self.per_batch(mask["key_lengths"]))
+        return masks
+
+    def allowed(self):
+        return np.array(self.mask["allowed"])
+
+    def causal(self):
+        return np.arange(self.keys) <= self.diagonal()
+
+    def diagonal(self):
+        """Where the diagonal runs."""
+        return self.positions()
+
+    def windowed(self, left, right):
+        places, keys = self.diagonal(), np.arange(self.keys)
+        seen = np.ones((self.queries, self.keys), bool)
+        if left is not None:
+            seen = seen & (keys >= places - left)
+        return seen if right is None else seen & (keys <= places + right)
+
+    def within(self, lengths):
+        return np.arange(self.keys) < lengths
+
+    # Logits to output
+
+    def sinks(self):
+        """The sink, or −∞, as it broadcasts over the rows."""
+        sink = np.array(-np.inf if self.sink is None else self.sink, self.float)
+        return sink[:, None, None] if sink.ndim else sink
+
+    def normalized(self, logits):
+        """Weights, and the logarithm of the denominator."""
+        powers, total, largest = self.powers(logits / self.temperature)
+        with np.errstate(all="ignore"):
+            weights = np.where(total == 0, 0, powers / total)
+            return weights, (np.log(total) + largest)[..., 0]
+
+    def powers(self, exponents):
+        """exp(z − m), their sum with the sink, and m; a row that sees nothing is left at 0."""
+        largest = np.maximum(exponents.max(-1, keepdims=True), self.sinks())
+        largest = np.where(np.isneginf(largest), self.float(0), largest)
+        powers = np.exp(exponents - largest)
+        return powers, powers.sum(-1, keepdims=True) + np.exp(self.sinks() - largest), largest
+
+    def finished(self, weights):
+        """What is done to the weights afterwards: nothing."""
+        return weights
+
+    def written(self, output):
+        if not self.heads:
+            return output
+        batch, heads, length, features = output.shape
+        return output.transpose(0, 2, 1, 3).reshape(batch, length, heads * features)
+
+    def reported(self, scores, capped, logits):
+        """Which of them are called scores."""
+        return scores
+
+    def placed(self, fields):
+        """Where results are put: in their places."""
+        return fields
+
+    def stored(self, fields):
+        """All but logsumexp, which stays in the compute type, rounded to the storage type."""
+        return {name: array if name == "logsumexp" else self.rounded(array) for name, array in fields.items()}
+
+    def rounded(self, array):
+        if self.dtype == "bfloat16":
+            return np.vectorize(oracle.ROUND[self.dtype], otypes=[float])(array)
+        with np.errstate(over="ignore"):
+            return array.astype(self.dtype)

@@ -1,0 +1,47 @@
+"""The OpenAPI document as tests read it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi" / "openapi.json").read_text(encoding="utf-8"))
+COMPONENTS = DOCUMENT["components"]["schemas"]
+
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+RESPONSES = {
+    f"{label} {status}": response
+    for label, operation in OPERATIONS.items()
+    for status, response in operation["responses"].items()
+}
+JSON_BODIES = {
+    label: operation["requestBody"]["content"]["application/json"]
+    for label, operation in OPERATIONS.items()
+    if "requestBody" in operation
+}
+
+
+def validator(schema: dict[str, Any]) -> Draft202012Validator:
+    """A validator of a schema that may refer to the document's components."""
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def component(name: str) -> Draft202012Validator:
+    """A validator of a component."""
+    return validator({"$ref": f"#/components/schemas/{name}"})
+
+
+def body_validator(path: str) -> Draft202012Validator:
+    """A validator of the body of a POST."""
+    return validator(JSON_BODIES[f"POST {path}"]["schema"])
+
+
+def examples_of(content: dict[str, Any]) -> list[Any]:
+    """Every example of a media type, with either keyword."""
+    single = [content["example"]] if "example" in content else []
+    return single + [example["value"] for example in content.get("examples", {}).values()]
