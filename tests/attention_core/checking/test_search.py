@@ -13,6 +13,6 @@ def test_a_mistake_that_its_normalizer_refuses_is_not_the_cause():
     options = {"score_model": DotProduct(), "normalizer": Proportional()}
     weights = attend(**call, **options).weights
     arrays = {name: np.asarray(array) for name, array in call.items()}
-    result = Check.of(AttentionCall(**arrays, **options), {"weights": weights + [[0.1, -0.1]]}).run()
+    result = Check.of(AttentionCall(**arrays, **options), {"weights": np.add(weights, [[0.1, -0.1]])}).run()
     assert not result.passed
     assert result.likely_cause is None
