@@ -4,7 +4,8 @@ Most mistakes are ruled out by a single query, one at which the candidate is wro
 is evaluated for all of them, and only so many times, so that the search costs about as much as a few evaluations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,9 @@ def likely_cause(given: Given, right: Right, mistakes: Mapping[str, Mistake]) ->
     given = replace(given, comparison=closest)
     # What a loose comparison rules out need not be tried on a close one.
     loosest = _Search(given, right, (looser or [closest])[-1])
-    left = [(name, way) for name, ways in mistakes.items() for way in ways(given) if loosest.is_possible(way)]
+    left = [
+        (name, way) for name, mistake in mistakes.items() for way in _ways(mistake, given) if loosest.is_possible(way)
+    ]
     verified = 0
     for level, comparison in enumerate((closest, *looser)):
         search = _Search(given, right, comparison, EVIDENCE if level else 1, verified)
@@ -50,6 +53,12 @@ def likely_cause(given: Given, right: Right, mistakes: Mapping[str, Mistake]) ->
                 return name
         verified = search.verified
     return None
+
+
+def _ways(mistake: Mistake, given: Given) -> Iterator[Way]:
+    """Return the ways of one mistake as far as they lead to calls that can be computed at all."""
+    with suppress(CallError):
+        yield from mistake(given)
 
 
 def coarser_type(given: Given, right: Right) -> str | None:
@@ -159,7 +168,11 @@ class _Search:
 
     def _tried(self, way: Wrong, rows: slice) -> tuple[BoolArray, int]:
         self._ask()
-        fields, maximum = way.evaluate(way.call, rows)
+        try:
+            fields, maximum = way.evaluate(way.call, rows)
+        except CallError:
+            # The mistake leads where its normalizer gives nothing, such as to negative logits for proportions.
+            return np.ones(rows.stop - rows.start, dtype=np.bool_), 0
         return self._held_against(fields, np.isneginf(maximum), way.call, rows)
 
     def _held_against(self, fields: Fields, empty: BoolArray, call: ResolvedCall, rows: slice) -> tuple[BoolArray, int]:

@@ -97,7 +97,7 @@ async def test_the_shared_link_holds_everything_where_no_server_sees_it(visit: V
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_largest_matrix_is_that_of_the_page(language: str) -> None:
-    state = (ROOT / "service" / "pages" / "playground" / "state.js").read_text(encoding="utf-8")
+    state = (ROOT / "service" / "pages" / "playground" / "state" / "store.js").read_text(encoding="utf-8")
     limit = re.search(r"export const LIMIT = (\d+);", state)[1]
     [prose] = [section.prose for section in README[language] if "`/playground`" in section.prose and section.tables]
     assert f"{limit} × {limit}" in prose
