@@ -1,7 +1,7 @@
 """What a score model, a normalizer and a mask must offer, and what a caller may pass to watch the work."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from enum import Enum
 from math import fsum
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -109,6 +109,7 @@ class ScoreModel(Protocol):
     """
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     key_axis: ClassVar[int]
     """Along which axis of all that `for_keys` returns the keys stand: −1 or −2."""
@@ -169,6 +170,7 @@ class Normalizer(Protocol):
     """Logits to weights, along the last axis."""
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     passes_non_finite: ClassVar[bool]
     """Whether NaN and +∞ stay where they are; otherwise one of them makes its whole row NaN."""

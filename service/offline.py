@@ -3,24 +3,17 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any, Literal
 
 import orjson
 
-from attention_core import CallError, evaluate, predict
-from service.codecs import json
 from service.codecs.negotiate import JSON, SVG
-from service.codecs.shown import NEEDED, Shown, show
-from service.compute import Body, prepare_attention, prepare_check
-from service.compute.attention import resolve_request
-from service.compute.budget import require_affordable
+from service.compute import Body, prepare_attention, prepare_check, prepare_view
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge
 from service.problems import PROBLEMS, problem_document, slug_of
-from service.schemas.attention import AttentionRequest, LabelsSchema
-from service.schemas.parse import from_call_error, parse
 from service.settings import Settings
 from service.terminal import Screen, problem_text, result_text, verdict_text
 
@@ -67,7 +60,8 @@ def run(order: Order, work: Work) -> int:
 def attend(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]:
     """Attend; return the answer as it would be over HTTP, or the weights as a picture or a table."""
     if order.form == "table":
-        return result_text(_attended(content, settings), _screen(order)).encode(), DONE
+        shown = prepare_view(Body(content), settings, beside=frozenset(("output",))).show()
+        return result_text(shown, _screen(order)).encode(), DONE
     wanted = SVG if order.form == "svg" else JSON
     reply = prepare_attention(Body(content, wanted=wanted), settings).complete(None)
     return (reply.content + b"\n" if wanted == JSON else reply.content), DONE
@@ -79,19 +73,6 @@ def check(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]
     verdict = orjson.loads(reply.content)
     code = DONE if verdict["passed"] else DIFFERS
     return (reply.content + b"\n" if order.form == "json" else verdict_text(verdict, _screen(order)).encode()), code
-
-
-def _attended(content: bytes, settings: Settings) -> Shown:
-    request = parse(AttentionRequest, json.decode(content, settings.max_json_depth))
-    call = resolve_request(request)
-    call = replace(call, include=call.include | NEEDED)
-    require_affordable(predict(call), call.dtype.name, settings)
-    try:
-        result = evaluate(call)
-    except CallError as error:
-        raise from_call_error(error) from None
-    labels = request.labels or LabelsSchema()
-    return show(result, labels.query, labels.key)
 
 
 def _read(file: str, limit: int) -> bytes:

@@ -50,7 +50,7 @@ def result_document(
 
 def as_used(model: ScoreModel | Normalizer) -> Mapping[str, Any]:
     """Return name and parameters: scalars resolved, tensors as their shape, absent ones left out."""
-    parameters = {field.name: getattr(model, field.name) for field in fields(model)}  # type: ignore[arg-type]
+    parameters = {field.name: getattr(model, field.name) for field in fields(model)}
     return {"name": model.name} | {
         name: {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
         for name, value in parameters.items()

@@ -4,7 +4,7 @@ A request is first *prepared* (decoded, validated, resolved, its cost held again
 (computed, encoded).  Between the two the gate knows what it will cost.
 """
 
-from service.compute.attention import prepare_attention, prepare_estimate
+from service.compute.attention import prepare_attention, prepare_estimate, prepare_view
 from service.compute.check import prepare_check
 from service.compute.compare import prepare_compare
 from service.compute.contract import Body, Prepare, Prepared, Reply
@@ -20,4 +20,5 @@ __all__ = [
     "prepare_compare",
     "prepare_estimate",
     "prepare_explain",
+    "prepare_view",
 ]

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attention_core import CallError, evaluate, predict, resolve
-from attention_core.call import ResolvedCall
+from attention_core import evaluate, predict, resolve
+from attention_core.call import Field, ResolvedCall
 from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import json
 from service.codecs.negotiate import JSON, SVG
 from service.codecs.result import result_document
-from service.codecs.shown import NEEDED, show
+from service.codecs.shown import NEEDED, Shown, show
 from service.codecs.svg import heat_map, require_drawable
 from service.compute.budget import exceeded, require_affordable, result_bytes
 from service.compute.contract import Body, Prepared, Reply
 from service.schemas.attention import AttentionRequest, LabelsSchema
-from service.schemas.parse import check_labels, from_call_error, parse
+from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
 
 
@@ -30,28 +30,28 @@ class PreparedAttention:
 
     def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
         """Attend and write the result as JSON."""
-        try:
+        with call_errors():
             result = evaluate(self.call, should_stop=should_stop, progress=progress)
-        except CallError as error:
-            raise from_call_error(error) from None
         return Reply(json.encode(result_document(result, self.labels.key, self.decimals)), JSON)
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedPicture:
-    """One attention call whose weights are to be drawn."""
+class PreparedView:
+    """One attention call whose weights a person is going to look at."""
 
     call: ResolvedCall
     operations: int
     labels: LabelsSchema
 
+    def show(self, should_stop: ShouldStop | None = None, progress: Progress | None = None) -> Shown:
+        """Attend and return what is looked at."""
+        with call_errors():
+            result = evaluate(self.call, should_stop=should_stop, progress=progress)
+        return show(result, self.labels.query, self.labels.key)
+
     def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
         """Attend and draw the weights as a heat map."""
-        try:
-            result = evaluate(self.call, should_stop=should_stop, progress=progress)
-        except CallError as error:
-            raise from_call_error(error) from None
-        shown = show(result, self.labels.query, self.labels.key)
+        shown = self.show(should_stop, progress)
         picture = heat_map(
             shown.weights,
             shown.visible,
@@ -81,23 +81,33 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
 
     Raises MalformedBody, InvalidRequest, or TooLarge when its cost exceeds the budget.
     """
-    request = parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))
-    call = resolve_request(request)
-    labels = request.labels or LabelsSchema()
+    request, call = read_attention(body, settings)
     if body.wanted == SVG:
         require_drawable(call.scores)
-        drawn = replace(call, include=NEEDED)
-        cost = predict(drawn)
-        require_affordable(cost, call.dtype.name, settings)
-        return PreparedPicture(drawn, cost.operations, labels)
+        return _view(request, call, settings, frozenset())
     cost = predict(call)
     require_affordable(cost, call.dtype.name, settings)
-    return PreparedAttention(call, cost.operations, labels, request.decimals)
+    return PreparedAttention(call, cost.operations, request.labels or LabelsSchema(), request.decimals)
+
+
+def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> PreparedView:
+    """Read an attention request of which the weights are shown, and those fields `beside` that it includes.
+
+    Raises MalformedBody, InvalidRequest or TooLarge.
+    """
+    return _view(*read_attention(body, settings), settings, beside)
+
+
+def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[Field]) -> PreparedView:
+    call = replace(call, include=NEEDED | (call.include & beside))
+    cost = predict(call)
+    require_affordable(cost, call.dtype.name, settings)
+    return PreparedView(call, cost.operations, request.labels or LabelsSchema())
 
 
 def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
     """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
-    call = resolve_request(parse(AttentionRequest, json.decode(body.content, settings.max_json_depth)))
+    _, call = read_attention(body, settings)
     cost, dtype = predict(call), call.dtype.name
     return PreparedEstimate(
         {
@@ -115,12 +125,16 @@ def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
     )
 
 
+def read_attention(body: Body, settings: Settings) -> tuple[AttentionRequest, ResolvedCall]:
+    """Decode, validate and resolve an attention request; raises MalformedBody or InvalidRequest."""
+    request = parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))
+    return request, resolve_request(request)
+
+
 def resolve_request(request: AttentionRequest) -> ResolvedCall:
     """Resolve an attention request; raises InvalidRequest."""
-    try:
+    with call_errors():
         call = resolve(request.to_call())
-    except CallError as error:
-        raise from_call_error(error) from None
     if request.labels is not None:
         check_labels(request.labels, queries=call.query_length, keys=call.key_length)
     return call

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from attention_core import CallError
 from attention_core.checking import Check, CheckResult
 from attention_core.differences import FieldDifference
 from attention_core.interfaces import Progress, ShouldStop
@@ -17,7 +16,7 @@ from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
-from service.schemas.parse import check_labels, from_call_error, parse
+from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
 
 
@@ -30,20 +29,16 @@ class PreparedCheck:
 
     def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
         """Compare the candidate with the reference, and look for the mistake that explains it."""
-        try:
+        with call_errors("/request"):
             result = self.check.run(should_stop, progress)
-        except CallError as error:
-            raise from_call_error(error).within("/request") from None
         return Reply(json.encode(check_document(result)), JSON)
 
 
 def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
     """Read a request to check; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(CheckRequest, json.decode(body.content, settings.max_json_depth))
-    try:
+    with call_errors("/request", beside=("candidate",)):
         check = Check.of(request.request.to_call(), request.candidate.arrays(), rtol=request.rtol, atol=request.atol)
-    except CallError as error:
-        raise from_call_error(error).within("" if error.path[0] == "candidate" else "/request") from None
     if request.request.labels is not None:
         sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
         check_labels(request.request.labels, within="/request", **sizes)

@@ -1,11 +1,12 @@
 """POST /v1/attention/compare: one request and its variants, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from attention_core import AttentionResult, CallError, Cost, evaluate, predict
+from attention_core import AttentionResult, Cost, evaluate, predict
 from attention_core.call import Field, ResolvedCall
 from attention_core.differences import compare
 from attention_core.interfaces import Progress, ShouldStop
@@ -19,7 +20,7 @@ from service.compute.contract import Body, Reply
 from service.errors import InvalidRequest
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest
-from service.schemas.parse import from_call_error, parse, resolves
+from service.schemas.parse import call_errors, parse, resolves
 from service.settings import Settings
 
 COMPARED: tuple[Field, ...] = ("scores", "weights", "output")
@@ -33,15 +34,13 @@ class Contender:
     label: str
     request: AttentionRequest
     call: ResolvedCall
-    locate: "Locate"
+    origin: "Origin"
 
     def evaluate(self, should_stop: ShouldStop | None) -> AttentionResult:
         """Attend, with what results are compared by beside what was asked for."""
         compared = {name for name in COMPARED if name != "output" or self.call.value is not None}
-        try:
+        with self.origin.located(), call_errors():
             return evaluate(replace(self.call, include=self.call.include | compared), should_stop=should_stop)
-        except CallError as error:
-            raise self.locate(from_call_error(error)) from None
 
     def document(self, result: AttentionResult) -> Mapping[str, Any]:
         """Return the result as /v1/attention would have written it."""
@@ -78,10 +77,12 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
     """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
     document = json.decode(body.content, settings.max_json_depth)
     request = parse(CompareRequest, document)
-    contenders = [_contender(BASE, document["base"], Locate(0, {}, document["base"]))]
+    contenders = [_contender(BASE, request.base, Origin(0, {}, document["base"]))]
     for i, variant in enumerate(request.variants):
-        merged = merge_patch(document["base"], variant.overrides)
-        contenders.append(_contender(variant.label, merged, Locate(i, variant.overrides, merged)))
+        origin = Origin(i, variant.overrides, merge_patch(document["base"], variant.overrides))
+        with origin.located():
+            merged = parse(AttentionRequest, origin.merged)
+        contenders.append(_contender(variant.label, merged, origin))
     costs = [predict(replace(one.call, include=one.call.include | {"scores", "weights"})) for one in contenders]
     # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
     total = Cost(
@@ -94,8 +95,8 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Locate:
-    """Points an error about a merged request to where its person wrote it: into the overrides, or into the base.
+class Origin:
+    """Where a merged request comes from, so that an error points into the overrides or into the base.
 
     What is missing altogether is missing from the overrides where they change the object that it belongs to.
     """
@@ -104,9 +105,13 @@ class Locate:
     overrides: Mapping[str, Any]
     merged: Mapping[str, Any]
 
-    def __call__(self, error: InvalidRequest) -> InvalidRequest:
-        """Return the error with pointers into the request that was sent."""
-        return error.relocated(self._place)
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Let errors about the merged request point into the request that was sent."""
+        try:
+            yield
+        except InvalidRequest as error:
+            raise error.relocated(self._place) from None
 
     def _place(self, place: str) -> str:
         if not self.overrides:
@@ -116,12 +121,9 @@ class Locate:
         return (f"/variants/{self.variant}/overrides" if overridden else "/base") + place
 
 
-def _contender(label: str, document: Any, locate: Locate) -> Contender:
-    try:
-        request = parse(AttentionRequest, document)
-        return Contender(label, request, resolve_request(request), locate)
-    except InvalidRequest as error:
-        raise locate(error) from None
+def _contender(label: str, request: AttentionRequest, origin: Origin) -> Contender:
+    with origin.located():
+        return Contender(label, request, resolve_request(request), origin)
 
 
 def _pair_document(a: str, first: AttentionResult, b: str, second: AttentionResult) -> Mapping[str, Any]:

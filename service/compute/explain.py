@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from attention_core import CallError, Cost, predict, resolve
+from attention_core import Cost, predict, resolve
 from attention_core.call import ResolvedCall
 from attention_core.explanation import explain
 from attention_core.interfaces import Progress, ShouldStop
@@ -11,13 +11,14 @@ from service.codecs import json
 from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply
-from service.explanation import Pair, explanation_document
+from service.explanation import NamedPair, explanation_document
 from service.schemas.attention import LabelsSchema
 from service.schemas.explain import ExplainRequest
-from service.schemas.parse import check_labels, from_call_error, parse
+from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
 
 REQUEST = "/request"
+INDICES = ("index", "query_index", "key_index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,10 @@ class PreparedExplanation:
         """Take the weight apart and write every number and sentence."""
         request = self.request
         index = request.index if request.index is not None else [0] * (len(self.call.scores) - 2)
-        try:
+        with call_errors(REQUEST, beside=INDICES):
             explanation = explain(self.call, tuple(index), request.query_index, request.key_index)
-        except CallError as error:
-            inside = error.path[0] not in ("index", "query_index", "key_index")
-            raise from_call_error(error).within(REQUEST if inside else "") from None
         labels = request.request.labels or LabelsSchema()
-        pair = Pair(request.query_index, request.key_index, labels.query, labels.key)
+        pair = NamedPair(request.query_index, request.key_index, labels.query, labels.key)
         document = explanation_document(explanation, self.call, pair, request.language or "en")
         return Reply(json.encode(document), JSON)
 
@@ -46,10 +44,8 @@ class PreparedExplanation:
 def prepare_explain(body: Body, settings: Settings) -> PreparedExplanation:
     """Read a request to explain; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(ExplainRequest, json.decode(body.content, settings.max_json_depth))
-    try:
+    with call_errors(REQUEST):
         call = resolve(in_float64(request.request.to_call()))
-    except CallError as error:
-        raise from_call_error(error).within(REQUEST) from None
     if request.request.labels is not None:
         check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
     cost = _cost_of_a_row(call)

@@ -2,6 +2,6 @@
 
 from service.explanation.advice import advice_on
 from service.explanation.document import explanation_document
-from service.explanation.steps import Pair
+from service.explanation.steps import NamedPair
 
-__all__ = ["Pair", "advice_on", "explanation_document"]
+__all__ = ["NamedPair", "advice_on", "explanation_document"]

@@ -6,11 +6,11 @@ from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation
 from service.codecs.json import number
 from service.explanation.numbers import expression
-from service.explanation.steps import Language, Pair, explain_in_steps
+from service.explanation.steps import Language, NamedPair, explain_in_steps
 
 
 def explanation_document(
-    explanation: Explanation, call: ResolvedCall, pair: Pair, language: Language
+    explanation: Explanation, call: ResolvedCall, pair: NamedPair, language: Language
 ) -> dict[str, Any]:
     """Return the response of /v1/attention/explain; what does not apply is None."""
     parts = {part.name: part.value for part in explanation.parts}

@@ -17,7 +17,7 @@ Language = Literal["zh", "en"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NamedPair:
     """The query and the key that are explained, and what they are called in sentences."""
 
     query_index: int
@@ -54,7 +54,7 @@ class Steps:
 
 
 def explain_in_steps(
-    explanation: Explanation, call: ResolvedCall, pair: Pair, language: Language
+    explanation: Explanation, call: ResolvedCall, pair: NamedPair, language: Language
 ) -> list[dict[str, Any]]:
     """Return the steps, each with name, formula, value and sentence; a step that the call does not have is left out."""
     steps = Steps(language, pair.names(language))

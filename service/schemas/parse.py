@@ -1,6 +1,7 @@
 """A document becomes a request, or a list of what is wrong with it: where, expected, received, what to change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -29,7 +30,7 @@ def parse(model: type[Model], document: Any) -> Model:
             [
                 Violation(
                     "",
-                    f"expected a JSON object; received {describe(document)}. Send an object with query and key.",
+                    f"expected a JSON object; received {describe(document)}. Send an object with {_required(model)}.",
                     "invalid-request",
                 )
             ]
@@ -42,8 +43,24 @@ def parse(model: type[Model], document: Any) -> Model:
         raise InvalidRequest([_violation(model, document, detail) for detail in details]) from None
 
 
-def from_call_error(error: CallError) -> InvalidRequest:
-    """Translate what the core found wrong; its paths are those of the request but for the few that moved."""
+@contextmanager
+def call_errors(within: str = "", beside: tuple[str, ...] = ()) -> Iterator[None]:
+    """Translate what the core finds wrong into InvalidRequest.
+
+    `within` is where the attention request stands in a larger one, `beside` what stands next to it there.
+    """
+    try:
+        yield
+    except CallError as error:
+        raise _from_call_error(error).within("" if error.path[0] in beside else within) from None
+
+
+def _required(model: type[BaseModel]) -> str:
+    return " and ".join(name for name, field in model.model_fields.items() if field.is_required())
+
+
+def _from_call_error(error: CallError) -> InvalidRequest:
+    """The paths of the core are those of the request but for the few that moved."""
     path = (*MOVED.get(error.path[0], error.path[:1]), *error.path[1:])
     kind: Kind = "invalid-request"
     if isinstance(error, ShapeMismatch):

@@ -133,3 +133,18 @@ async def _assert_refused(client: httpx.AsyncClient, path: str, request: Any, sl
 async def test_a_misspelt_field_is_recognised(client: httpx.AsyncClient, wrong: WrongRequest) -> None:
     problem = (await client.post(wrong.path, json=wrong.request)).json()
     assert f"Did you mean '{MISSPELT[wrong.id]}'?" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("/v1/attention", "query and key"),
+        ("/v1/attention/explain", "request and query_index and key_index"),
+        ("/v1/attention/compare", "base and variants"),
+        ("/v1/attention/check", "request and candidate"),
+    ],
+)
+async def test_who_sends_no_object_is_told_what_it_must_hold(client: httpx.AsyncClient, path: str, needed: str) -> None:
+    response = await client.post(path, json=[1])
+    assert response.status_code == 422
+    assert response.json()["detail"].endswith(f"Send an object with {needed}.")
