@@ -35,23 +35,26 @@ def evaluate_dense(
     wanted = {name for field in call.include for name in NEEDS.get(field, (field,))}
     blocks = query_blocks(call)
     whole: Block = {}
-    maximum = np.empty(call.scores[:-1], dtype=call.dtype.compute)
+    maxima: list[FloatArray] = []
     for done, rows in enumerate(blocks):
         if should_stop is not None and should_stop():
             raise Stopped("stopped between blocks of queries")
-        block, maximum[..., rows] = evaluate_block(call, rows, wanted)
+        block, maximum = evaluate_block(call, rows, wanted)
+        maxima.append(maximum)
         if len(blocks) == 1:
             whole = block
         else:
             _place(block, rows, whole, call.query_length)
         if progress is not None:
             progress(done + 1, len(blocks))
-    return whole, maximum
+    return whole, maxima[0] if len(maxima) == 1 else np.concatenate(maxima, axis=-1)
 
 
 def query_blocks(call: ResolvedCall) -> list[slice]:
     """Cut the queries into blocks; there is one at least."""
     size, length = queries_per_block(call), call.query_length
+    if length <= size:
+        return [slice(0, length)]
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 
@@ -62,7 +65,8 @@ def evaluate_block(call: ResolvedCall, rows: slice, wanted: set[str]) -> tuple[B
     maximum = row_maximum(scored.logits)
     fields: Block = {"scores": scored.scores, "capped_scores": scored.capped, "logits": scored.logits}
     if wanted & {"weights", "output"}:
-        fields["weights"] = normalize(call.normalizer, scored.logits, maximum)
+        place = (*(0,) * (len(call.scores) - 2), rows.start, 0)
+        fields["weights"] = normalize(call.normalizer, scored.logits, maximum, place)
     if "output" in wanted and call.value is not None:
         fields["output"] = mix(fields["weights"], call.value, scored.logits)
     if "logsumexp" in wanted and isinstance(call.normalizer, LogSumExp):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray, Row
+from attention_core.arrays import FloatArray, Logits, Row
 from attention_core.call import ResolvedCall
 from attention_core.errors import InvalidValue, Path
 from attention_core.heads import repeat_heads
@@ -95,7 +95,7 @@ def _explain(pair: Pair) -> Explanation:
     row_tile = Tile(pair.tile.rows, slice(0, call.key_length), call.offset)
     scored = score_tile(call, row_tile)
     logits = pair.matrix(scored.logits)[0]
-    weights = pair.matrix(normalize(call.normalizer, scored.logits, row_maximum(scored.logits)))[0]
+    weights = _weights(pair, scored.logits)
     value = pair.value()
     position = int(pair.matrix(pair.tile.query_positions)[0, 0])
     alibi = None if call.position is None else call.position.part(position, key, pair.head)
@@ -114,6 +114,15 @@ def _explain(pair: Pair) -> Explanation:
         value=value,
         contribution=None if value is None else _contribution(value, weights[key], logits[key]),
     )
+
+
+def _weights(pair: Pair, logits: Logits) -> Row:
+    """Return the weights of the pair's row; those at other leading indices may have none."""
+    leading = tuple(slice(i, i + 1) for i in pair.index)
+    own = logits[leading]
+    normalizer = pair.call.normalizer.within(leading)
+    row: Row = normalize(normalizer, own, row_maximum(own), (*pair.index, pair.query, 0)).reshape(-1)
+    return row
 
 
 def _parts(pair: Pair, logits: Row, weights: Row) -> tuple[Term, ...]:

@@ -222,6 +222,13 @@ class LogSumExp(Protocol):
         ...
 
 
+Require = Callable[[Logits, tuple[int, ...]], None]
+"""What a normalizer that has no weights for some finite logits (proportional) offers as `require`.
+
+Raises InvalidValue for the first visible logit without a weight; the second argument is where logits[0, …, 0] stands.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows that are about to be streamed, and what is known of them before any logit is."""
@@ -308,6 +315,9 @@ class Tile:
         if self.offset.ndim > 1 and self.offset.shape[-2] > 1:
             positions = self.query_positions
             return int(positions.min()), int(positions.max())
+        if self.offset.size == 1:
+            offset = int(self.offset.item())
+            return self.rows.start + offset, self.rows.stop - 1 + offset
         return self.rows.start + int(self.offset.min()), self.rows.stop - 1 + int(self.offset.max())
 
     @property

@@ -1,11 +1,35 @@
-"""Sums over the axes along which something was broadcast: how a gradient finds back to the shape it was sent in."""
+"""Many numbers made into few: sums over broadcast axes, and whether all are finite."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 from attention_core.arrays import FloatArray
 
 
 def sum_to(array: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Sum an array down to a shape that broadcasts, right-aligned, to its own."""
+    """Sum an array down to a shape that broadcasts, right-aligned, to its own: how a gradient finds its way back."""
     surplus = array.ndim - len(shape)
     summed = array.sum(axis=tuple(range(surplus))) if surplus else array
     stretched = tuple(axis for axis, size in enumerate(shape) if size == 1 and summed.shape[axis] != 1)
     return summed.sum(axis=stretched, keepdims=True) if stretched else summed
+
+
+SMALL = 4096
+"""Up to so many numbers a product with zeros is faster than looking at each."""
+
+
+def all_finite(array: FloatArray) -> bool:
+    """Whether no number is NaN or infinite."""
+    if 0 < array.size <= SMALL:
+        # 0·∞ and 0·NaN are NaN, and everything else adds up to 0.
+        return bool(np.vdot(array, _zeros(array.size, array.dtype)) == 0)
+    return bool(np.isfinite(array).all())
+
+
+@lru_cache(maxsize=64)
+def _zeros(size: int, dtype: np.dtype[Any]) -> FloatArray:
+    zeros: FloatArray = np.zeros(size, dtype=dtype)
+    zeros.flags.writeable = False
+    return zeros

@@ -167,9 +167,10 @@ def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> Int
 
 
 def _turn(position: Position, query: FloatArray, key: FloatArray, offset: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return queries turned by i + offset and keys by j."""
+    """Return queries turned by i + offset and keys by j; what is not finite goes its way in silence, as everywhere."""
     rows = np.arange(query.shape[-2])[:, None] + offset
-    return position.turn(query, rows[..., 0]), position.turn(key, np.arange(key.shape[-2]))
+    with np.errstate(all="ignore"):
+        return position.turn(query, rows[..., 0]), position.turn(key, np.arange(key.shape[-2]))
 
 
 def _load_bias(bias: FloatArray, scores: Shape, dtype: DType) -> FloatArray:

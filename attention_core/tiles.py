@@ -6,7 +6,8 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Side, Values, Weights
 from attention_core.call import ResolvedCall
-from attention_core.interfaces import Coverage, Normalizer, Tile
+from attention_core.interfaces import Coverage, Normalizer, Require, Tile
+from attention_core.reductions import all_finite
 from attention_core.shapes import cut
 
 
@@ -90,20 +91,27 @@ def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
 
 def row_maximum(logits: Logits) -> RowMaximum:
     """Return the largest logit of each row, −∞ for a row without a visible key, NaN if one is NaN."""
-    return np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
+    return logits.max(axis=-1, keepdims=True, initial=-np.inf)
 
 
-def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> Weights:
+def normalize(
+    normalizer: Normalizer, logits: Logits, maximum: RowMaximum, place: tuple[int, ...] | None = None
+) -> Weights:
     """Return the weights of any rows, the two kinds that no normalizer is asked to decide included.
+
+    `place` is where the first of the logits stands in the whole, which an error tells; they are the whole without it.
 
     A row without a visible key weighs nothing.  A row with NaN or +∞ among its visible logits has NaN weights, but
     for the keys it cannot see, which weigh 0 always.
     """
     if not logits.shape[-1]:
         return np.zeros_like(logits)
-    finite = np.isfinite(maximum)
-    if normalizer.passes_non_finite or finite.all():
+    require: Require | None = getattr(normalizer, "require", None)
+    if require is not None:
+        require(logits, place or (0,) * logits.ndim)
+    if normalizer.passes_non_finite or all_finite(maximum):
         return normalizer.weights(logits, maximum)
+    finite = np.isfinite(maximum)
     weights = normalizer.weights(logits, np.where(finite, maximum, 0))
     unseen = np.isneginf(logits)
     weights = np.where(finite | unseen, weights, np.nan)
@@ -112,9 +120,9 @@ def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> We
 
 def mix(weights: Weights, values: Values, logits: Logits) -> FloatArray:
     """Return weights · values; NaN or ±∞ in the value of a key that a query does not see never reaches it."""
-    broken = ~np.isfinite(values)
-    if not broken.any():
+    if all_finite(values):
         return np.matmul(weights, values)
+    broken = ~np.isfinite(values)
     output = np.matmul(weights, np.where(broken, 0, values))
     seen = ~np.isneginf(logits)
     leading = tuple(range(values.ndim - 2))

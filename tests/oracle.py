@@ -1,18 +1,23 @@
-"""Attention from the definitions, in plain loops over Python floats: slow, obvious, and independent.
+"""Attention from the definitions, in plain loops over decimal numbers: slow, obvious, and independent.
 
 It shares no code with what it judges: no NumPy, nothing of the project.  It speaks the wire's names, so one oracle
-judges the core, the service and the worked examples.  Sums are exact (`math.fsum`).  Null stands for minus infinity.
+judges the core, the service and the worked examples.  It computes in forty digits from the numbers as sent to the
+result, which is rounded once.  Null stands for minus infinity.
 """
 
+import functools
 import itertools
 import math
 import struct
+from decimal import Decimal
 
+from tests.digits import exact, held, in_forty_digits, tanh, turned_by
 from tests.nested import aligned, at, broadcast, join, nest, rank, shape, shrink, unpack
 
 INFINITY = math.inf
 
 
+@in_forty_digits
 def attention(request):
     """Return every field that the request can have, as nested lists, whether it was included or not."""
     inputs = Inputs(request)
@@ -59,6 +64,8 @@ class Inputs:
         self.has_heads = len(self.leading) == 2
         self.score_model = named(request.get("score_model"), "scaled_dot_product")
         self.normalizer = named(request.get("normalizer"), "softmax")
+        self.exact_key = exact(self.key)
+        self.exact_model = _exact_parameters(self.score_model)
         self.position = named(request.get("position"), None)
 
     def key_index(self, index):
@@ -94,22 +101,28 @@ class Inputs:
 class Row:
     """One query against all keys."""
 
+    @in_forty_digits
     def __init__(self, inputs, index, i):
         position = i + inputs.offset(index, i)
         head = inputs.head(index)
-        query = turn(inputs.position, at(inputs.query, (*index, i)), position)
-        keys = [at(inputs.key, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
+        query = turn(inputs.position, exact(at(inputs.query, (*index, i))), position)
+        keys = [at(inputs.exact_key, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
         turned = [turn(inputs.position, key, j) for j, key in enumerate(keys)]
-        self.scores = [score(inputs.score_model, query, key, head) for key in turned]
-        self.capped_scores = [cap(inputs.request.get("softcap"), one) for one in self.scores]
-        self.logits = [logit(inputs, capped, (*index, i, j), position) for j, capped in enumerate(self.capped_scores)]
-        self.weights, self.logsumexp = normalize(inputs.normalizer, self.logits, head)
+        model = _of_this_head(inputs.exact_model, head)
+        scores = [held(SCORE_MODELS[model["name"]](model, query, key)) for key in turned]
+        capped_scores = [cap(inputs.request.get("softcap"), one) for one in scores]
+        logits = [logit(inputs, capped, (*index, i, j), position) for j, capped in enumerate(capped_scores)]
+        self.exact_weights, logsumexp = _normalize(inputs.normalizer, logits, head)
+        self.scores, self.capped_scores, self.logits, self.weights = (
+            [float(number) for number in numbers] for numbers in (scores, capped_scores, logits, self.exact_weights)
+        )
+        self.logsumexp = None if logsumexp is None else float(logsumexp)
         self.seen = [j for j, z in enumerate(self.logits) if z != -INFINITY]
 
 
 def cap(softcap, raw):
     """The soft cap."""
-    return raw if softcap is None else softcap * math.tanh(raw / softcap)
+    return raw if softcap is None else Decimal(softcap) * tanh(raw / Decimal(softcap))
 
 
 def logit(inputs, capped, position, p):
@@ -117,12 +130,13 @@ def logit(inputs, capped, position, p):
     *index, i, j = position
     full = (*inputs.leading, inputs.queries, inputs.keys)
     bias = inputs.request.get("bias")
-    added = 0.0 if bias is None else aligned(bias, full, position)
+    added = 0 if bias is None else aligned(bias, full, position)
     if added is None or added == -INFINITY or not visible(inputs, full, tuple(index), i, j, p):
-        return -INFINITY
+        return Decimal(-INFINITY)
+    added = Decimal(added)
     if inputs.position and inputs.position["name"] == "alibi":
-        added -= slope(inputs, tuple(index)) * abs(p - j)
-    return capped + added
+        added -= _slope(inputs, tuple(index)) * abs(p - j)
+    return held(capped + added)
 
 
 def visible(inputs, full, index, i, j, p):
@@ -144,20 +158,29 @@ def visible(inputs, full, index, i, j, p):
     )
 
 
+@in_forty_digits
 def slope(inputs, index):
     """The ALiBi slope of a head."""
+    return float(_slope(inputs, index))
+
+
+def _slope(inputs, index):
     slopes = inputs.position.get("slopes")
     if isinstance(slopes, list):
-        return slopes[inputs.head(index)]
+        return Decimal(slopes[inputs.head(index)])
     if slopes is not None:
-        return slopes
-    heads = inputs.leading[1] if inputs.has_heads else 1
+        return Decimal(slopes)
+    return _slopes(inputs.leading[1] if inputs.has_heads else 1)[inputs.head(index) or 0]
+
+
+@functools.cache
+def _slopes(heads):
     power = 1
     while power * 2 <= heads:
         power *= 2
-    ladder = [2 ** (-8 * h / power) for h in range(1, power + 1)]
-    finer = [2 ** (-8 * h / (2 * power)) for h in range(1, 2 * power + 1)]
-    return (ladder + finer[::2])[inputs.head(index) or 0]
+    ladder = [2 ** (Decimal(-8 * h) / power) for h in range(1, power + 1)]
+    finer = [2 ** (Decimal(-8 * h) / (2 * power)) for h in range(1, 2 * power + 1)]
+    return ladder + finer[::2]
 
 
 def turn(position, vector, place):
@@ -167,18 +190,27 @@ def turn(position, vector, place):
     half, turned = len(vector) // 2, list(vector)
     for m in range(half):
         one, other = (2 * m, 2 * m + 1) if position.get("interleaved") else (m, m + half)
-        angle = place * (position.get("base") or 10000) ** (-2 * m / len(vector))
+        cosine, sine = turned_by(place, position.get("base") or 10000, 2 * m, len(vector))
         a, b = vector[one], vector[other]
-        turned[one] = a * math.cos(angle) - b * math.sin(angle)
-        turned[other] = a * math.sin(angle) + b * math.cos(angle)
+        turned[one] = a * cosine - b * sine
+        turned[other] = a * sine + b * cosine
     return turned
 
 
+@in_forty_digits
 def score(model, q, k, head=None):
     """a(q, k) of one pair."""
+    own = _of_this_head(_exact_parameters(model), head)
+    return float(held(SCORE_MODELS[model["name"]](own, exact(q), exact(k))))
+
+
+def _exact_parameters(model):
+    return {name: value if name == "name" else exact(value) for name, value in model.items()}
+
+
+def _of_this_head(model, head):
     ranks = RANKS.get(model["name"], {})
-    own = {name: _of_head(value, ranks.get(name, 0), head) for name, value in model.items() if name != "name"}
-    return SCORE_MODELS[model["name"]](own, q, k)
+    return {name: _of_head(value, ranks.get(name, 0), head) for name, value in model.items()}
 
 
 RANKS = {
@@ -194,109 +226,124 @@ def _of_head(value, own_rank, head):
 
 
 def _dot(a, b):
-    return total(x * y for x, y in zip(a, b, strict=True))
+    return sum(x * y for x, y in zip(a, b, strict=True))
 
 
 def _norm(a):
-    return math.hypot(*a)
+    return _dot(a, a).sqrt()
 
 
 def _cosine(model, q, k):
     if not any(q) or not any(k):
-        return 0.0
+        return Decimal(0)
     scale = model.get("scale")
-    return (1.0 if scale is None else scale) * total((x / _norm(q)) * (y / _norm(k)) for x, y in zip(q, k, strict=True))
+    return (1 if scale is None else scale) * _dot(q, k) / (_norm(q) * _norm(k))
 
 
 def _additive(model, q, k):
-    addends = []
+    whole = Decimal(0)
     for u, v in enumerate(model["score_vector"]):
         inner = _dot(model["query_weight"][u], q) + _dot(model["key_weight"][u], k)
         if model.get("hidden_bias") is not None:
             inner += model["hidden_bias"][u]
-        addends.append(v * math.tanh(inner))
-    return total(addends)
+        whole += v * tanh(inner)
+    return whole
 
 
 def _scaled(model, q, k):
     scale = model.get("scale")
-    return _dot(q, k) * (1 / math.sqrt(len(q)) if scale is None else scale)
+    return _dot(q, k) / Decimal(len(q)).sqrt() if scale is None else _dot(q, k) * scale
 
 
 SCORE_MODELS = {
     "scaled_dot_product": _scaled,
     "dot_product": lambda model, q, k: _dot(q, k),
     "additive": _additive,
-    "bilinear": lambda model, q, k: total(
+    "bilinear": lambda model, q, k: sum(
         x * w * y for x, row in zip(q, model["weight"], strict=True) for w, y in zip(row, k, strict=True)
     ),
     "cosine": _cosine,
     "gaussian": lambda model, q, k: (
-        -total((x - y) ** 2 for x, y in zip(q, k, strict=True)) / (2 * (model.get("bandwidth") or 1) ** 2)
+        -sum((x - y) ** 2 for x, y in zip(q, k, strict=True)) / (2 * (model.get("bandwidth") or 1) ** 2)
     ),
     "laplacian": lambda model, q, k: (
-        -total(abs(x - y) for x, y in zip(q, k, strict=True)) / (model.get("bandwidth") or 1)
+        -sum(abs(x - y) for x, y in zip(q, k, strict=True)) / (model.get("bandwidth") or 1)
     ),
     "trilinear": lambda model, q, k: _dot(model["weight"], [*q, *k, *(x * y for x, y in zip(q, k, strict=True))]),
 }
 
 
+@in_forty_digits
 def normalize(normalizer, logits, head=None):
     """Weights of one row, and its logsumexp (None but for softmax); −∞ is a key that is not there."""
+    weights, logsumexp = _normalize(normalizer, exact(logits), head)
+    return [float(weight) for weight in weights], None if logsumexp is None else float(logsumexp)
+
+
+def _normalize(normalizer, logits, head):
     name = normalizer["name"]
     there = [z for z in logits if z != -INFINITY]
-    sink = _of_head(normalizer.get("sink"), 0, head)
+    sink = exact(_of_head(normalizer.get("sink"), 0, head))
     if not there:
-        return [0.0] * len(logits), -INFINITY if sink is None else sink
-    if name != "none" and any(math.isnan(z) or z == INFINITY for z in there):
-        largest = math.nan if any(map(math.isnan, there)) else INFINITY
-        return [0.0 if z == -INFINITY else math.nan for z in logits], largest
+        return [Decimal(0)] * len(logits), Decimal(-INFINITY) if sink is None else sink
+    if name != "none" and any(z.is_nan() or z == INFINITY for z in there):
+        largest = math.nan if any(z.is_nan() for z in there) else INFINITY
+        return [Decimal(0 if z == -INFINITY else math.nan) for z in logits], largest
     weights, logsumexp = NORMALIZERS[name]({**normalizer, "sink": sink}, there)
     weights = iter(weights)
-    return [0.0 if z == -INFINITY else next(weights) for z in logits], logsumexp
+    return [Decimal(0) if z == -INFINITY else next(weights) for z in logits], logsumexp
 
 
 def _softmax(normalizer, logits):
-    temperature, sink = normalizer.get("temperature") or 1.0, normalizer.get("sink")
+    temperature, sink = Decimal(normalizer.get("temperature") or 1), normalizer.get("sink")
     exponents = [z / temperature for z in logits]
     largest = max(exponents if sink is None else [*exponents, sink])
     # (z − max z)/T and not z/T − max: the difference of two large quotients would lose what is asked for.
     shift = max(logits)
-    powers = [math.exp((z - shift) / temperature + (shift / temperature - largest)) for z in logits]
-    denominator = math.fsum(powers if sink is None else [*powers, math.exp(sink - largest)])
-    return [power / denominator for power in powers], largest + math.log(denominator)
+    powers = [((z - shift) / temperature + (shift / temperature - largest)).exp() for z in logits]
+    denominator = sum(powers if sink is None else [*powers, (sink - largest).exp()])
+    return [power / denominator for power in powers], largest + denominator.ln()
 
 
 def _proportional(normalizer, logits):
     if min(logits) < 0:
         raise ValueError("negative logit under proportional")
-    largest = max(logits) or 1.0
-    whole = math.fsum(z / largest for z in logits)
-    return [z / largest / whole if whole else 0.0 for z in logits], None
+    whole = sum(logits)
+    return [z / whole if whole else Decimal(0) for z in logits], None
+
+
+SMALLEST_STEP = Decimal("1e-30")
 
 
 def _entmax(alpha, logits):
-    """Bisect the threshold τ of [(α − 1) z − τ]₊^(1/(α − 1)), as defined."""
+    """Solve Σ [(α − 1) z − τ]₊^(1/(α − 1)) = 1 for the threshold τ: Newton's method, and halving where it leaps out."""
     if alpha == 1:
         return _softmax({}, logits)[0]
-    scaled = [(alpha - 1) * (z - max(logits)) for z in logits]
-
-    def powers(threshold):
-        return [max(x - threshold, 0.0) ** (1 / (alpha - 1)) for x in scaled]
-
-    low, high = -1.0, 0.0
+    rate = Decimal(alpha) - 1
+    scaled = [rate * (z - max(logits)) for z in logits]
+    low, high, threshold = Decimal(-1), Decimal(0), Decimal(-1)
     for _ in range(200):
-        middle = (low + high) / 2
-        if math.fsum(powers(middle)) >= 1:
-            low = middle
-        else:
-            high = middle
-    whole = math.fsum(powers(low))
-    return [power / whole for power in powers(low)]
+        over = [x - threshold for x in scaled if x > threshold]
+        slopes = [x ** (1 / rate - 1) for x in over]
+        excess = sum(x * slope for x, slope in zip(over, slopes, strict=True)) - 1
+        low, high = (threshold, high) if excess >= 0 else (low, threshold)
+        step = rate * excess / sum(slopes)
+        if abs(step) < SMALLEST_STEP:
+            break
+        threshold = threshold + step if low < threshold + step < high else (low + high) / 2
+    powers = [max(x - threshold, Decimal(0)) ** (1 / rate) for x in scaled]
+    return [power / sum(powers) for power in powers]
 
 
 def _sigmoid(z):
-    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+    return 1 / (1 + (-z).exp())
+
+
+def _hardmax(normalizer, logits):
+    """Which logits are equal is a question of floats."""
+    floats = [float(z) for z in logits]
+    first = floats.index(max(floats))
+    return [Decimal(int(j == first)) for j in range(len(floats))], None
 
 
 NORMALIZERS = {
@@ -304,12 +351,12 @@ NORMALIZERS = {
     "proportional": _proportional,
     "sparsemax": lambda normalizer, logits: (_entmax(2, logits), None),
     "entmax": lambda normalizer, logits: (_entmax(normalizer.get("alpha") or 1.5, logits), None),
-    "sigmoid": lambda normalizer, logits: ([_sigmoid(z + (normalizer.get("bias") or 0)) for z in logits], None),
-    "relu": lambda normalizer, logits: ([max(z, 0.0) / len(logits) for z in logits], None),
-    "hardmax": lambda normalizer, logits: (
-        [1.0 if j == logits.index(max(logits)) else 0.0 for j in range(len(logits))],
+    "sigmoid": lambda normalizer, logits: (
+        [_sigmoid(z + Decimal(normalizer.get("bias") or 0)) for z in logits],
         None,
     ),
+    "relu": lambda normalizer, logits: ([max(z, Decimal(0)) / len(logits) for z in logits], None),
+    "hardmax": _hardmax,
     "none": lambda normalizer, logits: (list(logits), None),
 }
 
@@ -349,7 +396,7 @@ def _output(inputs, rows):
         for i in range(inputs.queries):
             row = rows[(*shrink(index, inputs.leading), i)]
             values = [at(inputs.value, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
-            found[(*index, i)] = [total(row.weights[j] * values[j][c] for j in row.seen) for c in columns]
+            found[(*index, i)] = [_mixed(row, [value[c] for value in values]) for c in columns]
     if not inputs.packed:
         return nest(found, (*whole, inputs.queries))
     return [
@@ -358,10 +405,12 @@ def _output(inputs, rows):
     ]
 
 
-def total(addends):
-    """The exact sum; with NaN or infinities among the addends, what arithmetic makes of them."""
-    addends = list(addends)
-    return math.fsum(addends) if all(map(math.isfinite, addends)) else sum(addends)
+def _mixed(row, values):
+    """Σ weight · value over the keys that the row sees."""
+    if all(map(math.isfinite, values)):
+        return float(sum(row.exact_weights[j] * Decimal(values[j]) for j in row.seen))
+    # A weight that float64 does not hold is 0, and 0 times infinity NaN.
+    return sum(row.weights[j] * values[j] for j in row.seen)
 
 
 def named(model, default):

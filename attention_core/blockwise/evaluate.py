@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, PerQuery
 from attention_core.blockwise.blocks import Block, leading_blocks, tile_count
-from attention_core.blockwise.rows import Wanted, Workspace, evaluate_rows
+from attention_core.blockwise.rows import Wanted, evaluate_rows
 from attention_core.blockwise.watch import Watch
 from attention_core.blockwise.workers import Stay, Workers
 from attention_core.call import ResolvedCall
@@ -34,10 +34,9 @@ def evaluate_tiled(
     tasks = _Tasks(_cut(call, sizes))
 
     def work(stay: Stay) -> None:
-        space = Workspace(call.dtype.compute)
         try:
             # Each thread has its own idea of what to do about overflow.
-            with np.errstate(all="ignore"):
+            with workers.spaces.lend(call.dtype.compute) as space, np.errstate(all="ignore"):
                 while stay() and (task := tasks.next()) is not None:
                     evaluate_rows(*task, results.wanted(*task), space, watch)
         except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite, isnan, nan, prod
-from typing import Any
+from math import isfinite, isnan, nan
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Logits, PerQuery, RowMaximum, Side
 from attention_core.blockwise.blocks import Block, Columns, first_position
 from attention_core.blockwise.watch import Watch
+from attention_core.blockwise.workspace import Workspace
 from attention_core.interfaces import RowEnds, Rows, Stream, Tile
 from attention_core.tiles import hide_in_place, logits_in_place, mix, normalize, row_maximum
 
@@ -22,22 +22,6 @@ class Wanted:
     """(…, q, Dv)."""
     maximum: PerQuery
     logsumexp: PerQuery | None
-
-
-class Workspace:
-    """Arrays that one thread uses again for every tile."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
-        self._arrays: dict[str, FloatArray] = {}
-
-    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
-        """Return an array of that shape, holding whatever it held before."""
-        size = prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            array = self._arrays[name] = np.empty(size, dtype=self._dtype)
-        return array[:size].reshape(shape)
 
 
 def evaluate_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, watch: Watch) -> None:

@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from attention_core.blockwise.blas import one_blas_thread
+from attention_core.blockwise.cores import Cores, bound_to, divide_cores
+from attention_core.blockwise.workspace import Workspaces
 
 Stay = Callable[[], bool]
 """Asked by a helper between two pieces of work; False sends it home."""
@@ -20,6 +22,7 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.spaces = Workspaces()
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="tiles") if threads > 1 else None
         self._lock = threading.Lock()
         self._at_work = 0
@@ -34,16 +37,20 @@ class Workers:
                 self._at_work += 1
                 helpers = max(0, self.threads - self._at_work)
                 self._at_work += helpers
-            futures = [self._pool.submit(self._help, work) for _ in range(helpers)]
+            own, *others = divide_cores(helpers + 1) if helpers else [None]
+            # Before this thread is bound to its cores: a thread that begins now inherits where it may run.
+            futures = [self._pool.submit(self._help, work, cores) for cores in others]
             try:
-                work(_always)
+                with bound_to(own):
+                    work(_always)
             finally:
                 self._leave()
                 self._gather(futures)
 
-    def _help(self, work: Callable[[Stay], None]) -> None:
+    def _help(self, work: Callable[[Stay], None], cores: Cores | None) -> None:
         try:
-            work(self._has_room)
+            with bound_to(cores):
+                work(self._has_room)
         finally:
             self._leave()
 

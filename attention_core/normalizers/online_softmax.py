@@ -102,11 +102,12 @@ def softmax_ends(
     if sink is not None:
         shift = np.where(np.isneginf(exponent), 0, exponent)
         divisor = total + np.exp(sink - shift)
-        if not np.isfinite(divisor).all():
-            # A sink so far above that what it is compared with must shrink instead.
-            shift = np.maximum(exponent, sink)
+        above = np.isposinf(divisor)
+        if above.any():
+            # In rows with a sink so far above, what it is compared with must shrink instead; others stay as they are.
+            shift = np.where(above, np.maximum(exponent, sink), shift)
             factor = np.exp(exponent - shift).astype(total.dtype, copy=False)
-            divisor = total * factor + np.exp(sink - shift)
+            divisor = np.where(above, total * factor + np.exp(sink - shift), divisor)
         divisor = divisor.astype(total.dtype, copy=False)
     logsumexp = np.log(divisor) + shift
     poisoned = ~(maximum < np.inf)

@@ -1,5 +1,6 @@
 """Each weight in proportion to its logit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -32,9 +33,8 @@ class Proportional:
         return self
 
     def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return z / Σ z; raise InvalidValue for a negative visible logit."""
+        """Return z / Σ z."""
         visible = logits > -np.inf
-        require_positive(logits, (0,) * logits.ndim)
         shares = np.where(visible, logits, 0)
         total = shares.sum(axis=-1, keepdims=True)
         overflowing = np.isposinf(total)
@@ -44,9 +44,22 @@ class Proportional:
             total = shares.sum(axis=-1, keepdims=True)
         return shares / np.where(total > 0, total, 1)
 
+    def require(self, logits: Logits, place: tuple[int, ...]) -> None:
+        """Raise InvalidValue for a negative visible logit."""
+        negative = (logits < 0) & (logits > -np.inf)
+        if negative.any():
+            found = tuple(int(i) for i in np.argwhere(negative)[0])
+            *row, key = (i + start for i, start in zip(found, place, strict=True))
+            raise InvalidValue(
+                ("normalizer",),
+                expected="no negative logit: proportions of negative numbers are not weights",
+                received=f"{logits[found]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
+                advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
+            )
+
     def stream(self, rows: Rows) -> Stream:
         """Keep the sum, in proportion to the largest logit so far."""
-        return _ProportionalRows(rows)
+        return _ProportionalRows(rows, self.require)
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = (g − Σ w·g) / Σ z on visible keys; zero in a row of zeros, where the weights have no slope."""
@@ -74,15 +87,15 @@ class Proportional:
 class _ProportionalRows:
     """z over a power of two near the largest logit so far, which is exact and keeps sums from overflowing."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._place = rows.place
+    def __init__(self, rows: Rows, require: Callable[[Logits, tuple[int, ...]], None]) -> None:
+        self._place, self._require = rows.place, require
         self._maximum = unseen(rows)
         self._unit = np.ones_like(self._maximum)
         self._total = np.zeros_like(self._maximum)
 
     def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
         """Take shares; raise InvalidValue for a negative visible logit."""
-        require_positive(logits, (*self._place, first_key))
+        self._require(logits, (*self._place, first_key))
         self._maximum = highest(self._maximum, logits)
         unit = power_of_two(np.where(self._maximum > 0, self._maximum, 1)).astype(logits.dtype, copy=False)
         factor = None if np.array_equal(unit, self._unit) else self._unit / unit
@@ -96,18 +109,4 @@ class _ProportionalRows:
         """Divide by the sum; a row of zeros weighs nothing."""
         return RowEnds(
             maximum=self._maximum, divisor=np.where(self._total > 0, self._total, 1).astype(self._unit.dtype)
-        )
-
-
-def require_positive(logits: Logits, place: tuple[int, ...]) -> None:
-    """Raise InvalidValue for a negative visible logit; `place` is where the first of these logits stands."""
-    negative = (logits < 0) & (logits > -np.inf)
-    if negative.any():
-        found = tuple(int(i) for i in np.argwhere(negative)[0])
-        *row, key = (i + start for i, start in zip(found, place, strict=True))
-        raise InvalidValue(
-            ("normalizer",),
-            expected="no negative logit: proportions of negative numbers are not weights",
-            received=f"{logits[found]!s} in row {row if len(row) > 1 else row[0]}, key {key}",
-            advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
         )

@@ -93,7 +93,8 @@ class Softmax:
             if self.temperature != 1.0:
                 shifted /= self.temperature
             np.exp(shifted, out=shifted)
-            return shifted, shifted.sum(axis=-1, keepdims=True), maximum / self.temperature
+            largest = maximum if self.temperature == 1.0 else maximum / self.temperature
+            return shifted, shifted.sum(axis=-1, keepdims=True), largest
         sink = self._sink()
         largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
         shifted = logits / self.temperature - largest

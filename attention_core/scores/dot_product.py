@@ -102,7 +102,7 @@ class ScaledDotProduct:
         """Resolve the default scale; raise InvalidValue for a scale that is not finite."""
         require_equal(features, self.name)
         if self.scale is None:
-            return replace(self, scale=1.0 / sqrt(features.query))
+            return type(self)(1.0 / sqrt(features.query))
         return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
 
     @property
@@ -150,8 +150,9 @@ class ScaledDotProduct:
 
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return q·k · scale for every pair."""
-        factor = np.asarray(over_pairs(self._factor), dtype=queries.dtype)
-        return self.pairs((queries, factor), self.for_keys(keys))
+        scores = np.matmul(queries, keys.swapaxes(-1, -2))
+        scores *= over_pairs(self._factor)
+        return scores
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """The dot product's gradient of g · scale, and ∂/∂scale = Σ g·(q·k)."""

@@ -110,8 +110,9 @@ def largest_norm(vectors: FloatArray, axis: int) -> float:
     if not vectors.size:
         return 0.0
     squares = np.square(vectors)
-    # Short rows are summed several times faster by a product with ones.
-    sums = np.matmul(squares, np.ones(squares.shape[-1], squares.dtype)) if axis == -1 else np.sum(squares, axis=axis)
+    # Short rows and columns are summed several times faster by a product with ones.
+    ones = np.ones(squares.shape[axis], squares.dtype)
+    sums = np.matmul(squares, ones) if axis == -1 else np.matmul(ones, squares)
     return sqrt(np.max(sums)) * 1.01
 
 

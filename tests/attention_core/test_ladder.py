@@ -42,6 +42,7 @@ def test_dense_equals_the_oracle_within_the_derived_bound(score_model, normalize
 @pytest.mark.parametrize("size", [1, 50, 200])
 def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, monkeypatch):
     monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
-    chosen = [one for one in COMBINATIONS if one.setting == "everything" and one.dtype in ("float64", "float32")]
-    assert len(chosen) == len(SCORE_MODELS) * len(NORMALIZERS) * len(calls.HEADS) * 2
+    settings, dtypes = ("none", "everything"), ("float64", "float32")
+    chosen = [one for one in COMBINATIONS if one.setting in settings and one.dtype in dtypes]
+    assert len(chosen) == len(SCORE_MODELS) * len(NORMALIZERS) * len(calls.HEADS) * 2 * 2
     judge(chosen)

@@ -102,7 +102,7 @@ def test_proportions_of_a_row_of_zeros_are_zeros():
 
 def test_a_negative_logit_under_proportional_is_named():
     with pytest.raises(InvalidValue, match=r"received -2.0 in row \[1, 0\], key 2"):
-        weigh(Proportional(), np.array([[[1.0, 0, 3]], [[4.0, 5, -2]]]))
+        Proportional().require(np.array([[[1.0, -np.inf, 3]], [[4.0, 5, -2]]]), (0, 0, 0))
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])

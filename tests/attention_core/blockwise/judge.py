@@ -5,6 +5,8 @@ in the same precision, and one unit in the last place.
 """
 
 from collections import defaultdict
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -36,10 +38,13 @@ def dense(call):
 
 
 def judge(chosen):
-    """Fail unless output and logsumexp of every (combination, tile sizes) are within the derived bound."""
+    """Fail unless output and logsumexp of every combination are within the derived bound at each of its tile sizes.
+
+    `chosen` holds pairs of a combination and tile sizes; those of one combination stand together.
+    """
     pools = defaultdict(list)
-    for one, sizes in chosen:
-        for field, numbers in _fields(one, sizes):
+    for one, pairs in groupby(chosen, key=itemgetter(0)):
+        for field, numbers in _fields(one, [sizes for _, sizes in pairs]):
             pools[one.score_model, one.normalizer, one.dtype, field].append(numbers)
     for key, pooled in pools.items():
         received, reference, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
@@ -48,22 +53,23 @@ def judge(chosen):
         assert error <= limit, (key, error, limit)
 
 
-def _fields(one, sizes):
+def _fields(one, every_size):
     """Yield each field's received, reference and plain numbers where the reference is finite."""
     request = one.request()
     names = ("output", "logsumexp") if one.normalizer == "softmax" else ("output",)
     sent = calls.core_call(request, include=names)
     call = resolve(sent)
-    fields, _ = tiled(call, sizes)
     expected = oracle.attention(request) if one.dtype == "float64" else dense(resolve(in_float64(sent)))
     simple = plain.attention(request)
-    for name in names:
-        received, reference = fields[name], np.array(expected[name], float)
-        if name == "output":
-            received = call.dtype.store(pack(fields[name]) if call.packed else fields[name])
-        assert received.shape == reference.shape, (one, name)
-        finite = np.isfinite(reference)
-        np.testing.assert_array_equal(received[~finite], reference[~finite], err_msg=f"{one} {sizes} {name}")
-        assert np.isfinite(received[finite]).all(), (one, sizes, name)
-        plainly = np.broadcast_to(simple[name], reference.shape)
-        yield name, (received[finite].astype(float), reference[finite], plainly[finite])
+    for sizes in every_size:
+        fields, _ = tiled(call, sizes)
+        for name in names:
+            received, reference = fields[name], np.array(expected[name], float)
+            if name == "output":
+                received = call.dtype.store(pack(fields[name]) if call.packed else fields[name])
+            assert received.shape == reference.shape, (one, name)
+            finite = np.isfinite(reference)
+            np.testing.assert_array_equal(received[~finite], reference[~finite], err_msg=f"{one} {sizes} {name}")
+            assert np.isfinite(received[finite]).all(), (one, sizes, name)
+            plainly = np.broadcast_to(simple[name], reference.shape)
+            yield name, (received[finite].astype(float), reference[finite], plainly[finite])

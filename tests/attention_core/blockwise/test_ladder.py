@@ -34,9 +34,20 @@ def test_tiled_equals_dense_within_the_derived_bound(score_model, normalizer):
     judge(chosen)
 
 
+def two_sizes(one):
+    """Two tile sizes for each combination, the same in every run."""
+    seed = zlib.crc32(repr(one).encode())
+    first, further = seed % len(SIZES), 1 + seed // len(SIZES) % (len(SIZES) - 1)
+    return SIZES[first], SIZES[(first + further) % len(SIZES)]
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
-def test_every_dtype_at_every_tile_size(score_model, normalizer):
+def test_every_combination_at_two_tile_sizes(score_model, normalizer):
     kind = [one for one in COMBINATIONS if (one.score_model, one.normalizer) == (score_model, normalizer)]
-    judge([(one, sizes) for one in kind for sizes in SIZES])
+    chosen = [(one, sizes) for one in kind for sizes in two_sizes(one)]
+    assert len(set(chosen)) == 2 * len(kind)
+    pairs = {(one.dtype, one.heads, sizes) for one, sizes in chosen}
+    assert len(pairs) == len(calls.DTYPES) * len(calls.HEADS) * len(SIZES)
+    judge(chosen)
