@@ -62,15 +62,7 @@ class DType:
         if array.dtype == self.compute == self.holder and self.name != "bfloat16":
             return array
         rounded = self.round(array)
-        overflowed = np.isinf(rounded) & np.isfinite(array)
-        if overflowed.any():
-            index = tuple(int(i) for i in np.argwhere(overflowed)[0])
-            raise InvalidValue(
-                (*path, *index),
-                expected=f"a number within the range of {self.name} (at most {self.largest:.6g})",
-                received=f"{array[index]!s}",
-                advice="Scale the numbers down or choose a wider dtype.",
-            )
+        _require_within(array, rounded, path, self.name, self.largest)
         return rounded.astype(self.compute, copy=False)
 
     def store(self, array: FloatArray) -> FloatArray:
@@ -88,6 +80,43 @@ DTYPES: dict[str, DType] = {
     ),
     "bfloat16": DType("bfloat16", np.dtype(np.float32), np.dtype(np.float32), BFLOAT16_LARGEST, _to_bfloat16),
 }
+
+
+def in_compute_type(array: FloatArray, dtype: np.dtype[Any], path: Path) -> FloatArray:
+    """Return a bias or a parameter in the compute type; raise InvalidValue when a finite number does not fit."""
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    _require_within(array, converted, path, dtype.name, float(np.finfo(dtype).max))
+    return converted
+
+
+def positive_number(value: float, dtype: np.dtype[Any], path: Path, advice: str) -> float:
+    """Return a scalar that is finite and greater than 0, in the compute type too; raise InvalidValue otherwise."""
+    with np.errstate(over="ignore", under="ignore"):
+        converted = float(dtype.type(value))
+    if not 0 < converted < np.inf:
+        smallest, largest = float(np.finfo(dtype).smallest_subnormal), float(np.finfo(dtype).max)
+        raise InvalidValue(
+            path,
+            expected=f"a finite number greater than 0, in {dtype.name} from {smallest:.2g} to {largest:.6g}",
+            received=str(value),
+            advice=advice,
+        )
+    return value
+
+
+def _require_within(array: FloatArray, rounded: FloatArray, path: Path, name: str, largest: float) -> None:
+    overflowed = np.isinf(rounded) & np.isfinite(array)
+    if overflowed.any():
+        index = tuple(int(i) for i in np.argwhere(overflowed)[0])
+        raise InvalidValue(
+            (*path, *index),
+            expected=f"a number within the range of {name} (at most {largest:.6g})",
+            received=f"{array[index]!s}",
+            advice="Scale the numbers down or choose a wider dtype.",
+        )
 
 
 BY_NUMPY = {dtype.holder: dtype for dtype in DTYPES.values() if dtype.name != "bfloat16"}

@@ -142,7 +142,7 @@ class ScoreModel(Protocol):
         ...
 
     def query_bound(self, queries: Side) -> float:
-        """Return the first of two numbers whose product no |a(q, k)| exceeds; ∞ or NaN when none is known."""
+        """Return the first of two numbers whose product no finite |a(q, k)| exceeds; ∞ or NaN when none is known."""
         ...
 
     def key_bound(self, keys: Side) -> float:
@@ -241,9 +241,9 @@ class Rows:
     keys: int
     """How many keys each may meet."""
     bound: float
-    """No |logit| of a visible key exceeds it; ∞ or NaN when nothing is known."""
+    """No finite |logit| of a visible key exceeds it; ∞ or NaN when nothing is known."""
     largest_value: float
-    """Nor a magnitude in the values that they mix; ∞ or NaN likewise."""
+    """Nor a finite magnitude in the values that they mix; ∞ or NaN likewise."""
 
 
 @dataclass(frozen=True, slots=True)

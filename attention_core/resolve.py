@@ -1,14 +1,13 @@
 """From what was sent to what is computed: every check, every default, every cast, once."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import FIELDS, AttentionCall, Field, ResolvedCall
-from attention_core.dtypes import DType, dtype_named
+from attention_core.dtypes import DType, dtype_named, in_compute_type, positive_number
 from attention_core.errors import CallError, InvalidValue, Path, ShapeMismatch, UnknownName
 from attention_core.heads import check_heads, group_size, shape_repeated, unpack
 from attention_core.interfaces import Features, LogSumExp, Normalizer, Position
@@ -58,7 +57,7 @@ def resolve(call: AttentionCall) -> ResolvedCall:
         value=value,
         score_model=_bind(call.score_model or ScaledDotProduct(), "score_model", features, dtype.compute),
         normalizer=normalizer,
-        softcap=_check_softcap(call.softcap),
+        softcap=None if call.softcap is None else _check_softcap(call.softcap, dtype),
         mask=mask,
         offset=offset,
         bias=None if call.bias is None else _load_bias(call.bias, scores, dtype),
@@ -176,18 +175,12 @@ def _turn(position: Position, query: FloatArray, key: FloatArray, offset: IntArr
 def _load_bias(bias: FloatArray, scores: Shape, dtype: DType) -> FloatArray:
     """Check that the bias broadcasts and convert it to the compute type; rank 2 at least."""
     check_broadcastable(bias, scores, ("bias",))
-    return np.atleast_2d(bias).astype(dtype.compute, copy=False)
+    return np.atleast_2d(in_compute_type(bias, dtype.compute, ("bias",)))
 
 
-def _check_softcap(softcap: float | None) -> float | None:
-    if softcap is not None and not (softcap > 0 and isfinite(softcap)):
-        raise InvalidValue(
-            ("softcap",),
-            expected="a finite number greater than 0",
-            received=str(softcap),
-            advice="Scores are squeezed between −softcap and softcap; leave it out for none.",
-        )
-    return softcap
+def _check_softcap(softcap: float, dtype: DType) -> float:
+    advice = "Scores are squeezed between −softcap and softcap; leave it out for none."
+    return positive_number(softcap, dtype.compute, ("softcap",), advice)
 
 
 def _check_top_k(top_k: int | None, include: frozenset[Field]) -> int | None:

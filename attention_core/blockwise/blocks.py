@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from attention_core.call import ResolvedCall
 from attention_core.cost import KEPT_KEYS, TileSizes
 from attention_core.heads import within
 from attention_core.interfaces import Coverage, Rows, Stream, Tile
+from attention_core.scores.features import largest_of
 
 STEP = 128
 """A tile that a mask cuts is looked at in steps of so many keys."""
@@ -34,7 +35,9 @@ class Columns:
     bound: float
     values: FloatArray | None
     largest_value: float
-    """The largest magnitude in the values; ∞ or NaN where one is not finite."""
+    """The largest finite magnitude in the values."""
+    broken: bool
+    """Whether a value is not finite, so that it matters who can see it."""
 
 
 class Block:
@@ -109,7 +112,7 @@ class Block:
         part = slice(keys.start - start, keys.stop - start)
         values = None if kept.values is None else kept.values[..., part, :]
         cut = (..., part) if self.call.score_model.key_axis == -1 else (..., part, slice(None))
-        return Columns(span, tuple(array[cut] for array in kept.side), kept.bound, values, kept.largest_value)
+        return replace(kept, span=span, side=tuple(array[cut] for array in kept.side), values=values)
 
     def _side(self, keys: slice) -> Side:
         return self.call.score_model.for_keys(self.call.key[..., keys, :])
@@ -117,7 +120,11 @@ class Block:
     def _make(self, span: Span, side: Side) -> Columns:
         values = None if self.call.value is None else self.call.value[..., span.keys, :]
         largest = 0.0 if values is None or not values.size else max(float(values.max()), -float(values.min()))
-        return Columns(span, side, self.call.score_model.key_bound(side), values, largest)
+        broken = not isfinite(largest)
+        if broken and values is not None:
+            # What some rows may not see has no say in how they are evaluated.
+            largest = largest_of(values)
+        return Columns(span, side, self.call.score_model.key_bound(side), values, largest, broken)
 
 
 def _adds(call: ResolvedCall) -> bool:

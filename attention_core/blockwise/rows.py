@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite, isnan, nan
 
 import numpy as np
 
@@ -68,8 +67,8 @@ class _Mixed:
         self._empty = True
 
     def needs_logits(self, columns: Columns) -> bool:
-        """Whether a value is not finite, so that it matters who can see it."""
-        return self._output is not None and not isfinite(columns.largest_value)
+        """Whether it matters who can see the values."""
+        return self._output is not None and columns.broken
 
     def add(self, weights: FloatArray, factor: RowMaximum | None, columns: Columns, seen: FloatArray | None) -> None:
         """Mix one tile in; `seen` is its logits if they are needed."""
@@ -146,10 +145,10 @@ def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met
     call = block.call
     bound = largest = np.inf
     if isinstance(met, list) and not block.adds:
-        bound = call.score_model.query_bound(queries) * largest_of([one.bound for one in met])
-        largest = largest_of([one.largest_value for one in met])
-        if call.softcap is not None and isfinite(bound):
-            bound = min(bound, 1.01 * call.softcap)
+        bound = call.score_model.query_bound(queries) * max((one.bound for one in met), default=0.0)
+        largest = max((one.largest_value for one in met), default=0.0)
+        if call.softcap is not None and bound > call.softcap:
+            bound = 1.01 * call.softcap
     return Rows(
         shape=shape,
         place=first_position(block, rows),
@@ -158,8 +157,3 @@ def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met
         bound=bound,
         largest_value=largest,
     )
-
-
-def largest_of(numbers: list[float]) -> float:
-    """Return the largest, NaN if one is; 0 of none."""
-    return nan if any(isnan(number) for number in numbers) else max(numbers, default=0.0)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
+from attention_core.dtypes import in_compute_type
 from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
 from attention_core.normalizers.streams import KeyByKey, highest, unseen
@@ -30,6 +31,7 @@ class Sigmoid:
             raise InvalidValue(
                 ("bias",), expected="a finite number", received=str(self.bias), advice="Leave bias out for 0."
             )
+        in_compute_type(np.asarray(self.bias, dtype=np.float64), dtype, ("bias",))
         return self
 
     def within(self, leading: Leading) -> Self:

@@ -54,9 +54,11 @@ class _Bounded:
         self._total += row_sum(logits)
 
     def ends(self) -> RowEnds:
-        """A row without a visible key has a sum of 0."""
-        maximum = np.where(self._total > 0, self._total.dtype.type(0), self._total.dtype.type(-np.inf))
-        return softmax_ends(maximum, maximum, self._total, None)
+        """A row without a visible key has a sum of 0, a poisoned one a sum of NaN or +∞."""
+        total = self._total
+        maximum = np.where(np.isfinite(total), total.dtype.type(0), total)
+        maximum[total == 0] = -np.inf
+        return softmax_ends(maximum, maximum, total, None)
 
 
 class _Online:

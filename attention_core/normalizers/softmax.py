@@ -1,12 +1,12 @@
 """Softmax with a temperature and an optional sink."""
 
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Leading, Logits, PerQuery, Row, RowMaximum, Weights
+from attention_core.dtypes import in_compute_type, positive_number
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import NormalizerGradient, Rows, Stream, Term
 from attention_core.normalizers.online_softmax import stream_softmax
@@ -32,13 +32,9 @@ class Softmax:
 
     def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
         """Raise unless temperature is a positive finite number and sink finite, one number or one per query head."""
-        if not (self.temperature > 0 and isfinite(self.temperature)):
-            raise InvalidValue(
-                ("temperature",),
-                expected="a finite number greater than 0",
-                received=str(self.temperature),
-                advice="1 is the plain softmax; smaller is sharper, larger is flatter.",
-            )
+        if self.temperature != 1.0:
+            advice = "1 is the plain softmax; smaller is sharper, larger is flatter."
+            positive_number(self.temperature, dtype, ("temperature",), advice)
         if self.sink is None:
             return self
         sink = np.asarray(self.sink, dtype=np.float64)
@@ -57,7 +53,8 @@ class Softmax:
                 received=str(sink[where]),
                 advice="Leave sink out for none.",
             )
-        return replace(self, sink=float(sink) if sink.ndim == 0 else sink.astype(dtype))
+        bound = in_compute_type(sink, dtype, ("sink",))
+        return replace(self, sink=float(sink) if sink.ndim == 0 else bound)
 
     def within(self, leading: Leading) -> Self:
         """Take the sinks of the block's heads."""

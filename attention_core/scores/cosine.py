@@ -57,7 +57,7 @@ class Cosine:
         return scores
 
     def query_bound(self, queries: Side) -> float:
-        """|scale|, times a norm that is 1, or NaN where a vector is not finite."""
+        """|scale|, times a norm of 1."""
         return largest_norm(queries[0], axis=-1) * largest_of(self.scale)
 
     def key_bound(self, keys: Side) -> float:

@@ -36,9 +36,13 @@ class Gaussian:
         require_equal(features, self.name)
         return replace(self, bandwidth=bind_number(self.bandwidth, "bandwidth", features, dtype, positive=True))
 
-    def _divisor(self) -> PerHead:
+    def _divisors(self, dtype: np.dtype[Any]) -> tuple[PerHead, ...]:
+        """−2·bandwidth², in two parts where the type cannot hold it."""
         bandwidth = over_pairs(self.bandwidth)
-        return -2.0 * bandwidth * bandwidth
+        with np.errstate(over="ignore", under="ignore"):
+            whole = np.asarray(-2.0 * bandwidth * bandwidth, dtype=dtype)
+        fits = bool((np.isfinite(whole) & (whole < 0)).all())
+        return (-2.0 * bandwidth * bandwidth,) if fits else (bandwidth, -2.0 * bandwidth)
 
     def within(self, leading: Leading) -> Self:
         """Take the bandwidths of the block's heads."""
@@ -55,7 +59,8 @@ class Gaussian:
     def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
         """Sum the squares of the differences and divide."""
         scores = summed_differences(np.square, queries[0], keys[0], out)
-        scores /= self._divisor()
+        for divisor in self._divisors(scores.dtype):
+            scores /= divisor
         return scores
 
     def query_bound(self, queries: Side) -> float:

@@ -1,12 +1,13 @@
 """What several score models ask of feature sizes and of parameters."""
 
 from collections.abc import Iterator
-from math import prod, sqrt
+from math import isfinite, prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Leading, Query
+from attention_core.dtypes import in_compute_type
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import Features, Term
 from attention_core.reductions import sum_to
@@ -37,7 +38,7 @@ def bind_tensor(
     array: FloatArray, expected: Shape, meaning: str, name: str, features: Features, dtype: np.dtype[Any]
 ) -> FloatArray:
     """Return a tensor parameter in the compute type; raise ShapeMismatch unless it is `expected`, per head or not."""
-    bound = np.asarray(array, dtype=dtype)
+    bound = in_compute_type(np.asarray(array), dtype, (name,))
     per_head = (features.heads, *expected)
     if bound.shape != expected and (features.heads is None or bound.shape != per_head):
         also = "" if features.heads is None else f", or {list(per_head)} with one for each query head"
@@ -62,7 +63,9 @@ def bind_number(value: PerHead, name: str, features: Features, dtype: np.dtype[A
             received=f"shape {list(numbers.shape)}",
             advice="Send one number; a list needs scores of rank 4 (batch, heads, queries, keys).",
         )
-    wrong = ~np.isfinite(numbers) | ((numbers <= 0) if positive else False)
+    with np.errstate(over="ignore", under="ignore"):
+        # A number so small that it is 0 in the compute type is none to divide by.
+        wrong = ~np.isfinite(numbers) | ((numbers.astype(dtype) <= 0) if positive else False)
     if np.any(wrong):
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise InvalidValue(
@@ -71,7 +74,8 @@ def bind_number(value: PerHead, name: str, features: Features, dtype: np.dtype[A
             received=f"{numbers[where]!s}",
             advice="Choose another, or leave it out for the default.",
         )
-    return float(numbers) if numbers.ndim == 0 else numbers.astype(dtype)
+    bound = in_compute_type(numbers, dtype, (name,))
+    return float(numbers) if numbers.ndim == 0 else bound
 
 
 def over_pairs(value: PerHead) -> PerHead:
@@ -106,24 +110,24 @@ def tensor_within(array: FloatArray, rank: int, leading: Leading) -> FloatArray:
 
 
 def largest_norm(vectors: FloatArray, axis: int) -> float:
-    """Return the largest norm of vectors along an axis, and a little more for rounding; NaN or ∞ where one is."""
-    if not vectors.size:
-        return 0.0
+    """Return the largest norm of the finite vectors along an axis, and a little more for rounding; ∞ beyond the type.
+
+    What a vector that is not finite scores is no finite number, so that no bound need hold for it.
+    """
     squares = np.square(vectors)
     # Short rows and columns are summed several times faster by a product with ones.
     ones = np.ones(squares.shape[axis], squares.dtype)
     sums = np.matmul(squares, ones) if axis == -1 else np.matmul(ones, squares)
-    return sqrt(np.max(sums)) * 1.01
+    largest = np.max(sums, initial=0)
+    if not isfinite(largest):
+        largest = np.max(sums, initial=0, where=np.isfinite(vectors).all(axis=axis))
+    return sqrt(largest) * 1.01
 
 
 def largest_of(value: PerHead) -> float:
-    """Return the largest magnitude of a number, or of an array of them; 0 for none."""
-    return float(np.max(np.abs(value), initial=0))
-
-
-def one_if_finite(numbers: FloatArray) -> float:
-    """Return 1 and a little more for rounding; ∞ if a number is not finite."""
-    return 1.01 if np.isfinite(numbers).all() else np.inf
+    """Return the largest magnitude among the finite ones of a number, or of an array of them; 0 for none."""
+    magnitudes = np.abs(value)
+    return float(np.max(magnitudes, initial=0, where=np.isfinite(magnitudes)))
 
 
 def pair_blocks(leading: Shape, queries: int, keys: int, per_pair: int) -> Iterator[tuple[slice, slice]]:

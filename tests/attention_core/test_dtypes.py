@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core import InvalidValue, attend
+from attention_core import (
+    Bilinear,
+    Cosine,
+    Gaussian,
+    InvalidValue,
+    Laplacian,
+    ScaledDotProduct,
+    Sigmoid,
+    Softmax,
+    attend,
+)
 from attention_core.dtypes import DTYPES, dtype_named
 from tests import oracle
 
@@ -80,3 +90,46 @@ def test_half_types_compute_in_float32_and_round_once(name):
 )
 def test_without_a_name_it_is_what_the_inputs_share(dtypes, expected):
     assert dtype_named(None, *(np.zeros(1, dtype) for dtype in dtypes)).name == expected
+
+
+ONES = np.ones((1, 2, 3, 4), np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        (("bias", 0, 1), {"bias": np.array([[0, 1e39, 0]] * 3)}),
+        (("softcap",), {"softcap": 1e39}),
+        (("softcap",), {"softcap": 1e-60}),
+        (("normalizer", "temperature"), {"normalizer": Softmax(temperature=1e39)}),
+        (("normalizer", "temperature"), {"normalizer": Softmax(temperature=1e-60)}),
+        (("normalizer", "sink"), {"normalizer": Softmax(sink=1e39)}),
+        (("normalizer", "sink", 1), {"normalizer": Softmax(sink=np.array([0, -1e39]))}),
+        (("normalizer", "bias"), {"normalizer": Sigmoid(bias=-1e39)}),
+        (("score_model", "scale"), {"score_model": ScaledDotProduct(scale=1e39)}),
+        (("score_model", "scale", 1), {"score_model": Cosine(scale=np.array([1, 1e39]))}),
+        (("score_model", "bandwidth"), {"score_model": Gaussian(bandwidth=1e39)}),
+        (("score_model", "bandwidth"), {"score_model": Laplacian(bandwidth=1e-60)}),
+        (("score_model", "weight", 0, 2), {"score_model": Bilinear(np.array([[0, 0, 1e39, 0]] * 4))}),
+    ],
+)
+def test_what_does_not_fit_the_compute_type_is_named(path, options, dtype):
+    with pytest.raises(InvalidValue) as caught:
+        attend(ONES, ONES, ONES, dtype=dtype, **options)
+    assert caught.value.path == path
+
+
+def test_a_bias_of_minus_infinity_fits_every_dtype():
+    bias = np.array([[0.0, -np.inf, 0.0]])
+    weights = attend(ONES, ONES, bias=bias, dtype="float16").weights
+    assert weights[0, 0, 0].tolist() == [0.5, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("bandwidth", [1e-30, 1e30])
+@pytest.mark.parametrize("kernel", [Gaussian, Laplacian])
+def test_an_extreme_bandwidth_gives_no_nan(kernel, bandwidth):
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    weights = attend(vectors, vectors, score_model=kernel(bandwidth=bandwidth)).weights
+    expected = np.eye(3) if bandwidth < 1 else np.full((3, 3), 1 / 3)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
