@@ -70,9 +70,11 @@ class AttentionCall:
     top_k: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ResolvedCall:
     """A call after every check: arrays in the compute type, heads unpacked and grouped, models bound, defaults decided.
+
+    Nobody changes one, but it is not frozen: setting its fields would take as long as a small product of matrices.
 
     Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv), past and new keys together, turned if positions turn
     them; `scores` is the shape (…, Lq, Lk).  Each key and value head serves `group` query heads, one after the other;

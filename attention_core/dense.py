@@ -5,10 +5,13 @@ queries are cut into blocks, so that what is held beside the results stays small
 have a place to be asked between blocks.
 """
 
+from collections.abc import Set
+from functools import lru_cache
+
 import numpy as np
 
 from attention_core.arrays import FloatArray
-from attention_core.call import ResolvedCall
+from attention_core.call import Field, ResolvedCall
 from attention_core.cost import queries_per_block
 from attention_core.errors import Stopped
 from attention_core.heads import repeat_heads
@@ -32,7 +35,7 @@ def evaluate_dense(
     Raises Stopped as soon as `should_stop` answers True.
     """
     call = repeat_heads(call)
-    wanted = {name for field in call.include for name in NEEDS.get(field, (field,))}
+    wanted = needed(call.include)
     blocks = query_blocks(call)
     whole: Block = {}
     maxima: list[FloatArray] = []
@@ -50,6 +53,12 @@ def evaluate_dense(
     return whole, maxima[0] if len(maxima) == 1 else np.concatenate(maxima, axis=-1)
 
 
+@lru_cache(maxsize=64)
+def needed(include: frozenset[Field]) -> frozenset[str]:
+    """Return the matrices that the fields asked for are, or are made of."""
+    return frozenset(name for field in include for name in NEEDS.get(field, (field,)))
+
+
 def query_blocks(call: ResolvedCall) -> list[slice]:
     """Cut the queries into blocks; there is one at least."""
     size, length = queries_per_block(call), call.query_length
@@ -58,20 +67,25 @@ def query_blocks(call: ResolvedCall) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 
-def evaluate_block(call: ResolvedCall, rows: slice, wanted: set[str]) -> tuple[Block, FloatArray]:
+def evaluate_block(call: ResolvedCall, rows: slice, wanted: Set[str]) -> tuple[Block, FloatArray]:
     """Evaluate some queries against all keys."""
     call = repeat_heads(call)
     scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
-    fields: Block = {"scores": scored.scores, "capped_scores": scored.capped, "logits": scored.logits}
-    if wanted & {"weights", "output"}:
+    fields: Block = {}
+    for name, array in (("scores", scored.scores), ("capped_scores", scored.capped), ("logits", scored.logits)):
+        if name in wanted:
+            fields[name] = array
+    if "weights" in wanted or "output" in wanted:
         place = (*(0,) * (len(call.scores) - 2), rows.start, 0)
-        fields["weights"] = normalize(call.normalizer, scored.logits, maximum, place)
-    if "output" in wanted and call.value is not None:
-        fields["output"] = mix(fields["weights"], call.value, scored.logits)
+        weights = normalize(call.normalizer, scored.logits, maximum, place)
+        if "weights" in wanted:
+            fields["weights"] = weights
+        if "output" in wanted and call.value is not None:
+            fields["output"] = mix(weights, call.value, scored.logits)
     if "logsumexp" in wanted and isinstance(call.normalizer, LogSumExp):
         fields["logsumexp"] = _logsumexp(call.normalizer, scored.logits, maximum)
-    return {name: array for name, array in fields.items() if name in wanted}, maximum[..., 0]
+    return fields, maximum[..., 0]
 
 
 def _logsumexp(normalizer: LogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:

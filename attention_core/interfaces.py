@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass
 from enum import Enum
 from math import fsum
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -33,8 +33,7 @@ Progress = Callable[[int, int], None]
 """Told after every tile: how many are done, of how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """Sizes that parameters must fit: features of a query (Dq) and of a key (Dk), and query heads (Hq) if any.
 
     Scores have a head axis when their rank is 4.

@@ -1,4 +1,4 @@
-"""Many numbers made into few: sums over broadcast axes, and whether all are finite."""
+"""Many numbers made into few: products, sums over broadcast axes, and whether all are finite."""
 
 from functools import lru_cache
 from typing import Any
@@ -16,15 +16,24 @@ def sum_to(array: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return summed.sum(axis=stretched, keepdims=True) if stretched else summed
 
 
+def product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Multiply matrices, (…, m, n) by (…, n, p); for only two of them `dot` has less to decide."""
+    if left.ndim == right.ndim == 2:
+        multiplied: FloatArray = np.dot(left, right)
+        return multiplied
+    return np.matmul(left, right)
+
+
 SMALL = 4096
 """Up to so many numbers a product with zeros is faster than looking at each."""
 
 
 def all_finite(array: FloatArray) -> bool:
     """Whether no number is NaN or infinite."""
-    if 0 < array.size <= SMALL:
-        # 0·∞ and 0·NaN are NaN, and everything else adds up to 0.
-        return bool(np.vdot(array, _zeros(array.size, array.dtype)) == 0)
+    size = array.size
+    if 0 < size <= SMALL:
+        # 0·∞ and 0·NaN are NaN, which counts as true, and everything else adds up to 0.
+        return not np.vdot(array, _zeros(size, array.dtype))
     return bool(np.isfinite(array).all())
 
 

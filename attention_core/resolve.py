@@ -1,7 +1,6 @@
 """From what was sent to what is computed: every check, every default, every cast, once."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,11 @@ FARTHEST = 2**53
 """The farthest offset: positions beyond it are no longer exact in float64, where angles and slopes are computed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
+DEFAULT_SCORE_MODEL = ScaledDotProduct()
+DEFAULT_NORMALIZER = Softmax()
+
+
+class _Vectors(NamedTuple):
     """Queries, keys and values in the compute type, heads unpacked, past and new together, not yet grouped."""
 
     query: FloatArray
@@ -37,16 +39,16 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     """
     dtype = dtype_named(call.dtype, call.query, call.key, call.value)
     vectors = _load_vectors(call, dtype)
-    query, key, value = vectors.query, vectors.key, vectors.value
+    query, key, value, past_length = vectors
     group = group_size(query, key, value)
     scores = scores_shape(query, shape_repeated(key, group))
     if value is not None:
         check_value(shape_repeated(value, group if value.ndim == 4 else 1), key, scores)
     heads = scores[1] if len(scores) == 4 else None
     features = Features(query.shape[-1], key.shape[-1], heads)
-    normalizer = _bind(call.normalizer or Softmax(), "normalizer", heads, dtype.compute)
+    normalizer = _bind(call.normalizer or DEFAULT_NORMALIZER, "normalizer", heads, dtype.compute)
     mask = None if call.mask is None else call.mask.bind(scores)
-    offset = _resolve_offset(call, scores, vectors.past_length)
+    offset = _resolve_offset(call, scores, past_length)
     position = None if call.position is None else _bind(call.position, "position", features)
     if position is not None:
         query, key = _turn(position, query, key, offset)
@@ -55,7 +57,7 @@ def resolve(call: AttentionCall) -> ResolvedCall:
         query=query,
         key=key,
         value=value,
-        score_model=_bind(call.score_model or ScaledDotProduct(), "score_model", features, dtype.compute),
+        score_model=_bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute),
         normalizer=normalizer,
         softcap=None if call.softcap is None else _check_softcap(call.softcap, dtype),
         mask=mask,

@@ -1,18 +1,17 @@
 """One tile: score, cap, bias, mask, normalise, mix.  The only place where these steps meet, in this order."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Side, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import Coverage, Normalizer, Require, Tile
-from attention_core.reductions import all_finite
+from attention_core.reductions import all_finite, product
 from attention_core.shapes import cut
 
 
-@dataclass(frozen=True, slots=True)
-class TileScores:
+class TileScores(NamedTuple):
     """A tile before normalisation; a step that changes nothing hands on the array of the step before."""
 
     scores: Scores
@@ -31,9 +30,8 @@ def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
     The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking selects
     −∞; nothing is multiplied, so NaN or ±∞ in a hidden key has no influence.
     """
-    queries, keys = call.query[..., tile.rows, :], call.key[..., tile.columns, :]
-    scores = call.score_model.scores(queries, keys)
-    capped = _cap(call, scores, None)
+    scores = call.score_model.scores(call.query[..., tile.rows, :], call.key[..., tile.columns, :])
+    capped = scores if call.softcap is None else _cap(call.softcap, scores, None)
     return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None)))
 
 
@@ -43,7 +41,8 @@ def logits_in_place(call: ResolvedCall, tile: Tile, queries: Side, keys: Side, o
     `queries` and `keys` are what the score model made of the tile's rows and columns.
     """
     call.score_model.pairs(queries, keys, out)
-    _cap(call, out, out)
+    if call.softcap is not None:
+        _cap(call.softcap, out, out)
     _add(call, tile, out, out)
 
 
@@ -53,13 +52,11 @@ def hide_in_place(call: ResolvedCall, tile: Tile, logits: Logits) -> None:
         np.copyto(logits, -np.inf, where=~call.mask.visible(tile))
 
 
-def _cap(call: ResolvedCall, scores: Scores, out: Scores | None) -> Scores:
+def _cap(softcap: float, scores: Scores, out: Scores | None) -> Scores:
     """Squeeze scores, into `out` if it is given, as in the steps below."""
-    if call.softcap is None:
-        return scores
-    capped = np.divide(scores, call.softcap, out=out)
+    capped = np.divide(scores, softcap, out=out)
     np.tanh(capped, out=capped)
-    capped *= call.softcap
+    capped *= softcap
     return capped
 
 
@@ -91,7 +88,8 @@ def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
 
 def row_maximum(logits: Logits) -> RowMaximum:
     """Return the largest logit of each row, −∞ for a row without a visible key, NaN if one is NaN."""
-    return logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    maximum: RowMaximum = np.maximum.reduce(logits, axis=-1, keepdims=True, initial=-np.inf)
+    return maximum
 
 
 def normalize(
@@ -109,7 +107,7 @@ def normalize(
     require: Require | None = getattr(normalizer, "require", None)
     if require is not None:
         require(logits, place or (0,) * logits.ndim)
-    if normalizer.passes_non_finite or all_finite(maximum):
+    if all_finite(maximum) or normalizer.passes_non_finite:
         return normalizer.weights(logits, maximum)
     finite = np.isfinite(maximum)
     weights = normalizer.weights(logits, np.where(finite, maximum, 0))
@@ -121,7 +119,7 @@ def normalize(
 def mix(weights: Weights, values: Values, logits: Logits) -> FloatArray:
     """Return weights · values; NaN or ±∞ in the value of a key that a query does not see never reaches it."""
     if all_finite(values):
-        return np.matmul(weights, values)
+        return product(weights, values)
     broken = ~np.isfinite(values)
     output = np.matmul(weights, np.where(broken, 0, values))
     seen = ~np.isneginf(logits)

@@ -8,6 +8,7 @@ import numpy as np
 
 from attention_core.arrays import Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.reductions import product
 from attention_core.scores.features import (
     PerHead,
     at_head,
@@ -150,8 +151,8 @@ class ScaledDotProduct:
 
     def scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return q·k · scale for every pair."""
-        scores = np.matmul(queries, keys.swapaxes(-1, -2))
-        scores *= over_pairs(self._factor)
+        scores, factor = product(queries, keys.swapaxes(-1, -2)), self._factor
+        scores *= factor if isinstance(factor, float) else over_pairs(factor)
         return scores
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
