@@ -14,9 +14,8 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from attention_core import Stopped
-from attention_core.interfaces import ShouldStop
-from service.compute import Body, Prepare, Prepared, Reply
+from attention_core import Stopped, Workers
+from service.compute import Body, Prepare, Prepared, Reply, Run
 from service.errors import BodyTimeout, DeadlineExceeded, Disconnected, MalformedBody, QueueFull, TooLarge
 from service.settings import Settings
 
@@ -57,10 +56,11 @@ class Deadline:
 
 
 class Gate:
-    """Admits work, one per process."""
+    """Admits work, one per process; what it admits may share `workers`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, workers: Workers) -> None:
         self._settings = settings
+        self._workers = workers
         self._threads = ThreadPoolExecutor(settings.compute_threads, thread_name_prefix="compute")
         self._held = 0
 
@@ -72,13 +72,13 @@ class Gate:
         """
         prepare_body = partial(prepare, body, self._settings)
         if len(body.content) > INLINE_BYTES:
-            return await self._in_thread(lambda should_stop: prepare_body().complete(should_stop), deadline)
+            return await self._in_thread(lambda run: prepare_body().complete(run), deadline)
         prepared: Prepared = prepare_body()
         if prepared.operations > INLINE_OPERATIONS:
             return await self._in_thread(prepared.complete, deadline)
-        return prepared.complete(None)
+        return prepared.complete(Run(self._workers))
 
-    async def _in_thread(self, work: Callable[[ShouldStop], Reply], deadline: Deadline) -> Reply:
+    async def _in_thread(self, work: Callable[[Run], Reply], deadline: Deadline) -> Reply:
         settings = self._settings
         if self._held >= settings.compute_threads + settings.queue_size:
             raise QueueFull(
@@ -93,7 +93,9 @@ class Gate:
         def start() -> Reply:
             if should_stop():
                 raise Stopped("expired while waiting")
-            return work(should_stop)
+            # Whatever it computes, no helper of another request is to take the same core.
+            with self._workers.occupied():
+                return work(Run(self._workers, should_stop))
 
         self._held += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, start)

@@ -83,14 +83,18 @@ def _serve(options: argparse.Namespace) -> int:
     for name in SERVE_OPTIONS:
         if getattr(options, name) is not None:
             os.environ[f"ATTENTION_{name.upper()}"] = str(getattr(options, name))
-    # One BLAS thread per compute thread: the compute threads are what shares the cores.  NumPy reads this at import.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _start_no_blas_threads()
 
     from service.server import serve
     from service.settings import Settings
 
     serve(Settings())
     return 0
+
+
+def _start_no_blas_threads() -> None:
+    """Leave the number of threads to ATTENTION_COMPUTE_THREADS alone; NumPy reads this when it is imported."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -108,8 +112,7 @@ def _openapi(_: argparse.Namespace) -> int:
 
 
 def _offline(options: argparse.Namespace) -> int:
-    # As the service computes, so that both answer the same to the last bit.  NumPy reads this at import.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _start_no_blas_threads()
 
     from service import offline
 

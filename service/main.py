@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from attention_core import Workers
+from attention_core.blockwise.blas import one_blas_thread
 from service.admission import Gate
 from service.envelope import Envelope
 from service.examples import load_examples
@@ -20,14 +22,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without settings they are read from the environment."""
     settings = settings or Settings()
     configure(settings.log_level, settings.log_format)
-    state = ServiceState(settings, Gate(settings), load_examples())
+    workers = Workers(settings.compute_threads)
+    state = ServiceState(settings, Gate(settings, workers), load_examples())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        state.ready = True
-        yield
-        state.ready = False
-        state.gate.close()
+        # The compute threads are what shares the cores; their products start no threads of their own.
+        with one_blas_thread():
+            state.ready = True
+            yield
+            state.ready = False
+            state.gate.close()
+            workers.close()
 
     app = FastAPI(
         title="attention-service",

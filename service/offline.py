@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import orjson
 
+from attention_core import Workers
 from service.codecs.negotiate import JSON, SVG
-from service.compute import Body, prepare_attention, prepare_check, prepare_view
+from service.compute import Body, Run, prepare_attention, prepare_check, prepare_view
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge
 from service.problems import PROBLEMS, problem_document, slug_of
 from service.settings import Settings
@@ -33,7 +34,7 @@ class Order:
     colour: Literal["auto", "always", "never"]
 
 
-Work = Callable[[bytes, Settings, Order], tuple[bytes, int]]
+Work = Callable[[bytes, Settings, Order, Run], tuple[bytes, int]]
 """Computes what to print, and the exit code."""
 
 
@@ -42,7 +43,8 @@ def run(order: Order, work: Work) -> int:
     settings = Settings()
     try:
         content = _read(order.file, min(settings.max_body_bytes, settings.max_json_bytes))
-        written, code = work(content, settings, order)
+        with Workers(settings.compute_threads) as workers:
+            written, code = work(content, settings, order, Run(workers))
         _write(written, order.output)
     except ServiceError as error:
         violations = error.violations if isinstance(error, InvalidRequest) else None
@@ -57,19 +59,19 @@ def run(order: Order, work: Work) -> int:
     return code
 
 
-def attend(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]:
+def attend(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
     """Attend; return the answer as it would be over HTTP, or the weights as a picture or a table."""
     if order.form == "table":
-        shown = prepare_view(Body(content), settings, beside=frozenset(("output",))).show()
+        shown = prepare_view(Body(content), settings, beside=frozenset(("output",))).show(how)
         return result_text(shown, _screen(order)).encode(), DONE
     wanted = SVG if order.form == "svg" else JSON
-    reply = prepare_attention(Body(content, wanted=wanted), settings).complete(None)
+    reply = prepare_attention(Body(content, wanted=wanted), settings).complete(how)
     return (reply.content + b"\n" if wanted == JSON else reply.content), DONE
 
 
-def check(content: bytes, settings: Settings, order: Order) -> tuple[bytes, int]:
+def check(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
     """Hold a candidate against the reference."""
-    reply = prepare_check(Body(content), settings).complete(None)
+    reply = prepare_check(Body(content), settings).complete(how)
     verdict = orjson.loads(reply.content)
     code = DONE if verdict["passed"] else DIFFERS
     return (reply.content + b"\n" if order.form == "json" else verdict_text(verdict, _screen(order)).encode()), code

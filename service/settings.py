@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     compute_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Threads that compute, in each process; default: all cores.",
+        description="Threads that compute, in each process, those of BLAS included; default: all cores.",
     )
     max_body_bytes: Bytes = Field(64 * MIB, description="Largest request body.")
     max_json_bytes: Bytes = Field(32 * MIB, description="Largest JSON request body.")

@@ -1,8 +1,9 @@
 """Threads that share the tiles of a call, and never more of them at work than there are meant to be."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Self
 
 from attention_core.blockwise.blas import one_blas_thread
@@ -26,6 +27,25 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="tiles") if threads > 1 else None
         self._lock = threading.Lock()
         self._at_work = 0
+        self._own = threading.local()
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Count the calling thread among those at work, whatever it does meanwhile: helpers make room for it.
+
+        A call that it shares meanwhile does not count it again.
+        """
+        if getattr(self._own, "counted", False):
+            yield
+            return
+        with self._lock:
+            self._at_work += 1
+        self._own.counted = True
+        try:
+            yield
+        finally:
+            self._own.counted = False
+            self._leave()
 
     def share(self, work: Callable[[Stay], None]) -> None:
         """Run `work` here and in as many helpers as there is room for; return when all of them have."""
@@ -33,19 +53,18 @@ class Workers:
             if self._pool is None:
                 work(_always)
                 return
-            with self._lock:
-                self._at_work += 1
-                helpers = max(0, self.threads - self._at_work)
-                self._at_work += helpers
-            own, *others = divide_cores(helpers + 1) if helpers else [None]
-            # Before this thread is bound to its cores: a thread that begins now inherits where it may run.
-            futures = [self._pool.submit(self._help, work, cores) for cores in others]
-            try:
-                with bound_to(own):
-                    work(_always)
-            finally:
-                self._leave()
-                self._gather(futures)
+            with self.occupied():
+                with self._lock:
+                    helpers = max(0, self.threads - self._at_work)
+                    self._at_work += helpers
+                own, *others = divide_cores(helpers + 1) if helpers else [None]
+                # Before this thread is bound to its cores: a thread that begins now inherits where it may run.
+                futures = [self._pool.submit(self._help, work, cores) for cores in others]
+                try:
+                    with bound_to(own):
+                        work(_always)
+                finally:
+                    self._gather(futures)
 
     def _help(self, work: Callable[[Stay], None], cores: Cores | None) -> None:
         try:

@@ -7,18 +7,21 @@ A request is first *prepared* (decoded, validated, resolved, its cost held again
 from service.compute.attention import prepare_attention, prepare_estimate, prepare_view
 from service.compute.check import prepare_check
 from service.compute.compare import prepare_compare
-from service.compute.contract import Body, Prepare, Prepared, Reply
+from service.compute.contract import Body, Prepare, Prepared, Reply, Run
 from service.compute.explain import prepare_explain
+from service.compute.merge import prepare_merge
 
 __all__ = [
     "Body",
     "Prepare",
     "Prepared",
     "Reply",
+    "Run",
     "prepare_attention",
     "prepare_check",
     "prepare_compare",
     "prepare_estimate",
     "prepare_explain",
+    "prepare_merge",
     "prepare_view",
 ]

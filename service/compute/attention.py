@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attention_core import evaluate, predict, resolve
+from attention_core import AttentionResult, evaluate, resolve
 from attention_core.call import Field, ResolvedCall
-from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import json
 from service.codecs.negotiate import JSON, SVG
 from service.codecs.result import result_document
 from service.codecs.shown import NEEDED, Shown, show
 from service.codecs.svg import heat_map, require_drawable
-from service.compute.budget import exceeded, require_affordable, result_bytes
-from service.compute.contract import Body, Prepared, Reply
+from service.compute.budget import exceeded, predict_within, require_affordable, result_bytes
+from service.compute.contract import Body, Prepared, Reply, Run
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
@@ -28,10 +27,10 @@ class PreparedAttention:
     labels: LabelsSchema
     decimals: int | None
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Attend and write the result as JSON."""
         with call_errors():
-            result = evaluate(self.call, should_stop=should_stop, progress=progress)
+            result = run_call(self.call, run)
         return Reply(json.encode(result_document(result, self.labels.key, self.decimals)), JSON)
 
 
@@ -43,15 +42,15 @@ class PreparedView:
     operations: int
     labels: LabelsSchema
 
-    def show(self, should_stop: ShouldStop | None = None, progress: Progress | None = None) -> Shown:
+    def show(self, run: Run) -> Shown:
         """Attend and return what is looked at."""
         with call_errors():
-            result = evaluate(self.call, should_stop=should_stop, progress=progress)
+            result = run_call(self.call, run)
         return show(result, self.labels.query, self.labels.key)
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Attend and draw the weights as a heat map."""
-        shown = self.show(should_stop, progress)
+        shown = self.show(run)
         picture = heat_map(
             shown.weights,
             shown.visible,
@@ -71,7 +70,7 @@ class PreparedEstimate:
     document: Mapping[str, Any]
     operations: int = 0
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Write the estimate; nothing is computed."""
         return Reply(json.encode(self.document), JSON)
 
@@ -85,7 +84,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
     if body.wanted == SVG:
         require_drawable(call.scores)
         return _view(request, call, settings, frozenset())
-    cost = predict(call)
+    cost = predict_within(settings, call)
     require_affordable(cost, call.dtype.name, settings)
     return PreparedAttention(call, cost.operations, request.labels or LabelsSchema(), request.decimals)
 
@@ -100,7 +99,7 @@ def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> Pr
 
 def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[Field]) -> PreparedView:
     call = replace(call, include=NEEDED | (call.include & beside))
-    cost = predict(call)
+    cost = predict_within(settings, call)
     require_affordable(cost, call.dtype.name, settings)
     return PreparedView(call, cost.operations, request.labels or LabelsSchema())
 
@@ -108,7 +107,7 @@ def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, bes
 def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
     """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
     _, call = read_attention(body, settings)
-    cost, dtype = predict(call), call.dtype.name
+    cost, dtype = predict_within(settings, call), call.dtype.name
     return PreparedEstimate(
         {
             "operations": cost.operations,
@@ -138,3 +137,8 @@ def resolve_request(request: AttentionRequest) -> ResolvedCall:
     if request.labels is not None:
         check_labels(request.labels, queries=call.query_length, keys=call.key_length)
     return call
+
+
+def run_call(call: ResolvedCall, run: Run) -> AttentionResult:
+    """Attend as a run says."""
+    return evaluate(call, workers=run.workers, should_stop=run.should_stop, progress=run.progress)

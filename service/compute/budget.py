@@ -1,9 +1,15 @@
 """What a request may cost."""
 
-from attention_core import Cost
+from attention_core import Cost, predict
+from attention_core.call import ResolvedCall
 from service.codecs.datatypes import BYTES_PER_NUMBER
 from service.errors import TooLarge
 from service.settings import Settings
+
+
+def predict_within(settings: Settings, call: ResolvedCall) -> Cost:
+    """Return what a call costs in a service with these settings: each thread holds tiles of its own."""
+    return predict(call, threads=settings.compute_threads)
 
 
 def result_bytes(cost: Cost, dtype: str) -> int:
@@ -27,7 +33,8 @@ def exceeded(cost: Cost, dtype: str, settings: Settings) -> str | None:
     if cost.bytes > settings.bytes_in_flight:
         return (
             f"expected to hold at most {settings.bytes_in_flight} bytes; received a request that needs about "
-            f"{cost.bytes} beside its inputs. Split the leading axes over several requests."
+            f"{cost.bytes} beside its inputs. Include nothing but output and logsumexp, or split the leading axes over "
+            "several requests."
         )
     return None
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from attention_core.checking import Check, CheckResult
 from attention_core.differences import FieldDifference
-from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import json
 from service.codecs.datatypes import shortest
 from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply
+from service.compute.contract import Body, Reply, Run
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
 from service.schemas.parse import call_errors, check_labels, parse
@@ -27,10 +26,10 @@ class PreparedCheck:
     check: Check
     operations: int
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Compare the candidate with the reference, and look for the mistake that explains it."""
         with call_errors("/request"):
-            result = self.check.run(should_stop, progress)
+            result = self.check.run(run.should_stop, run.progress)
         return Reply(json.encode(check_document(result)), JSON)
 
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from attention_core import AttentionResult, Cost, evaluate, predict
+from attention_core import AttentionResult, Cost
 from attention_core.call import Field, ResolvedCall
 from attention_core.differences import compare
-from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import json
 from service.codecs.merge_patch import merge_patch
 from service.codecs.negotiate import JSON
 from service.codecs.result import result_document
-from service.compute.attention import resolve_request
-from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply
+from service.compute.attention import resolve_request, run_call
+from service.compute.budget import predict_within, require_affordable
+from service.compute.contract import Body, Reply, Run
 from service.errors import InvalidRequest
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest
@@ -36,11 +35,11 @@ class Contender:
     call: ResolvedCall
     origin: "Origin"
 
-    def evaluate(self, should_stop: ShouldStop | None) -> AttentionResult:
+    def evaluate(self, run: Run) -> AttentionResult:
         """Attend, with what results are compared by beside what was asked for."""
         compared = {name for name in COMPARED if name != "output" or self.call.value is not None}
         with self.origin.located(), call_errors():
-            return evaluate(replace(self.call, include=self.call.include | compared), should_stop=should_stop)
+            return run_call(replace(self.call, include=self.call.include | compared), run)
 
     def document(self, result: AttentionResult) -> Mapping[str, Any]:
         """Return the result as /v1/attention would have written it."""
@@ -57,13 +56,13 @@ class PreparedComparison:
     contenders: list[Contender]
     operations: int
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Attend with each and compare every two."""
         results = []
         for done, contender in enumerate(self.contenders, start=1):
-            results.append(contender.evaluate(should_stop))
-            if progress is not None:
-                progress(done, len(self.contenders))
+            results.append(contender.evaluate(replace(run, progress=None)))
+            if run.progress is not None:
+                run.progress(done, len(self.contenders))
         labelled = [(contender.label, result) for contender, result in zip(self.contenders, results, strict=True)]
         documents = [
             {"label": contender.label, "result": json.writable(contender.document(result))}
@@ -83,7 +82,10 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
         with origin.located():
             merged = parse(AttentionRequest, origin.merged)
         contenders.append(_contender(variant.label, merged, origin))
-    costs = [predict(replace(one.call, include=one.call.include | {"scores", "weights"})) for one in contenders]
+    costs = [
+        predict_within(settings, replace(one.call, include=one.call.include | {"scores", "weights"}))
+        for one in contenders
+    ]
     # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
     total = Cost(
         sum(cost.operations for cost in costs),

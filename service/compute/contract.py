@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from attention_core import Workers
 from attention_core.interfaces import Progress, ShouldStop
 from service.codecs.negotiate import JSON
 from service.settings import Settings
@@ -26,6 +27,18 @@ class Reply:
     media_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a request is completed: with which threads to share the work, when to stop, and whom to tell how far it is.
+
+    The threads belong to whoever runs requests; all of them share the same.
+    """
+
+    workers: Workers
+    should_stop: ShouldStop | None = None
+    progress: Progress | None = None
+
+
 class Prepared(Protocol):
     """A request that is known to be right and affordable."""
 
@@ -34,8 +47,8 @@ class Prepared(Protocol):
         """Predicted floating-point operations."""
         ...
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
-        """Compute and encode; raises Stopped when `should_stop` answers True."""
+    def complete(self, run: Run) -> Reply:
+        """Compute and encode; raises Stopped when ``run.should_stop`` answers True."""
         ...
 
 

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from attention_core import Cost, predict, resolve
+from attention_core import Cost, resolve
 from attention_core.call import ResolvedCall
 from attention_core.explanation import explain
-from attention_core.interfaces import Progress, ShouldStop
 from attention_core.reference import in_float64
 from service.codecs import json
 from service.codecs.negotiate import JSON
-from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply
+from service.compute.budget import predict_within, require_affordable
+from service.compute.contract import Body, Reply, Run
 from service.explanation import NamedPair, explanation_document
 from service.schemas.attention import LabelsSchema
 from service.schemas.explain import ExplainRequest
@@ -29,7 +28,7 @@ class PreparedExplanation:
     operations: int
     request: ExplainRequest
 
-    def complete(self, should_stop: ShouldStop | None, progress: Progress | None = None) -> Reply:
+    def complete(self, run: Run) -> Reply:
         """Take the weight apart and write every number and sentence."""
         request = self.request
         index = request.index if request.index is not None else [0] * (len(self.call.scores) - 2)
@@ -48,12 +47,12 @@ def prepare_explain(body: Body, settings: Settings) -> PreparedExplanation:
         call = resolve(in_float64(request.request.to_call()))
     if request.request.labels is not None:
         check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
-    cost = _cost_of_a_row(call)
+    cost = _cost_of_a_row(call, settings)
     require_affordable(cost, call.dtype.name, settings)
     return PreparedExplanation(call, cost.operations, request)
 
 
-def _cost_of_a_row(call: ResolvedCall) -> Cost:
+def _cost_of_a_row(call: ResolvedCall, settings: Settings) -> Cost:
     """Return the cost of the row that the weight stands in, at every index of the leading axes."""
     row = replace(call, scores=(*call.scores[:-2], 1, call.key_length), include=frozenset(("scores", "weights")))
-    return predict(row)
+    return predict_within(settings, row)

@@ -14,6 +14,7 @@ from service.compute import (
     prepare_compare,
     prepare_estimate,
     prepare_explain,
+    prepare_merge,
 )
 from service.routes.state import state_of
 from service.specification import (
@@ -22,6 +23,7 @@ from service.specification import (
     compare_operation,
     estimate_operation,
     explain_operation,
+    merge_operation,
 )
 
 router = APIRouter(tags=["attention"])
@@ -55,6 +57,12 @@ async def compare(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """Hold what you computed against the float64 reference, and name the mistake that explains it. 核对您的结果。"""
     return await answer(request, prepare_check)
+
+
+@router.post("/v1/attention/merge", **merge_operation())
+async def merge(request: Request) -> Response:
+    """Put together what the same queries found in different parts of the keys, exactly but for rounding. 合并。"""
+    return await answer(request, prepare_merge)
 
 
 async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:

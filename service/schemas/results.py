@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from attention_core.cost import Path
 from service.schemas.attention import DTypeName
 from service.schemas.tensors import Result
 
@@ -71,6 +72,9 @@ class EstimateResponse(BaseModel):
     operations: int = Field(description="Floating-point operations. 浮点运算次数。")
     bytes: int = Field(description="Memory beside the inputs. 除输入外的内存字节数。")
     result_bytes: int = Field(description="Size of the response body, about. 响应体的大致字节数。")
-    path: str = Field(description="How it would be computed. 计算路径。")
+    path: Path = Field(
+        description="dense: every score exists at once; tiled: tile by tile, where no matrix is included and the "
+        "scores are many. 计算路径：dense 一次算出整个得分矩阵；tiled 分块计算，从不保存整个矩阵。"
+    )
     allowed: bool = Field(description="Whether it is within the limits. 是否在限制之内。")
     limits: dict[str, int] = Field(description="The limits that count here. 相关限制。")

@@ -11,6 +11,7 @@ from service.specification.operations import (
     compare_operation,
     estimate_operation,
     explain_operation,
+    merge_operation,
     probe_operation,
 )
 
@@ -22,5 +23,6 @@ __all__ = [
     "compare_operation",
     "estimate_operation",
     "explain_operation",
+    "merge_operation",
     "probe_operation",
 ]

@@ -13,6 +13,7 @@ from service.schemas.attention import AttentionRequest
 from service.schemas.check import CheckRequest, CheckResponse
 from service.schemas.compare import CompareRequest, CompareResponse
 from service.schemas.explain import ExplainRequest, ExplainResponse
+from service.schemas.merge import MergeRequest, MergeResponse
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
 from service.schemas.results import AttentionResponse, EstimateResponse
@@ -46,6 +47,8 @@ MODELS: tuple[type[BaseModel], ...] = (
     EstimateResponse,
     ExplainRequest,
     ExplainResponse,
+    MergeRequest,
+    MergeResponse,
     catalogue.ExampleResponse,
     catalogue.Examples,
     catalogue.Normalizers,

@@ -12,6 +12,7 @@ from service.schemas.base import Text
 from service.schemas.check import CheckRequest, CheckResponse
 from service.schemas.compare import CompareRequest, CompareResponse
 from service.schemas.explain import ExplainRequest, ExplainResponse
+from service.schemas.merge import MergeRequest, MergeResponse
 from service.schemas.operations import Probe
 from service.schemas.problem import ProblemDocument
 from service.schemas.results import AttentionResponse, EstimateResponse
@@ -24,6 +25,7 @@ from service.specification.examples import (
     NamedExamples,
     worked_examples,
 )
+from service.specification.merges import MERGES
 from service.specification.nulls import guarded
 
 Operation = dict[str, Any]
@@ -121,6 +123,16 @@ def check_operation() -> Operation:
         (CheckRequest, CHECKS),
         (CheckResponse, ANSWERS["check"]),
         "Whether it is right, and why not. 是否正确，以及为什么不对。",
+    )
+
+
+def merge_operation() -> Operation:
+    """Describe POST /v1/attention/merge."""
+    return _computing_operation(
+        "合并部分结果 · Merge",
+        (MergeRequest, MERGES),
+        (MergeResponse, ANSWERS["merge"]),
+        "Attention over all the keys. 对全部键的注意力。",
     )
 
 

@@ -140,6 +140,23 @@ def test_what_comes_back_as_present_is_sent_as_past(language: str) -> None:
     np.testing.assert_allclose(answer["output"] + end["output"], example.expected["output"][:3], atol=1e-4)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language: str) -> None:
+    """The requests of the section about long sequences belong together: halves of the first request of the page."""
+    [(parts, merged)] = [pair for pair in pairwise(README[language]) if "/v1/attention/merge" in str(pair[1].snippets)]
+    requests = [json.loads(next(commands(code))[-1]) for kind, code in parts.snippets if kind == "bash"]
+    answers = [json.loads(code) for kind, code in parts.snippets if kind == "json"]
+    first = load_examples()["honor-of-kings"].request
+    for name in ("key", "value"):
+        assert [row for request in requests for row in request[name]] == first[name]
+    [(_, script), (_, answer)] = merged.snippets
+    fields = ("output", "logsumexp")
+    assert json.loads(next(commands(script))[-1]) == {
+        "partials": [{name: one[name] for name in fields} for one in answers]
+    }
+    assert_same(json.loads(answer)["output"], json.loads(README[language][0].snippets[2][1])["output"])
+
+
 @pytest.mark.parametrize("path", [codes(row[0])[0] for row in table("en", "Endpoint") if row[0].startswith("`GET ")])
 def test_head_is_answered_as_get_is(server: Server, path: str) -> None:
     url = server.url + path.removeprefix("GET ").format(id="causal", slug="not-found")

@@ -16,6 +16,7 @@ import pytest
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.call import FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
+from attention_core.cost import TILED_PAIRS
 from attention_core.dtypes import DTYPES
 from service import routes
 from service.cli import SERVE_OPTIONS
@@ -28,6 +29,7 @@ from service.schemas.check import CheckRequest
 from service.schemas.compare import MOST_VARIANTS, CompareRequest, VariantSchema
 from service.schemas.explain import ExplainRequest
 from service.schemas.masks import MaskSchema, WindowSchema
+from service.schemas.merge import MergeRequest, PartialSchema
 from service.schemas.normalizers import NORMALIZER_SCHEMAS
 from service.schemas.positions import POSITION_SCHEMAS
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
@@ -168,6 +170,7 @@ def test_the_tolerances_are_those_of_the_core(language: str) -> None:
         ("/v1/attention/explain", [*ExplainRequest.model_fields]),
         ("/v1/attention/compare", [*CompareRequest.model_fields, *VariantSchema.model_fields]),
         ("/v1/attention/check", [*CheckRequest.model_fields, *CANDIDATES]),
+        ("/v1/attention/merge", [*MergeRequest.model_fields, *PartialSchema.model_fields]),
     ],
 )
 def test_every_field_of_the_other_requests_is_shown_or_explained(language: str, path: str, names: list[str]) -> None:
@@ -182,6 +185,8 @@ def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
     [picture] = [section for section in README[language] if "image/svg+xml" in str(section.snippets)]
     assert str(MOST_VARIANTS) in re.findall(r"\d+", variants.prose)
     assert {*map(str, (MOST_PANELS, LONGEST_SIDE, MOST_CELLS))} <= set(re.findall(r"\d+", picture.prose))
+    [tiled] = [section for section in README[language] if {"tiled", "dense", "logsumexp"} <= {*codes(section.prose)}]
+    assert str(TILED_PAIRS) in re.findall(r"\d+", tiled.prose)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

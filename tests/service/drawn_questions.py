@@ -1,5 +1,5 @@
 """Hypothesis strategies for what explain, compare and check are asked: attention requests whose parts fit, and about
-them questions that fit too.  Whatever they draw, the service must answer 200.
+them questions that fit too; and for partial results that fit.  Whatever they draw, the service must answer 200.
 """
 
 import math
@@ -72,6 +72,21 @@ def check_requests(draw: st.DrawFn, **restricted: Any) -> Request:
     fields = {"request": st.just(request), "candidate": st.fixed_dictionaries(right) | st.fixed_dictionaries(wrong)}
     tolerances = together(optional(rtol=st.sampled_from((0, 1e-3))), optional(atol=st.sampled_from((0, 1e-6, 1))))
     return draw(together(st.fixed_dictionaries(fields), tolerances))
+
+
+EXTENDED = st.integers(-3000, 3000).map(lambda n: n / 1000) | st.sampled_from((None, "NaN", "Infinity", 700, -700))
+"""What outputs and logsumexps may hold."""
+
+
+@st.composite
+def merge_requests(draw: st.DrawFn) -> Request:
+    """One to four partial results of one shape, made of any numbers."""
+    shape_of_output = tuple(draw(st.lists(st.integers(1, 3), min_size=2, max_size=4)))
+    partial = st.fixed_dictionaries(
+        {"output": nested(EXTENDED, shape_of_output), "logsumexp": nested(EXTENDED, shape_of_output[:-1])}
+    )
+    partials = draw(st.lists(partial, min_size=1, max_size=4))
+    return {"partials": partials} | draw(optional(dtype=st.sampled_from(DTYPES)))
 
 
 def without_infinities(nested_numbers: Any) -> Any:

@@ -10,6 +10,8 @@ import pytest
 from service.problems import PROBLEMS
 from tests.service.specification import JSON_BODIES, OPERATIONS, body_validator, component, examples_of, validator
 from tests.service.strategies import Request
+from tests.service.wrong_merges import PART, WRONG_MERGES
+from tests.service.wrong_merges import PATH as MERGE
 from tests.service.wrong_options import CACHE, PACKED, WRONG_OPTIONS
 from tests.service.wrong_questions import (
     HEADED,
@@ -23,7 +25,7 @@ from tests.service.wrong_questions import (
 from tests.service.wrong_requests import ADDITIVE, BASE, WRONG_REQUESTS, WrongRequest, with_
 
 WRONG_ATTENTION = [*WRONG_REQUESTS, *WRONG_OPTIONS]
-ALL_WRONG = [*WRONG_ATTENTION, *WRONG_QUESTIONS]
+ALL_WRONG = [*WRONG_ATTENTION, *WRONG_QUESTIONS, *WRONG_MERGES]
 PROBLEM = component("ProblemDocument")
 
 MISSPELT = {
@@ -39,12 +41,14 @@ MISSPELT = {
     "a name that nobody has, overridden": "softmax",
     "field of check misspelt": "rtol",
     "candidate misspelt": "weights",
+    "field of merge misspelt": "partials",
+    "field of a partial misspelt": "logsumexp",
 }
 """Wrong requests by id, and the name that was meant."""
 
 
-def test_every_body_has_a_question() -> None:
-    assert {f"POST {question.path}" for question in QUESTIONS.values()} == set(JSON_BODIES)
+def test_every_body_has_a_question_or_partials() -> None:
+    assert {f"POST {path}" for path in (MERGE, *(question.path for question in QUESTIONS.values()))} == set(JSON_BODIES)
 
 
 WIDE: Request = {"query": [[[1]]] * 50_000, "key": [[1]] * 1000}
@@ -71,8 +75,20 @@ async def test_every_refusal_is_documented(client: httpx.AsyncClient, status: in
     if status == 413 and question.path.endswith("estimate"):
         assert response.json()["allowed"] is False
         return
+    _assert_documented(response, status, question.path)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_every_refusal_of_a_merge_is_documented(client: httpx.AsyncClient, status: int) -> None:
+    asked = {413: {"partials": [{"output": [[0] * 3_500_000], "logsumexp": [0]}]}, 422: {}}
+    response = await client.post(MERGE, json=asked.get(status, {"partials": [PART]}), headers=REFUSALS[status][0])
+    _assert_documented(response, status, MERGE)
+
+
+def _assert_documented(response: httpx.Response, status: int, path: str) -> None:
+    """Fail unless the answer is a problem of this status that the specification knows of."""
     assert response.status_code == status, response.text
-    content = OPERATIONS[f"POST {question.path}"]["responses"][str(status)]["content"][response.headers["content-type"]]
+    content = OPERATIONS[f"POST {path}"]["responses"][str(status)]["content"][response.headers["content-type"]]
     validator(content["schema"]).validate(response.json())
     assert response.json()["type"] in [example["type"] for example in examples_of(content)]
     assert status != 413 or re.search(r"at most \d+ .*; received .* \d+", response.json()["detail"])
@@ -142,6 +158,7 @@ async def test_a_misspelt_field_is_recognised(client: httpx.AsyncClient, wrong: 
         ("/v1/attention/explain", "request and query_index and key_index"),
         ("/v1/attention/compare", "base and variants"),
         ("/v1/attention/check", "request and candidate"),
+        ("/v1/attention/merge", "partials"),
     ],
 )
 async def test_who_sends_no_object_is_told_what_it_must_hold(client: httpx.AsyncClient, path: str, needed: str) -> None:

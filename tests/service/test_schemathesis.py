@@ -14,7 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server import Server
-from tests.service.drawn_questions import check_requests, compare_requests, explain_requests
+from tests.service.drawn_questions import check_requests, compare_requests, explain_requests, merge_requests
 from tests.service.strategies import attention_requests
 
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi" / "openapi.json")
@@ -28,6 +28,7 @@ BODIES = {
     "POST /v1/attention/explain": explain_requests(),
     "POST /v1/attention/compare": compare_requests(),
     "POST /v1/attention/check": check_requests(),
+    "POST /v1/attention/merge": merge_requests(),
 }
 """Bodies whose shapes fit, which no JSON Schema can draw, for every operation that takes one."""
 

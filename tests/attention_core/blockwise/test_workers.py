@@ -83,6 +83,35 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
     assert arrived == [threading.get_ident()]
 
 
+def test_helpers_make_room_for_a_thread_that_does_other_work():
+    seen = set()
+
+    def work(stay):
+        seen.add(threading.get_ident())
+        time.sleep(0.05)
+
+    def occupy(workers, inside):
+        with workers.occupied():
+            inside()
+
+    with Workers(3) as workers:
+        occupy(workers, lambda: workers.share(work))
+        assert len(seen) == 3, "the calling thread counts once"
+        seen.clear()
+        other = threading.Event()
+        busy = [threading.Thread(target=occupy, args=(workers, lambda: other.wait(5))) for _ in range(2)]
+        for thread in busy:
+            thread.start()
+        while workers._at_work < 2:
+            time.sleep(0.001)
+        workers.share(work)
+        assert seen == {threading.get_ident()}, "both other threads have work of their own"
+        other.set()
+        for thread in busy:
+            thread.join()
+        assert workers._at_work == 0
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_what_a_thread_raises_reaches_the_caller_and_the_workers_go_on(threads):
     failures = iter([ZeroDivisionError("first")])

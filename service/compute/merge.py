@@ -1,0 +1,68 @@
+"""POST /v1/attention/merge: attention over parts of the keys becomes attention over all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attention_core import Cost, Partial, merge
+from attention_core.dtypes import DTYPES, DType
+from service.codecs import json
+from service.codecs.datatypes import shortest
+from service.codecs.negotiate import JSON
+from service.compute.budget import require_affordable
+from service.compute.contract import Body, Reply, Run
+from service.schemas.merge import MergeRequest
+from service.schemas.parse import call_errors, parse
+from service.settings import Settings
+
+PER_OUTPUT, PER_LOGSUMEXP = 2, 4
+"""Operations for each number that is merged."""
+
+HELD_PER_RESULT, HELD_PER_LOGSUMEXP = 4, 2
+"""Numbers held for each number of the result, and for each logsumexp that is merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMerge:
+    """Partial results, ready to be merged."""
+
+    partials: Sequence[Partial]
+    dtype: DType
+    operations: int
+
+    def complete(self, run: Run) -> Reply:
+        """Merge; raises InvalidRequest when the shapes do not fit."""
+        with call_errors():
+            merged = merge(self.partials)
+        document = {
+            "output": shortest(self.dtype.store(merged.output), self.dtype.name),
+            "logsumexp": merged.logsumexp.astype(self.dtype.compute, copy=False),
+        }
+        return Reply(json.encode(document), JSON)
+
+
+def prepare_merge(body: Body, settings: Settings) -> PreparedMerge:
+    """Read partial results; raises MalformedBody, InvalidRequest or TooLarge."""
+    request = parse(MergeRequest, json.decode(body.content, settings.max_json_depth))
+    dtype = DTYPES[request.dtype or "float64"]
+    partials = [one.to_core() for one in request.partials]
+    cost = _predict(partials)
+    require_affordable(cost, dtype.name, settings)
+    _require_in_range(partials, dtype)
+    return PreparedMerge(partials, dtype, cost.operations)
+
+
+def _predict(partials: Sequence[Partial]) -> Cost:
+    outputs = sum(one.output.size for one in partials)
+    logarithms = sum(one.logsumexp.size for one in partials)
+    result = partials[0].output.size + partials[0].logsumexp.size
+    held = HELD_PER_RESULT * result + HELD_PER_LOGSUMEXP * logarithms
+    operations = PER_OUTPUT * outputs + PER_LOGSUMEXP * logarithms
+    return Cost(operations, held * partials[0].output.itemsize, result)
+
+
+def _require_in_range(partials: Sequence[Partial], dtype: DType) -> None:
+    """Raise InvalidRequest for a finite number that the result could not hold."""
+    with call_errors():
+        for index, one in enumerate(partials):
+            dtype.load(one.output, ("partials", index, "output"))
+            DTYPES[dtype.compute.name].load(one.logsumexp, ("partials", index, "logsumexp"))
