@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak bench bench-http openapi lock clean
+.PHONY: serve test check soak bench bench-core bench-http openapi lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -39,7 +39,25 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-http
+bench: bench-core bench-http
+
+# PyTorch has an environment of its own, which neither the service nor the tests know; `make bench PEER=…` takes another.
+PEER_VENV := .venv-bench
+PEER ?= $(PEER_VENV)/bin/python
+PEER_READY := $(if $(filter $(PEER_VENV)/%,$(PEER)),$(PEER_VENV)/installed)
+BENCH_THREADS ?= 2
+
+$(PEER_VENV)/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEER_VENV)
+	$(PEER_VENV)/bin/pip --disable-pip-version-check --quiet install --requirement $<
+	touch $@
+
+bench-core: $(VENV)/tested $(PEER_READY)
+	$(BIN)/python -m benchmarks.long_sequences --peer $(PEER) --threads $(BENCH_THREADS)
+	$(BIN)/python -m benchmarks.lengths --peer $(PEER) --threads $(BENCH_THREADS)
+	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.cost_model
+	$(BIN)/python -m benchmarks.report
 
 bench-http: $(VENV)/tested
 	$(BIN)/python -m benchmarks.small_requests
@@ -58,4 +76,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,14 +5,20 @@ from math import prod
 from typing import Literal
 
 from attention_core.call import Field, ResolvedCall
-from attention_core.interfaces import Streaming
+from attention_core.interfaces import ELEMENTWISE, Streaming
 from attention_core.scores.features import BLOCK_NUMBERS as PAIR_NUMBERS
 
 BLOCK_NUMBERS = 1 << 22
 """About how many numbers a block of queries may hold while it is scored."""
 
 MATRICES = 4
-"""Besides its scores a block holds logits, weights and what it takes to make them."""
+"""A tile that streams holds logits, weights and what it takes to make them."""
+
+STEP, FRESH, RANKED = 10, 20, 450
+"""Elementwise operations per pair: of a step between scores and logits, of memory that is new, of a ranking."""
+
+ROUNDED = 3
+"""Numbers held for each that is rounded to bfloat16."""
 
 NUMBERS_PER_RANK = 3
 """A ranked key, its score and its weight."""
@@ -31,7 +37,10 @@ TILE_ROWS, TILE_COLUMNS = 512, 512
 """A tile of float32 scores and its operands stay in the cache of one core."""
 
 MASKED_ROWS = 128
-"""Fewer rows follow the edge of a mask more closely."""
+"""Fewer rows follow the edge of a mask more closely, or leave more to share; below it products become slow."""
+
+SHARES = 8
+"""In so many parts the rows of a call can be shared by threads, if there are enough of them."""
 
 WHOLE_ROWS = 1 << 17
 """About how many logits are held where a normalizer needs whole rows, and MATRICES as many beside them."""
@@ -41,7 +50,10 @@ Path = Literal["dense", "tiled"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Predicted cost: floating-point operations, peak bytes beside the inputs, numbers in the result, and the path."""
+    """Predicted cost: operations, peak bytes beside the inputs, numbers in the result, and the path.
+
+    Operations are those of a matrix product; every other counts as many times as it takes longer.
+    """
 
     operations: int
     bytes: int
@@ -76,10 +88,15 @@ def _cost(call: ResolvedCall, path: Path, held: int) -> Cost:
     model = call.score_model
     operations = leading * model.operations(call.query_length, call.key_length, call.features)
     steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
-    operations += pairs * (call.normalizer.operations_per_logit() + sum(step is not None for step in steps))
+    passes = call.normalizer.operations_per_logit() + STEP * sum(step is not None for step in steps)
+    passes += (FRESH if path == "dense" else 0) + (RANKED if "ranking" in call.include else 0)
+    operations += ELEMENTWISE * pairs * passes
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
-    result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
+    sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]
+    result = sum(sizes)
+    if call.dtype.name == "bfloat16":
+        held += ROUNDED * max(sizes, default=0)
     return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)
 
 
@@ -89,27 +106,38 @@ def choose_path(call: ResolvedCall) -> Path:
 
 
 def tile_sizes(call: ResolvedCall) -> TileSizes:
-    """Return sizes under which a tile stays in the cache; small matrices go several at a time."""
-    if not isinstance(call.normalizer, Streaming):
-        rows = min(call.query_length, TILE_ROWS, max(1, WHOLE_ROWS // max(1, call.key_length)))
-        return TileSizes(rows, TILE_COLUMNS, max(1, WHOLE_ROWS // max(1, rows * call.key_length)))
-    rows = min(call.query_length, TILE_ROWS if call.mask is None else MASKED_ROWS)
-    columns = min(call.key_length, TILE_COLUMNS)
-    return TileSizes(max(1, rows), max(1, columns), max(1, TILE_ROWS * TILE_COLUMNS // max(1, rows * columns)))
+    """Return sizes under which a tile stays in the cache; small matrices go several at a time.
+
+    They do not depend on the number of threads, so that no number of the result does, but leave something to share.
+    """
+    leading, length = prod(call.scores[:-2]), call.query_length
+    if isinstance(call.normalizer, Streaming):
+        most, columns, numbers = TILE_ROWS, min(call.key_length, TILE_COLUMNS), TILE_ROWS * TILE_COLUMNS
+        width = columns
+    else:
+        most, columns, numbers = min(TILE_ROWS, WHOLE_ROWS // max(1, call.key_length)), TILE_COLUMNS, WHOLE_ROWS
+        width = call.key_length
+    if call.mask is not None:
+        most = min(most, MASKED_ROWS)
+    rows = max(1, min(length, most, max(MASKED_ROWS, leading * length // SHARES)))
+    matrices = min(numbers // max(1, rows * width), leading * -(-length // rows) // SHARES)
+    return TileSizes(rows, max(1, columns), max(1, matrices))
 
 
 def _dense_numbers(call: ResolvedCall) -> int:
     """Numbers that a block of queries holds against all keys."""
     block = min(prod(call.scores), queries_per_block(call) * call.scores_per_query)
     repeated = (call.group - 1) * (call.key.size + (0 if call.value is None else call.value.size))
-    return block * (call.score_model.scratch(call.features) + MATRICES) + (repeated if call.group > 1 else 0)
+    return block * (call.score_model.scratch(call.features) + call.normalizer.scratch()) + (
+        repeated if call.group > 1 else 0
+    )
 
 
 def _tiled_numbers(call: ResolvedCall, threads: int) -> int:
     """Numbers that the tiles of all threads hold, with what is made of a matrix's keys and of their queries."""
     sizes = tile_sizes(call)
     streams = isinstance(call.normalizer, Streaming)
-    row = sizes.columns if streams else (MATRICES + 1) * call.key_length
+    row = sizes.columns if streams else (call.normalizer.scratch() + 1) * call.key_length
     vectors = call.features.query + call.features.key + 3 * (0 if call.value is None else call.value.shape[-1])
     scratch = 2 * PAIR_NUMBERS
     tile = sizes.matrices * sizes.rows * (MATRICES * row if streams else row) + sizes.rows * vectors + scratch

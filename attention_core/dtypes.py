@@ -30,6 +30,8 @@ def _to_bfloat16(array: FloatArray) -> FloatArray:
 
     Rounded in one step from whatever precision comes in: going through float32 first would round twice.
     """
+    if array.dtype == np.float32:
+        return _bits_to_bfloat16(array)
     wide = array.astype(np.float64)
     _, exponents = np.frexp(wide)
     # The last bit of a normal number lies 8 below the exponent, that of every subnormal at 2^-133.
@@ -38,6 +40,18 @@ def _to_bfloat16(array: FloatArray) -> FloatArray:
         rounded = np.ldexp(np.rint(np.ldexp(wide, -last)), last)
         rounded = np.where(np.abs(rounded) > BFLOAT16_LARGEST, np.copysign(np.inf, rounded), rounded)
         return np.where(np.isfinite(wide), rounded, wide).astype(np.float32)
+
+
+def _bits_to_bfloat16(array: FloatArray) -> FloatArray:
+    """Round float32 numbers by their bits: the lower half goes, after adding what carries if it must."""
+    bits = array.view(np.uint32)
+    rounded = (bits >> 16) & 1
+    rounded += 0x7FFF
+    rounded += bits
+    rounded &= 0xFFFF0000
+    result: FloatArray = rounded.view(np.float32)
+    np.copyto(result, array, where=np.isnan(array))
+    return result
 
 
 BFLOAT16_LARGEST = float.fromhex("0x1.fep127")

@@ -33,6 +33,10 @@ Progress = Callable[[int, int], None]
 """Told after every tile: how many are done, of how many."""
 
 
+ELEMENTWISE = 16
+"""Operations of a matrix product that take as long as one operation on every number of an array: its unit of cost."""
+
+
 class Features(NamedTuple):
     """Sizes that parameters must fit: features of a query (Dq) and of a key (Dk), and query heads (Hq) if any.
 
@@ -205,6 +209,10 @@ class Normalizer(Protocol):
 
         In this order, each only if it is used: maximum, exponential, denominator, threshold, and always weight.
         """
+        ...
+
+    def scratch(self) -> int:
+        """Numbers held per logit while weights are made, logits and weights included."""
         ...
 
     def operations_per_logit(self) -> int:

@@ -22,7 +22,7 @@ from service.settings import Settings
 INLINE_BYTES = 8 * 1024
 """A body up to this size is decoded on the event loop: some tens of microseconds."""
 
-INLINE_OPERATIONS = 200_000
+INLINE_OPERATIONS = 2_000_000
 """A call up to this cost is computed on the event loop: some tens of microseconds more."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

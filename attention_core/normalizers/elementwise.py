@@ -63,8 +63,12 @@ class Sigmoid:
         )
 
     def operations_per_logit(self) -> int:
-        """Addition, absolute value, exponential, addition, division."""
-        return 5
+        """Some twelve passes over fresh memory, one of them an exponential."""
+        return 30
+
+    def scratch(self) -> int:
+        """Logits, weights and what lies between."""
+        return 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,12 @@ class Relu:
         )
 
     def operations_per_logit(self) -> int:
-        """Comparison, count, division."""
-        return 3
+        """Comparison, count, division, each over fresh memory."""
+        return 10
+
+    def scratch(self) -> int:
+        """Logits, weights and what lies between."""
+        return 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +156,12 @@ class Identity:
         return (Term("weight", float(weights[key]), "{}", (float(logits[key]),)),)
 
     def operations_per_logit(self) -> int:
-        """A comparison."""
-        return 1
+        """Two comparisons and a copy, each over fresh memory."""
+        return 9
+
+    def scratch(self) -> int:
+        """Logits, weights and what lies between."""
+        return 4
 
 
 def _visible_keys(logits: Logits) -> Logits:

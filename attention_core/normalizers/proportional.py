@@ -80,8 +80,12 @@ class Proportional:
         )
 
     def operations_per_logit(self) -> int:
-        """Maximum, comparison, division, sum, division."""
-        return 5
+        """Maximum, two comparisons, division, sum, division."""
+        return 12
+
+    def scratch(self) -> int:
+        """Logits, weights and what lies between."""
+        return 4
 
 
 class _ProportionalRows:

@@ -131,3 +131,7 @@ class Softmax:
     def operations_per_logit(self) -> int:
         """Maximum, subtraction, exponential, sum, division."""
         return 5
+
+    def scratch(self) -> int:
+        """Logits, weights and what lies between."""
+        return 4

@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
 from attention_core.errors import ShapeMismatch
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
 from attention_core.scores.features import bind_tensor, pair_blocks, tensor_at_head, tensor_within
 
@@ -145,9 +145,9 @@ class Additive:
         )
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
-        """Two projections, then an addition, a tanh and a multiply-add per hidden unit of each pair."""
+        """Two projections, then an addition, a tanh worth three and a multiply-add per hidden unit of each pair."""
         units = self._units()
-        return 2 * units * (queries * features.query + keys * features.key) + 4 * units * queries * keys
+        return 2 * units * (queries * features.query + keys * features.key) + 5 * ELEMENTWISE * units * queries * keys
 
     def scratch(self, features: Features) -> int:
         """The hidden layer of each pair, and the score."""

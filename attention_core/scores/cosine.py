@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
 from attention_core.scores.dot_product import DotProduct
 from attention_core.scores.features import (
     PerHead,
@@ -92,7 +92,7 @@ class Cosine:
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Norms and directions of both, a dot product and a multiplication per pair."""
-        return 3 * features.query * (queries + keys) + queries * keys * (2 * features.query + 1)
+        return 3 * features.query * (queries + keys) + queries * keys * (2 * features.query + ELEMENTWISE)
 
     def scratch(self, features: Features) -> int:
         """Only the score itself."""

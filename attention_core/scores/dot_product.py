@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import product
 from attention_core.scores.features import (
     PerHead,
@@ -170,7 +170,7 @@ class ScaledDotProduct:
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """The dot product and one multiplication."""
-        return DotProduct().operations(queries, keys, features) + queries * keys
+        return DotProduct().operations(queries, keys, features) + ELEMENTWISE * queries * keys
 
     def scratch(self, features: Features) -> int:
         """Only the score itself."""

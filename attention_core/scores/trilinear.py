@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms, Term
+from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
 from attention_core.scores.features import (
     bind_tensor,
@@ -108,7 +108,7 @@ class Trilinear:
 
     def operations(self, queries: int, keys: int, features: Features) -> int:
         """Two projections, one product per query, a dot product and two additions per pair."""
-        return features.query * (3 * queries + 2 * keys) + queries * keys * (2 * features.query + 2)
+        return features.query * (3 * queries + 2 * keys) + queries * keys * (2 * features.query + 2 * ELEMENTWISE)
 
     def scratch(self, features: Features) -> int:
         """Only the score itself."""

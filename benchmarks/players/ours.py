@@ -1,36 +1,40 @@
-"""Our side of a benchmark: reads works from standard input, writes seconds."""
+"""Our side: the public `attend` with its checks on."""
 
 import sys
-import time
 
 import numpy as np
+from turn import Shape, Work, take_turns
 
-from attention_core import Additive, Causal, Workers, attend
+from attention_core import Additive, AttentionResult, Causal, Workers, attend
+
+INCLUDE = {"all": ("scores", "weights", "output")}
+"""What is asked back, where it is more than the output."""
 
 
 def main() -> None:
-    """Do each work once for every line."""
+    """Do each work with as many threads as the command line says."""
     rng = np.random.default_rng(0)
     model = Additive(*(rng.standard_normal(shape) / 8 for shape in ((64, 64), (64, 64), 64)))
-    shape: tuple[int, ...] = ()
     with Workers(int(sys.argv[1])) as workers:
-        for line in sys.stdin:
-            kind, sizes = line.split()
-            if shape != tuple(map(int, sizes.split(","))):
-                shape = tuple(map(int, sizes.split(",")))
-                query, key, value = (rng.standard_normal(shape, dtype=np.float32) for _ in range(3))
-            start = time.perf_counter()
-            result = attend(
+
+        def prepare(kind: str, shape: Shape) -> Work:
+            query, key, value = (rng.standard_normal(shape, dtype=np.float32) for _ in range(3))
+            return lambda: attend(
                 query,
                 key,
                 value,
                 score_model=model if kind == "additive" else None,
                 mask=Causal() if kind == "causal" else None,
-                include=("output",),
+                include=INCLUDE.get(kind, ("output",)),
                 workers=workers,
             )
-            print(time.perf_counter() - start, flush=True)
-            del result
+
+        take_turns(prepare, held)
+
+
+def held(result: AttentionResult) -> int:
+    """Bytes of the arrays asked for."""
+    return sum(array.nbytes for array in result.arrays.values())
 
 
 if __name__ == "__main__":

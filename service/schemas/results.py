@@ -69,7 +69,10 @@ class EstimateResponse(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    operations: int = Field(description="Floating-point operations. 浮点运算次数。")
+    operations: int = Field(
+        description="Floating-point operations of a matrix product; others count as many times as they take longer. "
+        "以矩阵乘法的浮点运算计；其他运算按耗时折算。"
+    )
     bytes: int = Field(description="Memory beside the inputs. 除输入外的内存字节数。")
     result_bytes: int = Field(description="Size of the response body, about. 响应体的大致字节数。")
     path: Path = Field(
