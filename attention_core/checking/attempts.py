@@ -9,7 +9,9 @@ from attention_core.arrays import BoolArray, FloatArray
 from attention_core.call import AttentionCall, ResolvedCall
 from attention_core.checking.comparison import Comparison
 from attention_core.dense import evaluate_block
+from attention_core.heads import repeat_heads
 from attention_core.interfaces import ShouldStop
+from attention_core.resolve import resolve
 
 Fields = Mapping[str, FloatArray]
 """Fields by name in float64; output has its heads unpacked."""
@@ -41,6 +43,11 @@ class Right:
     call: ResolvedCall
     fields: Fields
     empty_rows: BoolArray
+
+
+def resolve_repeated(sent: AttentionCall) -> ResolvedCall:
+    """Resolve a call and give each query head a key and value head of its own, as mistakes expect."""
+    return repeat_heads(resolve(sent))
 
 
 def evaluate_rows(call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:

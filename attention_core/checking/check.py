@@ -7,7 +7,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.call import AttentionCall, Field, ResolvedCall
-from attention_core.checking.attempts import Fields, Given, Right
+from attention_core.checking.attempts import Fields, Given, Right, resolve_repeated
 from attention_core.checking.comparison import DEFAULT_TOLERANCES, Comparison
 from attention_core.checking.fitting import check_shape, require_reference, shape_of
 from attention_core.checking.mistakes import MISTAKES
@@ -17,10 +17,9 @@ from attention_core.dense import evaluate_dense
 from attention_core.differences import FieldDifference, Tolerance
 from attention_core.dtypes import dtype_named
 from attention_core.errors import InvalidValue
-from attention_core.heads import pack, repeat_heads, unpack
+from attention_core.heads import pack, unpack
 from attention_core.interfaces import Progress, ShouldStop
 from attention_core.reference import in_float64
-from attention_core.resolve import resolve
 
 CANDIDATES: tuple[Field, ...] = ("output", "weights", "scores", "logsumexp")
 """What can be checked."""
@@ -83,7 +82,7 @@ class Check:
         include = tuple(name for name in CANDIDATES if name in candidate)
         require_reference(call, include)
         sent = replace(in_float64(call), include=include, top_k=None)
-        resolved = repeat_heads(resolve(sent))
+        resolved = resolve_repeated(sent)
         for name in include:
             check_shape(name, candidate[name].shape, shape_of(resolved, name))
         dtype = dtype_named(call.dtype, call.query, call.key, call.value)

@@ -12,14 +12,13 @@ import numpy as np
 
 from attention_core.arrays import BoolArray, FloatArray, IntArray
 from attention_core.call import ResolvedCall
-from attention_core.checking.attempts import Ending, Fields, Given, Mistake, Right, Way, Wrong
+from attention_core.checking.attempts import Ending, Fields, Given, Mistake, Right, Way, Wrong, resolve_repeated
 from attention_core.checking.comparison import DEFAULT_TOLERANCES, Comparison
 from attention_core.checking.empty_rows import forgiven
 from attention_core.dense import query_blocks
 from attention_core.dtypes import DTYPES
 from attention_core.errors import CallError, Stopped
 from attention_core.reference import in_float64
-from attention_core.resolve import resolve
 
 MOST_WAYS = 96
 """No call can be got wrong in more ways."""
@@ -67,7 +66,7 @@ def coarser_type(given: Given, right: Right) -> str | None:
     for name in names[names.index(given.comparison.dtype.name) + 1 :]:
         comparison = Comparison(DTYPES[name], DEFAULT_TOLERANCES[name])
         try:
-            call = resolve(in_float64(replace(given.sent, dtype=name)))
+            call = resolve_repeated(in_float64(replace(given.sent, dtype=name)))
         except CallError:
             # It cannot hold the inputs.
             continue

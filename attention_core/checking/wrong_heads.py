@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.checking.attempts import Ending, Fields, Given, Way, Wrong
+from attention_core.checking.attempts import Ending, Fields, Given, Way, Wrong, resolve_repeated
 from attention_core.dense import evaluate_dense
 from attention_core.heads import unpack
-from attention_core.resolve import resolve
 
 
 def heads_tiled(given: Given) -> Iterator[Way]:
@@ -57,7 +56,7 @@ def heads_reshaped(given: Given) -> Iterator[Way]:
     shared = _split(sent.key, sent.heads.key_value)
     value = None if sent.value is None else _split(sent.value, sent.heads.key_value)
     reshaped = replace(sent, query=_split(sent.query, sent.heads.query), key=shared, value=value, heads=None)
-    call = resolve(reshaped)
+    call = resolve_repeated(reshaped)
     yield Wrong(call)
     if "output" in given.candidate:
         yield Ending(lambda right: iter([_joined(right.fields)]))

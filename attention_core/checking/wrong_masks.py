@@ -9,12 +9,11 @@ import numpy as np
 
 from attention_core.arrays import BoolArray, FloatArray, IntArray, Leading
 from attention_core.call import ResolvedCall
-from attention_core.checking.attempts import Fields, Given, Way, Wrong, evaluate_rows
+from attention_core.checking.attempts import Fields, Given, Way, Wrong, evaluate_rows, resolve_repeated
 from attention_core.checking.wrong_normalizers import Instead, changed
 from attention_core.dense import evaluate_block
 from attention_core.interfaces import Coverage, Mask, Tile
 from attention_core.masks import All, Allowed, Causal, KeyLengths, Window
-from attention_core.resolve import resolve
 from attention_core.shapes import part
 from attention_core.tiles import mix
 
@@ -122,7 +121,7 @@ def causal_corner(given: Given) -> Iterator[Way]:
         yield from _moved(given, (Causal,), corner)
         yield from _moved(given, (Causal, Window), corner)
         if call.position is not None and corner.ndim == 0:
-            yield Wrong(resolve(replace(given.sent, offset=int(corner))))
+            yield Wrong(resolve_repeated(replace(given.sent, offset=int(corner))))
 
 
 def causal_off_by_one(given: Given) -> Iterator[Way]:

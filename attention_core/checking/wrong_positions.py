@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.checking.attempts import Given, Way, Wrong
+from attention_core.checking.attempts import Given, Way, Wrong, resolve_repeated
 from attention_core.heads import pack
 from attention_core.interfaces import Tile
 from attention_core.positions import Alibi, Rotary
-from attention_core.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class _Added:
 def position_missing(given: Given) -> Iterator[Way]:
     """Neither turned nor sloped."""
     if given.call.position is not None:
-        yield Wrong(resolve(replace(given.sent, position=None)))
+        yield Wrong(resolve_repeated(replace(given.sent, position=None)))
 
 
 def positions_from_zero(given: Given) -> Iterator[Way]:
@@ -43,7 +42,7 @@ def positions_from_zero(given: Given) -> Iterator[Way]:
     if position is None or not given.call.offset.any():
         return
     if isinstance(position, Rotary):
-        yield Wrong(replace(given.call, query=resolve(replace(given.sent, offset=0)).query))
+        yield Wrong(replace(given.call, query=resolve_repeated(replace(given.sent, offset=0)).query))
     elif isinstance(position, Alibi):
         yield _with_position(given, _Added(position, offset=np.asarray(0)))
 
@@ -79,14 +78,14 @@ def rotary_pairs(given: Given) -> Iterator[Way]:
     position = given.call.position
     if isinstance(position, Rotary):
         other = replace(position, interleaved=not position.interleaved)
-        yield Wrong(resolve(replace(given.sent, position=other)))
+        yield Wrong(resolve_repeated(replace(given.sent, position=other)))
 
 
 def rotary_base(given: Given) -> Iterator[Way]:
     """10000 in place of one's own."""
     position = given.call.position
     if isinstance(position, Rotary) and position.base != Rotary().base:
-        yield Wrong(resolve(replace(given.sent, position=replace(position, base=Rotary().base))))
+        yield Wrong(resolve_repeated(replace(given.sent, position=replace(position, base=Rotary().base))))
 
 
 def cache_order(given: Given) -> Iterator[Way]:
@@ -104,4 +103,4 @@ def cache_order(given: Given) -> Iterator[Way]:
         past_value=None,
         offset=sent.past_key.shape[-2] if sent.offset is None else sent.offset,
     )
-    yield Wrong(resolve(joined))
+    yield Wrong(resolve_repeated(joined))
