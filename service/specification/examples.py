@@ -12,7 +12,8 @@ NamedExamples = dict[str, dict[str, Any]]
 """Requests by name, as OpenAPI wants them."""
 
 
-def _example(title: Text, story: Text, request: dict[str, Any]) -> dict[str, Any]:
+def example(title: Text, story: Text, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request with its title and story in both languages."""
     return {
         "summary": f"{title.zh} · {title.en}",
         "description": f"{story.zh}\n\n{story.en}",
@@ -47,17 +48,17 @@ GROUPED_HEADS: dict[str, Any] = {
 NO_MARKSMAN = {"allowed": [[False, True, True, True]]}
 
 EXPLANATIONS: NamedExamples = {
-    "why-0.7017": _example(
+    "why-0.7017": example(
         Text("射手为什么得到 0.7017", "Why the marksman receives 0.7017"),
         Text("从四个乘积到权重，每一步一句话。", "From four products to the weight, a sentence for each step."),
         {"request": SUPPORT, "query_index": 0, "key_index": 0, "language": "en"},
     ),
-    "why-0.7017-zh": _example(
+    "why-0.7017-zh": example(
         Text("同上，用中文", "The same in Chinese"),
         Text("language 决定句子的语言，数字不变。", "language sets that of the sentences; the numbers stay."),
         {"request": SUPPORT, "query_index": 0, "key_index": 0, "language": "zh"},
     ),
-    "masked": _example(
+    "masked": example(
         Text("看不到的键", "A key that is hidden"),
         Text(
             "masked_by 说出是哪一种掩码；得分照样算出，权重恰为 0。",
@@ -65,7 +66,7 @@ EXPLANATIONS: NamedExamples = {
         ),
         {"request": SUPPORT | {"mask": NO_MARKSMAN}, "query_index": 0, "key_index": 0},
     ),
-    "additive": _example(
+    "additive": example(
         Text("加性注意力的每个隐藏单元", "Every hidden unit of additive attention"),
         Text("每一项是 v·tanh(…)：一个隐藏单元的贡献。", "Each term is v·tanh(…), what one hidden unit adds."),
         {
@@ -82,7 +83,7 @@ EXPLANATIONS: NamedExamples = {
             "key_index": 1,
         },
     ),
-    "gaussian": _example(
+    "gaussian": example(
         Text("距离而不是乘积", "Distances instead of products"),
         Text(
             "高斯核：每个特征的差的平方，乘以 −1/(2·带宽²)。",
@@ -94,7 +95,7 @@ EXPLANATIONS: NamedExamples = {
             "key_index": 2,
         },
     ),
-    "sparsemax": _example(
+    "sparsemax": example(
         Text("恰为零的权重", "A weight of exactly zero"),
         Text(
             "sparsemax 减去一个阈值：中路在阈值之下，什么也得不到。",
@@ -107,7 +108,7 @@ EXPLANATIONS: NamedExamples = {
             "key_index": 2,
         },
     ),
-    "rotary": _example(
+    "rotary": example(
         Text("按位置旋转", "Turned by position"),
         Text(
             "旋转位置编码：各项是旋转之后的向量的乘积。第二个查询从位置 3 看过去。",
@@ -119,7 +120,7 @@ EXPLANATIONS: NamedExamples = {
             "key_index": 0,
         },
     ),
-    "one-head-of-four": _example(
+    "one-head-of-four": example(
         Text("批与头的下标", "Batch and head"),
         Text(
             "index 给出前导轴的下标：第 0 批、第 3 个查询头，它与第 2 个头共用第 1 个键头。汇点也分走一份注意力。",
@@ -136,7 +137,7 @@ EXPLANATIONS: NamedExamples = {
 }
 
 COMPARISONS: NamedExamples = {
-    "scale-and-temperature": _example(
+    "scale-and-temperature": example(
         Text("不缩放，或改变温度", "Without the scale, or at another temperature"),
         Text(
             "缩放与温度都改变锐度，方向相反。",
@@ -150,12 +151,12 @@ COMPARISONS: NamedExamples = {
             ],
         },
     ),
-    "marksman-at-base": _example(
+    "marksman-at-base": example(
         Text("射手回城", "The marksman goes back to base"),
         Text("掩码把射手的份额分给其余三人。", "The mask hands the marksman's share to the other three."),
         {"base": SUPPORT, "variants": [{"label": "回城", "overrides": {"mask": NO_MARKSMAN}}]},
     ),
-    "temperature-sweep": _example(
+    "temperature-sweep": example(
         Text("从冷到热", "From cold to hot"),
         Text(
             "温度从 0.25 到 4：先是一人独占，后是几乎平均。合并补丁只需写出改变的字段。",
@@ -171,7 +172,7 @@ COMPARISONS: NamedExamples = {
             ],
         },
     ),
-    "cosine-or-dot-product": _example(
+    "cosine-or-dot-product": example(
         Text("只比方向，还是也比大小", "Directions alone, or lengths too"),
         Text(
             "余弦不看长度；改变 name 就整体替换打分函数，旧的参数不会留下。",
@@ -185,7 +186,7 @@ COMPARISONS: NamedExamples = {
             ],
         },
     ),
-    "null-removes": _example(
+    "null-removes": example(
         Text("去掉掩码，换一种归一化", "Without the mask, or normalised otherwise"),
         Text(
             "null 删除字段，于是用缺省值；对象逐个字段合并。",
@@ -200,7 +201,7 @@ COMPARISONS: NamedExamples = {
             ],
         },
     ),
-    "precision": _example(
+    "precision": example(
         Text("精度够不够", "Is the precision enough"),
         Text(
             "同一个请求用四种数值类型计算：max_abs_difference 就是损失。",
@@ -216,7 +217,7 @@ COMPARISONS: NamedExamples = {
 }
 
 CHECKS: NamedExamples = {
-    "scale-missing": _example(
+    "scale-missing": example(
         Text("忘了除以 √D", "The division by √D was forgotten"),
         Text("权重过于集中；likely_cause 说出原因。", "The weights are too sharp; likely_cause says why."),
         {
@@ -226,12 +227,12 @@ CHECKS: NamedExamples = {
             "atol": 5e-5,
         },
     ),
-    "right": _example(
+    "right": example(
         Text("正确的结果", "A right result"),
         Text("容差按 dtype 取缺省值。", "The tolerances are those of the dtype."),
         {"request": SUPPORT | {"dtype": "float32"}, "candidate": {"scores": [[3.15, 1.6, 1.2, 0.5]]}},
     ),
-    "not-a-number": _example(
+    "not-a-number": example(
         Text("结果里有 NaN", "A result with NaN"),
         Text(
             "NaN 写作字符串；advice 说出第一个在哪里。",
@@ -239,7 +240,7 @@ CHECKS: NamedExamples = {
         ),
         {"request": SUPPORT, "candidate": {"output": [["NaN", 0.3242, 0.1991]]}, "atol": 1e-3},
     ),
-    "causal-corner": _example(
+    "causal-corner": example(
         Text("因果对角线的起点", "The corner of the causal diagonal"),
         Text(
             "两个查询、四个键：请求从右下角对齐，收到的结果从左上角对齐。",
@@ -252,7 +253,7 @@ CHECKS: NamedExamples = {
             "atol": 5e-5,
         },
     ),
-    "mask-inverted": _example(
+    "mask-inverted": example(
         Text("掩码的真假反了", "True and false swapped in the mask"),
         Text("在这里 true 表示可以看到。", "Here true means that the query may see the key."),
         {
@@ -260,12 +261,12 @@ CHECKS: NamedExamples = {
             "candidate": {"weights": [[1, 0, 0, 0]], "output": [[1, 0.2, 0]]},
         },
     ),
-    "base-2-logsumexp": _example(
+    "base-2-logsumexp": example(
         Text("以 2 为底的对数", "A logarithm to base 2"),
         Text("GPU 内核常用 exp2，最后要乘以 ln 2。", "Kernels like exp2 and have to multiply by ln 2 in the end."),
         {"request": SUPPORT, "candidate": {"logsumexp": [5.0556266973]}},
     ),
-    "heads-tiled-instead-of-interleaved": _example(
+    "heads-tiled-instead-of-interleaved": example(
         Text("键值头的分组", "How heads share keys"),
         Text(
             "四个查询头共用两个键头：查询头 1 用键头 0，而不是键头 1。",
@@ -284,5 +285,5 @@ def worked_examples() -> NamedExamples:
     return {name: _worked(one) for name, one in load_examples().items()}
 
 
-def _worked(example: Example) -> dict[str, Any]:
-    return _example(Text(**example.title), Text(**example.story), example.request)
+def _worked(one: Example) -> dict[str, Any]:
+    return example(Text(**one.title), Text(**one.story), one.request)
