@@ -197,7 +197,7 @@ class ModelStatistics(BaseModel):
     last_inference: int = Field(description="Milliseconds since 1970, 0 for never. 最近一次请求的时刻。")
     inference_count: int = Field(description="Requests answered. 成功的请求数。")
     execution_count: int = Field(description="Times it was run. 执行次数。")
-    inference_stats: InferenceStatistics = Field(description="Where the time went. 时间分布。")
+    inference_stats: InferenceStatistics = Field(description="Counts and times of each stage. 各阶段的次数与时长。")
 
 
 class Statistics(BaseModel):

@@ -34,7 +34,7 @@ class Tensor:
     def as_json(self, *, nested: bool = False) -> dict[str, Any]:
         """In the JSON."""
         data = self.array if nested else self.array.ravel()
-        return self._head() | {"data": data.tolist()}
+        return self._head() | {"data": _spelled(data.tolist())}
 
     def as_binary(self) -> tuple[dict[str, Any], bytes]:
         """What the JSON says, and the bytes behind it."""
@@ -43,6 +43,14 @@ class Tensor:
 
     def _head(self) -> dict[str, Any]:
         return {"name": self.name, "shape": list(self.array.shape), "datatype": self.datatype}
+
+
+def _spelled(nested: Any) -> Any:
+    """Numbers that are none as the strings of the protocol."""
+    if isinstance(nested, list):
+        return [_spelled(item) for item in nested]
+    names = {str(number): name for name, number in NOT_FINITE.items()}
+    return names.get(str(nested), nested)
 
 
 def frame(document: dict[str, Any], *raw: bytes) -> tuple[bytes, dict[str, str]]:
