@@ -30,6 +30,8 @@ def _to_bfloat16(array: FloatArray) -> FloatArray:
 
     Rounded in one step from whatever precision comes in: going through float32 first would round twice.
     """
+    if array.dtype == np.float32:
+        return _float32_to_bfloat16(array)
     wide = array.astype(np.float64)
     _, exponents = np.frexp(wide)
     # The last bit of a normal number lies 8 below the exponent, that of every subnormal at 2^-133.
@@ -38,6 +40,13 @@ def _to_bfloat16(array: FloatArray) -> FloatArray:
         rounded = np.ldexp(np.rint(np.ldexp(wide, -last)), last)
         rounded = np.where(np.abs(rounded) > BFLOAT16_LARGEST, np.copysign(np.inf, rounded), rounded)
         return np.where(np.isfinite(wide), rounded, wide).astype(np.float32)
+
+
+def _float32_to_bfloat16(array: FloatArray) -> FloatArray:
+    """Round to the upper half of the bits, ties to even; what overflows carries into infinity, and NaN stays itself."""
+    bits = array.view(np.uint32)
+    upper = (bits + (np.uint32(0x7FFF) + (bits >> 16 & 1))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(array), array, upper.view(np.float32))
 
 
 BFLOAT16_LARGEST = float.fromhex("0x1.fep127")

@@ -9,7 +9,7 @@ from attention_core.interfaces import Progress, ShouldStop
 from service.codecs import compression
 from service.codecs.negotiate import JSON, OCTETS
 from service.codecs.open_inference import InferenceRequest, bytes_per_number, read_request, write_response
-from service.codecs.open_inference.framing import HEADER, Limits
+from service.codecs.open_inference.framing import HEADER, Limits, split
 from service.compute.attention import resolve_request
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply
@@ -32,11 +32,13 @@ WORTH_IT = 0.75
 class InferenceOrder:
     """What path and headers say of a request: the model, where its JSON ends, and how bodies are encoded.
 
+    A plain body stands behind `lead` bytes that are none of it.
     An `insistent` client names no other encoding than `wanted`, so it is given that; others may get either.
     """
 
     model: str
     header_length: str | None = None
+    lead: int = 0
     encoding: str | None = None
     wanted: str | None = None
     insistent: bool = False
@@ -75,8 +77,9 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
         content = compression.decompress(
             content, order.encoding, settings.max_body_bytes, settings.max_decompression_ratio
         )
+    head, raw = split(content, order.header_length, order.lead)
     limits = Limits(settings.max_json_bytes, settings.max_json_depth)
-    request = read_request(order.model, content, order.header_length, limits)
+    request = read_request(order.model, head, raw, limits)
     with request.located():
         call = resolve_request(parse(AttentionRequest, request.document))
     cost, dtype = predict(call), call.dtype.name

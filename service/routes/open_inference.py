@@ -16,7 +16,7 @@ from service.admission import Deadline, read_body
 from service.codecs.negotiate import JSON
 from service.codecs.open_inference import MODELS, VERSION, configuration, metadata
 from service.codecs.open_inference.encodings import body_encoding, wanted_encoding
-from service.codecs.open_inference.framing import HEADER
+from service.codecs.open_inference.framing import HEADER, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
 from service.errors import Disconnected, Draining, NotFound
 from service.routes.state import state_of
@@ -116,9 +116,13 @@ async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
     deadline = Deadline.of(headers.get("request-timeout"), service.settings)
     wanted, insistent = wanted_encoding(headers.get("accept-encoding"))
     encoding = body_encoding(headers.get("content-encoding"))
-    order = InferenceOrder(model, headers.get(HEADER), encoding, wanted, insistent)
+    length = headers.get(HEADER)
+    lead = lead_of(length) if encoding is None else 0
+    order = InferenceOrder(model, length, lead, encoding, wanted, insistent)
     settings = service.settings
-    content = await read_body(request.receive, headers, settings.max_body_bytes, settings.body_timeout_seconds)
+    content = await read_body(
+        request.receive, headers, settings.max_body_bytes, settings.body_timeout_seconds, bytes(lead)
+    )
     watch.read()
     return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline)
 

@@ -12,6 +12,8 @@ import httpx
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from service.problems import PROBLEMS
 from tests.server import Server, running_server
@@ -583,3 +585,31 @@ async def test_bfloat16_is_the_upper_half_of_float32(ask: Callable[..., Any]) ->
     )
     response = await ask(content, **headers)
     assert response.json()["outputs"][0]["data"] == [1, -2.5, 3e38, 9e-41]
+
+
+# --- any bytes at all -------------------------------------------------------------------------------------------------
+
+WHOLE, WHOLE_HEADERS = frame(RAW | {"parameters": {"causal": True, "options": '{"softcap": 3}'}}, float32(3, 4))
+
+
+@settings(
+    max_examples=300,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+async def test_any_bytes_are_answered_or_refused(app_client: httpx.AsyncClient, data: st.DataObject) -> None:
+    """A body that was right but for some bytes, behind a header that was right but for some."""
+    body = bytearray(WHOLE)
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(body)))
+        put = data.draw(st.binary(max_size=3) | st.sampled_from([b"[", b"{", b'"', b"NaN", b"-1", b"1e999", b"null"]))
+        body[start : start + data.draw(st.integers(0, 4))] = put
+    length = int(WHOLE_HEADERS[HEADER]) + data.draw(st.sampled_from([len(body) - len(WHOLE), 0, -1, 1]))
+    encoding = data.draw(st.sampled_from([{}, {}, {"Content-Encoding": "gzip"}, {"Content-Encoding": "deflate"}]))
+    response = await app_client.post(INFER, content=bytes(body), headers={HEADER: str(length)} | encoding)
+    assert response.status_code in (200, 400, 413, 422), response.text
+    if response.status_code != 200:
+        await assert_problem(app_client, response, response.status_code)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.codecs.open_inference.document import Builder, require_input, require_output
-from service.codecs.open_inference.framing import Limits, decode_head, split
+from service.codecs.open_inference.framing import Limits, decode_head
 from service.codecs.open_inference.tensors import Received, read_inputs
 from service.codecs.open_inference.vocabulary import MODELS
 from service.errors import InvalidRequest, MalformedBody, Violation
@@ -52,9 +52,8 @@ class InferenceRequest:
         return self.binary.get(output, self.binary_by_default)
 
 
-def read_request(model: str, content: bytes, header_length: str | None, limits: Limits) -> InferenceRequest:
-    """Read a request to a model; raises MalformedBody, InvalidRequest or TooLarge."""
-    head, raw = split(content, header_length)
+def read_request(model: str, head: bytes, raw: memoryview, limits: Limits) -> InferenceRequest:
+    """Read a request to a model from its JSON and its raw tensors; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(schemas.InferenceRequest, decode_head(head, limits))
     parameters = request.parameters or {}
     builder = Builder(model, parameters, limits.depth)

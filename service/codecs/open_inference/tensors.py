@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attention_core import CallError
 from attention_core.dtypes import DTYPES
+from service.codecs import json
 from service.codecs.open_inference.datatypes import DATATYPES, Datatype
 from service.errors import InvalidRequest, MalformedBody, Violation
 from service.schemas.open_inference import InputTensor
@@ -135,8 +136,9 @@ def _from_json(
     data: Any, shape: tuple[int, ...], datatype: Datatype, place: str, position: int
 ) -> tuple[NDArray[Any], bool]:
     """Return the array that the numbers spell out, and whether they came as one flat list."""
-    if isinstance(data, np.ndarray):
-        flat, nesting = data.reshape(-1), data.shape
+    spelled = json.as_array(data) if isinstance(data, list) else data
+    if isinstance(spelled, np.ndarray):
+        flat, nesting = spelled.reshape(-1), spelled.shape
     else:
         leaves, nesting = _flattened(data, place)
         flat = _numbers(leaves, nesting, datatype, place, position)
