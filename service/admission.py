@@ -121,8 +121,10 @@ class Gate:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, timeout_seconds: float) -> bytes:
-    """Return the body, counted while it arrives.
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limit: int, timeout_seconds: float, lead: bytes = b""
+) -> bytes:
+    """Return the body, counted while it arrives, behind a `lead` that moves what is in it to where it is aligned.
 
     Raises TooLarge as soon as it is known to exceed `limit`, BodyTimeout, MalformedBody, or Disconnected.
     """
@@ -134,8 +136,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, ti
         body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise _too_large(len(body), limit)
-        return body
-    chunks, size = [message.get("body", b"")], len(message.get("body", b""))
+        return lead + body if lead else body
+    chunks, size = [lead, message.get("body", b"")], len(message.get("body", b""))
     until = monotonic() + timeout_seconds
     while message.get("more_body", False):
         message = await _receive(receive, until - monotonic())

@@ -13,7 +13,7 @@ from service.envelope import Envelope
 from service.examples import load_examples
 from service.logs import configure
 from service.problems import HANDLERS
-from service.routes import attention, catalogue, operations, pages
+from service.routes import attention, catalogue, open_inference, operations, pages
 from service.routes.state import ServiceState
 from service.settings import Settings
 
@@ -48,8 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
-    for router in (attention.router, catalogue.router, operations.router, pages.router):
-        app.include_router(router)
+    for module in (attention, open_inference, catalogue, operations, pages):
+        app.include_router(module.router)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
     app.add_middleware(Envelope)
     return app

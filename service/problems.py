@@ -9,12 +9,18 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from service import errors
 from service.errors import InvalidRequest, ServiceError, Violation
 from service.schemas.base import Text
 
 MEDIA_TYPE = "application/problem+json"
+
+INFERENCE_MEDIA_TYPE = "application/json"
+"""What clients of the Open Inference Protocol take an error for, with the text as `error`."""
+
+INFERENCE_PREFIX = "/v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,10 @@ PROBLEMS: dict[str, Problem] = {
         Text("请求无法解码", "The request cannot be decoded"),
         Text(
             "请求体不是合法的 JSON（裸写的 NaN、Infinity、多余的逗号都不是 JSON），或嵌套过深，"
-            "或 Request-Timeout 不是正数。",
+            "或压缩数据损坏，或 /v2 的张量与其声明的形状、类型、长度不符，或 Request-Timeout 不是正数。",
             "The body is not strict JSON (bare NaN or Infinity and trailing commas are not JSON) or is nested too "
-            "deep, or Request-Timeout is not a positive number.",
+            "deep, its compression is broken, a tensor of /v2 is not what its shape, datatype and size announce, or "
+            "Request-Timeout is not a positive number.",
         ),
     ),
     "not-found": Problem(
@@ -177,12 +184,22 @@ def respond(
     document = problem_document(
         slug, detail, root_path=scope.get("root_path", ""), instance=scope["state"]["request_id"], violations=violations
     )
+    inference = speaks_open_inference(scope)
     return Response(
-        orjson.dumps(document),
+        orjson.dumps(document | {"error": detail} if inference else document),
         status_code=PROBLEMS[slug].status,
         headers={**HEADERS.get(slug, {}), **(headers or {})},
-        media_type=MEDIA_TYPE,
+        media_type=INFERENCE_MEDIA_TYPE if inference else MEDIA_TYPE,
     )
+
+
+def speaks_open_inference(scope: Scope) -> bool:
+    """Return whether whoever sent a request expects the errors of that protocol: on every path below its prefix."""
+    path = scope["path"]
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    # A proxy may have stripped the public prefix or not.
+    inside = path.removeprefix(root) if path.startswith(f"{root}/") else path
+    return bool(inside == INFERENCE_PREFIX or inside.startswith(f"{INFERENCE_PREFIX}/"))
 
 
 def slug_of(error: Exception) -> str:

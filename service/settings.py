@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     max_result_bytes: Bytes = Field(64 * MIB, description="Largest predicted response body.")
     bytes_in_flight: Bytes = Field(256 * MIB, description="Most memory that one request may hold while it is computed.")
     max_operations: int = Field(2_000_000_000_000, gt=0, description="Most floating-point operations of one request.")
+    max_decompression_ratio: int = Field(
+        100, ge=1, description="Most bytes that each byte of a compressed body may become."
+    )
     max_json_depth: int = Field(64, ge=8, description="Deepest nesting of JSON.")
     queue_size: int = Field(64, ge=0, description="Requests that may wait for a compute thread.")
     deadline_seconds: Seconds = Field(60, description="Longest a request may take, waiting included.")

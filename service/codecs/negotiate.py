@@ -6,6 +6,7 @@ from service.errors import NotAcceptable, UnsupportedMediaType
 
 JSON = "application/json"
 SVG = "image/svg+xml"
+OCTETS = "application/octet-stream"
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 
@@ -32,13 +33,18 @@ def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """
     if accept is None or accept.strip() in ("", "*/*"):
         return offered[0]
-    ranges = [_parse_range(part) for part in accept.split(",") if part.strip()]
+    ranges = qualities(accept)
     best = max(offered, key=lambda media_type: _quality(media_type, ranges))
     if _quality(best, ranges) <= 0:
         raise NotAcceptable(
             f"expected Accept to allow one of {', '.join(offered)}; received {accept}. Ask for one of these or */*."
         )
     return best
+
+
+def qualities(header: str) -> list[tuple[str, float]]:
+    """Return what a header such as Accept names, each with its quality; one that cannot be read is 0."""
+    return [_parse_range(part) for part in header.split(",") if part.strip()]
 
 
 def _parse_range(text: str) -> tuple[str, float]:

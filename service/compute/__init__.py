@@ -10,18 +10,24 @@ from service.compute.compare import prepare_compare
 from service.compute.contract import Body, Prepare, Prepared, Reply, Run
 from service.compute.explain import prepare_explain
 from service.compute.merge import prepare_merge
+from service.compute.open_inference import InferenceOrder, prepare_infer
+from service.compute.statistics import Statistics, Stopwatch
 
 __all__ = [
     "Body",
+    "InferenceOrder",
     "Prepare",
     "Prepared",
     "Reply",
     "Run",
+    "Statistics",
+    "Stopwatch",
     "prepare_attention",
     "prepare_check",
     "prepare_compare",
     "prepare_estimate",
     "prepare_explain",
+    "prepare_infer",
     "prepare_merge",
     "prepare_view",
 ]

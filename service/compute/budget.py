@@ -17,14 +17,17 @@ def result_bytes(cost: Cost, dtype: str) -> int:
     return cost.result_numbers * BYTES_PER_NUMBER[dtype]
 
 
-def exceeded(cost: Cost, dtype: str, settings: Settings) -> str | None:
-    """Say which limit the predicted operations, memory or answer exceed, with the numbers; None if none."""
+def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> str | None:
+    """Say which limit the predicted operations, memory or answer exceed, with the numbers; None if none.
+
+    An answer in another form than JSON takes other `bytes_per_number`.
+    """
     if cost.operations > settings.max_operations:
         return (
             f"expected at most {settings.max_operations} operations; received a request that needs about "
             f"{cost.operations}. Send fewer queries or keys, or split the request."
         )
-    size = result_bytes(cost, dtype)
+    size = cost.result_numbers * (bytes_per_number or BYTES_PER_NUMBER[dtype])
     if size > settings.max_result_bytes:
         return (
             f"expected a result of at most {settings.max_result_bytes} bytes; received a request whose result needs "
@@ -39,8 +42,8 @@ def exceeded(cost: Cost, dtype: str, settings: Settings) -> str | None:
     return None
 
 
-def require_affordable(cost: Cost, dtype: str, settings: Settings) -> None:
+def require_affordable(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> None:
     """Raise TooLarge when a limit would be exceeded."""
-    detail = exceeded(cost, dtype, settings)
+    detail = exceeded(cost, dtype, settings, bytes_per_number)
     if detail is not None:
         raise TooLarge(detail)

@@ -1,7 +1,7 @@
 """What passes between a transport and the centre."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from attention_core import Workers
@@ -21,10 +21,11 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The bytes of an answer and what they are."""
+    """The bytes of an answer, what they are, and what else its headers say of them."""
 
     content: bytes
     media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ LINKS = {
     "documentation": "/docs",
     "specification": "/openapi.json",
     "liveness": "/livez",
+    "open_inference": "/v2",
     "readiness": "/readyz",
 }
 

@@ -6,6 +6,7 @@ from typing import cast
 from starlette.requests import Request
 
 from service.admission import Gate
+from service.compute import Statistics
 from service.examples import Example
 from service.settings import Settings
 
@@ -20,6 +21,7 @@ class ServiceState:
     settings: Settings
     gate: Gate
     examples: dict[str, Example] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=Statistics)
     ready: bool = False
     specification: bytes | None = None
 

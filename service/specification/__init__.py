@@ -4,6 +4,7 @@ The functions that end in `_operation` return the keyword arguments of a route d
 """
 
 from service.specification.document import build
+from service.specification.open_inference import inference_operation, inference_reading
 from service.specification.operations import (
     attention_operation,
     catalogue_operation,
@@ -23,6 +24,8 @@ __all__ = [
     "compare_operation",
     "estimate_operation",
     "explain_operation",
+    "inference_operation",
+    "inference_reading",
     "merge_operation",
     "probe_operation",
 ]

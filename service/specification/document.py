@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.schemas import catalogue
+from service.schemas import catalogue, open_inference
 from service.schemas.attention import AttentionRequest
 from service.schemas.check import CheckRequest, CheckResponse
 from service.schemas.compare import CompareRequest, CompareResponse
@@ -33,6 +33,7 @@ Every edge case is decided and documented, and every error says what was expecte
 
 TAGS = [
     {"name": "attention", "description": "Compute. 计算。"},
+    {"name": "open inference", "description": "The Open Inference Protocol V2. 开放推理协议 V2。"},
     {"name": "catalogue", "description": "Score models, normalizers and worked examples. 目录与例题。"},
     {"name": "operations", "description": "Probes and pages. 探针与页面。"},
 ]
@@ -53,6 +54,16 @@ MODELS: tuple[type[BaseModel], ...] = (
     catalogue.Examples,
     catalogue.Normalizers,
     catalogue.ScoreModels,
+    open_inference.Health,
+    open_inference.InferenceProblem,
+    open_inference.InferenceRequest,
+    open_inference.InferenceResponse,
+    open_inference.ModelConfiguration,
+    open_inference.ModelMetadata,
+    open_inference.ModelReady,
+    open_inference.RepositoryEntry,
+    open_inference.ServerMetadata,
+    open_inference.Statistics,
     Index,
     Probe,
     ProblemDocument,

@@ -144,7 +144,7 @@ def _computing_operation(
 ) -> Operation:
     """Describe a POST that computes."""
     request_model, examples = request
-    content = {JSON: {"schema": _reference(request_model), "examples": guarded(examples)}}
+    content = {JSON: {"schema": reference(request_model), "examples": guarded(examples)}}
     body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
     return _operation(summary, response[0], description, response[1], COMPUTING_PROBLEMS, body)
 
@@ -170,17 +170,19 @@ def _operation(
     success = {
         "description": description,
         "headers": RESPONSE_HEADERS,
-        "content": {JSON: {"schema": _reference(model), "example": guarded(example)}},
+        "content": {JSON: {"schema": reference(model), "example": guarded(example)}},
     }
     return {
         "summary": summary,
         "response_class": Response,
-        "responses": {200: success, **_problem_responses(problems)},
+        "responses": {200: success, **problem_responses(problems)},
         "openapi_extra": extra,
     }
 
 
-def _problem_responses(slugs: tuple[str, ...]) -> dict[int, Operation]:
+def problem_responses(
+    slugs: tuple[str, ...], media_type: str = MEDIA_TYPE, model: type[BaseModel] = ProblemDocument
+) -> dict[int, Operation]:
     """Return one response a status; slugs that share a status are examples of it."""
     responses: dict[int, Operation] = {}
     for slug in slugs:
@@ -190,11 +192,11 @@ def _problem_responses(slugs: tuple[str, ...]) -> dict[int, Operation]:
             {
                 "description": "",
                 "headers": RESPONSE_HEADERS,
-                "content": {MEDIA_TYPE: {"schema": _reference(ProblemDocument), "examples": {}}},
+                "content": {media_type: {"schema": reference(model), "examples": {}}},
             },
         )
         response["description"] = f"{response['description']}\n\n{_both(problem.title)}".strip()
-        response["content"][MEDIA_TYPE]["examples"][slug] = {
+        response["content"][media_type]["examples"][slug] = {
             "summary": f"{problem.title.zh} · {problem.title.en}",
             "value": {
                 "type": f"/problems/{slug}",
@@ -207,7 +209,8 @@ def _problem_responses(slugs: tuple[str, ...]) -> dict[int, Operation]:
     return responses
 
 
-def _reference(model: type[BaseModel]) -> dict[str, Any]:
+def reference(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a reference to the component that describes a body."""
     return component_reference(model.__name__)
 
 

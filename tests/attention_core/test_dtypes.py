@@ -51,6 +51,21 @@ def test_bfloat16_ties_go_to_even_and_nothing_is_rounded_twice(number, expected)
     assert np.signbit(received) == np.signbit(expected)
 
 
+def test_float32_is_rounded_to_bfloat16_as_the_same_numbers_in_float64_are():
+    """All exponents and both signs, with every last bit around every tie, and any other bits there are."""
+    upper = np.arange(2**16, dtype=np.uint32) << 16
+    ties = np.array([0x0000, 0x0001, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
+    drawn = np.random.default_rng(5).integers(0, 2**32, 200_000, np.uint32)
+    single = np.concatenate([(upper[:, None] | ties).ravel(), drawn]).view(np.float32)
+    with np.errstate(invalid="ignore"):  # some of the bits are signalling NaN
+        expected = DTYPES["bfloat16"].round(single.astype(np.float64))
+    received = DTYPES["bfloat16"].round(single)
+    assert received.dtype == np.float32
+    nan = np.isnan(single)
+    np.testing.assert_array_equal(received[~nan].view(np.uint32), expected[~nan].view(np.uint32))
+    np.testing.assert_array_equal(received[nan].view(np.uint32), single[nan].view(np.uint32))
+
+
 def test_non_finite_numbers_stay():
     for name in DTYPES:
         received = rounded([np.nan, np.inf, -np.inf], name)

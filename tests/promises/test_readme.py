@@ -86,8 +86,8 @@ def test_a_request_gets_the_answer_that_is_shown(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_python_prints_what_is_shown(language: str) -> None:
-    """The snippets of one page share their names, as in one session."""
+def test_python_prints_what_is_shown(server: Server, language: str) -> None:
+    """The snippets of one page share their names, as in one session; they ask the server of the tests."""
     names: dict[str, Any] = {}
     snippets = [snippet for section in README[language] for snippet in section.snippets]
     runs = [(code, follower) for (kind, code), follower in pairwise([*snippets, ("", "")]) if kind == "python"]
@@ -95,7 +95,8 @@ def test_python_prints_what_is_shown(language: str) -> None:
     for code, (kind, text) in runs:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, LANGUAGES[language], "exec"), names)
+            asking = code.replace(curl.ADDRESS.removeprefix("http://"), server.url.removeprefix("http://"))
+            exec(compile(asking, LANGUAGES[language], "exec"), names)
         assert printed.getvalue().rstrip("\n") == (text if kind == "text" else "")
 
 
@@ -159,7 +160,7 @@ def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language:
 
 @pytest.mark.parametrize("path", [codes(row[0])[0] for row in table("en", "Endpoint") if row[0].startswith("`GET ")])
 def test_head_is_answered_as_get_is(server: Server, path: str) -> None:
-    url = server.url + path.removeprefix("GET ").format(id="causal", slug="not-found")
+    url = server.url + path.removeprefix("GET ").format(id="causal", slug="not-found", model="additive", version="1")
     get, head = httpx.get(url), httpx.head(url)
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert get.content

@@ -20,6 +20,8 @@ from attention_core.cost import TILED_PAIRS
 from attention_core.dtypes import DTYPES
 from service import routes
 from service.cli import SERVE_OPTIONS
+from service.codecs.open_inference.request import ACCEPTED
+from service.codecs.open_inference.vocabulary import OTHERS, OUTPUTS, SCALARS, VECTORS
 from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
 from service.examples import load_examples
 from service.explanation.advice import ADVICE
@@ -148,6 +150,21 @@ def test_the_endpoints_are_those_of_the_service(language: str) -> None:
     assert sorted(codes(row[0])[0] for row in table(language, "Endpoint")) == sorted(
         f"{method} {route.path}" for route in served for method in route.methods
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_inputs_and_parameters_of_v2_are_those_of_the_codec(language: str) -> None:
+    inputs = VECTORS | OTHERS
+    shown = {codes(name)[0]: codes(path)[0] for name, path, _ in table(language, "Input")}
+    assert shown == {name: ".".join(one.path) for name, one in inputs.items()}
+    for name, _, datatypes in table(language, "Input"):
+        assert set(codes(datatypes)) <= set(ACCEPTED[inputs[codes(name)[0]].content])
+    scalars = table(language, "Parameter of `/v2`")
+    assert {codes(name)[0]: codes(path)[0] for name, path in scalars} == {
+        name: ".".join(path) for name, path in SCALARS.items()
+    }
+    section = section_about(language, "/v2/models/scaled_dot_product/infer")
+    assert set(OUTPUTS) <= set(codes(section.prose))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

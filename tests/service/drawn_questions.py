@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.nested import shape
+from tests.service.inference import as_inference
 from tests.service.layouts import nested
 from tests.service.strategies import DTYPES, NORMALIZERS, Request, attention_requests, name_of, optional, together
 
@@ -94,3 +95,12 @@ def without_infinities(nested_numbers: Any) -> Any:
     if isinstance(nested_numbers, list):
         return [without_infinities(item) for item in nested_numbers]
     return None if nested_numbers == -math.inf else nested_numbers
+
+
+@st.composite
+def inference_requests(draw: st.DrawFn, score_model: str) -> Request:
+    """Any attention request, in the words of the Open Inference Protocol."""
+    request = draw(attention_requests(score_models=[score_model]))
+    _, tensors, parameters = as_inference(request, through_options=draw(st.booleans()))
+    inputs = [tensor.as_json(nested=draw(st.booleans())) for tensor in tensors]
+    return draw(together(st.just({"inputs": inputs, "parameters": parameters}), optional(id=st.text(max_size=3))))

@@ -26,6 +26,19 @@ JSON_BODIES = {
 }
 
 
+def path_of(label: str) -> str:
+    """The path of an operation, with the examples of its parameters."""
+    parameters = OPERATIONS[label].get("parameters", [])
+    examples = {one["name"]: one["example"] for one in parameters if one["in"] == "path" and "example" in one}
+    path = label.partition(" ")[2]
+    return path.format(**examples) if examples else path
+
+
+def problem_media_type(label: str) -> str:
+    """The media type of an operation's errors."""
+    return "application/json" if " /v2" in label else "application/problem+json"
+
+
 def validator(schema: dict[str, Any]) -> Draft202012Validator:
     """A validator of a schema that may refer to the document's components."""
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]})

@@ -14,13 +14,22 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server import Server
-from tests.service.drawn_questions import check_requests, compare_requests, explain_requests, merge_requests
+from tests.service.drawn_questions import (
+    check_requests,
+    compare_requests,
+    explain_requests,
+    inference_requests,
+    merge_requests,
+)
 from tests.service.strategies import attention_requests
 
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi" / "openapi.json")
 SCHEMA.config.generation.update(max_examples=12, deterministic=True)
 # A header that nobody knows is no mistake; with it schemathesis takes the text of a numeric header for one.
 SCHEMA.config.generation.update(allow_extra_parameters=False)
+
+MODEL = "scaled_dot_product"
+INFERENCE = "POST /v2/models/{model}/infer"
 
 BODIES = {
     "POST /v1/attention": attention_requests(),
@@ -29,6 +38,7 @@ BODIES = {
     "POST /v1/attention/compare": compare_requests(),
     "POST /v1/attention/check": check_requests(),
     "POST /v1/attention/merge": merge_requests(),
+    INFERENCE: inference_requests(MODEL),
 }
 """Bodies whose shapes fit, which no JSON Schema can draw, for every operation that takes one."""
 
@@ -68,9 +78,14 @@ def test_fuzzing_a_body(label: str, server: Server, report_figure: Callable[[str
     operation = SCHEMA.find_operation_by_label(label)
     assert operation is not None
     statuses: Counter[int] = Counter()
+    path = st.just({"model": MODEL} if label == INFERENCE else {})
     kinds = {
         "fitting": st.builds(
-            operation.Case, body=BODIES[label], headers=st.just({}) | HEADERS, media_type=st.just("application/json")
+            operation.Case,
+            body=BODIES[label],
+            path_parameters=path,
+            headers=st.just({}) | HEADERS,
+            media_type=st.just("application/json"),
         ),
         "allowed": operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
         "forbidden": operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),

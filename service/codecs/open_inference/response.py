@@ -1,0 +1,61 @@
+"""A result becomes JSON with raw tensors behind it, each output as the request wants it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from attention_core.call import AttentionResult
+from service.codecs.datatypes import BYTES_PER_NUMBER, shortest
+from service.codecs.open_inference.datatypes import BY_DTYPE, Datatype
+from service.codecs.open_inference.metadata import VERSION
+from service.codecs.open_inference.request import InferenceRequest
+from service.codecs.open_inference.tensors import BINARY_SIZE
+from service.codecs.open_inference.vocabulary import OUTPUTS
+
+
+def write_response(model: str, request: InferenceRequest, result: AttentionResult) -> tuple[bytes, int | None]:
+    """Return the body, and how long its JSON is when raw tensors follow."""
+    outputs: list[Mapping[str, Any]] = []
+    raw: list[memoryview] = []
+    for name in request.outputs or [name for name in OUTPUTS if name in result.arrays]:
+        array, datatype = result.arrays[name], _datatype(name, result)
+        head = {"name": name, "shape": list(array.shape), "datatype": datatype.name}
+        if request.is_binary(name):
+            raw.append(datatype.store(array))
+            outputs.append(head | {"parameters": {BINARY_SIZE: len(raw[-1])}})
+        else:
+            outputs.append(head | {"data": _data(array, datatype)})
+    identity = {} if request.id is None else {"id": request.id}
+    document = {"model_name": model, "model_version": VERSION, **identity, "outputs": outputs}
+    json = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join((json, *raw)), len(json)) if raw else (json, None)
+
+
+def bytes_per_number(request: InferenceRequest, dtype: str) -> int:
+    """Return about how many bytes a number of the answer takes: as many as in JSON unless all of it is raw."""
+    choices = [request.is_binary(name) for name in request.outputs] or [request.binary_by_default]
+    return BY_DTYPE[dtype].wire.itemsize if all(choices) else BYTES_PER_NUMBER[dtype]
+
+
+def _datatype(name: str, result: AttentionResult) -> Datatype:
+    """Return that of the result; logsumexp stays in the type that was computed in."""
+    if name == "logsumexp":
+        return BY_DTYPE[result.arrays[name].dtype.name]
+    return BY_DTYPE[result.dtype]
+
+
+def _data(array: NDArray[Any], datatype: Datatype) -> Any:
+    """Return the numbers flat, row-major, as short as they read back."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if datatype.dtype is not None:
+        flat = shortest(flat, datatype.dtype)
+    if np.isfinite(flat).all():
+        return flat
+    spelled = flat.astype(object)
+    spelled[np.isnan(flat)] = "NaN"
+    spelled[np.isposinf(flat)] = "Infinity"
+    spelled[np.isneginf(flat)] = "-Infinity"
+    return spelled.tolist()

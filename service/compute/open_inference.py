@@ -1,0 +1,93 @@
+"""POST /v2/models/{model}/infer: the journey of /v1/attention with another codec at both ends."""
+
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from attention_core.call import ResolvedCall
+from service.codecs import compression
+from service.codecs.negotiate import JSON, OCTETS
+from service.codecs.open_inference import InferenceRequest, bytes_per_number, read_request, write_response
+from service.codecs.open_inference.framing import HEADER, Limits, split
+from service.compute.attention import resolve_request, run_call
+from service.compute.budget import predict_within, require_affordable
+from service.compute.contract import Body, Reply, Run
+from service.compute.statistics import Stopwatch
+from service.schemas.attention import AttentionRequest
+from service.schemas.parse import call_errors, parse
+from service.settings import Settings
+
+WORTH_TRYING = 1 << 10
+"""Fewer bytes fit into one packet however they are written."""
+
+SAMPLE = 1 << 16
+"""Of a long answer so many bytes are compressed to see whether the rest is worth it."""
+
+WORTH_IT = 0.75
+"""Raw floats shrink by a tenth at best and take as long as computing them; JSON shrinks by half and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceOrder:
+    """What path and headers say of a request: the model, where its JSON ends, and how bodies are encoded.
+
+    A plain body stands behind `lead` bytes that are none of it.
+    An `insistent` client names no other encoding than `wanted`, so it is given that; others may get either.
+    """
+
+    model: str
+    header_length: str | None = None
+    lead: int = 0
+    encoding: str | None = None
+    wanted: str | None = None
+    insistent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInference:
+    """One attention call, ready to run, and how its result is to be written."""
+
+    call: ResolvedCall
+    operations: int
+    request: InferenceRequest
+    order: InferenceOrder
+    watch: Stopwatch
+
+    def complete(self, run: Run) -> Reply:
+        """Attend and write the outputs, compressed where that is asked for and pays."""
+        self.watch.started = perf_counter_ns()
+        with self.request.located(), call_errors():
+            result = run_call(self.call, run)
+        self.watch.computed = perf_counter_ns()
+        content, json_length = write_response(self.order.model, self.request, result)
+        headers = {} if json_length is None else {HEADER: str(json_length)}
+        if self.order.wanted is not None and (self.order.insistent or _pays(content, self.order.wanted)):
+            content = compression.compress(content, self.order.wanted)
+            headers["Content-Encoding"] = self.order.wanted
+        self.watch.written = perf_counter_ns()
+        return Reply(content, JSON if json_length is None else OCTETS, headers)
+
+
+def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings: Settings) -> PreparedInference:
+    """Read an inference request; raises MalformedBody, InvalidRequest or TooLarge."""
+    watch.taken = perf_counter_ns()
+    content = body.content
+    if order.encoding is not None:
+        content = compression.decompress(
+            content, order.encoding, settings.max_body_bytes, settings.max_decompression_ratio
+        )
+    head, raw = split(content, order.header_length, order.lead)
+    limits = Limits(settings.max_json_bytes, settings.max_json_depth)
+    request = read_request(order.model, head, raw, limits)
+    with request.located():
+        call = resolve_request(parse(AttentionRequest, request.document))
+    cost, dtype = predict_within(settings, call), call.dtype.name
+    require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
+    watch.prepared = perf_counter_ns()
+    return PreparedInference(call, cost.operations, request, order, watch)
+
+
+def _pays(content: bytes, encoding: str) -> bool:
+    if len(content) < WORTH_TRYING:
+        return False
+    sample = content[-SAMPLE:]
+    return len(compression.compress(sample, encoding)) < WORTH_IT * len(sample)

@@ -1,0 +1,146 @@
+"""The Open Inference Protocol V2, which the clients of Triton, KServe and MLServer speak: every score model is a model.
+
+The version of a model may stand in any path about it; there is one, and without it that one is meant.
+"""
+
+from functools import partial
+from importlib.metadata import version as version_of
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.admission import Deadline, read_body
+from service.codecs.negotiate import JSON
+from service.codecs.open_inference import MODELS, VERSION, configuration, metadata
+from service.codecs.open_inference.encodings import body_encoding, wanted_encoding
+from service.codecs.open_inference.framing import HEADER, lead_of
+from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
+from service.errors import Disconnected, Draining, NotFound
+from service.routes.state import state_of
+from service.specification import inference_operation, inference_reading
+
+router = APIRouter(tags=["open inference"])
+
+EXTENSIONS = ("binary_tensor_data", "statistics", "model_configuration")
+
+
+@router.get("/v2", **inference_reading("server"))
+@router.get("/v2/", include_in_schema=False)
+async def server() -> Response:
+    """What this server is and which extensions of the protocol it knows. 服务信息。"""
+    return _json({"name": "attention-service", "version": version_of("attention-service"), "extensions": EXTENSIONS})
+
+
+@router.get("/v2/health/live", **inference_reading("health"))
+async def live(request: Request) -> Response:
+    """Whether the process answers at all. 存活探针。"""
+    return _json({"live": True, "ready": state_of(request).ready})
+
+
+@router.get("/v2/health/ready", **inference_reading("health", "draining"))
+async def ready(request: Request) -> Response:
+    """Whether to send requests here; not while starting or draining. 就绪探针。"""
+    _require_ready(request)
+    return _json({"live": True, "ready": True})
+
+
+@router.get("/v2/models/stats", **inference_reading("all_statistics"))
+async def all_statistics(request: Request) -> Response:
+    """Count the inferences of every model since this process started. 全部模型的统计。"""
+    return _json(state_of(request).statistics.document(*MODELS))
+
+
+@router.get("/v2/models/{model}", **inference_reading("model", "not-found"))
+@router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
+async def model_metadata(request: Request) -> Response:
+    """Name the inputs and outputs of a model; what is optional is told by its configuration. 模型的输入与输出。"""
+    return _json(metadata(_model_of(request)))
+
+
+@router.get("/v2/models/{model}/ready", **inference_reading("model_ready", "not-found", "draining"))
+@router.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
+async def model_ready(request: Request) -> Response:
+    """Whether a model takes requests: every one does while the service does. 模型是否就绪。"""
+    name = _model_of(request)
+    _require_ready(request)
+    return _json({"name": name, "ready": True})
+
+
+@router.get("/v2/models/{model}/config", **inference_reading("configuration", "not-found"))
+@router.get("/v2/models/{model}/versions/{version}/config", include_in_schema=False)
+async def model_configuration(request: Request) -> Response:
+    """Configuration of a model: its tensors, and which of them may be left out. 模型配置。"""
+    return _json(configuration(_model_of(request)))
+
+
+@router.get("/v2/models/{model}/stats", **inference_reading("statistics", "not-found"))
+@router.get("/v2/models/{model}/versions/{version}/stats", include_in_schema=False)
+async def model_statistics(request: Request) -> Response:
+    """Count the inferences of one model since this process started. 一个模型的统计。"""
+    return _json(state_of(request).statistics.document(_model_of(request)))
+
+
+@router.post("/v2/repository/index", **inference_reading("repository"))
+async def repository(request: Request) -> Response:
+    """List every model with its state; the body may be empty. 模型列表。"""
+    state, reason = ("READY", "") if state_of(request).ready else ("UNAVAILABLE", "the service is starting or stopping")
+    return _json([{"name": name, "version": VERSION, "state": state, "reason": reason} for name in MODELS])
+
+
+@router.post("/v2/models/{model}/infer", **inference_operation())
+@router.post("/v2/models/{model}/versions/{version}/infer", include_in_schema=False)
+async def infer(request: Request) -> Response:
+    """Attend with one score model; tensors as JSON or as raw bytes behind it. 推理：张量可为 JSON，也可为原始字节。"""
+    watch, statistics = Stopwatch(), state_of(request).statistics
+    name = _model_of(request)
+    try:
+        reply = await _infer(request, name, watch)
+    except Disconnected:
+        raise
+    except Exception:
+        statistics.record(name, watch, succeeded=False)
+        raise
+    statistics.record(name, watch, succeeded=True)
+    return Response(reply.content, media_type=reply.media_type, headers={**reply.headers, "Vary": "Accept-Encoding"})
+
+
+async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
+    """Take one inference through the gate.
+
+    Nothing hangs on Content-Type or Accept: clients send none, or whatever their library happens to send.
+    """
+    headers, service = request.headers, state_of(request)
+    deadline = Deadline.of(headers.get("request-timeout"), service.settings)
+    wanted, insistent = wanted_encoding(headers.get("accept-encoding"))
+    encoding = body_encoding(headers.get("content-encoding"))
+    length = headers.get(HEADER)
+    lead = lead_of(length) if encoding is None else 0
+    order = InferenceOrder(model, length, lead, encoding, wanted, insistent)
+    settings = service.settings
+    content = await read_body(
+        request.receive, headers, settings.max_body_bytes, settings.body_timeout_seconds, bytes(lead)
+    )
+    watch.read()
+    return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline)
+
+
+def _model_of(request: Request) -> str:
+    """Return the model that the path names; raises NotFound when there is none, or not in this version."""
+    model, version = request.path_params["model"], request.path_params.get("version", VERSION)
+    if model not in MODELS:
+        raise NotFound(f"expected a model, one of {', '.join(MODELS)}; received {model[:80]!r}. Choose one of these.")
+    if version != VERSION:
+        raise NotFound(f"expected version {VERSION} of {model}; received {version[:80]!r}. There is no other.")
+    return str(model)
+
+
+def _require_ready(request: Request) -> None:
+    if not state_of(request).ready:
+        raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
+
+
+def _json(document: Any) -> Response:
+    return Response(orjson.dumps(document), media_type=JSON)
