@@ -1,5 +1,6 @@
 """The only place where things are wired together."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,10 @@ from service.routes.state import ServiceState
 from service.settings import Settings
 
 
+SWITCH_SECONDS = 0.0005
+"""How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without settings they are read from the environment."""
     settings = settings or Settings()
@@ -24,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_SECONDS)
         state.ready = True
         yield
         state.ready = False
