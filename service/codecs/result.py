@@ -88,6 +88,19 @@ def _ranked(keys: Any, scores: Any, weights: Any, counts: Any, labels: Sequence[
 
 
 def rounded(array: Array, decimals: int) -> Array:
-    """Round every finite number to so many decimals, correctly: scaling by a power of ten would round twice."""
-    numbers = [round(number, decimals) if np.isfinite(number) else number for number in array.ravel().tolist()]
-    return np.array(numbers, dtype=np.float64).reshape(array.shape)
+    """Round every finite number to so many decimals, correctly, as Python's `round` does.
+
+    10^decimals is a float64, and so is the nearest integer to number · 10^decimals below 2^52; their quotient, rounded
+    once, is the float64 nearest to the decimal.  Only where the product lies so near to a half that its own rounding
+    may have moved it across, or is larger, is the number rounded by itself.
+    """
+    numbers = array.astype(np.float64)
+    power = 10.0**decimals
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = numbers * power
+        size = np.abs(scaled)
+        near_half = np.abs(size - np.floor(size) - 0.5) <= size * 2.0**-50
+        nearest = np.rint(scaled) / power
+    alone = np.isfinite(numbers) & (near_half | (size >= 2.0**52))
+    nearest[alone] = [round(number, decimals) for number in numbers[alone].tolist()]
+    return np.where(np.isfinite(numbers), nearest, numbers)

@@ -65,7 +65,7 @@ class PreparedComparison:
                 run.progress(done, len(self.contenders))
         labelled = [(contender.label, result) for contender, result in zip(self.contenders, results, strict=True)]
         documents = [
-            {"label": contender.label, "result": json.writable(contender.document(result))}
+            {"label": contender.label, "result": contender.document(result)}
             for contender, result in zip(self.contenders, results, strict=True)
         ]
         pairs = [_pair_document(*left, *right) for left, right in combinations(labelled, 2)]

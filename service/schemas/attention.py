@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from attention_core import AttentionCall, Heads
+from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
 from service.schemas.masks import MaskSchema
 from service.schemas.normalizers import AnyNormalizer
@@ -22,6 +23,8 @@ FieldName = Literal[
 
 def as_list(names: Any) -> Any:
     """Undo what the codec made of a list of numbers, so that the first of them can be pointed to."""
+    if isinstance(names, Extended):
+        return names.lists()
     return names.tolist() if isinstance(names, np.ndarray) else names
 
 

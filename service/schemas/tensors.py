@@ -16,6 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from attention_core.errors import did_you_mean
+from service.codecs.json import MOST_DIMENSIONS, NON_FINITE, Extended, as_array
 
 LARGEST = sys.float_info.max
 LARGEST_INTEGER = 2**53
@@ -24,8 +25,6 @@ LARGEST_INTEGER = 2**53
 Index = tuple[int, ...]
 Element = Literal["number", "integer", "boolean", "extended"]
 """What an array holds; an extended number may also be null for minus infinity, "NaN" or "Infinity"."""
-
-EXTENDED = {None: -np.inf, "NaN": np.nan, "Infinity": np.inf}
 
 COMPONENTS_AT = "#/components/schemas/"
 
@@ -62,9 +61,9 @@ class Tensor:
         """Return the array, the bare number or the name; raise an error that names the first offending index."""
         if isinstance(value, str) and self.names:
             return self._read_name(value)
-        if self.min_rank == 0 and not isinstance(value, list | np.ndarray):
+        if self.min_rank == 0 and not isinstance(value, list | np.ndarray | Extended):
             return self._read_number(value)
-        array = value if isinstance(value, np.ndarray) else self._read_lists(value)
+        array = value if isinstance(value, np.ndarray) else self._read_other(value)
         if (array.dtype.kind == "b") != (self.element == "boolean"):
             raise self._wrong_element((0,) * array.ndim, array.flat[0].item())
         if array.ndim < self.min_rank or (self.max_rank is not None and array.ndim > self.max_rank):
@@ -121,8 +120,12 @@ class Tensor:
             f" to {self.max_rank}" if self.max_rank > self.min_rank else ""
         )
 
-    def _read_lists(self, value: Any) -> NDArray[Any]:
-        """Return what an irregular value spells out, where this tensor allows it, or raise."""
+    def _read_other(self, value: Any) -> NDArray[Any]:
+        """Return what lists or extended numbers spell out, where this tensor allows it, or raise."""
+        if isinstance(value, Extended):
+            if self.element == "extended":
+                return value.numbers
+            value = value.lists()
         if not isinstance(value, list):
             raise PydanticCustomError(
                 "tensor_type",
@@ -136,15 +139,19 @@ class Tensor:
         shape = _shape_along_first(value)
         for index, problem in _irregularities(value, shape, self._accepts):
             raise self._irregular(index, problem)
-        # Every leaf is acceptable, so this is an extended array: only that may hold what the codec could not read.
-        leaves = [EXTENDED[leaf] if leaf is None or isinstance(leaf, str) else float(leaf) for leaf in _leaves(value)]
-        return np.array(leaves, dtype=np.float64).reshape(shape)
+        array = as_array(value)
+        if array is None:
+            detail = (
+                f"expected at most {MOST_DIMENSIONS} levels of lists; received {len(shape)}. Remove the outer lists."
+            )
+            raise self._irregular((), _Irregular(detail))
+        return array.numbers if isinstance(array, Extended) else array
 
     def _accepts(self, leaf: Any) -> bool:
         if self.element == "boolean":
             return isinstance(leaf, bool)
         if leaf is None or isinstance(leaf, str):
-            return self.element == "extended" and leaf in EXTENDED
+            return self.element == "extended" and leaf in NON_FINITE
         return isinstance(leaf, int | float) and not isinstance(leaf, bool) and abs(leaf) <= LARGEST
 
     def _irregular(self, index: Index, problem: Any) -> PydanticCustomError:
@@ -265,6 +272,8 @@ def describe(value: Any) -> str:
         return "an object"
     if isinstance(value, np.ndarray):
         return f"a list of shape {list(value.shape)}"
+    if isinstance(value, Extended):
+        return f"a list of {len(value.numbers)}"
     return f"a list of {len(value)}" if isinstance(value, list) else f"the number {value}"
 
 
@@ -324,11 +333,3 @@ def _irregularities(value: Any, shape: Index, accepts: Callable[[Any], bool]) ->
             )
         else:
             stack.extend(((*index, i), item[i]) for i in range(len(item) - 1, -1, -1))
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from service.codecs.json import as_array, decode, encode
+from service.codecs.json import Extended, as_array, decode, encode
 from service.errors import MalformedBody
 
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -23,6 +23,8 @@ def plain(value):
     """A decoded document with its arrays as lists again."""
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, Extended):
+        return value.lists()
     if isinstance(value, dict):
         return {name: plain(member) for name, member in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
@@ -92,7 +94,22 @@ def _refuse(constant):
 
 @pytest.mark.parametrize(
     "nested",
-    [[], [[]], [[1], [2, 3]], [1, [2]], [[1], 2], [1, None], [1, "2"], [1, True], [True, None], [{}], [1e300 * 1e300]],
+    [
+        [],
+        [[]],
+        [[1], [2, 3]],
+        [1, [2]],
+        [[1], 2],
+        [1, "2"],
+        [1, True],
+        [True, None],
+        [{}],
+        [1e300 * 1e300],
+        [None, 1e300 * 1e300],
+        ["NaN", "nan"],
+        ["a"],
+        [[None], 1],
+    ],
 )
 def test_what_is_not_a_whole_array_stays_as_it_is(nested):
     assert as_array(nested) is None
@@ -106,6 +123,13 @@ def test_an_array_has_the_type_of_its_elements(nested, dtype):
     array = as_array(nested)
     assert array.dtype == dtype
     assert array.tolist() == nested
+
+
+def test_null_and_named_numbers_make_an_extended_array():
+    nested = [[1, None], ["NaN", 2.5], ["Infinity", -3]]
+    array = as_array(nested)
+    np.testing.assert_array_equal(array.numbers, [[1, -np.inf], [np.nan, 2.5], [np.inf, -3]])
+    assert array.lists() == nested
 
 
 @pytest.mark.parametrize(("levels", "accepted"), [(63, True), (64, False)])

@@ -1,0 +1,209 @@
+"""Arrays read where they stand, beside the plain decoder: the same documents, bit for bit, and the same refusals."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.codecs.json import Extended, read
+from service.codecs.json.cut import cut_arrays
+from service.codecs.json.decode import decode, decode_cut, decode_plain
+from service.errors import MalformedBody
+
+pytestmark = pytest.mark.skipif(sys.version_info >= (3, 14), reason="simdjson has no wheel for this Python yet")
+
+DEPTH = 12
+
+ODD_WORDS = """
+0 -0 -0.0 1E5 1e-400 -1e-400 0.1e1 00 +1 .5 1. 1e400 -1e400 1e 1e+ - 0x1 01 -01 1.e5 0e9999999999999999999999 2e0001
+9007199254740993 9223372036854775807 9223372036854775808 -9223372036854775808 -9223372036854775809
+18446744073709551615 18446744073709551616 1.7976931348623158e308 1.7976931348623159e308 2.2250738585072011e-308
+5e-324 2e-324 3e-324 -9e307 8e307 9e307 0.30000000000000004 NaN Infinity -Infinity null true false nullnull 1null null1
+true1 1true -true -false falsefalse "NaN" "Infinity" "-Infinity" "nan" "" "x" [] {} [1] [[2]] {"a":1}
+"""
+ODD_NUMBERS = ODD_WORDS.split()
+ODD_NUMBERS += ["1" * 400, "0." + "0" * 400 + "1", "123456789" * 5 + "." + "987654321" * 90, "1" * 310 + "e-300"]
+TOKENS = [
+    *ODD_NUMBERS,
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    '"',
+    "\\",
+    " ",
+    "\n",
+    "\t",
+    "\r",
+    "\f",
+    "\x00",
+    "é",
+    "\ud800",
+    "],[",
+    "[[",
+    "]]",
+]
+tokens = st.sampled_from([token.encode(errors="surrogatepass") for token in TOKENS])
+
+
+@st.composite
+def lists(draw):
+    """A rectangular list of numbers, booleans or extended numbers, perhaps with an odd element."""
+    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    kinds = {
+        "integers": st.integers(-(2**53), 2**53),
+        "floats": st.floats(allow_nan=False, allow_infinity=False),
+        "numbers": st.integers(-9, 9) | st.floats(-9, 9),
+        "booleans": st.booleans(),
+        "extended": st.floats(-9, 9) | st.sampled_from([None, "NaN", "Infinity"]),
+        "words": st.sampled_from([None, "NaN", "Infinity"]),
+    }
+    elements = kinds[draw(st.sampled_from(sorted(kinds)))]
+
+    def nest(axis):
+        return draw(elements) if axis == len(shape) else [nest(axis + 1) for _ in range(shape[axis])]
+
+    return nest(0)
+
+
+names = st.sampled_from(["query", "key", 'a"b', "a\\", "[1,2]", ':"[', "ключ"])
+plain_members = st.none() | st.text(max_size=4) | st.integers(-9, 9)
+members = st.deferred(lambda: lists() | plain_members | objects | st.lists(objects | lists(), max_size=2))
+objects = st.dictionaries(names, members, max_size=3)
+layouts = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}, {"separators": (" ,\n", "\t: ")}])
+
+
+@st.composite
+def bodies(draw):
+    """The bytes of a request, whole or with a few bytes changed."""
+    layout = draw(layouts)
+    parts = [
+        json.dumps(name) + ":" + json.dumps(value, ensure_ascii=False, **layout)
+        for name, value in draw(st.lists(st.tuples(names, members), min_size=1, max_size=4))
+    ]
+    body = ("{" + ",".join(parts) + "}").encode()
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(body)))
+        change = draw(st.sampled_from(["insert", "replace number", "flip", "cut", "swap", "drop"]))
+        if change == "insert":
+            body = body[:place] + draw(tokens) + body[place:]
+        elif change == "replace number":
+            end = place
+            while end < len(body) and body[end : end + 1] not in b",[]{}: \n\t":
+                end += 1
+            body = body[:place] + draw(tokens) + body[end:]
+        elif change == "flip" and place < len(body):
+            body = body[:place] + bytes([draw(st.integers(0, 255))]) + body[place + 1 :]
+        elif change == "cut":
+            body = body[:place]
+        elif change == "swap":
+            body = (
+                body[:place] + body[place : place + 9].translate(bytes.maketrans(b"[]{}", b"][}{")) + body[place + 9 :]
+            )
+        elif change == "drop":
+            body = body[:place] + body[place + draw(st.integers(1, 4)) :]
+    return body
+
+
+def outcome(read_body, body):
+    """What a decoder makes of a body, so that equal means equal to the last bit, types and shapes included."""
+    try:
+        return described(read_body(body, DEPTH))
+    except MalformedBody as error:
+        return str(error)
+
+
+def described(value):
+    if isinstance(value, Extended):
+        return "extended", described(value.numbers)
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    if isinstance(value, dict):
+        return {name: described(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [described(item) for item in value]
+    return type(value).__name__, repr(value)
+
+
+def cut_small(body, max_depth):
+    return decode_cut(body, max_depth, shortest=1)
+
+
+@settings(max_examples=600, derandomize=True)
+@given(bodies(), st.sampled_from([4, 30, 1 << 20]))
+def test_both_ways_of_decoding_agree(body, piece_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read, "PIECE_BYTES", piece_bytes)
+        assert outcome(cut_small, body) == outcome(decode_plain, body)
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS)
+@pytest.mark.parametrize(
+    "frame", ['{"a": [%s]}', '{"a": [[1, %s], [3, 4]]}', '{"a": [1.5, %s, null]}', '{"a": [true, %s]}']
+)
+def test_a_number_in_an_odd_spelling(number, frame):
+    body = (frame % number).encode()
+    assert outcome(cut_small, body) == outcome(decode_plain, body)
+
+
+@pytest.mark.parametrize("number", ["-9e307", "8e307", "9e307", "-9.0E307"])
+def test_a_number_that_stands_in_for_a_word_is_still_a_number(number):
+    body = f'{{"a": [{number}, null, "NaN", "Infinity", 1]}}'.encode()
+    assert outcome(cut_small, body) == outcome(decode_plain, body)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[[1,[2]],[3,[4]]]", "[[1,2],3,[4,5]]", "[[1,2],[3]]", "[[],[]]", "[[[1]],[1]]", "[1,[]]", "[[1]2,[3]4]",
+     "[[]1,[2]]", "[[1,2]3,[4 5]]", "[1 2]", "[1,]", "[,1]", "[[1],,[2]]", "[1],[2]", "[1][2]", "[1]]", "[[1]"],
+)  # fmt: skip
+def test_what_is_not_a_whole_array_is_left_to_the_plain_decoder(value):
+    for body in (
+        f'{{"a": {value}}}',
+        f'{{"b": 1, "a": {value}, "c": [2]}}',
+        f"[{value}]",
+        f'{{"a": [[{{"b": {value}}}]]}}',
+    ):
+        assert outcome(cut_small, body.encode()) == outcome(decode_plain, body.encode())
+
+
+@pytest.mark.parametrize(
+    ("array", "kind"),
+    [
+        (np.arange(-5000, 5000).reshape(100, 100), np.ndarray),
+        (np.linspace(-1, 1, 9000).reshape(10, 9, 100), np.ndarray),
+        (np.arange(20000).reshape(2, 10000) % 3 == 0, np.ndarray),
+        (np.where(np.arange(20000.0) % 7, np.arange(20000.0) / 3, -np.inf).reshape(200, 100), Extended),
+        (np.where(np.arange(20000.0) % 7, np.arange(20000.0) / 3, np.nan).reshape(2, 100, 100), Extended),
+        (np.full((4, 5000), np.inf), Extended),
+    ],
+)
+def test_long_arrays_are_cut_whole_and_in_pieces(array, kind, monkeypatch):
+    names = {-np.inf: None, np.inf: "Infinity"}
+    nested = [names.get(leaf, "NaN" if leaf != leaf else leaf) for leaf in array.ravel().tolist()]
+    value = np.array(nested, dtype=object).reshape(array.shape).tolist()
+    body = json.dumps({"first": 1, "tensor": value, "labels": ["[1", "]"]}).encode()
+    for piece_bytes in (1 << 10, 1 << 30):
+        monkeypatch.setattr(read, "PIECE_BYTES", piece_bytes)
+        rest, arrays = cut_arrays(body)
+        assert [type(cut) for cut in arrays.values()] == [kind], "otherwise this is not the fast way"
+        assert len(rest) < 100
+        assert described(decode(body, DEPTH)) == described(decode_plain(body, DEPTH))
+
+
+def test_a_name_that_comes_twice_has_its_last_value():
+    for first, last in (("[1,2]", "[3]"), ("[1,2]", "4"), ("1", "[2,3]")):
+        body = f'{{"a": {first}, "a": {last}}}'.encode()
+        assert outcome(cut_small, body) == outcome(decode_plain, body)
+
+
+def test_without_simdjson_nothing_is_cut(monkeypatch):
+    monkeypatch.setattr("service.codecs.json.cut.READABLE", False)
+    body = json.dumps({"a": [[0.5] * 1000] * 5}).encode()
+    assert cut_arrays(body) == (body, {})
+    assert decode(body, DEPTH)["a"].shape == (5, 1000)
