@@ -136,6 +136,9 @@ def _from_json(
     data: Any, shape: tuple[int, ...], datatype: Datatype, place: str, position: int
 ) -> tuple[NDArray[Any], bool]:
     """Return the array that the numbers spell out, and whether they came as one flat list."""
+    if isinstance(data, json.Extended):
+        # This protocol spells numbers that JSON does not have in its own way.
+        data = data.lists()
     spelled = json.as_array(data) if isinstance(data, list) else data
     if isinstance(spelled, np.ndarray):
         flat, nesting = spelled.reshape(-1), spelled.shape
