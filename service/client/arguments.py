@@ -212,13 +212,14 @@ class Placed:
     def located(self, pointer: str) -> str:
         """Return where in the document of /v1/attention that is which the service points to in the request.
 
-        Of what travels as options the service points to all at once: that is what they have in common.
+        Of what travels as options the service points to all at once: that is what they have in common.  What is
+        missing stands nowhere: that is the whole.
         """
         part = "/".join(pointer.split("/")[:3])
         if part == "/parameters/options":
             together = takewhile(lambda steps: len(set(steps)) == 1, zip(*self._optional, strict=False))
             return pointer_to(tuple(steps[0] for steps in together))
-        return pointer_to(self._origin[part]) if part in self._origin else pointer
+        return pointer_to(self._origin.get(part, ()))
 
 
 def _take_model(rest: Document) -> str:

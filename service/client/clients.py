@@ -15,7 +15,7 @@ from service.client.arguments import Document, Options
 from service.client.calls import Call
 from service.client.connection import ADDRESS, Connected, address, authorized, failure_of, reply_of, request_of
 from service.client.errors import ConnectionFailed
-from service.client.exchange import Attempt, Conduct, Exchange, Retry, exchange
+from service.client.exchange import Attempt, Conduct, Exchange, Retry, exchange, too_late
 
 T = TypeVar("T")
 
@@ -139,6 +139,7 @@ class AttentionClient(Connected):
         try:
             response = self._http.send(request, stream=True)
             try:
+                # httpx bounds each read, not all of them together.
                 chunks = []
                 for chunk in response.iter_bytes():
                     attempt.require_time()
@@ -147,7 +148,7 @@ class AttentionClient(Connected):
                 response.close()
         except httpx.RequestError as error:
             return failure_of(error)
-        return reply_of(response, chunks)
+        return reply_of(response, b"".join(chunks))
 
 
 class AsyncAttentionClient(Connected):
@@ -254,14 +255,10 @@ class AsyncAttentionClient(Connected):
     async def _outcome(self, attempt: Attempt) -> Reply | ConnectionFailed:
         request = request_of(self._http, attempt)
         try:
-            response = await self._http.send(request, stream=True)
-            try:
-                chunks = []
-                async for chunk in response.aiter_bytes():
-                    attempt.require_time()
-                    chunks.append(chunk)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(attempt.remaining):
+                response = await self._http.send(request)
+        except TimeoutError as error:
+            raise too_late("none had come") from error
         except httpx.RequestError as error:
             return failure_of(error)
-        return reply_of(response, chunks)
+        return reply_of(response, response.content)

@@ -1,7 +1,6 @@
 """What both clients do to httpx and hear from it."""
 
 import re
-from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
@@ -80,8 +79,6 @@ def failure_of(error: httpx.RequestError) -> ConnectionFailed:
     return failure
 
 
-def reply_of(response: httpx.Response, chunks: Iterable[bytes]) -> Reply:
-    """Return the answer, read to its end."""
-    return Reply(
-        response.status_code, {name.lower(): value for name, value in response.headers.items()}, b"".join(chunks)
-    )
+def reply_of(response: httpx.Response, content: bytes) -> Reply:
+    """Return the answer with the content that was read."""
+    return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
