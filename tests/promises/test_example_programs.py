@@ -101,10 +101,18 @@ def test_javascript_with_raw_bytes(server: Server) -> None:
     assert_shows(shown["output"][1:], expected.output)
 
 
-PROGRAMS = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*") if path.is_file())
+PROGRAMS = sorted(path.relative_to(EXAMPLES).as_posix() for ending in RUN for path in EXAMPLES.rglob(f"*{ending}"))
 
 
-@pytest.mark.parametrize("path", [path for path in PROGRAMS if "__pycache__" not in path])
+def test_all_of_them_are_listed() -> None:
+    listed = re.findall(
+        r"^\| \[`(.+)`\]\((.+)\) \|", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert all(name == link for name, link in listed)
+    assert sorted(name for name, _ in listed) == PROGRAMS
+
+
+@pytest.mark.parametrize("path", PROGRAMS)
 def test_every_program_is_run_short_and_commented_in_both_languages(path: str) -> None:
     assert f'"{path}"' in Path(__file__).read_text(encoding="utf-8")
     text = (EXAMPLES / path).read_text(encoding="utf-8")
