@@ -71,7 +71,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(figure)
 
 
-TOOLS = {"browser": ("/usr/bin/chromium", "chromium")}
+TOOLS = {
+    "browser": ("/usr/bin/chromium", "chromium"),
+    "curl": ("/usr/bin/curl", "curl"),
+    "node": ("/usr/bin/node", "nodejs"),
+}
 """Markers, the program that their tests need, and the Debian package it comes in."""
 
 

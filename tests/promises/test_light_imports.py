@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -11,6 +13,7 @@ import pytest
 
 import attention_core
 from service.cli import COMMANDS
+from tests.server import Server
 
 CORE = Path(attention_core.__file__).parent
 MODULES = ["attention_core", *(module.name for module in walk_packages(attention_core.__path__, "attention_core."))]
@@ -81,6 +84,38 @@ def test_one_request_loads_no_server(command: str, tmp_path: Path) -> None:
     loaded = imported_by(f"import service.cli; assert service.cli.main([{command!r}, {str(file)!r}]) == 0")
     assert {"service", "attention_core", "numpy"} <= loaded
     assert loaded.isdisjoint({"fastapi", "uvicorn"})
+
+
+ALONE = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ImportError(name + " is not installed")
+sys.meta_path.insert(0, Blocked())
+import service.client
+with service.client.AttentionClient({url!r}) as client:
+    assert client.attend([[1.0]], [[1.0]], [[7.0]]).output.tolist() == [[7.0]]
+assert {{name for name in sys.modules if name.startswith("service.")}} == {{
+    "service.client", *(name for name in sys.modules if name.startswith("service.client."))
+}}
+"""
+
+
+def test_the_client_works_without_anything_that_the_server_needs(server: Server, project: Path) -> None:
+    dependencies = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[^a-z0-9]", one)[0] for one in dependencies} - {"numpy"}
+    assert {"fastapi", "orjson", "pydantic", "uvicorn", "uvloop"} <= names
+    script = ALONE.format(blocked={*names, "starlette", "attention_core"}, url=server.url)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_client_is_an_extra(project: Path) -> None:
+    described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [extra] = described["optional-dependencies"]["client"]
+    assert extra.startswith("httpx>=")
+    assert not [one for one in described["dependencies"] if one.startswith("httpx")]
 
 
 def test_the_command_is_the_one_that_was_measured(project: Path) -> None:

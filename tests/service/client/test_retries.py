@@ -1,0 +1,212 @@
+"""Busy services, broken connections and answers, and time."""
+
+import gc
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.client import (
+    ConnectionFailed,
+    DeadlineExceeded,
+    RequestRefused,
+    Retry,
+    ServiceBusy,
+    ServiceFailed,
+    UnreadableAnswer,
+)
+from service.client.answers import Reply, retry_after
+from tests.server import Server, free_port, running_server
+from tests.service.client.conftest import Ask
+from tests.service.client.scripted import HEADER, WEIGHTS, answer, inferred, problem, scripted
+
+PAIR = np.ones((1, 2)), np.ones((2, 2))
+QUICK = {"retry": Retry(first_seconds=0.01)}
+
+BUSY = problem(429, "queue-full", Retry_After="0")
+DRAINING = problem(503, "draining")
+CUT = inferred()[:-3]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [[BUSY], [BUSY, BUSY], [DRAINING], [b""], [b"what?\r\n\r\n"], [CUT], [BUSY, DRAINING, b""]],
+    ids=["429", "429 twice", "503", "closed", "garbage", "cut", "all"],
+)
+async def test_another_attempt_is_made_until_there_is_an_answer(ask: Ask, before: list[bytes]) -> None:
+    with scripted(*before, inferred()) as server:
+        result = await ask(server.url, "attend", *PAIR, made=QUICK)
+    np.testing.assert_array_equal(result.weights, WEIGHTS)
+    assert result.request_id == "id-2"
+    assert len(server.received) == len(before) + 1
+    assert len({received.body for received in server.received}) == 1
+
+
+async def test_a_busy_service_is_left_alone_as_long_as_it_asks(ask: Ask) -> None:
+    busy = problem(429, "queue-full", Retry_After="1")
+    with scripted(busy, busy, inferred()) as server:
+        await ask(server.url, "attend", *PAIR, made=QUICK)
+    times = [received.at for received in server.received]
+    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+    left = [float(received.headers["request-timeout"]) for received in server.received]
+    assert 60 >= left[0] >= left[1] + 1 >= left[2] + 2
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize(
+    ("script", "kind"), [(BUSY, ServiceBusy), (DRAINING, ServiceBusy), (b"", ConnectionFailed), (CUT, ConnectionFailed)]
+)
+async def test_attempts_are_bounded(ask: Ask, script: bytes, kind: type[Exception], attempts: int) -> None:
+    made = {"retry": Retry(attempts, first_seconds=0.01)}
+    with scripted(*[script] * 5) as server, pytest.raises(kind) as raised:
+        await ask(server.url, "attend", *PAIR, made=made)
+    assert len(server.received) == attempts
+    if isinstance(raised.value, ServiceBusy):
+        assert raised.value.attempts == attempts
+        assert raised.value.retry_after == (0 if script == BUSY else None)
+
+
+async def test_so_is_the_time_for_all_of_them(ask: Ask) -> None:
+    with (
+        scripted(*[problem(429, "queue-full", Retry_After="3600")] * 2) as server,
+        pytest.raises(ServiceBusy) as raised,
+    ):
+        await ask(server.url, "attend", *PAIR, using={"timeout": 20})
+    assert (raised.value.attempts, raised.value.retry_after) == (1, 3600)
+    with scripted(*[BUSY] * 50) as server, pytest.raises(ServiceBusy) as raised:
+        await ask(
+            server.url, "attend", *PAIR, using={"timeout": 0.3}, made={"retry": Retry(attempts=1000, first_seconds=0.1)}
+        )
+    assert 1 < raised.value.attempts == len(server.received) < 50
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 422, 500, 502, 504])
+async def test_what_another_attempt_would_not_change_is_told_at_once(ask: Ask, status: int) -> None:
+    kind = DeadlineExceeded if status == 504 else RequestRefused
+    with scripted(*[problem(status, "some-slug")] * 2) as server, pytest.raises(kind):
+        await ask(server.url, "attend", *PAIR, made=QUICK)
+    assert len(server.received) == 1
+
+
+def test_waits_grow_are_spread_and_end_at_the_most() -> None:
+    retry = Retry(first_seconds=0.5, most_seconds=3)
+    for attempt, most in ((1, 0.5), (2, 1), (3, 2), (4, 3), (9, 3)):
+        waits = [retry.wait(attempt, None) for _ in range(300)]
+        assert 0 <= min(waits) < 0.2 * most < 0.8 * most < max(waits) <= most
+        asked = [retry.wait(attempt, 7) for _ in range(300)]
+        assert 7 <= min(asked) < max(asked) <= 7 + most
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7), (" 0 ", 0), ("soon", None), ("-3", None), ("", None), ("²", None)]
+)
+def test_retry_after_is_a_number(text: str, seconds: float | None) -> None:
+    assert retry_after(Reply(429, {"retry-after": text}, b"")) == seconds
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(100, 90, 100), (-100, 0, 0)])
+def test_or_a_date(ahead: int, least: float, most: float) -> None:
+    text = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    seconds = retry_after(Reply(429, {"retry-after": text}, b""))
+    assert seconds is not None
+    assert least <= seconds <= most
+
+
+async def test_nobody_listens(ask: Ask) -> None:
+    port = free_port()
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}"):
+        await ask(f"http://name:secret@127.0.0.1:{port}", "attend", *PAIR, made=QUICK)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 5])
+async def test_an_answer_that_does_not_come_in_time(ask: Ask, seconds: float) -> None:
+    """The body comes byte by byte and would be whole in the end: neither silence nor a trickle is waited for."""
+    with scripted(inferred(), seconds_between_bytes=seconds) as server, pytest.raises(DeadlineExceeded) as raised:
+        await ask(server.url, "attend", *PAIR, using={"timeout": 0.4})
+    assert raised.value.request_id is None
+    assert 0 < float(server.received[0].headers["request-timeout"]) <= 0.4
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("hasty"), DEADLINE_SECONDS="0.1") as running:
+        yield running
+
+
+async def test_a_service_that_runs_out_of_time_says_so(hasty: Server, ask: Ask) -> None:
+    large = np.ones((1, 8, 3000, 64), np.float32)
+    with pytest.raises(DeadlineExceeded, match="Request-Timeout") as raised:
+        await ask(hasty.url, "attend", large, large, large, include=["output"], using={"request_id": "late-1"})
+    assert raised.value.request_id == "late-1"
+
+
+HEAD = {"model_name": "m", "model_version": "1"}
+OUTPUT = {"name": "weights", "shape": [1, 2], "datatype": "FP64", "parameters": {"binary_data_size": 16}}
+BROKEN: dict[str, Any] = {
+    "no header": answer(200, b"{}"),
+    "header too long": answer(200, b"{}", **{HEADER: "99"}),
+    "header negative": answer(200, b'{"outputs": []}', **{HEADER: "-1"}),
+    "header no number": answer(200, b"{}", **{HEADER: "abc"}),
+    "no JSON": answer(200, b"what?", **{HEADER: "5"}),
+    "no object": answer(200, b"[]", **{HEADER: "2"}),
+    "no outputs": inferred(HEAD),
+    "too few bytes": inferred(raw=b"1234"),
+    "too many bytes": inferred(raw=bytes(17)),
+    "unknown datatype": inferred({**HEAD, "outputs": [{**OUTPUT, "datatype": "FP8"}]}),
+    "wrong size": inferred({**HEAD, "outputs": [{**OUTPUT, "parameters": {"binary_data_size": 8}}]}),
+    "negative shape": inferred({**HEAD, "outputs": [{**OUTPUT, "shape": [-1, -2]}]}),
+    "data in JSON": inferred({**HEAD, "outputs": [{"name": "weights", "shape": [0], "datatype": "FP64", "data": []}]}),
+    "shape of text": inferred({**HEAD, "outputs": [{**OUTPUT, "shape": "12"}]}),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_an_answer_that_is_none(ask: Ask, broken: str) -> None:
+    with scripted(BROKEN[broken], inferred()) as server, pytest.raises(UnreadableAnswer):
+        await ask(server.url, "attend", *PAIR, made=QUICK)
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(("method", "content"), [("estimate", b"[1]"), ("estimate", b"{"), ("score_models", b"{}")])
+async def test_so_with_documents(ask: Ask, method: str, content: bytes) -> None:
+    arguments = PAIR if method == "estimate" else ()
+    with scripted(answer(200, content)) as server, pytest.raises(UnreadableAnswer):
+        await ask(server.url, method, *arguments)
+
+
+async def test_a_proxy_may_answer_with_a_page(ask: Ask) -> None:
+    with scripted(answer(502, b"<html>bad gateway</html>")) as server, pytest.raises(ServiceFailed) as raised:
+        await ask(server.url, "attend", *PAIR)
+    assert (raised.value.slug, raised.value.detail) == (None, "<html>bad gateway</html>")
+
+
+async def test_a_compressed_answer_that_cannot_be_read(ask: Ask) -> None:
+    broken = answer(200, b"not gzip", Content_Encoding="gzip")
+    with scripted(*[broken] * 4) as server, pytest.raises(ConnectionFailed):
+        await ask(server.url, "attend", *PAIR, made={**QUICK, "compress": True})
+    assert server.received[0].headers["content-encoding"] == "gzip"
+
+
+async def test_nothing_is_left_open(ask: Ask) -> None:
+    """Whatever happened, every socket is closed with the client; what is forgotten would be a warning besides."""
+    await _fail(ask)
+    before = open_files()
+    for _ in range(3):
+        await _fail(ask)
+    gc.collect()
+    assert open_files() <= before
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def _fail(ask: Ask) -> None:
+    for script in (BUSY, b"", CUT, b"what?\r\n\r\n", BROKEN["no JSON"], problem(500, "internal")):
+        with scripted(script) as server, pytest.raises((RequestRefused, ConnectionFailed, UnreadableAnswer)):
+            await ask(server.url, "attend", *PAIR, made={"retry": Retry(attempts=1)})
