@@ -147,6 +147,12 @@ async def test_a_service_that_runs_out_of_time_says_so(hasty: Server, ask: Ask) 
 
 HEAD = {"model_name": "m", "model_version": "1"}
 OUTPUT = {"name": "weights", "shape": [1, 2], "datatype": "FP64", "parameters": {"binary_data_size": 16}}
+
+
+def sized(size: int, name: str) -> dict[str, Any]:
+    return {**OUTPUT, "name": name, "parameters": {"binary_data_size": size}}
+
+
 BROKEN: dict[str, Any] = {
     "no header": answer(200, b"{}"),
     "header too long": answer(200, b"{}", **{HEADER: "99"}),
@@ -158,7 +164,8 @@ BROKEN: dict[str, Any] = {
     "too few bytes": inferred(raw=b"1234"),
     "too many bytes": inferred(raw=bytes(17)),
     "unknown datatype": inferred({**HEAD, "outputs": [{**OUTPUT, "datatype": "FP8"}]}),
-    "wrong size": inferred({**HEAD, "outputs": [{**OUTPUT, "parameters": {"binary_data_size": 8}}]}),
+    "wrong size": inferred({**HEAD, "outputs": [sized(8, "weights")]}),
+    "sizes of others": inferred({**HEAD, "outputs": [sized(8, "weights"), sized(24, "scores")]}, bytes(32)),
     "negative shape": inferred({**HEAD, "outputs": [{**OUTPUT, "shape": [-1, -2]}]}),
     "data in JSON": inferred({**HEAD, "outputs": [{"name": "weights", "shape": [0], "datatype": "FP64", "data": []}]}),
     "shape of text": inferred({**HEAD, "outputs": [{**OUTPUT, "shape": "12"}]}),
