@@ -75,11 +75,14 @@ def _cost(call: ResolvedCall, path: Path, held: int) -> Cost:
     leading = prod(call.scores[:-2])
     model = call.score_model
     operations = leading * model.operations(call.query_length, call.key_length, call.features)
-    steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
-    operations += pairs * (call.normalizer.operations_per_logit() + sum(step is not None for step in steps))
+    steps = call.normalizer.operations_per_logit() + (0 if call.softcap is None else 2)
+    steps += (call.bias is not None) + (call.mask is not None) + (call.position is not None)
+    operations += pairs * steps
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
-    result = sum(prod(shape) for name in call.include for shape in field_shapes(call, name))
+    result = 0
+    for name in call.include:
+        result += sum(map(prod, field_shapes(call, name)))
     return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)
 
 

@@ -34,6 +34,8 @@ def evaluate_dense(
     call = repeat_heads(call)
     wanted = {name for field in call.include for name in NEEDS.get(field, (field,))}
     blocks = query_blocks(call)
+    if len(blocks) == 1 and should_stop is None and progress is None:
+        return evaluate_block(call, blocks[0], wanted)
     whole: Block = {}
     maximum = np.empty(call.scores[:-1], dtype=call.dtype.compute)
     for done, rows in enumerate(blocks):

@@ -4,6 +4,7 @@ import numpy as np
 
 from attention_core.arrays import PerQuery
 from attention_core.interfaces import Normalizer
+from attention_core.reductions import every
 
 MOST = 20
 """So many rows are named; the others are counted."""
@@ -11,10 +12,10 @@ MOST = 20
 
 def row_notes(maximum: PerQuery, normalizer: Normalizer) -> tuple[str, ...]:
     """Name the rows whose largest logit is −∞ (no visible key) or NaN or +∞ (poisoned)."""
-    odd = ~np.isfinite(maximum)
-    if not odd.any():
+    finite = np.isfinite(maximum)
+    if every(finite):
         return ()
-    rows = np.argwhere(odd)
+    rows = np.argwhere(~finite)
     notes = [_note(tuple(int(i) for i in row), float(maximum[tuple(row)]), normalizer) for row in rows[:MOST]]
     if len(rows) > MOST:
         notes.append(f"and {len(rows) - MOST} more")

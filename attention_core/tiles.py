@@ -7,6 +7,7 @@ import numpy as np
 from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Side, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import Coverage, Normalizer, Tile
+from attention_core.reductions import every
 from attention_core.shapes import cut
 
 
@@ -90,7 +91,8 @@ def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
 
 def row_maximum(logits: Logits) -> RowMaximum:
     """Return the largest logit of each row, −∞ for a row without a visible key, NaN if one is NaN."""
-    return np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
+    # What np.max comes down to, without what it takes to get there: a third of the time for a small tile.
+    return np.maximum.reduce(logits, axis=-1, keepdims=True, initial=-np.inf)
 
 
 def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> Weights:
@@ -102,7 +104,7 @@ def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> We
     if not logits.shape[-1]:
         return np.zeros_like(logits)
     finite = np.isfinite(maximum)
-    if normalizer.passes_non_finite or finite.all():
+    if normalizer.passes_non_finite or every(finite):
         return normalizer.weights(logits, maximum)
     weights = normalizer.weights(logits, np.where(finite, maximum, 0))
     unseen = np.isneginf(logits)
@@ -112,9 +114,10 @@ def normalize(normalizer: Normalizer, logits: Logits, maximum: RowMaximum) -> We
 
 def mix(weights: Weights, values: Values, logits: Logits) -> FloatArray:
     """Return weights · values; NaN or ±∞ in the value of a key that a query does not see never reaches it."""
-    broken = ~np.isfinite(values)
-    if not broken.any():
+    finite = np.isfinite(values)
+    if every(finite):
         return np.matmul(weights, values)
+    broken = ~finite
     output = np.matmul(weights, np.where(broken, 0, values))
     seen = ~np.isneginf(logits)
     leading = tuple(range(values.ndim - 2))

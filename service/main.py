@@ -10,12 +10,11 @@ from fastapi import FastAPI
 from service.admission import Gate
 from service.envelope import Envelope
 from service.examples import load_examples
-from service.logs import configure
+from service.logs import AccessLog, configure
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, operations, pages
 from service.routes.state import ServiceState
 from service.settings import Settings
-
 
 SWITCH_SECONDS = 0.0005
 """How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
@@ -49,7 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = state
     for router in (attention.router, catalogue.router, operations.router, pages.router):
-        app.include_router(router)
+        # As the application's own: an included router looks for the route twice.
+        app.router.routes.extend(router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, access_log=AccessLog(settings.log_level, settings.log_format))
     return app

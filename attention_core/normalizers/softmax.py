@@ -90,10 +90,12 @@ class Softmax:
         """Return exp(z/T − largest), their row sum with the sink, and the largest exponent of each row."""
         if self.sink is None:
             shifted = logits - maximum
+            largest = maximum
             if self.temperature != 1.0:
                 shifted /= self.temperature
+                largest = maximum / self.temperature
             np.exp(shifted, out=shifted)
-            return shifted, shifted.sum(axis=-1, keepdims=True), maximum / self.temperature
+            return shifted, np.add.reduce(shifted, axis=-1, keepdims=True), largest
         sink = self._sink()
         largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
         shifted = logits / self.temperature - largest

@@ -102,7 +102,7 @@ class ScaledDotProduct:
         """Resolve the default scale; raise InvalidValue for a scale that is not finite."""
         require_equal(features, self.name)
         if self.scale is None:
-            return replace(self, scale=1.0 / sqrt(features.query))
+            return type(self)(1.0 / sqrt(features.query))
         return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
 
     @property
