@@ -111,6 +111,8 @@ class ResolvedCall:
         leading = self.scores[:-2]
         if self.value is None:
             return leading
+        if self.value.ndim == 2:
+            return leading
         shared = self.group > 1 and self.value.ndim == 4
         return broadcast_shapes(leading, (self.value.shape[0], 1) if shared else self.value.shape[:-2])
 

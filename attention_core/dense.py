@@ -37,6 +37,8 @@ def evaluate_dense(
     call = repeat_heads(call)
     wanted = needed(call.include)
     blocks = query_blocks(call)
+    if len(blocks) == 1 and should_stop is None and progress is None:
+        return evaluate_block(call, blocks[0], wanted)
     whole: Block = {}
     maxima: list[FloatArray] = []
     for done, rows in enumerate(blocks):

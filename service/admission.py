@@ -7,11 +7,12 @@ the settings say; as many requests again as `queue_size` may wait for one.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from types import coroutine
 from typing import Any
 
 from attention_core import Stopped, Workers
@@ -70,10 +71,9 @@ class Gate:
         Raises QueueFull at once when too many wait, DeadlineExceeded when the answer is late, and whatever `prepare`
         and `complete` raise.
         """
-        prepare_body = partial(prepare, body, self._settings)
         if len(body.content) > INLINE_BYTES:
-            return await self._in_thread(lambda run: prepare_body().complete(run), deadline)
-        prepared: Prepared = prepare_body()
+            return await self._in_thread(lambda run: prepare(body, self._settings).complete(run), deadline)
+        prepared: Prepared = prepare(body, self._settings)
         if prepared.operations > INLINE_OPERATIONS:
             return await self._in_thread(prepared.complete, deadline)
         return prepared.complete(Run(self._workers))
@@ -122,22 +122,21 @@ class Gate:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], limit: int, timeout_seconds: float, lead: bytes = b""
+    receive: Receive, content_length: bytes | str | None, limit: int, timeout_seconds: float, lead: bytes = b""
 ) -> bytes:
     """Return the body, counted while it arrives, behind a `lead` that moves what is in it to where it is aligned.
 
     Raises TooLarge as soon as it is known to exceed `limit`, BodyTimeout, MalformedBody, or Disconnected.
     """
-    declared = headers.get("content-length")
-    if declared is not None and int(declared) > limit:
-        raise _too_large(int(declared), limit)
+    if content_length is not None and int(content_length) > limit:
+        raise _too_large(int(content_length), limit)
     message = await _receive(receive, timeout_seconds)
+    body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise _too_large(len(body), limit)
         return lead + body if lead else body
-    chunks, size = [lead, message.get("body", b"")], len(message.get("body", b""))
+    chunks, size = [lead, body], len(body)
     until = monotonic() + timeout_seconds
     while message.get("more_body", False):
         message = await _receive(receive, until - monotonic())
@@ -150,16 +149,39 @@ async def read_body(
 
 
 async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
+    """Return the next message; a small body has usually arrived already, and then no timer is set."""
+    steps = receive().__await__()
     try:
-        async with asyncio.timeout(max(seconds, 0)):
-            message = await receive()
-    except TimeoutError:
-        raise BodyTimeout(
-            "expected the whole body in time; received only part. Send it faster, or send less."
-        ) from None
+        first = next(steps)
+    except StopIteration as arrived:
+        message: MutableMapping[str, Any] = arrived.value
+    else:
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                message = await _resumed(steps, first)
+        except TimeoutError:
+            raise BodyTimeout(
+                "expected the whole body in time; received only part. Send it faster, or send less."
+            ) from None
     if message["type"] == "http.disconnect":
         raise Disconnected("the client went away before its body had arrived")
     return message
+
+
+@coroutine
+def _resumed(steps: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has run to its first wait."""
+    while True:
+        try:
+            sent = yield yielded
+        except BaseException as thrown:  # noqa: BLE001 - whatever is thrown in, a cancellation above all, is passed on
+            resume = partial(steps.throw, thrown)
+        else:
+            resume = partial(steps.send, sent)
+        try:
+            yielded = resume()
+        except StopIteration as finished:
+            return finished.value
 
 
 def _too_large(size: int, limit: int) -> TooLarge:

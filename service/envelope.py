@@ -2,26 +2,27 @@
 
 import logging
 import re
-import secrets
+from os import urandom
 from time import perf_counter
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Disconnected
+from service.logs import AccessLog
 from service.problems import internal_error
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
-access_log = logging.getLogger("service.access")
 error_log = logging.getLogger("service.error")
 
 
 class Envelope:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
         self._app = app
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
@@ -31,6 +32,7 @@ class Envelope:
         started = perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        id_header = (b"x-request-id", request_id.encode())
         if scope["method"] == "HEAD":
             # The answer to HEAD is that to GET; the server leaves the body out.
             scope = {**scope, "method": "GET"}
@@ -40,7 +42,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"].append(id_header)
             await send(message)
 
         try:
@@ -53,7 +55,8 @@ class Envelope:
                 raise  # half an answer is out: only closing the connection tells the client that it is not whole
             await internal_error(Request(scope))(scope, receive, send_with_id)
         finally:
-            _log(scope, request_id, status, perf_counter() - started)
+            route = getattr(scope.get("route"), "path", None)
+            self._access_log.write(request_id, scope["method"], route, status, perf_counter() - started)
 
 
 def _request_id(scope: Scope) -> str:
@@ -61,19 +64,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return secrets.token_hex(8)
-
-
-def _log(scope: Scope, request_id: str, status: int, seconds: float) -> None:
-    if access_log.isEnabledFor(logging.INFO):
-        route = scope.get("route")
-        access_log.info(
-            "request",
-            extra={
-                "request_id": request_id,
-                "method": scope["method"],
-                "route": getattr(route, "path", None),
-                "status": status,
-                "milliseconds": round(seconds * 1000, 3),
-            },
-        )
+    return urandom(8).hex()

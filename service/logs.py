@@ -1,13 +1,17 @@
 """Structured logs: one JSON object a line on standard error, never the content of a tensor."""
 
 import logging
+import sys
 from datetime import UTC, datetime
+from time import time
 from typing import Any, Literal
 
 import orjson
 
-FIELDS = ("request_id", "method", "route", "status", "milliseconds")
+FIELDS = ("request_id",)
 """What a record may carry besides its message."""
+
+Style = Literal["json", "text"]
 
 
 class JsonFormatter(logging.Formatter):
@@ -37,7 +41,49 @@ class TextFormatter(logging.Formatter):
         return f"{record.levelname.lower():7} {record.getMessage()} {extra}".rstrip() + exception
 
 
-def configure(level: str, style: Literal["json", "text"]) -> None:
+class AccessLog:
+    """One line for each request, in the form of the other records; as a record it would take five times as long.
+
+    Each line is written at once and whole, so that none is lost however the process ends.
+    """
+
+    def __init__(self, level: str, style: Style) -> None:
+        self._wanted = logging.getLevelNamesMapping()[level.upper()] <= logging.INFO
+        self._json = style == "json"
+        self._out = sys.stderr.buffer
+        self._second = 0
+        self._date = ""
+
+    def write(self, request_id: str, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Write the line of one request, if requests are logged at all."""
+        if not self._wanted:
+            return
+        fields = {
+            "request_id": request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+        }
+        if self._json:
+            about = {"time": self._time(), "level": "info", "logger": "service.access", "message": "request"}
+            line = orjson.dumps(about | fields, option=orjson.OPT_APPEND_NEWLINE)
+        else:
+            named = " ".join(f"{name}={value}" for name, value in fields.items())
+            line = f"{'info':7} request {named}\n".encode()
+        self._out.write(line)
+        self._out.flush()
+
+    def _time(self) -> str:
+        """Return the time to the millisecond; its date changes once a second."""
+        now = time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._date = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._date}.{int((now - second) * 1000):03d}+00:00"
+
+
+def configure(level: str, style: Style) -> None:
     """Send the service's and uvicorn's records to standard error in the chosen form."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())

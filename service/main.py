@@ -12,7 +12,7 @@ from attention_core.blockwise.blas import one_blas_thread
 from service.admission import Gate
 from service.envelope import Envelope
 from service.examples import load_examples
-from service.logs import configure
+from service.logs import AccessLog, configure
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, open_inference, operations, pages
 from service.routes.state import ServiceState
@@ -54,7 +54,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = state
     for module in (attention, open_inference, catalogue, operations, pages):
-        app.include_router(module.router)
+        # As the application's own: an included router looks for the route twice.
+        app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, access_log=AccessLog(settings.log_level, settings.log_format))
     return app

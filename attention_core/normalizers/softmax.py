@@ -87,11 +87,12 @@ class Softmax:
         """Return exp(z/T − largest), their row sum with the sink, and the largest exponent of each row."""
         if self.sink is None:
             shifted = logits - maximum
+            largest = maximum
             if self.temperature != 1.0:
                 shifted /= self.temperature
+                largest = maximum / self.temperature
             np.exp(shifted, out=shifted)
-            largest = maximum if self.temperature == 1.0 else maximum / self.temperature
-            return shifted, shifted.sum(axis=-1, keepdims=True), largest
+            return shifted, np.add.reduce(shifted, axis=-1, keepdims=True), largest
         sink = self._sink()
         largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
         shifted = logits / self.temperature - largest

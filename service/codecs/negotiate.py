@@ -1,6 +1,7 @@
 """Which representation a body comes in, and which one the client wants back."""
 
 import re
+from functools import lru_cache
 
 from service.errors import NotAcceptable, UnsupportedMediaType
 
@@ -11,6 +12,7 @@ QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 
 
+@lru_cache(maxsize=64)
 def body_media_type(content_type: str | None, content_encoding: str | None) -> str:
     """Return the media type of the body; a missing or form Content-Type reads as JSON, as curl sends it.
 
@@ -26,6 +28,7 @@ def body_media_type(content_type: str | None, content_encoding: str | None) -> s
     raise UnsupportedMediaType(f"expected Content-Type: {JSON}; received {content_type}. Send JSON.")
 
 
+@lru_cache(maxsize=64)
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """Return the offered media type with the highest quality in Accept, the first offered on ties.
 

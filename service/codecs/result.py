@@ -1,7 +1,8 @@
 """A result of the core as a document with arrays, ready for any codec."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,14 +49,19 @@ def result_document(
     return document
 
 
-def as_used(model: ScoreModel | Normalizer) -> Mapping[str, Any]:
+def as_used(model: ScoreModel | Normalizer) -> dict[str, Any]:
     """Return name and parameters: scalars resolved, tensors as their shape, absent ones left out."""
-    parameters = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {"name": model.name} | {
-        name: {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
-        for name, value in parameters.items()
-        if value is not None
-    }
+    used: dict[str, Any] = {"name": model.name}
+    for name in _parameters(type(model)):
+        value = getattr(model, name)
+        if value is not None:
+            used[name] = {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
+    return used
+
+
+@cache
+def _parameters(model: type[ScoreModel] | type[Normalizer]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(model))
 
 
 def diagnostics_document(diagnostics: Diagnostics, readable: Readable) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """One attention request: its result as JSON or as a picture, or only its cost."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,8 @@ from service.compute.contract import Body, Prepared, Reply, Run
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
+
+UNLABELLED = LabelsSchema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class PreparedView:
 class PreparedEstimate:
     """The cost of an attention call, ready to be told."""
 
-    document: Mapping[str, Any]
+    document: dict[str, Any]
     operations: int = 0
 
     def complete(self, run: Run) -> Reply:
@@ -86,7 +87,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         return _view(request, call, settings, frozenset())
     cost = predict_within(settings, call)
     require_affordable(cost, call.dtype.name, settings)
-    return PreparedAttention(call, cost.operations, request.labels or LabelsSchema(), request.decimals)
+    return PreparedAttention(call, cost.operations, request.labels or UNLABELLED, request.decimals)
 
 
 def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> PreparedView:
@@ -101,7 +102,7 @@ def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, bes
     call = replace(call, include=NEEDED | (call.include & beside))
     cost = predict_within(settings, call)
     require_affordable(cost, call.dtype.name, settings)
-    return PreparedView(call, cost.operations, request.labels or LabelsSchema())
+    return PreparedView(call, cost.operations, request.labels or UNLABELLED)
 
 
 def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:

@@ -16,6 +16,7 @@ from service.compute import (
     prepare_explain,
     prepare_merge,
 )
+from service.routes.direct import Answer, Direct
 from service.routes.state import state_of
 from service.specification import (
     attention_operation,
@@ -26,7 +27,7 @@ from service.specification import (
     merge_operation,
 )
 
-router = APIRouter(tags=["attention"])
+router = APIRouter(tags=["attention"], route_class=Direct)
 
 
 @router.post("/v1/attention", **attention_operation())
@@ -67,12 +68,14 @@ async def merge(request: Request) -> Response:
 
 async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     """Take one computing request through the gate; what its headers forbid is refused before the body is read."""
-    headers = request.headers
+    # Of a header that comes twice the first counts.
+    headers = {name: value.decode("latin-1") for name, value in reversed(request.scope["headers"])}
     service = state_of(request)
-    deadline = Deadline.of(headers.get("request-timeout"), service.settings)
-    wanted = choose(headers.get("accept"), offered or (JSON,))
-    media_type = body_media_type(headers.get("content-type"), headers.get("content-encoding"))
-    limit = min(service.settings.max_body_bytes, service.settings.max_json_bytes)
-    content = await read_body(request.receive, headers, limit, service.settings.body_timeout_seconds)
+    deadline = Deadline.of(headers.get(b"request-timeout"), service.settings)
+    wanted = choose(headers.get(b"accept"), offered or (JSON,))
+    media_type = body_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
+    content = await read_body(
+        request.receive, headers.get(b"content-length"), service.json_limit, service.settings.body_timeout_seconds
+    )
     reply = await service.gate.run(Body(content, media_type, wanted), prepare, deadline)
-    return Response(reply.content, media_type=reply.media_type)
+    return Answer(reply.content, reply.media_type)

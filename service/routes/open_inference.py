@@ -121,7 +121,11 @@ async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
     order = InferenceOrder(model, length, lead, encoding, wanted, insistent)
     settings = service.settings
     content = await read_body(
-        request.receive, headers, settings.max_body_bytes, settings.body_timeout_seconds, bytes(lead)
+        request.receive,
+        headers.get("content-length"),
+        settings.max_body_bytes,
+        settings.body_timeout_seconds,
+        bytes(lead),
     )
     watch.read()
     return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LISTS: frozenset[type] = frozenset((list,))
+INTEGERS: frozenset[type] = frozenset((int,))
 NUMBERS: frozenset[type] = frozenset((int, float))
 BOOLEANS: frozenset[type] = frozenset((bool,))
 EXTENDED: frozenset[type] = NUMBERS | {str, type(None)}
@@ -16,6 +18,10 @@ NON_FINITE: dict[Any, float] = {None: -np.inf, "NaN": np.nan, "Infinity": np.inf
 
 MOST_DIMENSIONS = 64
 """NumPy holds no more."""
+
+
+class Overflowing(float):
+    """A number beyond float64; it is no element of an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,11 @@ def as_array(nested: list[Any]) -> NDArray[Any] | Extended | None:
 
     None: ragged or empty anywhere, anything but numbers (or but booleans), or a number beyond float64.
     """
+    if nested and isinstance(nested[0], str) and nested[0] not in NON_FINITE:
+        return None
     shape = [len(nested)]
     level = nested
-    while (types := set(map(type, level))) == {list}:
+    while (types := set(map(type, level))) == LISTS:
         lengths = set(map(len, level))
         if len(lengths) != 1 or len(shape) == MOST_DIMENSIONS:
             return None
@@ -44,39 +52,35 @@ def as_array(nested: list[Any]) -> NDArray[Any] | Extended | None:
         level = list(chain.from_iterable(level))
     if not level:
         return None
-    if types == BOOLEANS:
-        return np.array(level, dtype=np.bool_).reshape(shape)
+    array: NDArray[Any] | None = None
     if types <= NUMBERS:
-        return _number_array(level, types, shape)
-    if types <= EXTENDED:
+        array = _number_array(level, types)
+    elif types == BOOLEANS:
+        array = np.array(level, np.bool_)
+    elif types <= EXTENDED:
         return _extended_array(level, shape)
-    return None
+    return None if array is None else array.reshape(shape)
 
 
-def _number_array(level: list[Any], types: set[type], shape: list[int]) -> NDArray[Any] | None:
-    if types == {int}:
+def _number_array(level: list[Any], types: set[type]) -> NDArray[Any] | None:
+    if types == INTEGERS:
         try:
-            return np.array(level, dtype=np.int64).reshape(shape)
+            return np.array(level, np.int64)
         except OverflowError:
             pass
     try:
-        array = np.array(level, dtype=np.float64).reshape(shape)
+        return np.array(level, np.float64)
     except OverflowError:
         return None
-    return array if np.isfinite(array).all() else None
 
 
 def _extended_array(level: list[Any], shape: list[int]) -> Extended | None:
-    """Read what may hold null, "NaN" and "Infinity"; any other string, or a number beyond float64, is not an array."""
+    """Read what may hold null, "NaN" and "Infinity"; with any other string it is not an array."""
     if not NON_FINITE.keys() >= {leaf for leaf in level if leaf is None or isinstance(leaf, str)}:
         return None
-    numbers = [NON_FINITE.get(leaf, leaf) for leaf in level]
     try:
-        array = np.array(numbers, dtype=np.float64)
+        array = np.array([NON_FINITE.get(leaf, leaf) for leaf in level], np.float64)
     except OverflowError:
-        return None
-    spelled = sum(level.count(name) for name in NON_FINITE)
-    if len(level) - np.count_nonzero(np.isfinite(array)) != spelled:
         return None
     return Extended(array.reshape(shape))
 

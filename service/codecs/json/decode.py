@@ -6,11 +6,12 @@ strings finds its strings.  No number is looked at on its own.
 """
 
 import json
+from math import isinf
 from typing import Any
 
 import orjson
 
-from service.codecs.json.arrays import Extended, as_array
+from service.codecs.json.arrays import Extended, Overflowing, as_array
 from service.codecs.json.cut import SHORTEST, cut_arrays
 from service.codecs.json.read import Array
 from service.errors import MalformedBody
@@ -54,12 +55,12 @@ def _parse(body: bytes) -> Any:
 def _parse_overflowing(body: bytes, error: orjson.JSONDecodeError) -> Any:
     """Parse JSON whose only oddity is a number beyond float64, which is well-formed and only too large.
 
-    It reads as infinity, so that the schema can point to the element.  Writing the document back proves that nothing
-    else was wrong with it (lone surrogates, nesting).
+    It keeps a type of its own, so that the schema can point to the element.  Writing the document back proves that
+    nothing else was wrong with it (lone surrogates, nesting).
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse, parse_int=_integer)
-        orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+        document = json.loads(body.decode(), parse_constant=_refuse, parse_int=_integer, parse_float=_float)
+        orjson.dumps(document, default=float)
     except (ValueError, TypeError, RecursionError):
         detail = f"expected strict JSON; received something else: {error}."
         raise MalformedBody(f"{detail} NaN and Infinity are not JSON; check commas, quotes and brackets.") from None
@@ -72,7 +73,12 @@ def _refuse(constant: str) -> float:
 
 def _integer(digits: str) -> int | float:
     # Beyond 64 bits a number is a float, infinite beyond float64; Python refuses to read very long integers at all.
-    return int(digits) if len(digits) < 19 else float(digits)
+    return int(digits) if len(digits) < 19 else _float(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    return Overflowing(number) if isinf(number) else number
 
 
 def _with_arrays(value: Any, levels: int, cut: dict[str, Array]) -> Any:

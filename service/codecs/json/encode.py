@@ -4,7 +4,7 @@ The JSON writer keeps the interpreter to itself while it writes, so what is larg
 other threads get their turn: some rows of an array, some items of a list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -18,7 +18,7 @@ PIECE = 1 << 15
 """About so many numbers are written at once: one millisecond."""
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: dict[str, Any]) -> bytes:
     """Return strict JSON; in arrays −∞ becomes null, NaN "NaN" and +∞ "Infinity".
 
     Numbers are the shortest that read back to the same value in the array's own type.
@@ -39,7 +39,7 @@ def number(value: float | None) -> Any:
 def _pieces(value: Any) -> Iterator[bytes]:
     if _weight(value) <= PIECE:
         yield _dumps(value)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for place, (name, member) in enumerate(value.items()):
             yield (b"," if place else b"{") + orjson.dumps(name) + b":"
             yield from _pieces(member)
@@ -64,7 +64,7 @@ def _weight(value: Any) -> int:
     """Return about how many numbers take as long to write; items of a list are taken to be alike."""
     if isinstance(value, np.ndarray):
         return value.size + 1
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return 1 + sum(map(_weight, value.values()))
     if isinstance(value, list) and value:
         return 1 + len(value) * _weight(value[0])
@@ -72,28 +72,41 @@ def _weight(value: Any) -> int:
 
 
 def _dumps(value: Any) -> bytes:
-    return _array_text(value) if isinstance(value, np.ndarray) else orjson.dumps(value, default=_written)
-
-
-def _written(value: Any) -> Any:
-    """Write what the JSON writer does not know: arrays, and mappings that are no dict."""
-    return orjson.Fragment(_array_text(value)) if isinstance(value, np.ndarray) else dict(value)
-
-
-def _array_text(array: NDArray[Any]) -> bytes:
+    text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY, default=np.ascontiguousarray)
     # The writer makes every non-finite number null, which is right for −∞ alone.
-    if array.dtype.kind == "f" and not (array < np.inf).all():
-        return _spelled_text(array)
-    return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text and _has_other_words(value):
+        return _spelled(value)
+    return text
 
 
-def _spelled_text(array: NDArray[Any]) -> bytes:
-    """Write an array with NaN or +∞, for which its two largest numbers stand in unless it has them itself."""
-    largest = np.finfo(array.dtype).max
-    stand_ins = np.array([largest, np.nextafter(largest, array.dtype.type(0))])
-    finite = np.isfinite(array)
-    if (np.abs(array, where=finite, out=np.zeros_like(array)) >= stand_ins[1]).any():
-        return orjson.dumps(plain(array))
-    standing = np.where(np.isnan(array), stand_ins[0], np.where(np.isposinf(array), stand_ins[1], array))
-    for_nan, for_infinity = _array_text(stand_ins)[1:-1].split(b",")
-    return _array_text(standing).replace(for_nan, b'"NaN"').replace(for_infinity, b'"Infinity"')
+def _has_other_words(value: Any) -> bool:
+    """Whether NaN or +∞ is in an array of the document."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" and not (value < np.inf).all()
+    if isinstance(value, dict):
+        return any(map(_has_other_words, value.values()))
+    return isinstance(value, list) and any(map(_has_other_words, value))
+
+
+def _spelled(value: Any) -> bytes:
+    """Write a value with NaN or +∞ in some of its arrays."""
+    if isinstance(value, np.ndarray):
+        return _spelled_array(value) if _has_other_words(value) else _dumps(value)
+    return orjson.dumps(value, default=lambda array: orjson.Fragment(_spelled(array)))
+
+
+def _spelled_array(array: NDArray[Any]) -> bytes:
+    """Write an array with NaN or +∞, for which the largest numbers that it does not have stand in."""
+    sizes = np.abs(array)
+    for_infinity = _unused(sizes, np.finfo(array.dtype).max)
+    for_nan = _unused(sizes, np.nextafter(for_infinity, array.dtype.type(0)))
+    standing = np.where(np.isnan(array), for_nan, np.where(np.isposinf(array), for_infinity, array))
+    stand_ins = _dumps(np.array([for_nan, for_infinity]))[1:-1].split(b",")
+    return _dumps(standing).replace(stand_ins[0], b'"NaN"').replace(stand_ins[1], b'"Infinity"')
+
+
+def _unused(sizes: NDArray[Any], largest: Any) -> Any:
+    """Return the largest number, from `largest` on, that is not among the sizes."""
+    while (sizes == largest).any():
+        largest = np.nextafter(largest, sizes.dtype.type(0))
+    return largest

@@ -22,7 +22,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.dictionaries(st.text(max_size=3), values, max_size=4), st.sampled_from([1, 3, 20]))
 def test_in_pieces_it_is_the_same_text_as_in_one(document, piece):
     whole = encode(document)
@@ -79,7 +79,7 @@ def test_rounding_is_that_of_python_to_the_last_bit(decimals):
         assert np.isnan(received[np.isnan(expected)]).all()
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.floats(allow_nan=False), st.integers(0, 17))
 def test_rounding_any_number(number, decimals):
     assert rounded(np.array([number]), decimals).tobytes() == _one_by_one(np.array([number]), decimals).tobytes()

@@ -30,7 +30,7 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=500, derandomize=True)
+@settings(max_examples=500, derandomize=True, deadline=None)
 @given(documents)
 def test_decoding_changes_no_value(document):
     body = json.dumps(document).encode()
@@ -57,7 +57,7 @@ def _kinds(value):
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(arrays.arrays(st.sampled_from([np.float64, np.float32]), arrays.array_shapes(max_dims=4, max_side=4)))
 def test_encoding_is_strict_json_that_reads_back_to_the_last_bit(array):
     body = encode({"weights": array})
@@ -73,7 +73,7 @@ def _named(nested, names):
     return [_named(item, names) for item in nested] if isinstance(nested, list) else names.get(nested, nested)
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(documents, st.integers(0, 200), st.binary(max_size=2))
 def test_mutated_bytes_are_refused_or_read_as_plain_json_reads_them(document, position, insertion):
     body = json.dumps(document).encode()
@@ -104,8 +104,6 @@ def _refuse(constant):
         [1, True],
         [True, None],
         [{}],
-        [1e300 * 1e300],
-        [None, 1e300 * 1e300],
         ["NaN", "nan"],
         ["a"],
         [[None], 1],
@@ -123,6 +121,12 @@ def test_an_array_has_the_type_of_its_elements(nested, dtype):
     array = as_array(nested)
     assert array.dtype == dtype
     assert array.tolist() == nested
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 400])
+@pytest.mark.parametrize("list_of", ["[1.5, %s]", "[[1], [%s]]", "[null, %s]", "[%s]"])
+def test_a_list_with_a_number_beyond_float64_is_no_array(number, list_of):
+    assert isinstance(decode(('{"query": ' + list_of % number + "}").encode(), 64)["query"], list)
 
 
 def test_null_and_named_numbers_make_an_extended_array():
