@@ -291,7 +291,8 @@ LONG = {name: [[0.5], [1.0], [0.25]] * 1000 for name in ("query", "key", "value"
 
 
 async def test_a_long_check_ends_with_its_deadline(client):
-    document = {"request": LONG | {"score_model": "laplacian"}, "candidate": {"output": LONG["value"]}}
+    longer = {name: rows * 2 for name, rows in LONG.items()}
+    document = {"request": longer | {"score_model": "laplacian"}, "candidate": {"output": longer["value"]}}
     response = await client.post("/v1/attention/check", json=document, headers={"Request-Timeout": "0.1"})
     assert (response.status_code, response.json()["type"]) == (504, "/problems/deadline-exceeded")
 

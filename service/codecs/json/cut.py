@@ -17,13 +17,14 @@ MOST_ARRAYS = 1000
 SHORTEST = 256
 """From so many bytes on an array is worth cutting."""
 
-STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-SPELLED = rb'"(?:NaN|Infinity)"'
-MEMBER_ARRAY = re.compile(SPACE + rb":" + SPACE + rb"(?=\[)")
-"""What stands between the name of a member and its value, if that is an array."""
+STRING_OR_ARRAY = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)|:%b\[' % SPACE, re.DOTALL)
+"""Names and strings, which are stepped over whole so that no bracket in them counts; or where a member's list opens.
 
-UNTIL_LONG_ARRAY = rb'(?:(?!%b(?:\[[^"{}]{%%d}|\[[^"{}]*+%b))[^"]*+%b)*+' % (MEMBER_ARRAY.pattern, SPELLED, STRING)
-ELEMENTS = re.compile(rb'[^"{}]*+(?:%b[^"{}]*+)*+' % SPELLED)
+A string that never ends reaches to the end, so that it is read once.
+"""
+
+OTHER_STRING = re.compile(rb'(?<!"NaN)(?<!"Infinity)"(?!NaN"|Infinity")')
+"""A quotation mark that neither begins nor ends a number that JSON has no digits for."""
 
 
 def cut_arrays(body: bytes, shortest: int = SHORTEST) -> tuple[bytes, dict[str, Array]]:
@@ -48,30 +49,40 @@ def cut_arrays(body: bytes, shortest: int = SHORTEST) -> tuple[bytes, dict[str, 
 
 
 def _spans(body: bytes, shortest: int) -> Iterator[tuple[int, int]]:
-    """Find where the values of members that may be long arrays start and end."""
-    until_long_array = re.compile(UNTIL_LONG_ARRAY % (shortest - 1), re.DOTALL)
-    place = 0
-    for _ in range(MOST_ARRAYS):
-        # Names and strings are stepped over whole, so a bracket found after them is no part of a text.
-        matched = until_long_array.match(body, place)
-        between = matched and MEMBER_ARRAY.match(body, matched.end())
-        if not between:
-            return
-        start = between.end()
-        place = _end_of_array(body, start)
-        if place <= start:
-            return
-        yield start, place
+    """Find where the values of members that may be long arrays start and end; every byte is looked at a few times."""
+    ends = _Ends(body)
+    place = found = 0
+    while found < MOST_ARRAYS and (token := STRING_OR_ARRAY.search(body, place)) is not None:
+        place = token.end()
+        if body.startswith(b'"', token.start()):
+            continue
+        start = place - 1
+        end = ends.of(start)
+        if end - start >= shortest:
+            found += 1
+            place = end
+            yield start, end
 
 
-def _end_of_array(body: bytes, start: int) -> int:
-    """Return where the array that starts here ends if the document is right, which reading the array will tell."""
-    stop = body.find(b'"', start)
-    if stop < 0:
-        stop = len(body)
-    elif body.startswith((b'"NaN"', b'"Infinity"'), stop):
-        elements = ELEMENTS.match(body, start)
-        stop = elements.end() if elements else start
-    # After the array comes the next name, or the end of the object.
-    brace = body.find(b"}", start, stop)
-    return body.rfind(b"]", start, stop if brace < 0 else brace) + 1
+class _Ends:
+    """Where arrays end if the document is right, which reading them will tell; asked for in the order of the document.
+
+    After an array comes the next name, or the end of the object: looked for once, however many lists open before it.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._brace = self._string = self._stop = self._last = -1
+
+    def of(self, start: int) -> int:
+        """Return the end of the array that starts here; 0 if it cannot be one."""
+        body = self._body
+        if self._brace < start:
+            self._brace = body.find(b"}", start) % (len(body) + 1)
+        if self._string < start:
+            other = OTHER_STRING.search(body, start)
+            self._string = len(body) if other is None else other.start()
+        stop = min(self._brace, self._string)
+        if stop != self._stop:
+            self._stop, self._last = stop, body.rfind(b"]", start, stop)
+        return self._last + 1 if self._last > start else 0

@@ -24,7 +24,7 @@ Array = Numbers | NDArray[np.bool_] | Extended
 PIECE_BYTES = 1 << 19
 """About so much is read at once: it stays in the cache, and between two pieces another thread gets its turn."""
 
-SPACE = rb"[ \t\n\r]*+"
+SPACE = rb"[ \t\n\r]*"
 OPENING = re.compile(rb"(?:\[%b)+" % SPACE)
 
 

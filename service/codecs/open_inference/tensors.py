@@ -186,7 +186,7 @@ def _numbers(
             numbers.append(NOT_FINITE[leaf])
         elif type(leaf) in (int, float) and not abs(leaf) > np.finfo(np.float64).max:
             numbers.append(float(leaf))
-        elif type(leaf) in (int, float):
+        elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
             index = np.unravel_index(len(numbers), nesting)
             detail = "expected a number that float64 can hold; received a larger one. Scale it down."
             steps = "".join(f"/{int(step)}" for step in index)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -207,3 +208,16 @@ def test_without_simdjson_nothing_is_cut(monkeypatch):
     body = json.dumps({"a": [[0.5] * 1000] * 5}).encode()
     assert cut_arrays(body) == (body, {})
     assert decode(body, DEPTH)["a"].shape == (5, 1000)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("piece", [b":[", b":[1", b":[1]}", b':[1],"', b":[]", b'":["', b':["a"],', b'\\"', b':["NaN"'])
+def test_text_that_looks_like_many_arrays_is_looked_at_a_few_times(piece):
+    times = []
+    for repeats in (10_000, 160_000):
+        body = b"{" + piece * repeats
+        began = time.perf_counter()
+        cut_arrays(body)
+        times.append(time.perf_counter() - began)
+    # Sixteen times as long takes sixteen times as long, not two hundred and fifty-six times.
+    assert times[1] < 60 * times[0] + 0.1
