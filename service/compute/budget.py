@@ -22,16 +22,16 @@ def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int |
 
     An answer in another form than JSON takes other `bytes_per_number`.
     """
-    if cost.operations > settings.max_operations:
-        return (
-            f"expected at most {settings.max_operations} operations; received a request that needs about "
-            f"{cost.operations}. Send fewer queries or keys, or split the request."
-        )
     size = cost.result_numbers * (bytes_per_number or BYTES_PER_NUMBER[dtype])
     if size > settings.max_result_bytes:
         return (
             f"expected a result of at most {settings.max_result_bytes} bytes; received a request whose result needs "
             f"about {size} ({cost.result_numbers} numbers). Include fewer fields, or split the queries."
+        )
+    if cost.operations > settings.max_operations:
+        return (
+            f"expected at most {settings.max_operations} operations; received a request that needs about "
+            f"{cost.operations}. Send fewer queries or keys, or split the request."
         )
     if cost.bytes > settings.bytes_in_flight:
         return (

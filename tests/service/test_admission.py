@@ -77,7 +77,7 @@ async def test_a_result_that_would_be_too_large_is_refused_with_its_numbers(smal
 async def test_operations_over_the_budget_are_refused_with_their_numbers(small):
     many = {"query": [[1]] * 2000, "key": [[1]] * 2000, "include": []}
     detail = problem(await post(small, json=many), 413, "too-large")
-    assert "expected at most 10000000 operations; received a request that needs about 32000000" in detail
+    assert "expected at most 10000000 operations; received a request that needs about 392000000" in detail
 
 
 async def test_weights_that_no_machine_could_hold_are_refused_at_once(server):
