@@ -197,7 +197,9 @@ def test_a_defect_tells_nothing_of_the_insides(tmp_path: Path, capfd: pytest.Cap
 def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     os.mkfifo(file)
-    process = subprocess.Popen([*PYTHON, "attend", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # A shell that runs the tests in its background has them ignore Ctrl-C, and so would this.
+    command = ["env", "--default-signal=INT", *PYTHON, "attend", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with open_when_read(file):
         # A signal that comes just before a system call does not interrupt it; Python itself would then wait on.
         for _ in range(6):
