@@ -125,8 +125,12 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
 
 
 def _dense_numbers(call: ResolvedCall) -> int:
-    """Numbers that a block of queries holds against all keys."""
-    block = min(prod(call.scores), queries_per_block(call) * call.scores_per_query)
+    """Numbers that a block of queries holds against all keys.
+
+    Beside its scores there are numbers for each row and each key, even where the other of the two is missing.
+    """
+    least = prod(call.scores[:-2]) * max(1, call.query_length, call.key_length)
+    block = max(least, min(prod(call.scores), queries_per_block(call) * call.scores_per_query))
     repeated = (call.group - 1) * (call.key.size + (0 if call.value is None else call.value.size))
     return block * (call.score_model.scratch(call.features) + call.normalizer.scratch()) + (
         repeated if call.group > 1 else 0

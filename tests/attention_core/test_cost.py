@@ -45,6 +45,13 @@ def test_without_matrices_in_the_result_memory_does_not_grow_with_the_queries():
     assert whole.bytes - part.bytes == 8 * (whole.result_numbers - part.result_numbers + 90_000)
 
 
+def test_an_empty_axis_does_not_hide_the_rows_that_broadcasting_makes():
+    query, key = np.ones((2**19, 1, 1, 1, 1), np.float32), np.ones((1, 2**19, 1, 0, 1), np.float32)
+    for pair in ((query, key), (key, query)):
+        cost = predict(resolve(AttentionCall(query=pair[0], key=pair[1], include=("weights",))))
+        assert cost.bytes >= 4 * 2**38
+
+
 def test_dimensions_by_hand():
     # 2 · 2 · 3 · 4 multiplications and additions and 2 · 2 · 3 · 5 to mix; 16 times as much for each of 6 pairs by the
     # scale, 5 for its softmax, 20 for memory that is new.
