@@ -77,5 +77,5 @@ async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     content = await read_body(
         request.receive, headers.get(b"content-length"), service.json_limit, service.settings.body_timeout_seconds
     )
-    reply = await service.gate.run(Body(content, media_type, wanted), prepare, deadline)
+    reply = await service.gate.run(Body(content, media_type, wanted), prepare, deadline, request.receive)
     return Answer(reply.content, reply.media_type)

@@ -128,7 +128,7 @@ async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
         bytes(lead),
     )
     watch.read()
-    return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline)
+    return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline, request.receive)
 
 
 def _model_of(request: Request) -> str:

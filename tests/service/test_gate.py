@@ -1,17 +1,24 @@
 """Where work runs: small requests on the event loop, everything else in the compute threads."""
 
+import asyncio
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
-from attention_core import Workers
+from attention_core import Stopped, Workers
 from service.admission import INLINE_BYTES, INLINE_OPERATIONS, Deadline, Gate
 from service.compute import Body, Reply
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, Disconnected, QueueFull
 from service.settings import Settings
 
 HERE = threading.main_thread().name
+
+
+async def connected():
+    """A client that stays and sends nothing more."""
+    await asyncio.get_running_loop().create_future()
 
 
 class Recorded:
@@ -39,7 +46,7 @@ async def sent(size, operations, workers):
 
     gate = Gate(Settings(), workers)
     try:
-        await gate.run(Body(b" " * size, "application/json"), prepare, Deadline(time.monotonic() + 10))
+        await gate.run(Body(b" " * size, "application/json"), prepare, Deadline(time.monotonic() + 10), connected)
     finally:
         gate.close()
     return seen[0]
@@ -90,7 +97,156 @@ async def test_what_has_expired_before_a_thread_is_free_never_starts():
 
     try:
         with pytest.raises(DeadlineExceeded):
-            await gate.run(Body(b" " * (INLINE_BYTES + 1), "application/json"), prepare, Deadline(time.monotonic() - 1))
+            await gate.run(
+                Body(b" " * (INLINE_BYTES + 1), "application/json"), prepare, Deadline(time.monotonic() - 1), connected
+            )
     finally:
         gate.close()
     assert not started
+
+
+class Told:
+    """An observer that writes down what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def queued(self):
+        self.heard.append("queued")
+
+    def started(self, waited):
+        self.heard.append("started")
+        assert waited >= 0
+
+    def left(self):
+        self.heard.append("left")
+
+    def finished(self):
+        self.heard.append("finished")
+
+    def rejected(self, reason):
+        self.heard.append(reason)
+
+
+class Held:
+    """Work that goes on until it is let go, or told to stop."""
+
+    operations = INLINE_OPERATIONS + 1
+
+    def __init__(self):
+        self.begun, self.let_go, self.stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def complete(self, run):
+        self.begun.set()
+        while not self.let_go.wait(0.005):
+            if run.should_stop():
+                self.stopped.set()
+                raise Stopped("told to")
+        return Reply(b"done", "application/json")
+
+
+class Client:
+    """Somebody who waits for an answer, and may go away."""
+
+    def __init__(self, gate, work, seconds=10.0):
+        self._gone = asyncio.Event()
+        deadline = Deadline(time.monotonic() + seconds)
+        self.answer = asyncio.ensure_future(gate.run(Body(b""), lambda body, settings: work, deadline, self._receive))
+
+    async def _receive(self):
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def goes_away(self):
+        self._gone.set()
+        with pytest.raises(Disconnected):
+            await self.answer
+
+
+@contextmanager
+def narrow_gate(queue_size):
+    """A gate with one thread, and what an observer hears of it."""
+    told, workers = Told(), Workers(1)
+    gate = Gate(Settings(compute_threads=1, queue_size=queue_size), workers, told)
+    try:
+        yield gate, told
+    finally:
+        gate.close()
+
+
+async def settled(gate):
+    """Wait until nothing computes and nothing waits."""
+    until = time.monotonic() + 5
+    while (gate.computing, gate.waiting) != (0, 0):
+        assert time.monotonic() < until, (gate.computing, gate.waiting)
+        await asyncio.sleep(0.005)
+
+
+async def test_exactly_so_many_wait_as_may_and_in_order():
+    with narrow_gate(2) as (gate, told):
+        works = [Held() for _ in range(4)]
+        clients = [Client(gate, work) for work in works]
+        with pytest.raises(QueueFull):
+            await clients[3].answer
+        assert (gate.computing, gate.waiting) == (1, 2)
+        for index in range(3):
+            await asyncio.to_thread(works[index].begun.wait, 5)
+            assert not any(work.begun.is_set() for work in works[index + 1 :])
+            works[index].let_go.set()
+            assert (await clients[index].answer).content == b"done"
+        await settled(gate)
+    assert not works[3].begun.is_set()
+    count = {event: told.heard.count(event) for event in told.heard}
+    assert count == {"queued": 3, "started": 3, "finished": 3, "queue-full": 1}
+
+
+async def test_who_goes_away_while_computing_ends_the_work_and_frees_the_thread():
+    with narrow_gate(1) as (gate, told):
+        work, next_work = Held(), Held()
+        client, next_client = Client(gate, work), Client(gate, next_work)
+        await asyncio.to_thread(work.begun.wait, 5)
+        await client.goes_away()
+        assert await asyncio.to_thread(work.stopped.wait, 5)
+        next_work.let_go.set()
+        assert (await next_client.answer).content == b"done"
+        await settled(gate)
+    assert told.heard.count("disconnected") == 1
+
+
+async def test_who_goes_away_while_waiting_leaves_the_line_and_never_starts():
+    with narrow_gate(1) as (gate, told):
+        work, waiting = Held(), Held()
+        client, waiting_client = Client(gate, work), Client(gate, waiting)
+        await asyncio.to_thread(work.begun.wait, 5)
+        await waiting_client.goes_away()
+        await asyncio.sleep(0)
+        assert (gate.computing, gate.waiting) == (1, 0)
+        work.let_go.set()
+        assert (await client.answer).content == b"done"
+        await settled(gate)
+    assert not waiting.begun.is_set()
+    assert told.heard == ["queued", "started", "queued", "disconnected", "left", "finished"]
+
+
+async def test_a_turn_given_to_somebody_who_has_just_left_is_passed_on():
+    """The thread becomes free, and before the one whose turn it is hears of it, its client is gone."""
+    with narrow_gate(2) as (gate, _):
+        works = [Held() for _ in range(3)]
+        clients = [Client(gate, work) for work in works]
+        await asyncio.to_thread(works[0].begun.wait, 5)
+        clients[1].answer.cancel()
+        works[0].let_go.set()
+        works[2].let_go.set()
+        assert (await clients[2].answer).content == b"done"
+        await settled(gate)
+    assert not works[1].begun.is_set()
+
+
+async def test_a_deadline_that_passes_while_computing_ends_the_work():
+    with narrow_gate(0) as (gate, told):
+        work = Held()
+        with pytest.raises(DeadlineExceeded):
+            await Client(gate, work, seconds=0.05).answer
+        assert await asyncio.to_thread(work.stopped.wait, 5)
+        await settled(gate)
+    assert told.heard.count("deadline-exceeded") == 1

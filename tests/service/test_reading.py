@@ -30,7 +30,7 @@ def arriving(*chunks, waits=0.0, ended=None):
 
 
 async def test_a_body_that_is_there_needs_no_timer(monkeypatch):
-    monkeypatch.setattr("service.admission.asyncio.timeout", lambda seconds: pytest.fail("a timer was set"))
+    monkeypatch.setattr("service.admission.reading.asyncio.timeout", lambda seconds: pytest.fail("a timer was set"))
     assert await read_body(arriving(b"all"), b"3", 10, 5) == b"all"
     assert await read_body(arriving(b"a", b"", b"ll"), None, 10, 5) == b"all"
 
