@@ -7,7 +7,8 @@
     ├── InvalidRequest         decodable but wrong; carries one Violation or more
     ├── NotFound               no such example, problem page or route
     ├── NotAcceptable          no representation that the client accepts
-    ├── UnsupportedMediaType   a body in a media type or encoding that is not read
+    ├── UnsupportedMediaType   a body in a media type that is not read
+    ├── UnsupportedEncoding    a body in a content encoding that is not undone
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
@@ -40,7 +41,19 @@ class NotAcceptable(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body comes in a media type or content encoding that is not read."""
+    """The body comes in another media type than those that are `accepted`."""
+
+    def __init__(self, detail: str, accepted: tuple[str, ...]) -> None:
+        self.accepted = accepted
+        super().__init__(detail)
+
+
+class UnsupportedEncoding(ServiceError):
+    """The body comes in another content encoding than those that are `accepted`."""
+
+    def __init__(self, detail: str, accepted: tuple[str, ...]) -> None:
+        self.accepted = accepted
+        super().__init__(detail)
 
 
 class TooLarge(ServiceError):

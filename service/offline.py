@@ -42,7 +42,7 @@ def run(order: Order, work: Work) -> int:
     """Read the request, print the answer or the error, and return the exit code."""
     settings = Settings()
     try:
-        content = _read(order.file, min(settings.max_body_bytes, settings.max_json_bytes))
+        content = _read(order.file, settings.json_limit)
         with Workers(settings.compute_threads) as workers:
             written, code = work(content, settings, order, Run(workers))
         _write(written, order.output)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service import errors
-from service.errors import InvalidRequest, ServiceError, Violation
+from service.errors import InvalidRequest, ServiceError, UnsupportedEncoding, UnsupportedMediaType, Violation
 from service.schemas.base import Text
 
 MEDIA_TYPE = "application/problem+json"
@@ -76,7 +76,12 @@ PROBLEMS: dict[str, Problem] = {
     "unsupported-media-type": Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         Text("不支持的内容类型", "Unsupported media type"),
-        Text("请发送 Content-Type: application/json。", "Send Content-Type: application/json."),
+        Text(
+            "Content-Type 应为 application/json，Content-Encoding 可为 gzip、deflate、br 或 zstd（/v2 只有前两种）；"
+            "响应头 Accept 或 Accept-Encoding 列出可用的取值。",
+            "Content-Type is to be application/json, and Content-Encoding may be gzip, deflate, br or zstd, on /v2 the "
+            "first two; the header Accept or Accept-Encoding of the answer lists what is read.",
+        ),
     ),
     "invalid-request": Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -137,6 +142,7 @@ SLUGS: dict[type[Exception], str] = {
     errors.BodyTimeout: "timeout",
     errors.TooLarge: "too-large",
     errors.UnsupportedMediaType: "unsupported-media-type",
+    errors.UnsupportedEncoding: "unsupported-media-type",
     errors.QueueFull: "queue-full",
     errors.Draining: "draining",
     errors.DeadlineExceeded: "deadline-exceeded",
@@ -145,7 +151,6 @@ SLUGS: dict[type[Exception], str] = {
 HEADERS: dict[str, dict[str, str]] = {
     "queue-full": {"Retry-After": "1"},
     "draining": {"Retry-After": "1"},
-    "unsupported-media-type": {"Accept": "application/json", "Accept-Encoding": "identity"},
 }
 """What a problem says in headers besides its body."""
 
@@ -153,7 +158,16 @@ HEADERS: dict[str, dict[str, str]] = {
 async def on_service_error(request: Request, error: Exception) -> Response:
     """Answer an error that the service raised on purpose."""
     violations = error.violations if isinstance(error, InvalidRequest) else None
-    return respond(request, slug_of(error), str(error), violations=violations)
+    return respond(request, slug_of(error), str(error), violations=violations, headers=_accepted(error))
+
+
+def _accepted(error: Exception) -> Mapping[str, str]:
+    """Return what would have been read, in the header that tells a wrong type from a wrong encoding (RFC 7694)."""
+    if isinstance(error, UnsupportedMediaType):
+        return {"Accept": ", ".join(error.accepted)}
+    if isinstance(error, UnsupportedEncoding):
+        return {"Accept-Encoding": ", ".join(error.accepted)}
+    return {}
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

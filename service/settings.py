@@ -43,3 +43,8 @@ class Settings(BaseSettings):
     drain_seconds: Seconds = Field(20, description="Longest that requests in flight may take after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or plain text.")
+
+    @property
+    def json_limit(self) -> int:
+        """The largest JSON body."""
+        return min(self.max_body_bytes, self.max_json_bytes)

@@ -25,6 +25,9 @@ INLINE_BYTES = 8 * 1024
 INLINE_OPERATIONS = 2_000_000
 """A call up to this cost is computed on the event loop: some tens of microseconds more."""
 
+INLINE_OPERATIONS_COMPRESSED = INLINE_OPERATIONS // 8
+"""Likewise where the answer may be compressed: it has some tens of kilobytes then, and that takes as long again."""
+
 Work = Callable[[Run], Reply]
 
 
@@ -54,10 +57,11 @@ class Gate:
         Raises QueueFull at once when too many wait, DeadlineExceeded when the answer is late, Disconnected when the
         client is gone, and whatever `prepare` and `complete` raise.
         """
-        if len(body.content) > INLINE_BYTES:
+        if len(body.content) > INLINE_BYTES or body.encoding is not None:
             return await self._in_thread(lambda run: prepare(body, self._settings).complete(run), deadline, receive)
         prepared: Prepared = prepare(body, self._settings)
-        if prepared.operations > INLINE_OPERATIONS:
+        plain = body.wanted_encoding.name is None
+        if prepared.operations > (INLINE_OPERATIONS if plain else INLINE_OPERATIONS_COMPRESSED):
             return await self._in_thread(prepared.complete, deadline, receive)
         return prepared.complete(Run(self._workers))
 

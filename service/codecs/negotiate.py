@@ -1,9 +1,10 @@
 """Which representation a body comes in, and which one the client wants back."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
-from service.errors import NotAcceptable, UnsupportedMediaType
+from service.errors import NotAcceptable, UnsupportedEncoding, UnsupportedMediaType
 
 JSON = "application/json"
 SVG = "image/svg+xml"
@@ -11,21 +12,49 @@ OCTETS = "application/octet-stream"
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 
+ENCODINGS = ("zstd", "br", "gzip", "deflate")
+"""Content encodings of bodies, in the order in which they are preferred where a client likes several as much."""
+
+IDENTITY = "identity"
+PLAIN = ("", IDENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEncoding:
+    """What an answer is to be encoded in, None for nothing; only where it pays unless the client is `insistent`."""
+
+    name: str | None = None
+    insistent: bool = False
+
+
+AS_IT_IS = WantedEncoding()
+
 
 @lru_cache(maxsize=64)
-def body_media_type(content_type: str | None, content_encoding: str | None) -> str:
+def body_media_type(content_type: str | None) -> str:
     """Return the media type of the body; a missing or form Content-Type reads as JSON, as curl sends it.
 
     Raises UnsupportedMediaType.
     """
-    if content_encoding is not None and content_encoding.strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType(
-            f"expected a body without content encoding; received Content-Encoding: {content_encoding}. Send it plain."
-        )
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type in ("", JSON) or media_type in FORMS or media_type.endswith("+json"):
         return JSON
-    raise UnsupportedMediaType(f"expected Content-Type: {JSON}; received {content_type}. Send JSON.")
+    raise UnsupportedMediaType(f"expected Content-Type: {JSON}; received {content_type}. Send JSON.", (JSON,))
+
+
+@lru_cache(maxsize=64)
+def body_encoding(content_encoding: str | None, known: tuple[str, ...] = ENCODINGS) -> str | None:
+    """Return the content encoding of the body, None when it is plain; raises UnsupportedEncoding."""
+    encoding = (content_encoding or "").strip().lower()
+    if encoding in PLAIN:
+        return None
+    if encoding not in known:
+        raise UnsupportedEncoding(
+            f"expected Content-Encoding {', '.join(known[:-1])} or {known[-1]}, or none; received {content_encoding}. "
+            "Compress the body once, with one of these, or send it plain.",
+            known,
+        )
+    return encoding
 
 
 @lru_cache(maxsize=64)
@@ -43,6 +72,27 @@ def choose(accept: str | None, offered: tuple[str, ...]) -> str:
             f"expected Accept to allow one of {', '.join(offered)}; received {accept}. Ask for one of these or */*."
         )
     return best
+
+
+@lru_cache(maxsize=64)
+def choose_encoding(accept_encoding: str | None) -> WantedEncoding:
+    """Return the encoding with the highest quality in Accept-Encoding (RFC 9110, section 12.5.3).
+
+    Without that header nothing is encoded.  Raises NotAcceptable when it excludes all that is known, plain included.
+    """
+    named = dict(qualities(accept_encoding or ""))
+    anything = named.get("*", 0.0)
+    best = max(ENCODINGS, key=lambda encoding: named.get(encoding, anything))
+    quality = named.get(best, anything)
+    plain = named.get(IDENTITY, named.get("*", 1.0))
+    if quality <= 0 and plain <= 0:
+        raise NotAcceptable(
+            f"expected Accept-Encoding to allow {', '.join(ENCODINGS)} or {IDENTITY}; received {accept_encoding}. "
+            "Allow one of these, or leave it out."
+        )
+    if quality <= 0 or named.get(IDENTITY, 0.0) > quality:
+        return AS_IT_IS
+    return WantedEncoding(best, insistent=plain <= 0)
 
 
 def qualities(header: str) -> list[tuple[str, float]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attention_core.call import AttentionResult, Diagnostics, Ranking
 from attention_core.interfaces import Normalizer, ScoreModel
-from service.codecs.datatypes import shortest
+from service.codecs.decimals import shortest
 from service.codecs.json import plain
 
 ARRAYS = ("scores", "capped_scores", "logits", "weights", "output", "logsumexp")

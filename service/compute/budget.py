@@ -2,7 +2,7 @@
 
 from attention_core import Cost, predict
 from attention_core.call import ResolvedCall
-from service.codecs.datatypes import BYTES_PER_NUMBER
+from service.codecs.decimals import BYTES_PER_NUMBER
 from service.errors import TooLarge
 from service.settings import Settings
 

@@ -9,7 +9,7 @@ import numpy as np
 from attention_core.checking import Check, CheckResult
 from attention_core.differences import FieldDifference
 from service.codecs import json
-from service.codecs.datatypes import shortest
+from service.codecs.decimals import shortest
 from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply, Run

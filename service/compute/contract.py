@@ -6,17 +6,22 @@ from typing import Protocol
 
 from attention_core import Workers
 from attention_core.interfaces import Progress, ShouldStop
-from service.codecs.negotiate import JSON
+from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
 from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The bytes of a request, what they are, and what the answer is to be."""
+    """The bytes of a request, what they are, and what the answer is to be.
+
+    With an `encoding` they are compressed in it.
+    """
 
     content: bytes
     media_type: str = JSON
     wanted: str = JSON
+    encoding: str | None = None
+    wanted_encoding: WantedEncoding = AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
 from service.codecs import json
-from service.codecs.datatypes import shortest
+from service.codecs.decimals import shortest
 from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply, Run

@@ -4,42 +4,29 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from attention_core.call import ResolvedCall
-from service.codecs import compression
-from service.codecs.negotiate import JSON, OCTETS
+from service.codecs.negotiate import JSON, OCTETS, WantedEncoding
 from service.codecs.open_inference import InferenceRequest, bytes_per_number, read_request, write_response
 from service.codecs.open_inference.framing import HEADER, Limits, split
 from service.compute.attention import resolve_request, run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
+from service.compute.encodings import decoded, encoded
 from service.compute.statistics import Stopwatch
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import call_errors, parse
 from service.settings import Settings
 
-WORTH_TRYING = 1 << 10
-"""Fewer bytes fit into one packet however they are written."""
-
-SAMPLE = 1 << 16
-"""Of a long answer so many bytes are compressed to see whether the rest is worth it."""
-
-WORTH_IT = 0.75
-"""Raw floats shrink by a tenth at best and take as long as computing them; JSON shrinks by half and more."""
-
 
 @dataclass(frozen=True, slots=True)
 class InferenceOrder:
-    """What path and headers say of a request: the model, where its JSON ends, and how bodies are encoded.
+    """What path and headers say of a request: the model, and where its JSON ends.
 
     A plain body stands behind `lead` bytes that are none of it.
-    An `insistent` client names no other encoding than `wanted`, so it is given that; others may get either.
     """
 
     model: str
     header_length: str | None = None
     lead: int = 0
-    encoding: str | None = None
-    wanted: str | None = None
-    insistent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +38,7 @@ class PreparedInference:
     request: InferenceRequest
     order: InferenceOrder
     watch: Stopwatch
+    wanted: WantedEncoding
 
     def complete(self, run: Run) -> Reply:
         """Attend and write the outputs, compressed where that is asked for and pays."""
@@ -60,22 +48,15 @@ class PreparedInference:
         self.watch.computed = perf_counter_ns()
         content, json_length = write_response(self.order.model, self.request, result)
         headers = {} if json_length is None else {HEADER: str(json_length)}
-        if self.order.wanted is not None and (self.order.insistent or _pays(content, self.order.wanted)):
-            content = compression.compress(content, self.order.wanted)
-            headers["Content-Encoding"] = self.order.wanted
+        reply = encoded(Reply(content, JSON if json_length is None else OCTETS, headers), self.wanted)
         self.watch.written = perf_counter_ns()
-        return Reply(content, JSON if json_length is None else OCTETS, headers)
+        return reply
 
 
 def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings: Settings) -> PreparedInference:
     """Read an inference request; raises MalformedBody, InvalidRequest or TooLarge."""
     watch.taken = perf_counter_ns()
-    content = body.content
-    if order.encoding is not None:
-        content = compression.decompress(
-            content, order.encoding, settings.max_body_bytes, settings.max_decompression_ratio
-        )
-    head, raw = split(content, order.header_length, order.lead)
+    head, raw = split(decoded(body, settings), order.header_length, order.lead)
     limits = Limits(settings.max_json_bytes, settings.max_json_depth)
     request = read_request(order.model, head, raw, limits)
     with request.located():
@@ -83,11 +64,4 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     cost, dtype = predict_within(settings, call), call.dtype.name
     require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
     watch.prepared = perf_counter_ns()
-    return PreparedInference(call, cost.operations, request, order, watch)
-
-
-def _pays(content: bytes, encoding: str) -> bool:
-    if len(content) < WORTH_TRYING:
-        return False
-    sample = content[-SAMPLE:]
-    return len(compression.compress(sample, encoding)) < WORTH_IT * len(sample)
+    return PreparedInference(call, cost.operations, request, order, watch, body.wanted_encoding)

@@ -1,17 +1,20 @@
 """POST /v1/attention and what else computes."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Deadline, read_body
-from service.codecs.negotiate import JSON, SVG, body_media_type, choose
+from service.codecs.negotiate import JSON, SVG, body_encoding, body_media_type, choose, choose_encoding
 from service.compute import (
     Body,
     Prepare,
     prepare_attention,
     prepare_check,
     prepare_compare,
+    prepare_encoded,
     prepare_estimate,
     prepare_explain,
     prepare_merge,
@@ -73,9 +76,16 @@ async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     service = state_of(request)
     deadline = Deadline.of(headers.get(b"request-timeout"), service.settings)
     wanted = choose(headers.get(b"accept"), offered or (JSON,))
-    media_type = body_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
+    wanted_encoding = choose_encoding(headers.get(b"accept-encoding"))
+    media_type = body_media_type(headers.get(b"content-type"))
+    encoding = body_encoding(headers.get(b"content-encoding"))
+    limits = service.settings
     content = await read_body(
-        request.receive, headers.get(b"content-length"), service.json_limit, service.settings.body_timeout_seconds
+        request.receive,
+        headers.get(b"content-length"),
+        limits.json_limit if media_type == JSON else limits.max_body_bytes,
+        limits.body_timeout_seconds,
     )
-    reply = await service.gate.run(Body(content, media_type, wanted), prepare, deadline, request.receive)
-    return Answer(reply.content, reply.media_type)
+    body = Body(content, media_type, wanted, encoding, wanted_encoding)
+    reply = await service.gate.run(body, partial(prepare_encoded, prepare), deadline, request.receive)
+    return Answer(reply)

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.compute import Reply
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -27,13 +29,15 @@ class Direct(APIRoute):
 
 
 class Answer(Response):
-    """A whole answer of a known media type."""
+    """A whole answer, which depends on what its client accepts."""
 
-    def __init__(self, content: bytes, media_type: str) -> None:
+    def __init__(self, reply: Reply) -> None:
         self.status_code = 200
-        self.body = content
+        self.body = reply.content
         self.background = None
         self.raw_headers = [
-            (b"content-length", b"%d" % len(content)),
-            (b"content-type", media_type.encode("latin-1")),
+            (b"content-length", b"%d" % len(reply.content)),
+            (b"content-type", reply.media_type.encode("latin-1")),
+            (b"vary", b"Accept, Accept-Encoding"),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()),
         ]

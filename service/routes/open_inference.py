@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Deadline, read_body
-from service.codecs.negotiate import JSON
+from service.codecs.negotiate import JSON, OCTETS, body_encoding
 from service.codecs.open_inference import MODELS, VERSION, configuration, metadata
-from service.codecs.open_inference.encodings import body_encoding, wanted_encoding
+from service.codecs.open_inference.encodings import ENCODINGS, wanted_encoding
 from service.codecs.open_inference.framing import HEADER, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
 from service.errors import Disconnected, Draining, NotFound
@@ -114,11 +114,10 @@ async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
     """
     headers, service = request.headers, state_of(request)
     deadline = Deadline.of(headers.get("request-timeout"), service.settings)
-    wanted, insistent = wanted_encoding(headers.get("accept-encoding"))
-    encoding = body_encoding(headers.get("content-encoding"))
+    encoding = body_encoding(headers.get("content-encoding"), ENCODINGS)
     length = headers.get(HEADER)
     lead = lead_of(length) if encoding is None else 0
-    order = InferenceOrder(model, length, lead, encoding, wanted, insistent)
+    order = InferenceOrder(model, length, lead)
     settings = service.settings
     content = await read_body(
         request.receive,
@@ -128,7 +127,8 @@ async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
         bytes(lead),
     )
     watch.read()
-    return await service.gate.run(Body(content), partial(prepare_infer, order, watch), deadline, request.receive)
+    body = Body(content, OCTETS, JSON, encoding, wanted_encoding(headers.get("accept-encoding")))
+    return await service.gate.run(body, partial(prepare_infer, order, watch), deadline, request.receive)
 
 
 def _model_of(request: Request) -> str:

@@ -25,11 +25,6 @@ class ServiceState:
     ready: bool = False
     specification: bytes | None = None
 
-    @property
-    def json_limit(self) -> int:
-        """The largest JSON body."""
-        return min(self.settings.max_body_bytes, self.settings.max_json_bytes)
-
 
 def state_of(request: Request) -> ServiceState:
     """Return the state of the application that received the request."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from attention_core import SCORE_MODELS
-from service.codecs.open_inference.datatypes import DATATYPES
+from service.codecs.datatypes import DATATYPES
 from service.codecs.open_inference.vocabulary import FOREIGN, MODELS, OUTPUTS, SCALARS
 from service.compute import Statistics, Stopwatch
 from service.main import create_app

@@ -8,8 +8,8 @@ import orjson
 from numpy.typing import NDArray
 
 from attention_core.call import AttentionResult
-from service.codecs.datatypes import BYTES_PER_NUMBER, shortest
-from service.codecs.open_inference.datatypes import BY_DTYPE, Datatype
+from service.codecs.datatypes import BY_DTYPE, Datatype
+from service.codecs.decimals import BYTES_PER_NUMBER, shortest
 from service.codecs.open_inference.metadata import VERSION
 from service.codecs.open_inference.request import InferenceRequest
 from service.codecs.open_inference.tensors import BINARY_SIZE

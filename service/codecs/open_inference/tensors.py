@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from attention_core import CallError
 from attention_core.dtypes import DTYPES
 from service.codecs import json
-from service.codecs.open_inference.datatypes import DATATYPES, Datatype
+from service.codecs.datatypes import DATATYPES, Datatype
 from service.errors import InvalidRequest, MalformedBody, Violation
 from service.schemas.open_inference import InputTensor
 from service.schemas.tensors import describe

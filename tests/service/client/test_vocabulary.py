@@ -7,7 +7,7 @@ import pytest
 
 from attention_core.call import FIELDS
 from service.client import AsyncAttentionClient, AttentionClient, Heads, Mask, Options, Window, arguments, framing
-from service.codecs.open_inference.datatypes import BY_DTYPE, DATATYPES
+from service.codecs.datatypes import BY_DTYPE, DATATYPES
 from service.codecs.open_inference.vocabulary import OTHERS, OUTPUTS, SCALARS, VECTORS
 from service.schemas.attention import AttentionRequest, DTypeName, HeadsSchema
 from service.schemas.masks import MaskSchema, WindowSchema

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.codecs.open_inference.datatypes import DATATYPES
+from service.codecs.datatypes import DATATYPES
 from service.codecs.open_inference.framing import HEADER, lead_of, split
 from service.codecs.open_inference.tensors import read_inputs
 from service.schemas.open_inference import InputTensor
