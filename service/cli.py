@@ -14,6 +14,9 @@ from pydantic import ValidationError
 SERVE_OPTIONS = ("host", "port", "workers", "root_path")
 """Settings that are common enough to be flags as well; the others are environment variables."""
 
+SECRETS = ("api_keys",)
+"""Settings that no message repeats."""
+
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C has ended."""
 
@@ -122,10 +125,12 @@ def _offline(options: argparse.Namespace) -> int:
 
 def _explain(error: ValidationError) -> str:
     """Say which setting is wrong, one line each."""
-    return "\n".join(
-        f"attention-service: ATTENTION_{str(detail['loc'][0]).upper()}: {detail['msg']}; received {detail['input']!r}"
-        for detail in error.errors(include_url=False)
-    )
+    lines = []
+    for detail in error.errors(include_url=False):
+        name = str(detail["loc"][0])
+        received = "something else" if name in SECRETS else repr(detail["input"])
+        lines.append(f"attention-service: ATTENTION_{name.upper()}: {detail['msg']}; received {received}")
+    return "\n".join(lines)
 
 
 COMMANDS = {"serve": _serve, "openapi": _openapi, "attend": _offline, "check": _offline}

@@ -9,9 +9,12 @@ from fastapi import FastAPI
 
 from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
+from service.access import KeyCheck
 from service.admission import Gate
+from service.cross_origin import CrossOrigin, Preflight
 from service.envelope import Envelope
 from service.examples import load_examples
+from service.keys import Keyring
 from service.logs import AccessLog, configure
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, open_inference, operations, pages
@@ -57,5 +60,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # As the application's own: an included router looks for the route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
+    # The last is the outermost; what is not asked for is not there.
+    if settings.asks_for_keys:
+        app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
+    if settings.cors_origins:
+        app.add_middleware(Preflight, origins=settings.cors_origins)
     app.add_middleware(Envelope, access_log=AccessLog(settings.log_level, settings.log_format))
+    if settings.cors_origins:
+        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     return app

@@ -44,6 +44,23 @@ PROBLEMS: dict[str, Problem] = {
             "Request-Timeout is not a positive number.",
         ),
     ),
+    "unauthorized": Problem(
+        HTTPStatus.UNAUTHORIZED,
+        Text("需要 API 密钥", "An API key is needed"),
+        Text(
+            "请发送 Authorization: Bearer <密钥> 或 X-API-Key: <密钥>；没有密钥或密钥失效时，请联系服务的管理员。",
+            "Send Authorization: Bearer <key>, or X-API-Key: <key>. Whoever runs the service gives keys, and new ones "
+            "for those that have expired.",
+        ),
+    ),
+    "forbidden": Problem(
+        HTTPStatus.FORBIDDEN,
+        Text("此来源的网页不可使用", "Pages of this origin may not use the service"),
+        Text(
+            "请服务的管理员把该来源加入 ATTENTION_CORS_ORIGINS。",
+            "Ask whoever runs the service to add the origin to ATTENTION_CORS_ORIGINS.",
+        ),
+    ),
     "not-found": Problem(
         HTTPStatus.NOT_FOUND,
         Text("没有这个资源", "There is no such resource"),
@@ -209,11 +226,15 @@ def respond(
 
 def speaks_open_inference(scope: Scope) -> bool:
     """Return whether whoever sent a request expects the errors of that protocol: on every path below its prefix."""
-    path = scope["path"]
+    inside = path_inside(scope)
+    return inside == INFERENCE_PREFIX or inside.startswith(f"{INFERENCE_PREFIX}/")
+
+
+def path_inside(scope: Scope) -> str:
+    """Return the path without the public prefix, which a proxy may have stripped or not."""
+    path: str = scope["path"]
     root = scope.get("app_root_path", scope.get("root_path", ""))
-    # A proxy may have stripped the public prefix or not.
-    inside = path.removeprefix(root) if path.startswith(f"{root}/") else path
-    return bool(inside == INFERENCE_PREFIX or inside.startswith(f"{INFERENCE_PREFIX}/"))
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def slug_of(error: Exception) -> str:

@@ -1,15 +1,53 @@
 """Every setting of the service, read once from the environment and handed on as an argument."""
 
+import json
 import os
-from typing import Annotated, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.keys import hashed, read_keys
 
 MIB = 1024 * 1024
 
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
 Bytes = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _listed(value: Any) -> Any:
+    """Return the entries of a text: separated by commas or spaces, or a JSON array."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return value.replace(",", " ").split()
+
+
+def _keys_listed(value: Any) -> Any:
+    entries = _listed(value)
+    if isinstance(value, str) and not entries:
+        raise ValueError("expected at least one key; without the variable none is asked for")
+    return entries
+
+
+def _origin(entry: str) -> str:
+    if entry != "*" and not ORIGIN.fullmatch(entry):
+        raise ValueError("expected *, or origins such as https://example.org: a scheme, a host, no path")
+    return entry
+
+
+def _readable(path: Path) -> Path:
+    read_keys(path)
+    return path
+
+
+ApiKey = Annotated[str, AfterValidator(hashed)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Settings(BaseSettings):
@@ -41,6 +79,15 @@ class Settings(BaseSettings):
     deadline_seconds: Seconds = Field(60, description="Longest a request may take, waiting included.")
     body_timeout_seconds: Seconds = Field(30, description="Longest a request body may take to arrive.")
     drain_seconds: Seconds = Field(20, description="Longest that requests in flight may take after SIGTERM.")
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_keys_listed)] = Field(
+        (), description="Keys, or their `sha256:…`, of which requests must carry one; separated by commas."
+    )
+    api_keys_file: Annotated[Path, AfterValidator(_readable)] | None = Field(
+        None, description="File with more of them, one a line; read again when it changes."
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="Origins whose pages may use the service in a browser, separated by commas; `*` is every one."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or plain text.")
 
@@ -48,3 +95,8 @@ class Settings(BaseSettings):
     def json_limit(self) -> int:
         """The largest JSON body."""
         return min(self.max_body_bytes, self.max_json_bytes)
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether requests that compute must carry an API key."""
+        return bool(self.api_keys or self.api_keys_file)

@@ -13,6 +13,7 @@ from service.client.exchange import Attempt, Conduct, Retry, too_late
 
 ADDRESS = "http://127.0.0.1:8000"
 
+API_KEY = re.compile(r"[!-~]+")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -59,8 +60,12 @@ def address(base_url: str) -> str:
 
 
 def authorized(api_key: str | None) -> dict[str, str]:
-    """Return the headers that carry an API key."""
-    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+    """Return the headers that carry an API key; raises InvalidArgument, which does not repeat it, if none can."""
+    if api_key is None:
+        return {}
+    if not API_KEY.fullmatch(api_key):
+        raise InvalidArgument("api_key", "expected visible ASCII characters, without spaces; received something else.")
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 def request_of(http: httpx.Client | httpx.AsyncClient, attempt: Attempt) -> httpx.Request:

@@ -113,7 +113,8 @@ async def openapi(request: Request) -> Response:
     service = state_of(request)
     if service.specification is None:
         # Once for each process: it takes long enough to keep other requests waiting.
-        document = build(request.app) | {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
+        document = build(request.app, asks_for_keys=service.settings.asks_for_keys)
+        document |= {"servers": [{"url": request.scope.get("root_path", "") or "/"}]}
         service.specification = orjson.dumps(document)
     return Response(service.specification, media_type=JSON)
 

@@ -71,8 +71,28 @@ MODELS: tuple[type[BaseModel], ...] = (
 """Every body that is described; what they refer to comes along."""
 
 
-def build(app: FastAPI) -> dict[str, Any]:
-    """Return the document for the routes of an application."""
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The API key, as `Authorization: Bearer <key>`. 以 Bearer 方式发送 API 密钥。",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key in a header of its own. 同一密钥，放在单独的请求头里。",
+    },
+}
+
+SECURITY: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
+
+NO_KEY: dict[str, list[str]] = {}
+"""What a service asks for that has no keys."""
+
+
+def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
+    """Return the document for the routes of an application; whether it asks for keys is known only where it runs."""
     document = get_openapi(
         title=TITLE,
         version=version("attention-service"),
@@ -83,9 +103,12 @@ def build(app: FastAPI) -> dict[str, Any]:
     )
     _, definitions = models_json_schema([(model, "validation") for model in MODELS], ref_template=REFERENCE)
     document["components"] = {"schemas": dict(sorted({**definitions["$defs"], **TENSOR_COMPONENTS}.items()))}
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
         if "HTTPValidationError" in str(operation["responses"].get("422", "")):
             del operation["responses"]["422"]
+        if "401" in operation["responses"]:
+            operation["security"] = SECURITY if asks_for_keys else [NO_KEY, *SECURITY]
     document["paths"] = restored(document["paths"])
     return document

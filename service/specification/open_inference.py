@@ -92,6 +92,8 @@ READINGS = {
     ),
 }
 
+WITHOUT_KEY = ("health",)
+
 
 def inference_reading(name: str, *problems: str) -> Operation:
     """Describe a call that reads."""
@@ -104,6 +106,8 @@ def inference_reading(name: str, *problems: str) -> Operation:
             JSON: {"schema": {"type": "array", "items": schema} if reading.many else schema, "example": reading.example}
         },
     }
+    if name not in WITHOUT_KEY:
+        problems = ("unauthorized", *problems)
     return _operation(reading.summary, success, problems, [MODEL] if "not-found" in problems else [])
 
 

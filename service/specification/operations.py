@@ -36,6 +36,13 @@ RESPONSE_HEADERS = {
     "X-Request-ID": {"description": "The caller's id, or a new one. 请求编号。", "schema": REQUEST_ID},
 }
 
+CHALLENGE = {
+    "WWW-Authenticate": {"description": "Bearer. 应使用的验证方式。", "schema": {"type": "string"}},
+}
+
+HEADERS_OF = {"unauthorized": RESPONSE_HEADERS | CHALLENGE}
+"""What some problems say in headers beside what every answer says."""
+
 REQUEST_HEADERS = [
     {
         "name": "Request-Timeout",
@@ -56,6 +63,7 @@ REQUEST_HEADERS = [
 
 COMPUTING_PROBLEMS = (
     "malformed-body",
+    "unauthorized",
     "not-acceptable",
     "timeout",
     "too-large",
@@ -191,7 +199,7 @@ def problem_responses(
             problem.status,
             {
                 "description": "",
-                "headers": RESPONSE_HEADERS,
+                "headers": HEADERS_OF.get(slug, RESPONSE_HEADERS),
                 "content": {media_type: {"schema": reference(model), "examples": {}}},
             },
         )

@@ -147,7 +147,8 @@ def test_the_environment_names_settings_that_exist(
     in_compose = compose["environment"]
     assert {*in_image, *in_compose} <= {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name, value in {**in_image, **in_compose}.items():
-        monkeypatch.setenv(name, value)
+        if value is not None:  # what is only passed on
+            monkeypatch.setenv(name, value)
     settings = Settings()
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
     assert only(stages[-1], "EXPOSE") == [str(settings.port)]

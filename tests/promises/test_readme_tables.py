@@ -132,6 +132,8 @@ def shown_default(language: str, name: str, default: Any) -> str:
     if name == "compute_threads":
         assert Settings.model_fields[name].default_factory() == os.cpu_count()
         return {"en": "all cores", "zh": "全部核心"}[language]
+    if default in ((), None):
+        return {"en": "none", "zh": "无"}[language]
     if default == "":
         return {"en": "empty", "zh": "空"}[language]
     return f"`{default}` ({default >> 20} MiB)" if "bytes" in name.split("_") else f"`{default}`"

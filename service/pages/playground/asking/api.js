@@ -18,6 +18,16 @@ export class Problem extends Error {
   }
 }
 
+// The key lives as long as the page: it is in no storage, no address and no shared link.
+let key = "";
+
+export function useKey(text) {
+  key = text.trim();
+}
+
+// What is no possible key is not sent; the service then says that one is missing.
+const authorization = () => (/^[!-~]+$/.test(key) ? { Authorization: `Bearer ${key}` } : {});
+
 export const get = (path, signal) => ask(path, { signal });
 
 export const post = (path, body, signal) =>
@@ -27,7 +37,7 @@ async function ask(path, options) {
   let response;
   let text;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
     text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;

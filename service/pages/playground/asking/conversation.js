@@ -6,8 +6,9 @@ import { announce, noticeFor } from "../page/notices.js";
 import { attend } from "../reference/attend.js";
 import { isComplete, readAnswer, requestOf } from "./request.js";
 
-// `repaint` is called when an answer or a refusal changes what stands beside the inputs.
-export function createAsking({ store, results, reports, notices, repaint }) {
+// `repaint` is called when an answer or a refusal changes what stands beside the inputs, `keyNeeded` when the service
+// does not know who asks.
+export function createAsking({ store, results, reports, notices, repaint, keyNeeded }) {
   let asked = null;
   let saying = null;
 
@@ -38,6 +39,7 @@ export function createAsking({ store, results, reports, notices, repaint }) {
   }
 
   function refuse(problem) {
+    if (problem.slug === "unauthorized") keyNeeded();
     results.mark("stale");
     notices.set("away", null);
     const placed = reports.place(problem, store.get());

@@ -6,6 +6,7 @@ import { createChoice } from "../inputs/choices.js";
 import { toggleCell, toggleKey } from "../state/edits.js";
 import { BOTH, stateOf } from "../state/examples.js";
 import { setLanguage } from "../words/i18n.js";
+import { createKeyField } from "./key.js";
 import { createMaskFields } from "../inputs/mask_fields.js";
 import { remember } from "../state/memory.js";
 import { createNotices, noticeFor } from "./notices.js";
@@ -27,6 +28,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   });
   const { report } = reports;
   const notices = createNotices({ retry: () => asking.again() });
+  const keyField = createKeyField(() => asking.again());
   const theme = createTheme(() => results.paint(store.get()));
   const results = createResults({ catalogue, theme, on: { focus, toggle, toggleKey: toggleWholeKey } });
   const asking = createAsking({
@@ -38,6 +40,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
       paintInputs(store.get());
       reports.paint();
     },
+    keyNeeded: keyField.show,
   });
   const story = createStory(firstExample);
   const inputs = createInputs();

@@ -8,6 +8,7 @@ export default {
   "bar.to_light": "Switch to the light theme",
   "bar.share": "Share",
   "bar.share_title": "Copy a link to exactly what is on the screen",
+  "bar.key": "API key",
   "bar.docs": "API",
   "bar.docs_title": "Documentation of the API",
   "skip.inputs": "Skip to the inputs",
@@ -191,7 +192,7 @@ export default {
   "problem.proportional":
     "Proportions need scores that are not negative. Choose another normalizer, or mask those keys.",
   "problem.malformed-body": "The service could not read the request. Reload the page.",
-  "problem.unauthorized": "The service asks for a key, which this page does not have. Ask whoever runs it.",
+  "problem.unauthorized": "The service asks for an API key. Enter it at the top of the page, which forgets it when it is closed.",
   "problem.forbidden": "The service does not allow this. Ask whoever runs it.",
   "problem.not-found": "The service does not have what this page asked for. Reload the page.",
   "problem.method-not-allowed": "The service does not allow this request. Reload the page.",

@@ -1,0 +1,106 @@
+"""API keys: only their SHA-256 is held, and comparing takes as long whichever key is right."""
+
+import logging
+import os
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+from time import monotonic
+
+PREFIX = "sha256:"
+
+KEY = re.compile(r"[!-+\--~]+")
+"""Visible ASCII characters; a comma separates keys."""
+
+HASHED = re.compile(rf"{PREFIX}[0-9a-f]{{64}}")
+
+LOOK_SECONDS = 1.0
+"""How often at most the file is looked at: a key that was taken out is refused this long afterwards at the latest."""
+
+error_log = logging.getLogger("service.keys")
+
+
+def hashed(entry: str) -> str:
+    """Return what is held of a key, ``sha256:`` and hexadecimal digits; an entry that is that already stays so.
+
+    Raises ValueError, which does not repeat the key.
+    """
+    if entry.startswith(PREFIX):
+        if not HASHED.fullmatch(entry.lower()):
+            raise ValueError(f"expected 64 hexadecimal digits after {PREFIX}")
+        return entry.lower()
+    if not KEY.fullmatch(entry):
+        raise ValueError("expected keys of visible ASCII characters, without commas and spaces")
+    return PREFIX + sha256(entry.encode()).hexdigest()
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """Return the keys of a file, hashed: one a line; what follows # at the start of a line or a space is a comment.
+
+    Raises ValueError when the file cannot be read, or holds no key, which must not open the service to everybody.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"expected a text file that can be read ({getattr(error, 'strerror', None)})") from error
+    keys = []
+    for number, line in enumerate(lines, 1):
+        entry = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if entry:
+            try:
+                keys.append(hashed(entry))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    if not keys:
+        raise ValueError("expected at least one key, one a line")
+    return tuple(keys)
+
+
+class Keyring:
+    """The keys that are let in: some for good, and those of a file, which is read again when it has changed."""
+
+    def __init__(self, keys: Iterable[str], file: Path | None) -> None:
+        self._fixed = _digests(keys)
+        self._file = file
+        self._seen = file and _state_of(file)
+        self._digests = self._fixed + (_digests(read_keys(file)) if file else ())
+        self._look_again = monotonic() + LOOK_SECONDS
+
+    def lets_in(self, presented: bytes) -> bool:
+        """Whether it is one of the keys; every one is compared, and each to its end."""
+        if self._file and monotonic() >= self._look_again:
+            self._look(self._file)
+        digest = sha256(presented).digest()
+        found = False
+        for known in self._digests:
+            found |= compare_digest(known, digest)
+        return found
+
+    def _look(self, file: Path) -> None:
+        """Read the file again if it has changed; one that cannot be used changes nothing, and the log says so once."""
+        self._look_again = monotonic() + LOOK_SECONDS
+        state = _state_of(file)
+        if state == self._seen:
+            return
+        self._seen = state
+        try:
+            self._digests = self._fixed + _digests(read_keys(file))
+        except ValueError as error:
+            error_log.error("%s: %s. The keys of before stay in force.", file, error)
+        else:
+            error_log.info("%s: %d keys are in force now", file, len(self._digests))
+
+
+def _digests(keys: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(key.removeprefix(PREFIX)) for key in keys)
+
+
+def _state_of(file: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written or put in the place of another."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - follows the links by which mounted secrets are exchanged
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

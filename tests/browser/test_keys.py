@@ -1,0 +1,98 @@
+"""A service with API keys in a browser: the playground has a field for one, Swagger UI sends what was authorised."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Request, expect
+
+from tests.browser.conftest import Visiting
+from tests.browser.playground import LOCALES, Playground, opened
+from tests.browser.swagger import Attention
+from tests.server import Server, running_server
+
+pytestmark = pytest.mark.browser
+
+KEY, WRONG = "first-key-4711", "guessed-key-1234"
+
+UNAUTHORIZED = "the server responded with a status of 401"
+
+LABELS = {"zh": "API 密钥", "en": "API key"}
+
+ASKED = {"zh": "服务需要 API 密钥。请在页面顶部输入", "en": "The service asks for an API key. Enter it at the top"}
+
+KEPT = """
+async key => [localStorage, sessionStorage].some((store) => JSON.stringify(store).includes(key))
+  || document.cookie.includes(key) || location.href.includes(key) || (await indexedDB.databases()).length > 0
+"""
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("keyed"), API_KEYS=KEY) as server:
+        yield server
+
+
+@pytest.mark.parametrize("language", LOCALES)
+async def test_the_playground_asks_for_a_key_and_forgets_it(visit: Visiting, keyed: Server, language: str) -> None:
+    visited = await visit(f"{keyed.url}/playground", locale=LOCALES[language])
+    page, playground = visited.page, Playground(visited.page)
+    field = page.get_by_label(LABELS[language])
+    await expect(playground.notice("problem")).to_contain_text(ASKED[language])
+    await expect(field).to_be_visible()
+    await expect(field).to_have_attribute("type", "password")
+    await visited.assert_fits()
+
+    await field.fill(WRONG)
+    await field.press("Enter")
+    await expect(playground.notice("problem")).to_contain_text("received another")
+    await field.fill(KEY)
+    await field.press("Enter")
+    await playground.fresh()
+    await expect(playground.notice("problem")).to_have_count(0)
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+    await playground.explained("0.701669")
+    await playground.choose("#normalizer", "sparsemax")
+
+    await page.locator("#share").click()
+    assert not await page.evaluate(KEPT, KEY)
+    await page.reload()
+    await expect(playground.notice("problem")).to_contain_text(ASKED[language])
+    await expect(field).to_have_value("")
+    assert visited.violations == visited.page_errors == visited.foreign_requests == []
+    assert all(UNAUTHORIZED in error for error in visited.console_errors)
+
+
+async def test_the_playground_of_a_service_without_keys_shows_no_field(visit: Visiting, server: Server) -> None:
+    visited, _ = await opened(visit, server.url)
+    await expect(visited.page.locator("#api-key")).to_be_hidden()
+    await visited.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "header", "value"), [("bearer", "authorization", f"Bearer {KEY}"), ("header", "x-api-key", KEY)]
+)
+async def test_swagger_ui_sends_what_was_authorised(
+    visit: Visiting, keyed: Server, scheme: str, header: str, value: str
+) -> None:
+    visited = await visit(f"{keyed.url}/docs")
+    page, attention = visited.page, Attention(visited.page)
+    sent: list[Request] = []
+
+    def note(request: Request) -> None:
+        sent.append(request)
+
+    page.on("request", note)
+    await attention.open()
+    assert await attention.execute() == 401
+
+    await page.locator(".auth-wrapper .authorize").first.click()
+    dialog = page.locator(".dialog-ux .modal-ux")
+    form = dialog.locator(".auth-container").filter(has=page.locator("h4", has_text=scheme))
+    await form.locator("input").fill(KEY)
+    await form.get_by_role("button", name="Apply credentials").click()
+    await dialog.get_by_role("button", name="Close").first.click()
+    assert await attention.execute() == 200
+    headers = await [request for request in sent if request.url.endswith("/v1/attention")][-1].all_headers()
+    assert headers[header] == value
+    assert not await page.evaluate(KEPT, KEY)
+    await visited.assert_clean(UNAUTHORIZED)
