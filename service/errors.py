@@ -12,6 +12,7 @@
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
+    ├── NoRoom                 all requests together hold as much as they may
     ├── DeadlineExceeded       the answer was not ready in time
     ├── Draining               the process is shutting down
     └── Disconnected           the client went away; nobody is left to answer
@@ -66,6 +67,10 @@ class BodyTimeout(ServiceError):
 
 class QueueFull(ServiceError):
     """As many requests are waiting as may."""
+
+
+class NoRoom(ServiceError):
+    """All requests together hold as many bytes as they may."""
 
 
 class DeadlineExceeded(ServiceError):

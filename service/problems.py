@@ -161,6 +161,7 @@ SLUGS: dict[type[Exception], str] = {
     errors.UnsupportedMediaType: "unsupported-media-type",
     errors.UnsupportedEncoding: "unsupported-media-type",
     errors.QueueFull: "queue-full",
+    errors.NoRoom: "queue-full",
     errors.Draining: "draining",
     errors.DeadlineExceeded: "deadline-exceeded",
 }

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     max_body_bytes: Bytes = Field(64 * MIB, description="Largest request body.")
     max_json_bytes: Bytes = Field(32 * MIB, description="Largest JSON request body.")
     max_result_bytes: Bytes = Field(64 * MIB, description="Largest predicted response body.")
-    bytes_in_flight: Bytes = Field(256 * MIB, description="Most memory that one request may hold while it is computed.")
+    bytes_in_flight: Bytes = Field(256 * MIB, description="Most memory that all requests together may hold.")
     max_operations: int = Field(2_000_000_000_000, gt=0, description="Most floating-point operations of one request.")
     max_decompression_ratio: int = Field(
         100, ge=1, description="Most bytes that each byte of a compressed body may become."

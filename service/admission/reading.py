@@ -11,32 +11,40 @@ from service.errors import BodyTimeout, Disconnected, TooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+Extend = Callable[[int], None]
+
 
 async def read_body(
-    receive: Receive, content_length: bytes | str | None, limit: int, timeout_seconds: float, lead: bytes = b""
+    receive: Receive,
+    limit: int,
+    timeout_seconds: float,
+    lead: bytes = b"",
+    extend: Extend | None = None,
 ) -> bytes:
     """Return the body, counted while it arrives, behind a `lead` that moves what is in it to where it is aligned.
 
-    Raises TooLarge as soon as it is known to exceed `limit`, BodyTimeout, MalformedBody, or Disconnected.
+    `extend` hears of its size before any more of it is kept.  Raises what that raises, TooLarge as soon as the body is
+    known to exceed `limit`, BodyTimeout, MalformedBody, or Disconnected.
     """
-    if content_length is not None and int(content_length) > limit:
-        raise _too_large(int(content_length), limit)
     message = await _receive(receive, timeout_seconds)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > limit:
-            raise _too_large(len(body), limit)
+            raise too_large(len(body), limit)
         return lead + body if lead else body
-    chunks, size = [lead, body], len(body)
+    whole, size = bytearray(lead), 0
     until = monotonic() + timeout_seconds
-    while message.get("more_body", False):
-        message = await _receive(receive, until - monotonic())
+    while True:
         chunk = message.get("body", b"")
-        chunks.append(chunk)
         size += len(chunk)
         if size > limit:
-            raise _too_large(size, limit)
-    return b"".join(chunks)
+            raise too_large(size, limit)
+        if extend is not None:
+            extend(size)
+        whole += chunk
+        if not message.get("more_body", False):
+            return bytes(whole)
+        message = await _receive(receive, until - monotonic())
 
 
 async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
@@ -75,7 +83,8 @@ def _resumed(steps: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, An
             return finished.value
 
 
-def _too_large(size: int, limit: int) -> TooLarge:
+def too_large(size: int, limit: int) -> TooLarge:
+    """Return the error of a body over the limit."""
     return TooLarge(
         f"expected a body of at most {limit} bytes; received {size} or more. Send less at once, or a denser format."
     )

@@ -25,6 +25,7 @@ class PreparedAttention:
 
     call: ResolvedCall
     operations: int
+    bytes: int
     labels: LabelsSchema
     decimals: int | None
 
@@ -41,6 +42,7 @@ class PreparedView:
 
     call: ResolvedCall
     operations: int
+    bytes: int
     labels: LabelsSchema
 
     def show(self, run: Run) -> Shown:
@@ -70,6 +72,7 @@ class PreparedEstimate:
 
     document: dict[str, Any]
     operations: int = 0
+    bytes: int = 0
 
     def complete(self, run: Run) -> Reply:
         """Write the estimate; nothing is computed."""
@@ -86,8 +89,8 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         require_drawable(call.scores)
         return _view(request, call, settings, frozenset())
     cost = predict_within(settings, call)
-    require_affordable(cost, call.dtype.name, settings)
-    return PreparedAttention(call, cost.operations, request.labels or UNLABELLED, request.decimals)
+    held = require_affordable(cost, call.dtype.name, settings)
+    return PreparedAttention(call, cost.operations, held, request.labels or UNLABELLED, request.decimals)
 
 
 def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> PreparedView:
@@ -101,8 +104,8 @@ def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> Pr
 def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[Field]) -> PreparedView:
     call = replace(call, include=NEEDED | (call.include & beside))
     cost = predict_within(settings, call)
-    require_affordable(cost, call.dtype.name, settings)
-    return PreparedView(call, cost.operations, request.labels or UNLABELLED)
+    held = require_affordable(cost, call.dtype.name, settings)
+    return PreparedView(call, cost.operations, held, request.labels or UNLABELLED)
 
 
 def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:

@@ -42,8 +42,9 @@ def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int |
     return None
 
 
-def require_affordable(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> None:
-    """Raise TooLarge when a limit would be exceeded."""
+def require_affordable(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> int:
+    """Return how many bytes computing and the answer will hold; raise TooLarge when a limit would be exceeded."""
     detail = exceeded(cost, dtype, settings, bytes_per_number)
     if detail is not None:
         raise TooLarge(detail)
+    return cost.bytes + cost.result_numbers * (bytes_per_number or BYTES_PER_NUMBER[dtype])

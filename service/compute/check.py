@@ -25,6 +25,7 @@ class PreparedCheck:
 
     check: Check
     operations: int
+    bytes: int
 
     def complete(self, run: Run) -> Reply:
         """Compare the candidate with the reference, and look for the mistake that explains it."""
@@ -42,8 +43,8 @@ def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
         sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
         check_labels(request.request.labels, within="/request", **sizes)
     cost = check.predict()
-    require_affordable(cost, check.comparison.dtype.name, settings)
-    return PreparedCheck(check, cost.operations)
+    held = require_affordable(cost, check.comparison.dtype.name, settings)
+    return PreparedCheck(check, cost.operations, held)
 
 
 def check_document(result: CheckResult) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class PreparedComparison:
 
     contenders: list[Contender]
     operations: int
+    bytes: int
 
     def complete(self, run: Run) -> Reply:
         """Attend with each and compare every two."""
@@ -92,8 +93,8 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
         sum(cost.bytes for cost in costs),
         sum(cost.result_numbers for cost in costs),
     )
-    require_affordable(total, "float64", settings)
-    return PreparedComparison(contenders, total.operations)
+    held = require_affordable(total, "float64", settings)
+    return PreparedComparison(contenders, total.operations, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ class Prepared(Protocol):
         """Predicted floating-point operations."""
         ...
 
+    @property
+    def bytes(self) -> int:
+        """Predicted bytes that computing and the answer hold beside the inputs."""
+        ...
+
     def complete(self, run: Run) -> Reply:
         """Compute and encode; raises Stopped when ``run.should_stop`` answers True."""
         ...

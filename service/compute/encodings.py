@@ -20,6 +20,11 @@ class PreparedEncoded:
         """Those of the request itself."""
         return self.prepared.operations
 
+    @property
+    def bytes(self) -> int:
+        """Those of the request."""
+        return self.prepared.bytes
+
     def complete(self, run: Run) -> Reply:
         """Compute, encode and compress."""
         return encoded(self.prepared.complete(run), self.wanted)

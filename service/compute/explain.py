@@ -26,6 +26,7 @@ class PreparedExplanation:
 
     call: ResolvedCall
     operations: int
+    bytes: int
     request: ExplainRequest
 
     def complete(self, run: Run) -> Reply:
@@ -48,8 +49,8 @@ def prepare_explain(body: Body, settings: Settings) -> PreparedExplanation:
     if request.request.labels is not None:
         check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
     cost = _cost_of_a_row(call, settings)
-    require_affordable(cost, call.dtype.name, settings)
-    return PreparedExplanation(call, cost.operations, request)
+    held = require_affordable(cost, call.dtype.name, settings)
+    return PreparedExplanation(call, cost.operations, held, request)
 
 
 def _cost_of_a_row(call: ResolvedCall, settings: Settings) -> Cost:

@@ -28,6 +28,7 @@ class PreparedMerge:
     partials: Sequence[Partial]
     dtype: DType
     operations: int
+    bytes: int
 
     def complete(self, run: Run) -> Reply:
         """Merge; raises InvalidRequest when the shapes do not fit."""
@@ -46,9 +47,9 @@ def prepare_merge(body: Body, settings: Settings) -> PreparedMerge:
     dtype = DTYPES[request.dtype or "float64"]
     partials = [one.to_core() for one in request.partials]
     cost = _predict(partials)
-    require_affordable(cost, dtype.name, settings)
+    held = require_affordable(cost, dtype.name, settings)
     _require_in_range(partials, dtype)
-    return PreparedMerge(partials, dtype, cost.operations)
+    return PreparedMerge(partials, dtype, cost.operations, held)
 
 
 def _predict(partials: Sequence[Partial]) -> Cost:

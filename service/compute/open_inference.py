@@ -35,6 +35,7 @@ class PreparedInference:
 
     call: ResolvedCall
     operations: int
+    bytes: int
     request: InferenceRequest
     order: InferenceOrder
     watch: Stopwatch
@@ -62,6 +63,6 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     with request.located():
         call = resolve_request(parse(AttentionRequest, request.document))
     cost, dtype = predict_within(settings, call), call.dtype.name
-    require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
+    held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
     watch.prepared = perf_counter_ns()
-    return PreparedInference(call, cost.operations, request, order, watch, body.wanted_encoding)
+    return PreparedInference(call, cost.operations, held, request, order, watch, body.wanted_encoding)

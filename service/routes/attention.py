@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.admission import Deadline, read_body
+from service.admission import Deadline
 from service.codecs.negotiate import JSON, SVG, body_encoding, body_media_type, choose, choose_encoding
 from service.compute import (
     Body,
@@ -80,12 +80,14 @@ async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     media_type = body_media_type(headers.get(b"content-type"))
     encoding = body_encoding(headers.get(b"content-encoding"))
     limits = service.settings
-    content = await read_body(
-        request.receive,
-        headers.get(b"content-length"),
-        limits.json_limit if media_type == JSON else limits.max_body_bytes,
-        limits.body_timeout_seconds,
-    )
-    body = Body(content, media_type, wanted, encoding, wanted_encoding)
-    reply = await service.gate.run(body, partial(prepare_encoded, prepare), deadline, request.receive)
-    return Answer(reply)
+    visit = service.gate.visit(request.receive, deadline)
+    try:
+        content = await visit.read(
+            headers.get(b"content-length"), limits.json_limit if media_type == JSON else limits.max_body_bytes
+        )
+        body = Body(content, media_type, wanted, encoding, wanted_encoding)
+        reply = await visit.run(body, partial(prepare_encoded, prepare))
+    except BaseException:
+        visit.leave()
+        raise
+    return Answer(reply, visit.leave)

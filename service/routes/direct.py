@@ -10,6 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from service.compute import Reply
 
+PIECE = 1 << 16
+"""Bytes of a long answer that are handed to the connection at once."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -29,15 +32,31 @@ class Direct(APIRoute):
 
 
 class Answer(Response):
-    """A whole answer, which depends on what its client accepts."""
+    """A whole answer, which depends on what its client accepts; `on_sent` hears when it is written, or given up."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, on_sent: Callable[[], None], vary: bytes = b"Accept, Accept-Encoding") -> None:
         self.status_code = 200
         self.body = reply.content
         self.background = None
         self.raw_headers = [
             (b"content-length", b"%d" % len(reply.content)),
             (b"content-type", reply.media_type.encode("latin-1")),
-            (b"vary", b"Accept, Accept-Encoding"),
+            (b"vary", vary),
             *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()),
         ]
+        self._on_sent = on_sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a long one piece by piece, no faster than it is read, so that it is held no longer than counted."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            content = self.body
+            if len(content) <= PIECE:
+                await send({"type": "http.response.body", "body": content})
+                return
+            view = memoryview(content)
+            for start in range(0, len(content), PIECE):
+                piece, more = view[start : start + PIECE], start + PIECE < len(content)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            self._on_sent()

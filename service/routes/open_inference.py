@@ -12,13 +12,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.admission import Deadline, read_body
+from service.admission import Deadline, Visit
 from service.codecs.negotiate import JSON, OCTETS, body_encoding
 from service.codecs.open_inference import MODELS, VERSION, configuration, metadata
 from service.codecs.open_inference.encodings import ENCODINGS, wanted_encoding
 from service.codecs.open_inference.framing import HEADER, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
 from service.errors import Disconnected, Draining, NotFound
+from service.routes.direct import Answer
 from service.routes.state import state_of
 from service.specification import inference_operation, inference_reading
 
@@ -96,39 +97,33 @@ async def infer(request: Request) -> Response:
     """Attend with one score model; tensors as JSON or as raw bytes behind it. 推理：张量可为 JSON，也可为原始字节。"""
     watch, statistics = Stopwatch(), state_of(request).statistics
     name = _model_of(request)
+    deadline = Deadline.of(request.headers.get("request-timeout"), state_of(request).settings)
+    visit = state_of(request).gate.visit(request.receive, deadline)
     try:
-        reply = await _infer(request, name, watch)
-    except Disconnected:
-        raise
-    except Exception:
-        statistics.record(name, watch, succeeded=False)
+        reply = await _infer(request, name, watch, visit)
+    except BaseException as error:
+        visit.leave()
+        if isinstance(error, Exception) and not isinstance(error, Disconnected):
+            statistics.record(name, watch, succeeded=False)
         raise
     statistics.record(name, watch, succeeded=True)
-    return Response(reply.content, media_type=reply.media_type, headers={**reply.headers, "Vary": "Accept-Encoding"})
+    return Answer(reply, visit.leave, vary=b"Accept-Encoding")
 
 
-async def _infer(request: Request, model: str, watch: Stopwatch) -> Reply:
+async def _infer(request: Request, model: str, watch: Stopwatch, visit: Visit) -> Reply:
     """Take one inference through the gate.
 
     Nothing hangs on Content-Type or Accept: clients send none, or whatever their library happens to send.
     """
-    headers, service = request.headers, state_of(request)
-    deadline = Deadline.of(headers.get("request-timeout"), service.settings)
+    headers = request.headers
     encoding = body_encoding(headers.get("content-encoding"), ENCODINGS)
     length = headers.get(HEADER)
     lead = lead_of(length) if encoding is None else 0
     order = InferenceOrder(model, length, lead)
-    settings = service.settings
-    content = await read_body(
-        request.receive,
-        headers.get("content-length"),
-        settings.max_body_bytes,
-        settings.body_timeout_seconds,
-        bytes(lead),
-    )
+    content = await visit.read(headers.get("content-length"), state_of(request).settings.max_body_bytes, bytes(lead))
     watch.read()
     body = Body(content, OCTETS, JSON, encoding, wanted_encoding(headers.get("accept-encoding")))
-    return await service.gate.run(body, partial(prepare_infer, order, watch), deadline, request.receive)
+    return await visit.run(body, partial(prepare_infer, order, watch))
 
 
 def _model_of(request: Request) -> str:

@@ -24,6 +24,8 @@ async def connected():
 class Recorded:
     """A prepared request that remembers which threads it was handled by."""
 
+    bytes = 0
+
     def __init__(self, operations):
         self.operations = operations
         self.prepared_in = threading.current_thread().name
@@ -46,7 +48,8 @@ async def sent(size, operations, workers):
 
     gate = Gate(Settings(), workers)
     try:
-        await gate.run(Body(b" " * size, "application/json"), prepare, Deadline(time.monotonic() + 10), connected)
+        visit = gate.visit(connected, Deadline(time.monotonic() + 10))
+        await visit.run(Body(b" " * size, "application/json"), prepare)
     finally:
         gate.close()
     return seen[0]
@@ -96,10 +99,9 @@ async def test_what_has_expired_before_a_thread_is_free_never_starts():
         return Recorded(1)
 
     try:
+        visit = gate.visit(connected, Deadline(time.monotonic() - 1))
         with pytest.raises(DeadlineExceeded):
-            await gate.run(
-                Body(b" " * (INLINE_BYTES + 1), "application/json"), prepare, Deadline(time.monotonic() - 1), connected
-            )
+            await visit.run(Body(b" " * (INLINE_BYTES + 1), "application/json"), prepare)
     finally:
         gate.close()
     assert not started
@@ -133,7 +135,8 @@ class Held:
 
     operations = INLINE_OPERATIONS + 1
 
-    def __init__(self):
+    def __init__(self, size=0):
+        self.bytes = size
         self.begun, self.let_go, self.stopped = threading.Event(), threading.Event(), threading.Event()
 
     def complete(self, run):
@@ -150,8 +153,14 @@ class Client:
 
     def __init__(self, gate, work, seconds=10.0):
         self._gone = asyncio.Event()
-        deadline = Deadline(time.monotonic() + seconds)
-        self.answer = asyncio.ensure_future(gate.run(Body(b""), lambda body, settings: work, deadline, self._receive))
+        self.visit = gate.visit(self._receive, Deadline(time.monotonic() + seconds))
+        self.answer = asyncio.ensure_future(self._visit(work))
+
+    async def _visit(self, work):
+        try:
+            return await self.visit.run(Body(b""), lambda body, settings: work)
+        finally:
+            self.visit.leave()
 
     async def _receive(self):
         await self._gone.wait()
@@ -177,8 +186,8 @@ def narrow_gate(queue_size):
 async def settled(gate):
     """Wait until nothing computes and nothing waits."""
     until = time.monotonic() + 5
-    while (gate.computing, gate.waiting) != (0, 0):
-        assert time.monotonic() < until, (gate.computing, gate.waiting)
+    while (gate.computing, gate.waiting, gate.held) != (0, 0, 0):
+        assert time.monotonic() < until, (gate.computing, gate.waiting, gate.held)
         await asyncio.sleep(0.005)
 
 
