@@ -59,8 +59,21 @@ bench-core: $(VENV)/tested $(PEER_READY)
 	$(BIN)/python -m benchmarks.cost_model
 	$(BIN)/python -m benchmarks.report
 
-bench-http: $(VENV)/tested
-	$(BIN)/python -m benchmarks.small_requests
+# What the service stands beside over HTTP has an environment each, so that none decides the versions of another.
+HTTP_PEERS := fastapi mlserver kserve
+HTTP_PEERS_READY := $(HTTP_PEERS:%=$(PEER_VENV)-%/installed)
+
+$(HTTP_PEERS_READY): $(PEER_VENV)-%/installed: benchmarks/over_http/requirements/%.txt
+	$(PYTHON) -m venv $(PEER_VENV)-$*
+	$(PEER_VENV)-$*/bin/pip --disable-pip-version-check --quiet install --requirement $<
+	touch $@
+
+bench-http: $(VENV)/tested $(HTTP_PEERS_READY)
+	$(BIN)/python -m benchmarks.over_http.table
+	$(BIN)/python -m benchmarks.over_http.sizes
+	$(BIN)/python -m benchmarks.over_http.shares
+	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
 
 openapi: $(VENV)/served
 	$(BIN)/attention-service openapi > openapi/openapi.json.new
@@ -76,4 +89,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
 
 clean:
-	rm -rf $(VENV) $(PEER_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENV) $(HTTP_PEERS:%=$(PEER_VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

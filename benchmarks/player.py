@@ -14,10 +14,14 @@ PAUSE = 0.25
 
 
 class Player:
-    """A script in `players`, run by some Python with so many threads; see `players/turn.py` for what it understands."""
+    """A script in `players`, run by some Python with so many threads; see `players/turn.py` for what it understands.
 
-    def __init__(self, script: str, threads: int, python: str = sys.executable) -> None:
-        command = [python, str(PLAYERS / script), str(threads)]
+    With a `core` it stays on that one.
+    """
+
+    def __init__(self, script: str, threads: int, python: str = sys.executable, core: str | None = None) -> None:
+        bound = [] if core is None else ["taskset", "--cpu-list", core]
+        command = [*bound, python, str(PLAYERS / script), str(threads)]
         # On our side threads share the tiles; BLAS must not start any of its own beside them.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(PLAYERS.parent.parent)}
         self._process = subprocess.Popen(

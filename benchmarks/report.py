@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import cost_model
 from benchmarks.figures import load
 from benchmarks.long_sequences import MEMORY, TIMES
+from benchmarks.over_http.report import over_http, payloads, shares
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -115,6 +116,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "long_sequences": beside_peers,
     "lengths": by_length,
     "cost_model": predicted,
+    "over_http machine": about_machine,
+    "over_http": over_http,
+    "payloads": payloads,
+    "shares": shares,
 }
 
 

@@ -1,0 +1,189 @@
+"""The service and what stands beside it: each a process on the server's core, with an environment of its own.
+
+Every server computes with one thread, as in a container that has one core.  Whatever happens to this process, none of
+them outlives it.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+PEERS = Path(__file__).parent / "peers"
+
+SERVER_CORE, CLIENT_CORE = "1", "0"
+
+ONE_THREAD = dict.fromkeys(("ATTENTION_COMPUTE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+
+START_SECONDS, STOP_SECONDS, SETTLE_SECONDS = 120, 15, 120
+
+OURS, BARE, LISTS, ECHO = "attention-service", "bare FastAPI", "FastAPI with lists", "raw ASGI echo"
+MODELLED = "FastAPI with lists and a response model"
+MLSERVER, KSERVE = "MLServer", "KServe"
+
+
+class NotInstalled(Exception):
+    """A peer's environment is missing."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a server is started: which Python, and with which arguments, given a port and a folder of its own."""
+
+    python: str
+    arguments: Callable[[int, Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that it has taken."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def settle(self) -> None:
+        """Wait until it no longer works on what nobody waits for."""
+        until = time.monotonic() + SETTLE_SECONDS
+        before = -1.0
+        while time.monotonic() < until and (now := self.cpu_seconds()) - before > 0.02:
+            before = now
+            time.sleep(0.25)
+
+
+class Servers:
+    """Starts each server when it is first asked for, and stops all of them at the end."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._running: dict[str, Server] = {}
+
+    def __enter__(self) -> Self:
+        """Make a folder for logs."""
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-http-")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop every server."""
+        self._stack.close()
+
+    def __getitem__(self, name: str) -> Server:
+        """Return a running server; raises NotInstalled, or RuntimeError if it does not start."""
+        if name not in self._running:
+            folder = self._folder / name.replace(" ", "-")
+            folder.mkdir()
+            self._running[name] = self._stack.enter_context(running(name, folder))
+        return self._running[name]
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[Server]:
+    """Run a server until the end of the block."""
+    kind, port, log = KINDS[name], free_port(), folder / "log"
+    if not Path(kind.python).exists():
+        raise NotInstalled(f"{kind.python} is missing: make bench-http installs it")
+    # Even if this process is killed, the server goes with it.
+    bound = ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", SERVER_CORE]
+    command = [*bound, kind.python, *kind.arguments(port, folder)]
+    with log.open("wb") as output:
+        environment = {**os.environ, **ONE_THREAD}
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, cwd=ROOT, start_new_session=True
+        )
+    try:
+        server = Server(name, port, process, log)
+        wait_for(server)
+        yield server
+    finally:
+        stop(process)
+
+
+def wait_for(server: Server) -> None:
+    """Wait until the server listens."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and server.process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{server.name} does not start:\n{server.log.read_text(errors='replace')[-2000:]}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server and whatever it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(STOP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this process as any exception does, so that servers are stopped."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(name: str) -> str:
+    """Return the Python of a peer's environment."""
+    return str(ROOT / f".venv-bench-{name}" / "bin" / "python")
+
+
+def _uvicorn(application: str) -> Callable[[int, Path], list[str]]:
+    return lambda port, _: [
+        "-m", "uvicorn", "--app-dir", str(PEERS), application, "--port", str(port), "--no-access-log"
+    ]  # fmt: skip
+
+
+def _mlserver(port: int, folder: Path) -> list[str]:
+    """Write the settings of MLServer: one process, nothing for debugging, as it is told to run in production."""
+    ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
+    settings = {**ports, "host": "127.0.0.1", "parallel_workers": 0, "debug": False, "metrics_dir": str(folder)}
+    model = {"name": "attention", "implementation": "mlserver_model.Attention"}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "model-settings.json").write_text(json.dumps(model))
+    start = f"import sys; sys.path.insert(0, {str(PEERS)!r}); from mlserver.cli import main; main()"
+    return ["-c", start, "start", str(folder)]
+
+
+KINDS = {
+    OURS: Kind(sys.executable, lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)]),
+    BARE: Kind(environment("fastapi"), _uvicorn("bare:app")),
+    LISTS: Kind(environment("fastapi"), _uvicorn("lists:app")),
+    MODELLED: Kind(environment("fastapi"), _uvicorn("lists:app")),
+    ECHO: Kind(environment("fastapi"), _uvicorn("echo:app")),
+    MLSERVER: Kind(environment("mlserver"), _mlserver),
+    KSERVE: Kind(environment("kserve"), lambda port, _: [str(PEERS / "kserve_server.py"), str(port)]),
+}

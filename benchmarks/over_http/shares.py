@@ -1,0 +1,179 @@
+"""Which layer takes how much of a small request: four keys of eight features as JSON, all three results back.
+
+    python -m benchmarks.over_http.shares
+
+Each layer is called with all that are inside it, in this process, by turns; its share is what it takes more than those.
+All together take the processor time of a server for each answer under load; what is not in a layer is the socket:
+uvicorn, its parser, its loop and the kernel.  Beside it a bare FastAPI route, which has no layer but the framework.
+Keeps its figures in `results/shares.json`.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from attention_core import Workers
+from benchmarks import figures
+from benchmarks.over_http import machine
+from benchmarks.over_http.exchanges import Exchange, anything
+from benchmarks.over_http.load import WrkMissing, load, require_wrk, script_of
+from benchmarks.over_http.peers import bare
+from benchmarks.over_http.report import shares as table
+from benchmarks.over_http.rows import small_json
+from benchmarks.over_http.servers import BARE, OURS, SERVER_CORE, Servers, exit_on_signals
+from benchmarks.over_http.table import CONNECTIONS
+from service.codecs import json
+from service.compute import Body, Run, prepare_attention
+from service.compute.attention import read_attention, run_call
+from service.envelope import Envelope
+from service.logs import AccessLog
+from service.main import create_app
+from service.routes.attention import router
+from service.schemas.attention import AttentionRequest
+from service.schemas.parse import parse
+from service.settings import Settings
+
+BATCH, ROUNDS = 200, 40
+
+TURNS, TURN_SECONDS = 7, 2
+
+JSON_IN, PYDANTIC, RESOLVE, COST = "JSON to arrays", "Pydantic", "checks and defaults", "predicted cost, limits"
+COMPUTE, JSON_OUT = "attention", "answer to JSON"
+ENDPOINT, ENVELOPE, FRAMEWORK = "headers, deadline, body, gate", "request id, log line", "FastAPI and Starlette"
+SOCKET = "socket: uvicorn, httptools, uvloop, kernel"
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Layer = Callable[[], float]
+"""Calls a layer once or more often and returns the seconds of processor time of one call."""
+
+
+def main() -> int:
+    """Measure, keep, print."""
+    try:
+        require_wrk()
+    except WrkMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    exit_on_signals()
+    description = machine.description()
+    exchange = small_json()
+    whole = over_socket({OURS: exchange, BARE: anything(exchange)})
+    os.sched_setaffinity(0, {int(SERVER_CORE)})
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        inside = by_turns({**layers(exchange), BARE: calls_of(bare.app, exchange)})
+    framework = inside.pop(BARE)
+    for series, nested in (
+        (OURS, {**inside, SOCKET: whole[OURS]}),
+        (BARE, {FRAMEWORK: framework, SOCKET: whole[BARE]}),
+    ):
+        before = 0.0
+        for layer, seconds in nested.items():
+            row = {"series": series, "layer": layer, "seconds": seconds - before, "whole": whole[series]}
+            figures.keep("shares", f"{series}: {layer}", row, description)
+            before = seconds
+    print(table(figures.load("shares")))
+    return 0
+
+
+def over_socket(exchanges: dict[str, Exchange]) -> dict[str, float]:
+    """Return the processor time that each server takes for one answer."""
+    seconds: dict[str, list[float]] = {name: [] for name in exchanges}
+    with Servers() as servers:
+        for turn in range(TURNS):
+            for name, exchange in exchanges.items():
+                exchange.once(servers[name].port)
+                with script_of(exchange) as script:
+                    measured = load(servers[name], exchange.path, script, TURN_SECONDS, CONNECTIONS)
+                # The first turn warms up.
+                seconds[name] += [measured.processor_seconds] if turn else []
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def by_turns(nested: dict[str, Layer]) -> dict[str, float]:
+    """Return the median of what each layer takes with all that are inside it."""
+    found: dict[str, list[float]] = {name: [] for name in nested}
+    for _ in range(ROUNDS):
+        for name, layer in nested.items():
+            found[name].append(layer())
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+def layers(exchange: Exchange) -> dict[str, Layer]:
+    """Return the layers of the service, the innermost first, each with all that are inside it."""
+    settings = Settings(compute_threads=machine.SERVER_THREADS)
+    app = create_app(settings)
+    body = Body(exchange.body)
+    run = Run(Workers(machine.SERVER_THREADS))
+    endpoint = next(route for route in router.routes if route.path == exchange.path)
+
+    async def direct(scope: Any, receive: Any, send: Any) -> None:
+        await endpoint.handle({**scope, "app": app}, receive, send)
+
+    return {
+        JSON_IN: calls(lambda: json.decode(body.content, settings.max_json_depth)),
+        PYDANTIC: calls(lambda: parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))),
+        RESOLVE: calls(lambda: read_attention(body, settings)),
+        COST: calls(lambda: prepare_attention(body, settings)),
+        COMPUTE: calls(lambda: run_call(prepare_attention(body, settings).call, run)),
+        JSON_OUT: calls(lambda: prepare_attention(body, settings).complete(run)),
+        ENDPOINT: calls_of(direct, exchange),
+        ENVELOPE: calls_of(Envelope(direct, AccessLog(settings.log_level, settings.log_format)), exchange),
+        FRAMEWORK: calls_of(app, exchange),
+    }
+
+
+def calls(layer: Callable[[], object]) -> Layer:
+    """Call a function many times."""
+
+    def batch() -> float:
+        started = time.process_time()
+        for _ in range(BATCH):
+            layer()
+        return (time.process_time() - started) / BATCH
+
+    return batch
+
+
+def calls_of(application: Application, exchange: Exchange) -> Layer:
+    """Call an ASGI application many times, without a socket."""
+    headers = {"host": "127.0.0.1", "content-length": str(len(exchange.body)), **exchange.headers}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "POST",
+        "root_path": "",
+        "path": exchange.path,
+        "raw_path": exchange.path.encode(),
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "headers": raw,
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": exchange.body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("status", 200) != 200:
+            raise ValueError(message)
+
+    async def repeat() -> float:
+        started = time.process_time()
+        for _ in range(BATCH):
+            await application({**scope, "state": {}}, receive, send)
+        return (time.process_time() - started) / BATCH
+
+    return lambda: asyncio.run(repeat())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
