@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak bench bench-core bench-http openapi lock clean
+.PHONY: serve test check soak audit bench bench-core bench-http openapi lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -75,6 +75,18 @@ bench-http: $(VENV)/tested $(HTTP_PEERS_READY)
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 
+# pip-audit has an environment of its own, which neither the service nor the tests know.
+AUDIT_VENV := .venv-audit
+LOCKS := requirements/service.txt requirements/build.txt requirements/test.txt
+
+$(AUDIT_VENV)/installed: requirements/audit.txt
+	$(PYTHON) -m venv $(AUDIT_VENV)
+	$(AUDIT_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	touch $@
+
+audit: $(AUDIT_VENV)/installed
+	$(PYTHON) -m deploy.audit $(AUDIT_VENV)/bin/pip-audit $(LOCKS)
+
 openapi: $(VENV)/served
 	$(BIN)/attention-service openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
@@ -86,7 +98,9 @@ lock: | $(VENV)/pyvenv.cfg
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
+	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
 	rm -rf $(VENV) $(PEER_VENV) $(HTTP_PEERS:%=$(PEER_VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

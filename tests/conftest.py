@@ -74,6 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 TOOLS = {
     "browser": ("/usr/bin/chromium", "chromium"),
     "curl": ("/usr/bin/curl", "curl"),
+    "namespace": ("/usr/sbin/ip", "iproute2"),
     "node": ("/usr/bin/node", "nodejs"),
 }
 """Markers, the program that their tests need, and the Debian package it comes in."""

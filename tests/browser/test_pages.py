@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.problems import PROBLEMS
-from service.routes.pages import CONTENT_SECURITY_POLICY
+from service.routes.pages import CONTENT_SECURITY_POLICY, PAGE_HEADERS
 from tests.browser.conftest import Visiting
 from tests.server import Server
 
@@ -20,6 +20,29 @@ def test_the_policy_names_nothing_but_this_server() -> None:
     # Swagger UI's style sheet draws its arrows with data: images.
     assert policy.pop("img-src") == {"'self'", "data:"}
     assert all(sources <= ALLOWED_SOURCES for sources in policy.values())
+
+
+@pytest.mark.parametrize(
+    "path", ["/playground", "/docs", "/problems/internal", "/static/docs.js", "/static/favicon.svg"]
+)
+async def test_every_page_and_file_is_served_with_all_headers_of_a_page(client: httpx.AsyncClient, path: str) -> None:
+    received = await client.get(path)
+    assert received.status_code == 200
+    assert {name: received.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+    assert {"frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} <= set(
+        CONTENT_SECURITY_POLICY.split("; ")
+    )
+
+
+async def test_whatever_is_html_is_a_page_with_all_headers(client: httpx.AsyncClient) -> None:
+    """No route answers with HTML otherwise, whatever a browser asks for."""
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    reading = [path for path, methods in paths.items() if "get" in methods]
+    for path in [*reading, "/openapi.json", "/nothing", "/docs", "/playground"]:
+        named = path.format(id="causal", model="additive", version="1", slug="internal")
+        received = await client.get(named, headers={"Accept": "text/html"})
+        if received.headers.get("Content-Type", "").startswith("text/html"):
+            assert {name: received.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS, path
 
 
 @pytest.mark.parametrize("slug", PROBLEMS)

@@ -62,7 +62,7 @@ def compose_flags() -> Iterator[tuple[str, str]]:
     for name in RUN_FLAGS.keys() & COMPOSE.keys():
         values = COMPOSE[name]
         if isinstance(values, dict):
-            values = [f"{key}={value}" for key, value in values.items()]
+            values = [key if value is None else f"{key}={value}" for key, value in values.items()]
         for value in values if isinstance(values, list) else [values]:
             text = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", str(value))
             yield (

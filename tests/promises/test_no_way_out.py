@@ -1,0 +1,86 @@
+"""No outbound request ever, and nothing in our code that runs what it was sent."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.main import create_app
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [path for package in ("service", "attention_core") for path in (ROOT / package).rglob("*.py")]
+
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "code", "codeop",
+                     "runpy", "imp", "urllib.request", "http.client", "requests", "ftplib", "smtplib", "xmlrpc",
+                     "subprocess", "telnetlib", "yaml", "torch"}  # fmt: skip
+"""What runs what it reads, or opens connections."""
+
+CONNECTING = {"httpx", "socket", "ssl", "aiohttp"}
+"""Left to the client, which exists to open connections."""
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "system", "popen", "loads_pickle"}
+
+ALLOWED_CALLS = {"re.compile"}
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2")], ids=["one process", "two workers"])
+def test_everything_works_without_a_route_and_nothing_tries_to_leave(project: Path, arguments: tuple[str, ...]) -> None:
+    command = ["unshare", "--map-root-user", "--net", sys.executable, "-m", "tests.promises.alone_in_a_namespace"]
+    ended = subprocess.run(
+        [*command, *arguments], cwd=project, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    routes = create_app(Settings(log_level="error")).routes
+    assert {name.split()[1] for name in told["answers"]} == {route.path for route in routes}
+    assert {name: status for name, status in told["answers"].items() if status not in {200, 307}} == {}
+    assert told["counted"] == {"no route": 0, "no route, IPv6": 0, "datagrams": 0}
+    assert told["exit code"] == 0
+    # What would have been counted: one attempt of each kind, made on purpose.
+    assert told["afterwards"] == {"no route": 1, "no route, IPv6": 1, "datagrams": 1}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_file_runs_what_it_was_sent_or_opens_connections(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    forbidden = FORBIDDEN_MODULES if "client" in path.parts else FORBIDDEN_MODULES | CONNECTING
+    assert {name for name in imported(tree) if forbidden & {name, name.partition(".")[0]}} == set()
+    assert {name for name in called(tree) if name.rpartition(".")[2] in FORBIDDEN_CALLS} - ALLOWED_CALLS == set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is False
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Every module that a file imports, wherever it does."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def called(tree: ast.AST) -> set[str]:
+    """Every function that a file calls, as it is written there."""
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.parametrize(
+    "line", ["import pickle", "from pickle import loads", "import urllib.request", "from urllib import request",
+             "import httpx", "eval(text)", "exec(text)", "compile(text, '', 'exec')", "__import__(text)",
+             "importlib.import_module(text)", "os.system(text)", "builtins.eval(text)"],
+)  # fmt: skip
+def test_the_check_of_the_check(line: str) -> None:
+    tree = ast.parse(f"def inside():\n    {line}")
+    forbidden = FORBIDDEN_MODULES | CONNECTING
+    found = {name for name in imported(tree) if forbidden & {name, name.partition(".")[0]}}
+    found |= {name for name in called(tree) if name.rpartition(".")[2] in FORBIDDEN_CALLS} - ALLOWED_CALLS
+    assert found
