@@ -91,8 +91,7 @@ def _serve(options: argparse.Namespace) -> int:
     from service.server import serve
     from service.settings import Settings
 
-    serve(Settings())
-    return 0
+    return serve(Settings())
 
 
 def _start_no_blas_threads() -> None:

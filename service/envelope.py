@@ -1,5 +1,6 @@
 """What every exchange carries, whatever happens inside: a request id, one log line, and never a bare failure."""
 
+import asyncio
 import logging
 import re
 from os import urandom
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Disconnected
 from service.logs import AccessLog
-from service.problems import internal_error
+from service.problems import cut_short, internal_error
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -49,6 +50,11 @@ class Envelope:
             await self._app(scope, receive, send_with_id)
         except Disconnected:
             pass
+        except asyncio.CancelledError:
+            if status:
+                raise
+            # Only a process that has run out of time to drain cancels what it is at.
+            await cut_short(Request(scope))(scope, receive, send_with_id)
         except Exception:
             error_log.exception("unexpected failure", extra={"request_id": request_id})
             if status:

@@ -14,8 +14,9 @@
     ├── QueueFull              too many requests are waiting
     ├── NoRoom                 all requests together hold as much as they may
     ├── DeadlineExceeded       the answer was not ready in time
-    ├── Draining               the process is shutting down
-    └── Disconnected           the client went away; nobody is left to answer
+    └── Draining               the process is shutting down
+
+    Disconnected               the client went away; nobody is left to answer
 """
 
 from collections.abc import Callable
@@ -81,8 +82,8 @@ class Draining(ServiceError):
     """The process is shutting down and takes no new work."""
 
 
-class Disconnected(ServiceError):
-    """The client went away before its body had arrived."""
+class Disconnected(Exception):
+    """The client went away before its body had arrived, or before its answer was ready."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The only place where things are wired together."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -12,6 +12,7 @@ from attention_core.blockwise.blas import one_blas_thread
 from service.access import KeyCheck
 from service.admission import Gate
 from service.cross_origin import CrossOrigin, Preflight
+from service.draining import LEAVE
 from service.envelope import Envelope
 from service.examples import load_examples
 from service.keys import Keyring
@@ -32,14 +33,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     workers = Workers(settings.compute_threads)
     state = ServiceState(settings, Gate(settings, workers), load_examples())
 
+    def leave() -> None:
+        state.ready = False
+
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Callable[[], None]]]:
         sys.setswitchinterval(SWITCH_SECONDS)
         # The compute threads are what shares the cores; their products start no threads of their own.
         with one_blas_thread():
             state.ready = True
-            yield
-            state.ready = False
+            yield {LEAVE: leave}
+            leave()
             state.gate.close()
             workers.close()
 

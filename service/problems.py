@@ -203,6 +203,12 @@ def internal_error(request: Request) -> Response:
     return respond(request, "internal", "expected no defect; received one. Report it with the request id in instance.")
 
 
+def cut_short(request: Request) -> Response:
+    """Answer a request that the end of the process has overtaken."""
+    detail = "expected to finish before the process ends; received more work than that. Ask another replica."
+    return respond(request, "draining", detail)
+
+
 def respond(
     request: Request,
     slug: str,

@@ -1,7 +1,6 @@
 """Every setting of the service, read once from the environment and handed on as an argument."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.cores import usable_cores
 from service.keys import hashed, read_keys
 
 MIB = 1024 * 1024
@@ -62,9 +62,9 @@ class Settings(BaseSettings):
         "", pattern=r"^(/[^/?#]+)*$", description="Path prefix under which a proxy publishes the service."
     )
     compute_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=usable_cores,
         ge=1,
-        description="Threads that compute, in each process, those of BLAS included; default: all cores.",
+        description="Threads that compute, in each process, those of BLAS included; default: all it may use.",
     )
     max_body_bytes: Bytes = Field(64 * MIB, description="Largest request body.")
     max_json_bytes: Bytes = Field(32 * MIB, description="Largest JSON request body.")

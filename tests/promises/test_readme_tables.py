@@ -1,7 +1,6 @@
 """The tables of the two READMEs say what the code says: names, formulas, shapes, defaults, decided cases."""
 
 import json
-import os
 import re
 from dataclasses import fields
 from importlib import import_module
@@ -23,6 +22,7 @@ from service.cli import SERVE_OPTIONS
 from service.codecs.open_inference.request import ACCEPTED
 from service.codecs.open_inference.vocabulary import OTHERS, OUTPUTS, SCALARS, VECTORS
 from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
+from service.cores import usable_cores
 from service.examples import load_examples
 from service.explanation.advice import ADVICE
 from service.problems import PROBLEMS
@@ -130,8 +130,8 @@ def test_the_settings_are_those_of_the_service(language: str) -> None:
 
 def shown_default(language: str, name: str, default: Any) -> str:
     if name == "compute_threads":
-        assert Settings.model_fields[name].default_factory() == os.cpu_count()
-        return {"en": "all cores", "zh": "全部核心"}[language]
+        assert Settings.model_fields[name].default_factory() == usable_cores()
+        return {"en": "all cores it may use", "zh": "全部可用的核心"}[language]
     if default in ((), None):
         return {"en": "none", "zh": "无"}[language]
     if default == "":

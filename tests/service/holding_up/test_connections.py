@@ -1,0 +1,195 @@
+"""Slow, broken and vanishing clients, on the wire itself."""
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from service.protocol import MAX_HEAD_BYTES, MAX_HEADERS
+
+pytestmark = pytest.mark.alone
+
+SMALL = json.dumps({"query": [[1.0]], "key": [[1.0]], "include": ["weights"]}).encode()
+
+
+def post(body, *headers, path="/v1/attention", length=None):
+    """A whole request, or one that announces more than it sends."""
+    lines = [f"POST {path} HTTP/1.1", "Host: test", f"Content-Length: {len(body) if length is None else length}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode() + body
+
+
+async def spoken(port, *pieces, pause=0.0, patience=20.0):
+    """Send pieces, and return what the server says until it hangs up, and after how many seconds that was."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    started = time.monotonic()
+
+    async def send():
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    sending = asyncio.create_task(send())
+    try:
+        answer = await asyncio.wait_for(reader.read(), patience)
+    finally:
+        sending.cancel()
+        await ended(writer)
+    return answer, time.monotonic() - started
+
+
+async def ended(writer):
+    """Close a connection, whatever has become of it."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+def problem_of(answer, status):
+    """Fail unless the answer is a problem document with a request id."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    problem = json.loads(body)
+    assert headers["x-request-id"] == problem["instance"].lower()
+    assert headers["content-type"] == ("application/json" if "error" in problem else "application/problem+json")
+    assert headers["connection"] == "close"
+    assert problem["status"] == status
+    return problem
+
+
+async def alive(server):
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/livez", timeout=2)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"GET /", *[b"a"] * 200],
+        [b"GET /livez HTTP/1.1\r\n", *[b"X-Slow: 1\r\n"] * 90],
+        [],
+    ],
+    ids=["request line", "headers", "nothing"],
+)
+async def test_14_a_slow_head_is_given_up(narrow, report_figure, pieces):
+    """14: slow loris, headers: with one second of patience the connection ends within three."""
+    answer, seconds = await spoken(narrow.port, *pieces, pause=0.1)
+    report_figure(f"14: a head that comes byte by byte or not at all is given up after {seconds:.2f} s of 1 s")
+    assert 0.9 < seconds < 3
+    if pieces:
+        assert problem_of(answer, 408)["type"] == "/problems/timeout"
+    else:
+        assert answer == b"", "nothing was asked"
+    await alive(narrow)
+
+
+async def test_14_a_slow_body_is_given_up(narrow, report_figure):
+    """14: slow loris, body: with one second of patience it is answered within three."""
+    pieces = [post(b"", length=1000), *[b" "] * 200]
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.port)
+    started = time.monotonic()
+
+    async def dribble():
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.1)
+
+    sending = asyncio.create_task(dribble())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    seconds = time.monotonic() - started
+    report_figure(f"14: a body that comes byte by byte is answered with 408 after {seconds:.2f} s of 1 s")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert 0.9 < seconds < 3
+    # The rest of it is not waited for either.
+    await asyncio.wait_for(reader.read(), 4)
+    sending.cancel()
+    await ended(writer)
+    await alive(narrow)
+
+
+@pytest.mark.parametrize("path", ["/v1/attention", "/v2/models/scaled_dot_product/infer"])
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ([b"\x16\x03\x01 not http at all\r\n\r\n"], 400),
+        ([b"POST %s HTTP/1.1\r\nBad\x00header: 1\r\n\r\n"], 400),
+        ([b"POST %s HTTP/1.1\r\nContent-Length: -1\r\n\r\n"], 400),
+        ([b"POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n"], 400),
+        ([b"POST %s HTTP/1.1\r\n" + b"X: 1\r\n" * (MAX_HEADERS + 1) + b"\r\n"], 413),
+        ([b"POST %s HTTP/1.1\r\nX: ", *[b"x" * 8192] * (MAX_HEAD_BYTES // 8192 + 1)], 413),
+    ],
+    ids=["not HTTP", "header", "length", "chunk", "headers", "head"],
+)
+async def test_18_what_is_not_http_is_answered_with_a_problem(narrow, path, broken, status):
+    """18: errors of the protocol layer have the error format and a request id; on /v2 the member `error` as well."""
+    pieces = [piece.replace(b"%s", path.encode()) for piece in broken]
+    answer, _ = await spoken(narrow.port, *pieces, pause=0.01)
+    problem = problem_of(answer, status)
+    known = broken[0].startswith(b"POST")
+    assert ("error" in problem) is (known and path.startswith("/v2"))
+    await alive(narrow)
+
+
+async def test_18_the_callers_request_id_is_kept_where_it_is_known(narrow):
+    """18: also for an error of the protocol."""
+    answer, _ = await spoken(narrow.port, b"GET / HTTP/1.1\r\nX-Request-ID: mine-1\r\nA: 1\r\nBad\x00: 1\r\n\r\n")
+    assert problem_of(answer, 400)["instance"] == "mine-1"
+
+
+async def test_18_rubbish_behind_a_request_does_not_spoil_its_answer(narrow):
+    """18: the answer comes whole, then the connection ends."""
+    answer, _ = await spoken(narrow.port, post(SMALL) + b"\x00rubbish\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"}")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_20_a_connection_reused_after_a_time_out_has_no_crossed_answers(narrow, hard):
+    """20: a client gives up waiting but keeps the connection; each answer belongs to its own request, in order."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.port)
+    writer.write(post(hard, "X-Request-ID: late-1"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 0.2)
+    for number in range(2, 5):
+        writer.write(post(SMALL, f"X-Request-ID: late-{number}"))
+    order = []
+    for _ in range(4):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        fields = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:-2])
+        await reader.readexactly(int(fields["content-length"]))
+        order.append(fields["x-request-id"])
+    await ended(writer)
+    assert order == ["late-1", "late-2", "late-3", "late-4"]
+
+
+async def test_who_does_not_read_the_answer_is_cut_off(narrow, report_figure):
+    """An answer that nobody reads holds its bytes no longer than the patience of the service."""
+    body = json.dumps({"query": [[0.5]] * 900, "key": [[0.25]] * 900, "include": ["weights"]}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.port, limit=1024)
+    writer.transport.pause_reading()
+    writer.write(post(body))
+    started = time.monotonic()
+    async with httpx.AsyncClient(base_url=narrow.url) as client:
+        await asyncio.sleep(2.5)
+        writer.transport.resume_reading()
+        received = await asyncio.wait_for(_all_of(reader), 10)
+        await ended(writer)
+        assert (await client.get("/livez")).status_code == 200
+    report_figure(
+        f"an answer of 16 MB unread for 1 s was cut off after {received} bytes, {time.monotonic() - started:.1f} s"
+    )
+    assert received < 12_000_000
+
+
+async def _all_of(reader):
+    size = 0
+    try:
+        while chunk := await reader.read(1 << 16):
+            size += len(chunk)
+    except ConnectionError:
+        pass
+    return size
