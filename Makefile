@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak audit bench bench-core bench-http openapi lock clean
+.PHONY: serve test check soak fuzz audit bench bench-core bench-http openapi lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,14 @@ test: $(VENV)/tested
 
 soak: $(VENV)/tested
 	$(BIN)/python -m pytest -m soak
+
+# A million inputs to the decoders in this process, then requests over a socket.
+FUZZ_INPUTS ?= 1000000
+FUZZ_REQUESTS ?= 20000
+FUZZ_SEED ?= 1
+fuzz: $(VENV)/tested
+	$(BIN)/python -m tests.fuzz.run --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
+	$(BIN)/python -m tests.fuzz.over_socket --requests $(FUZZ_REQUESTS) --seed $(FUZZ_SEED)
 
 check: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -103,4 +111,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(PEER_VENV) $(HTTP_PEERS:%=$(PEER_VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(PEER_VENV) $(HTTP_PEERS:%=$(PEER_VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,175 @@
+"""Mutated requests to a running server: any bytes at all, to any route, never give a 500.
+
+``python -m tests.fuzz.over_socket`` starts a server of its own.  Most requests are well-formed HTTP with a mutated body
+and headers; a share of them is mutated as a whole, down to the request line.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from tests.fuzz.mutation import Mutator
+from tests.fuzz.targets import TARGETS, corpus_of
+from tests.server import Server, running_server
+
+CONNECTIONS = 16
+
+RAW_SHARE = 0.1
+"""Of the requests so many are mutated as a whole."""
+
+ANSWER_SECONDS = 60
+
+PATHS = {
+    "json": ("/v1/attention", "/v1/attention/estimate", "/v1/attention/explain", "/v1/attention/compare",
+             "/v1/attention/check", "/v1/attention/merge", "/v2/models/additive/infer", "/v2/repository/index"),
+    "attention": ("/v1/attention", "/v1/attention/estimate"),
+    "safetensors": ("/v1/attention", "/v1/attention/explain", "/v1/attention/merge"),
+    "inference": ("/v2/models/scaled_dot_product/infer", "/v2/models/cosine/versions/1/infer"),
+}  # fmt: skip
+
+COMPRESSED = ("gzip", "deflate", "br", "zstd")
+
+HEADERS = {
+    "Content-Type": (b"application/json", b"application/vnd.safetensors", b"application/octet-stream", b"text/csv"),
+    "Content-Encoding": (b"gzip", b"deflate", b"br", b"zstd", b"identity", b"gzip, br", b"snappy"),
+    "Accept": (b"image/svg+xml", b"application/json;q=0.1", b"text/event-stream", b"application/vnd.safetensors", b"*"),
+    "Accept-Encoding": (b"gzip", b"br;q=1.0, zstd", b"identity;q=0", b"*;q=0", b"gzip;q=x"),
+    "Request-Timeout": (b"1", b"0.001", b"-1", b"nan", b"1e999", b"abc"),
+    "X-Request-ID": (b"a.b-c_1", b"x" * 200, b"\xff"),
+    "Inference-Header-Content-Length": (b"0", b"17", b"-1", b"99999999999", b"1e3", b"\xb2"),
+    "Authorization": (b"Bearer x", b"Basic eDp5", b"Bearer"),
+    "Origin": (b"https://example.org", b"null"),
+    "traceparent": (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"00-0-0-0"),
+    "Expect": (b"100-continue",),
+}  # fmt: skip
+
+
+class Requests:
+    """Draws whole requests; the same seed draws the same."""
+
+    def __init__(self, seed: int) -> None:
+        self._mutators = {name: Mutator(corpus_of(name), seed + place) for place, name in enumerate(TARGETS)}
+        self._values = Mutator([value for values in HEADERS.values() for value in values], seed)
+        self._raw = Mutator([self._whole() for _ in range(200)], seed)
+        self._random = self._raw.random
+
+    def next(self) -> tuple[bytes, bool]:
+        """Return a request, and whether it is well-formed enough that its connection can be used again."""
+        if self._random.random() < RAW_SHARE:
+            return self._raw.next(), False
+        return self._whole(), True
+
+    def _whole(self) -> bytes:
+        random = self._values.random
+        name = random.choice(tuple(TARGETS))
+        body, headers = self._mutators[name].next(), dict[str, bytes]()
+        if name in COMPRESSED:
+            headers["Content-Encoding"] = name.encode()
+        if name == "safetensors":
+            headers["Content-Type"] = b"application/vnd.safetensors"
+        if name == "inference":
+            length, _, body = body.partition(b"\n")
+            if length != b"-":
+                headers["Inference-Header-Content-Length"] = length
+        for header in random.sample(tuple(HEADERS), random.choice((0, 0, 0, 1, 2))):
+            headers[header] = self._values.next()[:200] if random.random() < 0.2 else random.choice(HEADERS[header])
+        path = random.choice(PATHS.get(name, PATHS["json"]))
+        lines = [f"POST {path} HTTP/1.1".encode(), b"Host: here", b"Content-Length: %d" % len(body)]
+        lines += [header.encode() + b": " + _one_line(value) for header, value in headers.items()]
+        return b"\r\n".join((*lines, b"", body))
+
+
+def _one_line(value: bytes) -> bytes:
+    return bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F)
+
+
+async def ask(server: Server, requests: Requests, count: int) -> Counter[int | str]:
+    """Send so many requests over several connections; return how often each status came."""
+    statuses: Counter[int | str] = Counter()
+    left = iter(range(count))
+
+    async def one_after_another() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for _ in left:
+            request, whole = requests.next()
+            if not whole:
+                statuses[await _answer_to_anything(server, request)] += 1
+                continue
+            writer.write(request)
+            status, closing = await asyncio.wait_for(_answer(reader), ANSWER_SECONDS)
+            statuses[status] += 1
+            if closing:
+                writer.close()
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(one_after_another())
+    return statuses
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    """Return the status of an answer, and whether the connection ends with it."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    if status == 100:
+        return await _answer(reader)
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    if b"content-length" in fields:
+        await reader.readexactly(int(fields[b"content-length"]))
+    else:
+        await _chunks(reader)
+    return status, fields.get(b"connection") == b"close"
+
+
+async def _chunks(reader: asyncio.StreamReader) -> None:
+    while size := int(await reader.readline(), 16):
+        await reader.readexactly(size + 2)
+    await reader.readline()
+
+
+async def _answer_to_anything(server: Server, request: bytes) -> int | str:
+    """Send bytes that may be no request, and nothing more; return the first status, if any came."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    writer.write_eof()
+    with suppress(ConnectionError):
+        received = await asyncio.wait_for(reader.read(), ANSWER_SECONDS)
+        writer.close()
+        if received.startswith(b"HTTP/1.1 "):
+            return int(received[9:12])
+    return "closed without an answer"
+
+
+def fuzz(count: int, seed: int, directory: Path) -> tuple[Counter[int | str], float, str]:
+    """Send so many requests to a server of its own; return the statuses, the seconds, and what it logged as errors."""
+    with running_server(directory, LOG_LEVEL="error", DEADLINE_SECONDS="20") as server:
+        started = time.monotonic()
+        statuses = asyncio.run(ask(server, Requests(seed), count))
+        seconds = time.monotonic() - started
+        code, _ = server.stop()
+        assert code == 0
+        return statuses, seconds, server.log.read_text()
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        statuses, seconds, log = fuzz(options.requests, options.seed, Path(directory))
+    print(f"{statuses.total()} requests in {seconds:.0f} s: {dict(statuses.most_common())}")
+    print(log, file=sys.stderr, end="")
+    return 1 if log or statuses[500] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
