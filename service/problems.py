@@ -38,10 +38,11 @@ PROBLEMS: dict[str, Problem] = {
         Text("请求无法解码", "The request cannot be decoded"),
         Text(
             "请求体不是合法的 JSON（裸写的 NaN、Infinity、多余的逗号都不是 JSON），或嵌套过深，"
-            "或压缩数据损坏，或 /v2 的张量与其声明的形状、类型、长度不符，或 Request-Timeout 不是正数。",
+            "或压缩数据损坏，或 safetensors 文件的头部与数据不符，"
+            "或 /v2 的张量与其声明的形状、类型、长度不符，或 Request-Timeout 不是正数。",
             "The body is not strict JSON (bare NaN or Infinity and trailing commas are not JSON) or is nested too "
-            "deep, its compression is broken, a tensor of /v2 is not what its shape, datatype and size announce, or "
-            "Request-Timeout is not a positive number.",
+            "deep, its compression is broken, the header of a safetensors file does not fit its data, a tensor of /v2 "
+            "is not what its shape, datatype and size announce, or Request-Timeout is not a positive number.",
         ),
     ),
     "unauthorized": Problem(
@@ -74,7 +75,12 @@ PROBLEMS: dict[str, Problem] = {
     "not-acceptable": Problem(
         HTTPStatus.NOT_ACCEPTABLE,
         Text("没有可接受的表示", "No acceptable representation"),
-        Text("把 Accept 设为 application/json，或不发送。", "Set Accept to application/json, or leave it out."),
+        Text(
+            "把 Accept 设为 application/json 或 application/vnd.safetensors（/v1/attention 还有 image/svg+xml），"
+            "或不发送；Accept-Encoding 也不能排除一切。",
+            "Set Accept to application/json or application/vnd.safetensors, on /v1/attention also image/svg+xml, or "
+            "leave it out; and let Accept-Encoding not exclude everything.",
+        ),
     ),
     "timeout": Problem(
         HTTPStatus.REQUEST_TIMEOUT,
@@ -94,10 +100,12 @@ PROBLEMS: dict[str, Problem] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         Text("不支持的内容类型", "Unsupported media type"),
         Text(
-            "Content-Type 应为 application/json，Content-Encoding 可为 gzip、deflate、br 或 zstd（/v2 只有前两种）；"
+            "Content-Type 应为 application/json 或 application/vnd.safetensors，"
+            "Content-Encoding 可为 gzip、deflate、br 或 zstd（/v2 只有前两种）；"
             "响应头 Accept 或 Accept-Encoding 列出可用的取值。",
-            "Content-Type is to be application/json, and Content-Encoding may be gzip, deflate, br or zstd, on /v2 the "
-            "first two; the header Accept or Accept-Encoding of the answer lists what is read.",
+            "Content-Type is to be application/json or application/vnd.safetensors, and Content-Encoding may be gzip, "
+            "deflate, br or zstd, on /v2 the first two; the header Accept or Accept-Encoding of the answer lists what "
+            "is read.",
         ),
     ),
     "invalid-request": Problem(

@@ -32,6 +32,12 @@ class Datatype:
         # Behind JSON of any length tensors begin anywhere; the core multiplies aligned ones several times as fast.
         return native if native.flags.aligned else native.copy()
 
+    def read(self, raw: memoryview, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the numbers of a tensor whose bytes are as many as its shape needs."""
+        if not raw:
+            return self.load(np.empty(shape, self.wire))
+        return self.load(np.frombuffer(raw, self.wire).reshape(shape))
+
     def store(self, array: NDArray[Any]) -> memoryview:
         """Return the bytes of an array, row-major."""
         if self.name == "BF16":
@@ -63,3 +69,16 @@ STORED: dict[str, Datatype] = {one.stored: one for one in DATATYPES.values()}
 """By the name that safetensors has for it; there are others for eighths and halves of a byte, and complex ones."""
 
 BY_DTYPE = {one.dtype: one for one in DATATYPES.values() if one.dtype is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An array that goes out as the bytes of its datatype."""
+
+    array: NDArray[Any]
+    datatype: Datatype
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "Raw":
+        """Return an array in its own type."""
+        return cls(array, BY_DTYPE.get(array.dtype.name) or DATATYPES[array.dtype.name.upper()])

@@ -22,6 +22,25 @@ def shortest(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     return array
 
 
+def rounded(array: NDArray[Any], decimals: int) -> NDArray[Any]:
+    """Round every finite number to so many decimals, correctly, as Python's `round` does.
+
+    10^decimals is a float64, and so is the nearest integer to number · 10^decimals below 2^52; their quotient, rounded
+    once, is the float64 nearest to the decimal.  Only where the product lies so near to a half that its own rounding
+    may have moved it across, or is larger, is the number rounded by itself.
+    """
+    numbers = array.astype(np.float64)
+    power = 10.0**decimals
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = numbers * power
+        size = np.abs(scaled)
+        near_half = np.abs(size - np.floor(size) - 0.5) <= size * 2.0**-50
+        nearest = np.rint(scaled) / power
+    alone = np.isfinite(numbers) & (near_half | (size >= 2.0**52))
+    nearest[alone] = [round(number, decimals) for number in numbers[alone].tolist()]
+    return np.where(np.isfinite(numbers), nearest, numbers)
+
+
 @cache
 def _float16_decimals() -> NDArray[np.float64]:
     """For each bit pattern of a float16 the float64 nearest to its shortest decimal."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from service.errors import NotAcceptable, UnsupportedEncoding, UnsupportedMediaType
 
 JSON = "application/json"
+SAFETENSORS = "application/vnd.safetensors"
 SVG = "image/svg+xml"
 OCTETS = "application/octet-stream"
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
@@ -39,7 +40,12 @@ def body_media_type(content_type: str | None) -> str:
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type in ("", JSON) or media_type in FORMS or media_type.endswith("+json"):
         return JSON
-    raise UnsupportedMediaType(f"expected Content-Type: {JSON}; received {content_type}. Send JSON.", (JSON,))
+    if media_type == SAFETENSORS:
+        return SAFETENSORS
+    raise UnsupportedMediaType(
+        f"expected Content-Type: {JSON} or {SAFETENSORS}; received {content_type}. Send one of these.",
+        (JSON, SAFETENSORS),
+    )
 
 
 @lru_cache(maxsize=64)

@@ -5,13 +5,13 @@ from typing import Any
 
 from attention_core import AttentionResult, evaluate, resolve
 from attention_core.call import Field, ResolvedCall
-from service.codecs import json
-from service.codecs.negotiate import JSON, SVG
+from service.codecs.negotiate import SVG
 from service.codecs.result import result_document
 from service.codecs.shown import NEEDED, Shown, show
 from service.codecs.svg import heat_map, require_drawable
-from service.compute.budget import exceeded, predict_within, require_affordable, result_bytes
+from service.compute.budget import exceeded, predict_within, require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run
+from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
@@ -28,12 +28,14 @@ class PreparedAttention:
     bytes: int
     labels: LabelsSchema
     decimals: int | None
+    wanted: str
 
     def complete(self, run: Run) -> Reply:
-        """Attend and write the result as JSON."""
+        """Attend and write the result."""
         with call_errors():
             result = run_call(self.call, run)
-        return Reply(json.encode(result_document(result, self.labels.key, self.decimals)), JSON)
+        numbers = numbers_for(self.wanted, result.dtype, self.decimals)
+        return write_document(result_document(result, numbers, self.labels.key, self.decimals), self.wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,13 @@ class PreparedEstimate:
     """The cost of an attention call, ready to be told."""
 
     document: dict[str, Any]
+    wanted: str
     operations: int = 0
     bytes: int = 0
 
     def complete(self, run: Run) -> Reply:
         """Write the estimate; nothing is computed."""
-        return Reply(json.encode(self.document), JSON)
+        return write_document(self.document, self.wanted)
 
 
 def prepare_attention(body: Body, settings: Settings) -> Prepared:
@@ -89,8 +92,8 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         require_drawable(call.scores)
         return _view(request, call, settings, frozenset())
     cost = predict_within(settings, call)
-    held = require_affordable(cost, call.dtype.name, settings)
-    return PreparedAttention(call, cost.operations, held, request.labels or UNLABELLED, request.decimals)
+    held = require_affordable(cost, call.dtype.name, settings, bytes_per_number(call, body.wanted))
+    return PreparedAttention(call, cost.operations, held, request.labels or UNLABELLED, request.decimals, body.wanted)
 
 
 def prepare_view(body: Body, settings: Settings, beside: frozenset[Field]) -> PreparedView:
@@ -111,26 +114,27 @@ def _view(request: AttentionRequest, call: ResolvedCall, settings: Settings, bes
 def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
     """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
     _, call = read_attention(body, settings)
-    cost, dtype = predict_within(settings, call), call.dtype.name
+    cost, size = predict_within(settings, call), bytes_per_number(call, body.wanted)
     return PreparedEstimate(
         {
             "operations": cost.operations,
             "bytes": cost.bytes,
-            "result_bytes": result_bytes(cost, dtype),
+            "result_bytes": cost.result_numbers * size,
             "path": cost.path,
-            "allowed": not exceeded(cost, dtype, settings),
+            "allowed": not exceeded(cost, call.dtype.name, settings, size),
             "limits": {
                 "max_operations": settings.max_operations,
                 "max_result_bytes": settings.max_result_bytes,
                 "bytes_in_flight": settings.bytes_in_flight,
             },
-        }
+        },
+        body.wanted,
     )
 
 
 def read_attention(body: Body, settings: Settings) -> tuple[AttentionRequest, ResolvedCall]:
     """Decode, validate and resolve an attention request; raises MalformedBody or InvalidRequest."""
-    request = parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))
+    request = parse(AttentionRequest, read_document(body, settings))
     return request, resolve_request(request)
 
 

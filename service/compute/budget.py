@@ -12,11 +12,6 @@ def predict_within(settings: Settings, call: ResolvedCall) -> Cost:
     return predict(call, threads=settings.compute_threads)
 
 
-def result_bytes(cost: Cost, dtype: str) -> int:
-    """Return about how many bytes the answer takes as JSON."""
-    return cost.result_numbers * BYTES_PER_NUMBER[dtype]
-
-
 def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> str | None:
     """Say which limit the predicted operations, memory or answer exceed, with the numbers; None if none.
 

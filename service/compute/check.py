@@ -10,9 +10,9 @@ from attention_core.checking import Check, CheckResult
 from attention_core.differences import FieldDifference
 from service.codecs import json
 from service.codecs.decimals import shortest
-from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply, Run
+from service.compute.documents import read_document, write_document
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
 from service.schemas.parse import call_errors, check_labels, parse
@@ -26,17 +26,18 @@ class PreparedCheck:
     check: Check
     operations: int
     bytes: int
+    wanted: str
 
     def complete(self, run: Run) -> Reply:
         """Compare the candidate with the reference, and look for the mistake that explains it."""
         with call_errors("/request"):
             result = self.check.run(run.should_stop, run.progress)
-        return Reply(json.encode(check_document(result)), JSON)
+        return write_document(check_document(result), self.wanted)
 
 
 def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
     """Read a request to check; raises MalformedBody, InvalidRequest or TooLarge."""
-    request = parse(CheckRequest, json.decode(body.content, settings.max_json_depth))
+    request = parse(CheckRequest, read_document(body, settings))
     with call_errors("/request", beside=("candidate",)):
         check = Check.of(request.request.to_call(), request.candidate.arrays(), rtol=request.rtol, atol=request.atol)
     if request.request.labels is not None:
@@ -44,7 +45,7 @@ def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
         check_labels(request.request.labels, within="/request", **sizes)
     cost = check.predict()
     held = require_affordable(cost, check.comparison.dtype.name, settings)
-    return PreparedCheck(check, cost.operations, held)
+    return PreparedCheck(check, cost.operations, held, body.wanted)
 
 
 def check_document(result: CheckResult) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from attention_core.call import Field, ResolvedCall
 from attention_core.differences import compare
 from service.codecs import json
 from service.codecs.merge_patch import merge_patch
-from service.codecs.negotiate import JSON
 from service.codecs.result import result_document
 from service.compute.attention import resolve_request, run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
+from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
 from service.errors import InvalidRequest
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest
@@ -41,12 +41,13 @@ class Contender:
         with self.origin.located(), call_errors():
             return run_call(replace(self.call, include=self.call.include | compared), run)
 
-    def document(self, result: AttentionResult) -> Mapping[str, Any]:
+    def document(self, result: AttentionResult, wanted: str) -> Mapping[str, Any]:
         """Return the result as /v1/attention would have written it."""
         asked = {name: array for name, array in result.arrays.items() if name in self.call.include}
         present = {name: array for name, array in result.arrays.items() if name.startswith("present")}
         labels = None if self.request.labels is None else self.request.labels.key
-        return result_document(replace(result, arrays=asked | present), labels, self.request.decimals)
+        numbers = numbers_for(wanted, result.dtype, self.request.decimals)
+        return result_document(replace(result, arrays=asked | present), numbers, labels, self.request.decimals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PreparedComparison:
     contenders: list[Contender]
     operations: int
     bytes: int
+    wanted: str
 
     def complete(self, run: Run) -> Reply:
         """Attend with each and compare every two."""
@@ -66,16 +68,16 @@ class PreparedComparison:
                 run.progress(done, len(self.contenders))
         labelled = [(contender.label, result) for contender, result in zip(self.contenders, results, strict=True)]
         documents = [
-            {"label": contender.label, "result": contender.document(result)}
+            {"label": contender.label, "result": contender.document(result, self.wanted)}
             for contender, result in zip(self.contenders, results, strict=True)
         ]
         pairs = [_pair_document(*left, *right) for left, right in combinations(labelled, 2)]
-        return Reply(json.encode({"results": documents, "pairs": pairs}), JSON)
+        return write_document({"results": documents, "pairs": pairs}, self.wanted)
 
 
 def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
     """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
-    document = json.decode(body.content, settings.max_json_depth)
+    document = read_document(body, settings)
     request = parse(CompareRequest, document)
     contenders = [_contender(BASE, request.base, Origin(0, {}, document["base"]))]
     for i, variant in enumerate(request.variants):
@@ -93,8 +95,9 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
         sum(cost.bytes for cost in costs),
         sum(cost.result_numbers for cost in costs),
     )
-    held = require_affordable(total, "float64", settings)
-    return PreparedComparison(contenders, total.operations, held)
+    size = max(bytes_per_number(one.call, body.wanted) for one in contenders)
+    held = require_affordable(total, "float64", settings, size)
+    return PreparedComparison(contenders, total.operations, held, body.wanted)
 
 
 @dataclass(frozen=True, slots=True)

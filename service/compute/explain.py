@@ -6,10 +6,9 @@ from attention_core import Cost, resolve
 from attention_core.call import ResolvedCall
 from attention_core.explanation import explain
 from attention_core.reference import in_float64
-from service.codecs import json
-from service.codecs.negotiate import JSON
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
+from service.compute.documents import read_document, write_document
 from service.explanation import NamedPair, explanation_document
 from service.schemas.attention import LabelsSchema
 from service.schemas.explain import ExplainRequest
@@ -28,6 +27,7 @@ class PreparedExplanation:
     operations: int
     bytes: int
     request: ExplainRequest
+    wanted: str
 
     def complete(self, run: Run) -> Reply:
         """Take the weight apart and write every number and sentence."""
@@ -38,19 +38,19 @@ class PreparedExplanation:
         labels = request.request.labels or LabelsSchema()
         pair = NamedPair(request.query_index, request.key_index, labels.query, labels.key)
         document = explanation_document(explanation, self.call, pair, request.language or "en")
-        return Reply(json.encode(document), JSON)
+        return write_document(document, self.wanted)
 
 
 def prepare_explain(body: Body, settings: Settings) -> PreparedExplanation:
     """Read a request to explain; raises MalformedBody, InvalidRequest or TooLarge."""
-    request = parse(ExplainRequest, json.decode(body.content, settings.max_json_depth))
+    request = parse(ExplainRequest, read_document(body, settings))
     with call_errors(REQUEST):
         call = resolve(in_float64(request.request.to_call()))
     if request.request.labels is not None:
         check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
     cost = _cost_of_a_row(call, settings)
     held = require_affordable(cost, call.dtype.name, settings)
-    return PreparedExplanation(call, cost.operations, held, request)
+    return PreparedExplanation(call, cost.operations, held, request, body.wanted)
 
 
 def _cost_of_a_row(call: ResolvedCall, settings: Settings) -> Cost:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
-from service.codecs import json
-from service.codecs.decimals import shortest
-from service.codecs.negotiate import JSON
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Reply, Run
+from service.compute.documents import numbers_for, read_document, write_document
 from service.schemas.merge import MergeRequest
 from service.schemas.parse import call_errors, parse
 from service.settings import Settings
@@ -29,27 +27,29 @@ class PreparedMerge:
     dtype: DType
     operations: int
     bytes: int
+    wanted: str
 
     def complete(self, run: Run) -> Reply:
         """Merge; raises InvalidRequest when the shapes do not fit."""
         with call_errors():
             merged = merge(self.partials)
+        numbers = numbers_for(self.wanted, self.dtype.name)
         document = {
-            "output": shortest(self.dtype.store(merged.output), self.dtype.name),
-            "logsumexp": merged.logsumexp.astype(self.dtype.compute, copy=False),
+            "output": numbers.of_dtype(self.dtype.store(merged.output)),
+            "logsumexp": numbers.of_compute_type(merged.logsumexp.astype(self.dtype.compute, copy=False)),
         }
-        return Reply(json.encode(document), JSON)
+        return write_document(document, self.wanted)
 
 
 def prepare_merge(body: Body, settings: Settings) -> PreparedMerge:
     """Read partial results; raises MalformedBody, InvalidRequest or TooLarge."""
-    request = parse(MergeRequest, json.decode(body.content, settings.max_json_depth))
+    request = parse(MergeRequest, read_document(body, settings))
     dtype = DTYPES[request.dtype or "float64"]
     partials = [one.to_core() for one in request.partials]
     cost = _predict(partials)
-    held = require_affordable(cost, dtype.name, settings)
+    held = require_affordable(cost, dtype.name, settings, numbers_for(body.wanted, dtype.name).bytes_per_number())
     _require_in_range(partials, dtype)
-    return PreparedMerge(partials, dtype, cost.operations, held)
+    return PreparedMerge(partials, dtype, cost.operations, held, body.wanted)
 
 
 def _predict(partials: Sequence[Partial]) -> Cost:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Deadline
-from service.codecs.negotiate import JSON, SVG, body_encoding, body_media_type, choose, choose_encoding
+from service.codecs.negotiate import JSON, SAFETENSORS, SVG, body_encoding, body_media_type, choose, choose_encoding
 from service.compute import (
     Body,
     Prepare,
@@ -36,7 +36,7 @@ router = APIRouter(tags=["attention"], route_class=Direct)
 @router.post("/v1/attention", **attention_operation())
 async def attention(request: Request) -> Response:
     """Score every key for every query, normalise the scores to weights, mix the values. 打分、归一化、加权求和。"""
-    return await answer(request, prepare_attention, JSON, SVG)
+    return await answer(request, prepare_attention, JSON, SAFETENSORS, SVG)
 
 
 @router.post("/v1/attention/estimate", **estimate_operation())
@@ -75,7 +75,7 @@ async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
     headers = {name: value.decode("latin-1") for name, value in reversed(request.scope["headers"])}
     service = state_of(request)
     deadline = Deadline.of(headers.get(b"request-timeout"), service.settings)
-    wanted = choose(headers.get(b"accept"), offered or (JSON,))
+    wanted = choose(headers.get(b"accept"), offered or (JSON, SAFETENSORS))
     wanted_encoding = choose_encoding(headers.get(b"accept-encoding"))
     media_type = body_media_type(headers.get(b"content-type"))
     encoding = body_encoding(headers.get(b"content-encoding"))

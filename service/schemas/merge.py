@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -25,8 +26,8 @@ class PartialSchema(StrictModel):
     )
 
     def to_core(self) -> Partial:
-        """Return the core's partial."""
-        return Partial(self.output, self.logsumexp)
+        """Return the core's partial, in float64 whatever it was stored in: how it came changes no number."""
+        return Partial(self.output.astype(np.float64, copy=False), self.logsumexp.astype(np.float64, copy=False))
 
 
 class MergeRequest(StrictModel):

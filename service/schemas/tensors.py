@@ -65,7 +65,8 @@ class Tensor:
             return self._read_number(value)
         array = value if isinstance(value, np.ndarray) else self._read_other(value)
         if (array.dtype.kind == "b") != (self.element == "boolean"):
-            raise self._wrong_element((0,) * array.ndim, array.flat[0].item())
+            first, place = (array.flat[0].item(), (0,) * array.ndim) if array.size else (array, ())
+            raise self._wrong_element(place, first)
         if array.ndim < self.min_rank or (self.max_rank is not None and array.ndim > self.max_rank):
             raise PydanticCustomError(
                 "tensor_rank",
@@ -105,6 +106,7 @@ class Tensor:
 
     def _read_integers(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return integers; a number such as 2.0 is one.  Positions are added to them, which must not overflow."""
+        array = array.astype(np.float64) if array.dtype.kind == "f" else array
         wrong = np.argwhere((array != np.floor(array)) | (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER))
         if len(wrong):
             index = tuple(int(i) for i in wrong[0])
@@ -161,7 +163,7 @@ class Tensor:
 
     def _wrong_element(self, index: Index, leaf: Any) -> PydanticCustomError:
         number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
-        if number and self.element != "boolean" and not abs(leaf) <= LARGEST:
+        if number and self.element != "boolean" and abs(leaf) > LARGEST:
             return PydanticCustomError(
                 "tensor_overflow",
                 "expected a number that float64 can hold, at most 1.8e308; received a larger one. Scale it down.",

@@ -13,14 +13,10 @@ from attention_core import CallError
 from attention_core.dtypes import DTYPES
 from service.codecs import json
 from service.codecs.datatypes import DATATYPES, Datatype
+from service.codecs.shapes import require_shape
 from service.errors import InvalidRequest, MalformedBody, Violation
 from service.schemas.open_inference import InputTensor
 from service.schemas.tensors import describe
-
-LARGEST_RANK = 32
-
-LARGEST_EMPTY = 1 << 20
-"""What the axes of an empty tensor that are not empty may come to: there are no bytes to bound them."""
 
 NOT_FINITE = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 
@@ -80,22 +76,7 @@ def read_inputs(tensors: list[InputTensor], raw: memoryview) -> Iterator[Receive
 
 
 def _shape(value: Any, place: str) -> tuple[int, ...]:
-    sizes = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise MalformedBody(
-            f"{place}.shape: expected a list of integers, none of them negative; received {describe(sizes)}"
-            f"{f' such as {sizes[:4]}' if isinstance(sizes, list) else ''}. Send the size of each axis."
-        )
-    if len(sizes) > LARGEST_RANK:
-        raise MalformedBody(
-            f"{place}.shape: expected at most {LARGEST_RANK} axes; received {len(sizes)}. Merge leading axes."
-        )
-    if 0 in sizes and prod(filter(None, sizes)) > LARGEST_EMPTY:
-        raise MalformedBody(
-            f"{place}.shape: expected the other axes of an empty tensor to come to at most {LARGEST_EMPTY}; received "
-            f"{sizes}. Choose smaller ones."
-        )
-    return tuple(sizes)
+    return require_shape(value.tolist() if isinstance(value, np.ndarray) else value, f"{place}.shape")
 
 
 def _datatype(name: str, place: str) -> Datatype:
@@ -127,9 +108,7 @@ def _from_bytes(raw: memoryview, size: int, shape: tuple[int, ...], datatype: Da
         raise MalformedBody(
             f"{place}: expected {size} bytes of this tensor behind the JSON; received {len(raw)}. Send all of them."
         )
-    if not size:
-        return datatype.load(np.empty(shape, datatype.wire))
-    return datatype.load(np.frombuffer(raw, datatype.wire).reshape(shape))
+    return datatype.read(raw, shape)
 
 
 def _from_json(

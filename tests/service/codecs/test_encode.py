@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from service.codecs.decimals import rounded
 from service.codecs.json import encode, plain
-from service.codecs.result import rounded
 
 floats = st.sampled_from([np.float64, np.float32]).flatmap(
     lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=1, max_dims=4, max_side=5, min_side=0))
