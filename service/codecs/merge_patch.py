@@ -25,4 +25,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def _renames(target: dict[str, Any], patch: dict[str, Any]) -> bool:
-    return "name" in patch and "name" in target and patch["name"] != target["name"]
+    """Whether the object is called otherwise afterwards; what is no string is no name, whatever it is."""
+    if "name" not in patch or "name" not in target:
+        return False
+    old, new = target["name"], patch["name"]
+    return not (isinstance(old, str) and isinstance(new, str) and old == new)

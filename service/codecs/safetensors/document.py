@@ -63,7 +63,7 @@ def _grafted(value: Any, branch: Branch | StoredTensor, path: Path) -> Any:
             raise _twice(path)
         return branch.array if branch.array.ndim else branch.array.item()
     if value is None:
-        value = [] if all(map(_is_index, branch)) else {}
+        value = [] if all(map(_is_number, branch)) else {}
     elif isinstance(value, str) and path[-1] in NAMED:
         value = {"name": value}
     if isinstance(value, list):
@@ -127,8 +127,12 @@ def _shared_dtype(branch: Mapping[str, Any], given: Any, path: Path) -> str | No
     return dtype
 
 
+def _is_number(step: str) -> bool:
+    return step.isascii() and step.isdecimal()
+
+
 def _is_index(step: str) -> bool:
-    return step.isascii() and step.isdecimal() and len(step) <= LONGEST_INDEX and (step == "0" or step[0] != "0")
+    return _is_number(step) and len(step) <= LONGEST_INDEX and (step == "0" or step[0] != "0")
 
 
 def _dotted(branch: Branch) -> str:

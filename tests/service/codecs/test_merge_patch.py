@@ -61,3 +61,8 @@ def test_arrays_are_replaced_and_shared():
     merged = merge_patch({"a": kept, "b": replaced}, {"b": new})
     assert merged["a"] is kept
     assert merged["b"] is new
+
+
+def test_an_array_is_no_name():
+    assert merge_patch({"name": "cosine", "scale": 2}, {"name": np.ones((2, 2))}).keys() == {"name"}
+    assert merge_patch({"name": np.ones(2), "scale": 2}, {"name": np.ones(2)}).keys() == {"name"}
