@@ -74,6 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 TOOLS = {
     "browser": ("/usr/bin/chromium", "chromium"),
     "curl": ("/usr/bin/curl", "curl"),
+    "haproxy": ("/usr/sbin/haproxy", "haproxy"),
     "namespace": ("/usr/sbin/ip", "iproute2"),
     "node": ("/usr/bin/node", "nodejs"),
 }

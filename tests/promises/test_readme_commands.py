@@ -10,7 +10,9 @@ from tests.promises.readme import LANGUAGES, README, ROOT, all_commands, codes, 
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE)[1].split()
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["attention"]
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+COMPOSE = SERVICES["attention"]
+PROFILES = {profile for service in SERVICES.values() for profile in service.get("profiles", ())}
 RUN_FLAGS = {
     "ports": "--publish",
     "environment": "--env",
@@ -45,7 +47,9 @@ def test_the_table_of_commands_names_every_target(language: str) -> None:
 def test_docker_commands_agree_with_compose(assignments: dict[str, str], words: list[str]) -> None:
     assert all(any(f"${{{name}" in port for port in COMPOSE["ports"]) for name in assignments)
     if words[1] == "compose":
-        assert words[2:] == ["up", "--build"]
+        *options, up, build = words[2:]
+        assert [up, build] == ["up", "--build"]
+        assert options == [] or (options[0] == "--profile" and set(options[1:]) <= PROFILES)
     elif words[1] == "build":
         assert words[2:] == ["--tag", COMPOSE["image"], COMPOSE["build"]]
     else:
