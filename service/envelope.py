@@ -1,4 +1,4 @@
-"""What every exchange carries, whatever happens inside: a request id, one log line, and never a bare failure."""
+"""What every exchange carries, whatever happens inside: a request id, a log line, numbers, never a bare failure."""
 
 import asyncio
 import logging
@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Disconnected
+from service.exchange import UNWATCHED, Exchange, caller_of, media_type_of
 from service.logs import AccessLog
+from service.metrics import Metrics
 from service.problems import cut_short, internal_error
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -21,9 +23,10 @@ error_log = logging.getLogger("service.error")
 class Envelope:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog, metrics: Metrics) -> None:
         self._app = app
         self._access_log = access_log
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
@@ -31,43 +34,80 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        id_header = (b"x-request-id", request_id.encode())
-        if scope["method"] == "HEAD":
+        exchange = _opened(scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = exchange.request_id
+        if exchange.watched:
+            self._metrics.arrived()
+        if exchange.method == "HEAD":
             # The answer to HEAD is that to GET; the server leaves the body out.
             scope = {**scope, "method": "GET"}
-        status = 0
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append(id_header)
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._answer(exchange, scope, _Counted(exchange, receive, send))
+        finally:
+            exchange.route = getattr(scope.get("route"), "path", None)
+            exchange.problem = state.get("problem")
+            exchange.seconds = perf_counter() - started
+            self._metrics.ended(exchange)
+            self._access_log.write(exchange)
+
+    async def _answer(self, exchange: Exchange, scope: Scope, counted: "_Counted") -> None:
+        try:
+            await self._app(scope, counted.receive, counted.send)
         except Disconnected:
             pass
         except asyncio.CancelledError:
-            if status:
+            if exchange.status:
                 raise
             # Only a process that has run out of time to drain cancels what it is at.
-            await cut_short(Request(scope))(scope, receive, send_with_id)
+            await cut_short(Request(scope))(scope, counted.receive, counted.send)
         except Exception:
-            error_log.exception("unexpected failure", extra={"request_id": request_id})
-            if status:
+            error_log.exception("unexpected failure", extra={"exchange": exchange})
+            if exchange.status:
                 raise  # half an answer is out: only closing the connection tells the client that it is not whole
-            await internal_error(Request(scope))(scope, receive, send_with_id)
-        finally:
-            route = getattr(scope.get("route"), "path", None)
-            self._access_log.write(request_id, scope["method"], route, status, perf_counter() - started)
+            await internal_error(Request(scope))(scope, counted.receive, counted.send)
 
 
-def _request_id(scope: Scope) -> str:
+class _Counted:
+    """Both directions of one exchange, counted as they pass."""
+
+    __slots__ = ("_exchange", "_receive", "_send")
+
+    def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        self._exchange = exchange
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._exchange.received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        exchange = self._exchange
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            headers = message["headers"]
+            exchange.sent_type = media_type_of(next((value for name, value in headers if name == b"content-type"), b""))
+            headers.append((b"x-request-id", exchange.request_id.encode()))
+        elif exchange.method != "HEAD":
+            exchange.sent += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _opened(scope: Scope) -> Exchange:
+    """Return what is known of an exchange from its head."""
+    # Of a header that comes twice the first counts.
+    headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+    return Exchange(
+        _request_id(headers.get(b"x-request-id")),
+        scope["method"],
+        not scope["path"].endswith(UNWATCHED),
+        media_type_of(headers.get(b"content-type")),
+        caller_of(headers.get(b"traceparent")),
+    )
+
+
+def _request_id(sent: bytes | None) -> str:
     """Return the caller's id if it is well-formed, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    return urandom(8).hex()
+    return str(sent, "ascii") if sent is not None and REQUEST_ID.fullmatch(sent) else urandom(8).hex()

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-FIELDS = ("request_id",)
-"""What a record may carry besides its message."""
+from service.exchange import Exchange, Span
 
 Style = Literal["json", "text"]
 
@@ -25,7 +24,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line.update({name: getattr(record, name) for name in FIELDS if hasattr(record, name)})
+        line.update(_identity_of(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()
@@ -36,7 +35,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        extra = " ".join(f"{name}={getattr(record, name)}" for name in FIELDS if hasattr(record, name))
+        extra = " ".join(f"{name}={value}" for name, value in _identity_of(record).items())
         exception = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return f"{record.levelname.lower():7} {record.getMessage()} {extra}".rstrip() + exception
 
@@ -54,17 +53,21 @@ class AccessLog:
         self._second = 0
         self._date = ""
 
-    def write(self, request_id: str, method: str, route: str | None, status: int, seconds: float) -> None:
+    def write(self, exchange: Exchange) -> None:
         """Write the line of one request, if requests are logged at all."""
         if not self._wanted:
             return
-        fields = {
-            "request_id": request_id,
-            "method": method,
-            "route": route,
-            "status": status,
-            "milliseconds": round(seconds * 1000, 3),
+        fields: dict[str, Any] = {
+            "request_id": exchange.request_id,
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": exchange.status,
+            "milliseconds": round(exchange.seconds * 1000, 3),
+            "request_bytes": exchange.received,
+            "response_bytes": exchange.sent,
         }
+        if exchange.span is not None:
+            fields |= _place_in(exchange.span)
         if self._json:
             about = {"time": self._time(), "level": "info", "logger": "service.access", "message": "request"}
             line = orjson.dumps(about | fields, option=orjson.OPT_APPEND_NEWLINE)
@@ -81,6 +84,18 @@ class AccessLog:
         if second != self._second:
             self._second, self._date = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._date}.{int((now - second) * 1000):03d}+00:00"
+
+
+def _identity_of(record: logging.LogRecord) -> dict[str, str]:
+    """Return which request a record is about, if it is about one, in the words of the access log."""
+    exchange: Exchange | None = getattr(record, "exchange", None)
+    if exchange is None:
+        return {}
+    return {"request_id": exchange.request_id} | ({} if exchange.span is None else _place_in(exchange.span))
+
+
+def _place_in(span: Span) -> dict[str, str]:
+    return {"trace_id": span.trace_id, "span_id": span.span_id}
 
 
 def configure(level: str, style: Style) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -11,12 +12,14 @@ from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
 from service.access import KeyCheck
 from service.admission import Gate
+from service.compute import Statistics
 from service.cross_origin import CrossOrigin, Preflight
 from service.draining import LEAVE
 from service.envelope import Envelope
 from service.examples import load_examples
 from service.keys import Keyring
 from service.logs import AccessLog, configure
+from service.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, open_inference, operations, pages
 from service.routes.state import ServiceState
@@ -31,7 +34,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     configure(settings.log_level, settings.log_format)
     workers = Workers(settings.compute_threads)
-    state = ServiceState(settings, Gate(settings, workers), load_examples())
+    directory = settings.metrics_directory
+    ledger = SharedLedger(Path(directory), MOMENTARY) if directory else Ledger()
+    metrics = Metrics(ledger)
+    state = ServiceState(
+        settings, Gate(settings, workers, metrics, metrics), ledger, Statistics(ledger), load_examples()
+    )
 
     def leave() -> None:
         state.ready = False
@@ -64,12 +72,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # As the application's own: an included router looks for the route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
+    access_log = AccessLog(settings.log_level, settings.log_format)
     # The last is the outermost; what is not asked for is not there.
     if settings.asks_for_keys:
         app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(Preflight, origins=settings.cors_origins)
-    app.add_middleware(Envelope, access_log=AccessLog(settings.log_level, settings.log_format))
+    app.add_middleware(Envelope, access_log=access_log, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     return app

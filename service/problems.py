@@ -196,6 +196,11 @@ def _accepted(error: Exception) -> Mapping[str, str]:
     return {}
 
 
+async def on_disconnected(_: Request, error: Exception) -> Response:
+    """Answer nobody: the envelope ends the exchange."""
+    raise error
+
+
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router raises: no such path, or not with this method."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -227,6 +232,7 @@ def respond(
 ) -> Response:
     """Return the problem document of a slug."""
     scope = request.scope
+    scope["state"]["problem"] = slug
     document = problem_document(
         slug, detail, root_path=scope.get("root_path", ""), instance=scope["state"]["request_id"], violations=violations
     )
@@ -283,6 +289,7 @@ def problem_document(
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 HANDLERS: Mapping[int | type[Exception], Handler] = {
+    errors.Disconnected: on_disconnected,
     ServiceError: on_service_error,
     HTTPException: on_http_exception,
 }

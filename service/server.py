@@ -1,5 +1,8 @@
 """What `attention-service serve` runs: one server, or several behind one socket."""
 
+import os
+from tempfile import TemporaryDirectory
+
 from service.draining import Server
 from service.logs import configure
 from service.protocol import Configuration, Protocol
@@ -25,7 +28,10 @@ def serve(settings: Settings) -> int:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    if settings.workers > 1:
+    if settings.workers == 1:
+        Server(config).run()
+        return 0
+    with TemporaryDirectory(prefix="attention-service-") as pages:
+        # Worker processes read the environment, so this is how it reaches them all.
+        os.environ.setdefault("ATTENTION_METRICS_DIRECTORY", pages)
         return Supervisor(config, settings.drain_seconds).run()
-    Server(config).run()
-    return 0

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
         (), description="Origins whose pages may use the service in a browser, separated by commas; `*` is every one."
     )
+    metrics_directory: str = Field(
+        "", description="Directory where several processes add up what they count; default: a temporary one."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or plain text.")
 

@@ -14,13 +14,16 @@ from service.admission.observer import Observer, Unobserved
 from service.admission.reading import Receive
 from service.admission.turns import Turns
 from service.admission.visit import Premises, Visit
+from service.compute import Meter
 from service.settings import Settings
 
 
 class Gate:
-    """Admits work, one per process; what it admits may share `workers`."""
+    """Admits work, one per process; what it admits may share `workers` and is told to the same `meter`."""
 
-    def __init__(self, settings: Settings, workers: Workers, observer: Observer | None = None) -> None:
+    def __init__(
+        self, settings: Settings, workers: Workers, observer: Observer | None = None, meter: Meter | None = None
+    ) -> None:
         observer = observer or Unobserved()
         self._premises = Premises(
             settings,
@@ -29,6 +32,7 @@ class Gate:
             ThreadPoolExecutor(settings.compute_threads, thread_name_prefix="compute"),
             Turns(settings.compute_threads, settings.queue_size, observer),
             Memory(settings.bytes_in_flight),
+            meter,
         )
 
     @property

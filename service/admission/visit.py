@@ -14,7 +14,7 @@ from service.admission.memory import Lease, Memory
 from service.admission.observer import Observer
 from service.admission.reading import Receive, read_body, too_large
 from service.admission.turns import Turns
-from service.compute import Body, Prepare, Prepared, Reply, Run
+from service.compute import Body, Meter, Prepare, Prepared, Reply, Run
 from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull
 from service.settings import Settings
 
@@ -52,6 +52,7 @@ class Premises:
     threads: ThreadPoolExecutor
     turns: Turns
     memory: Memory
+    meter: Meter | None
 
 
 class Visit:
@@ -100,7 +101,7 @@ class Visit:
         most = INLINE_OPERATIONS if plain else INLINE_OPERATIONS_COMPRESSED
         if prepared.operations > most or prepared.bytes > INLINE_HELD:
             return await self._in_thread(lambda: (prepared, 0))
-        return prepared.complete(Run(place.workers))
+        return prepared.complete(Run(place.workers, meter=place.meter))
 
     def leave(self) -> None:
         """Hold nothing any more, as soon as no thread works on it."""
@@ -204,7 +205,7 @@ class Visit:
             with place.workers.occupied():
                 prepared, held = prepare()
                 self._hold(held + prepared.bytes)
-                return prepared.complete(Run(place.workers, should_stop))
+                return prepared.complete(Run(place.workers, should_stop, meter=place.meter))
 
         future = self._loop.run_in_executor(place.threads, start)
         # Only when the thread is free again is the turn over, whoever has stopped waiting for it.

@@ -7,7 +7,7 @@ A request is first *prepared* (decoded, validated, resolved, its cost held again
 from service.compute.attention import prepare_attention, prepare_estimate, prepare_view
 from service.compute.check import prepare_check
 from service.compute.compare import prepare_compare
-from service.compute.contract import Body, Prepare, Prepared, Reply, Run
+from service.compute.contract import Body, Meter, Prepare, Prepared, Reply, Run
 from service.compute.encodings import prepare_encoded
 from service.compute.explain import prepare_explain
 from service.compute.merge import prepare_merge
@@ -17,6 +17,7 @@ from service.compute.statistics import Statistics, Stopwatch
 __all__ = [
     "Body",
     "InferenceOrder",
+    "Meter",
     "Prepare",
     "Prepared",
     "Reply",

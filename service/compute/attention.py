@@ -5,12 +5,13 @@ from typing import Any
 
 from attention_core import AttentionResult, evaluate, resolve
 from attention_core.call import Field, ResolvedCall
+from attention_core.cost import choose_path
 from service.codecs.negotiate import SVG
 from service.codecs.result import result_document
 from service.codecs.shown import NEEDED, Shown, show
 from service.codecs.svg import heat_map, require_drawable
 from service.compute.budget import exceeded, predict_within, require_affordable
-from service.compute.contract import Body, Prepared, Reply, Run
+from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import call_errors, check_labels, parse
@@ -33,7 +34,7 @@ class PreparedAttention:
     def complete(self, run: Run) -> Reply:
         """Attend and write the result."""
         with call_errors():
-            result = run_call(self.call, run)
+            result = run_call(self.call, run, self.operations)
         numbers = numbers_for(self.wanted, result.dtype, self.decimals)
         return write_document(result_document(result, numbers, self.labels.key, self.decimals), self.wanted)
 
@@ -50,7 +51,7 @@ class PreparedView:
     def show(self, run: Run) -> Shown:
         """Attend and return what is looked at."""
         with call_errors():
-            result = run_call(self.call, run)
+            result = run_call(self.call, run, self.operations)
         return show(result, self.labels.query, self.labels.key)
 
     def complete(self, run: Run) -> Reply:
@@ -147,6 +148,9 @@ def resolve_request(request: AttentionRequest) -> ResolvedCall:
     return call
 
 
-def run_call(call: ResolvedCall, run: Run) -> AttentionResult:
+def run_call(call: ResolvedCall, run: Run, operations: int) -> AttentionResult:
     """Attend as a run says."""
-    return evaluate(call, workers=run.workers, should_stop=run.should_stop, progress=run.progress)
+    return run.measured(
+        Work(call.score_model.name, choose_path(call), operations),
+        lambda: evaluate(call, workers=run.workers, should_stop=run.should_stop, progress=run.progress),
+    )

@@ -11,7 +11,7 @@ from attention_core.differences import FieldDifference
 from service.codecs import json
 from service.codecs.decimals import shortest
 from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply, Run
+from service.compute.contract import Body, Reply, Run, Work
 from service.compute.documents import read_document, write_document
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
@@ -31,7 +31,10 @@ class PreparedCheck:
     def complete(self, run: Run) -> Reply:
         """Compare the candidate with the reference, and look for the mistake that explains it."""
         with call_errors("/request"):
-            result = self.check.run(run.should_stop, run.progress)
+            result = run.measured(
+                Work(self.check.resolved.score_model.name, "reference", self.operations),
+                lambda: self.check.run(run.should_stop, run.progress),
+            )
         return write_document(check_document(result), self.wanted)
 
 

@@ -34,12 +34,13 @@ class Contender:
     request: AttentionRequest
     call: ResolvedCall
     origin: "Origin"
+    cost: Cost
 
     def evaluate(self, run: Run) -> AttentionResult:
         """Attend, with what results are compared by beside what was asked for."""
         compared = {name for name in COMPARED if name != "output" or self.call.value is not None}
         with self.origin.located(), call_errors():
-            return run_call(replace(self.call, include=self.call.include | compared), run)
+            return run_call(replace(self.call, include=self.call.include | compared), run, self.cost.operations)
 
     def document(self, result: AttentionResult, wanted: str) -> Mapping[str, Any]:
         """Return the result as /v1/attention would have written it."""
@@ -79,16 +80,13 @@ def prepare_compare(body: Body, settings: Settings) -> PreparedComparison:
     """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
     document = read_document(body, settings)
     request = parse(CompareRequest, document)
-    contenders = [_contender(BASE, request.base, Origin(0, {}, document["base"]))]
+    contenders = [_contender(BASE, request.base, Origin(0, {}, document["base"]), settings)]
     for i, variant in enumerate(request.variants):
         origin = Origin(i, variant.overrides, merge_patch(document["base"], variant.overrides))
         with origin.located():
             merged = parse(AttentionRequest, origin.merged)
-        contenders.append(_contender(variant.label, merged, origin))
-    costs = [
-        predict_within(settings, replace(one.call, include=one.call.include | {"scores", "weights"}))
-        for one in contenders
-    ]
+        contenders.append(_contender(variant.label, merged, origin, settings))
+    costs = [one.cost for one in contenders]
     # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
     total = Cost(
         sum(cost.operations for cost in costs),
@@ -127,9 +125,11 @@ class Origin:
         return (f"/variants/{self.variant}/overrides" if overridden else "/base") + place
 
 
-def _contender(label: str, request: AttentionRequest, origin: Origin) -> Contender:
+def _contender(label: str, request: AttentionRequest, origin: Origin, settings: Settings) -> Contender:
     with origin.located():
-        return Contender(label, request, resolve_request(request), origin)
+        call = resolve_request(request)
+    cost = predict_within(settings, replace(call, include=call.include | {"scores", "weights"}))
+    return Contender(label, request, call, origin, cost)
 
 
 def _pair_document(a: str, first: AttentionResult, b: str, second: AttentionResult) -> Mapping[str, Any]:

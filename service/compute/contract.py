@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from time import perf_counter
+from typing import Protocol, TypeVar
 
 from attention_core import Workers
 from attention_core.interfaces import Progress, ShouldStop
@@ -33,16 +34,45 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Meter(Protocol):
+    """Whoever wants to know what was computed."""
+
+    def computed(self, score_model: str, path: str, operations: int, seconds: float) -> None:
+        """Something has been computed; the operations are those predicted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that is going to be computed: what scores, on which path, with how many operations."""
+
+    score_model: str
+    path: str
+    operations: int
+
+
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """How a request is completed: with which threads to share the work, when to stop, and whom to tell how far it is.
 
-    The threads belong to whoever runs requests; all of them share the same.
+    The threads belong to whoever runs requests; all of them share the same, and the same `meter`.
     """
 
     workers: Workers
     should_stop: ShouldStop | None = None
     progress: Progress | None = None
+    meter: Meter | None = None
+
+    def measured(self, work: Work, compute: Callable[[], T]) -> T:
+        """Compute, and tell the meter how long it took."""
+        started = perf_counter()
+        result = compute()
+        if self.meter is not None:
+            self.meter.computed(work.score_model, work.path, work.operations, perf_counter() - started)
+        return result
 
 
 class Prepared(Protocol):

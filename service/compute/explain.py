@@ -7,7 +7,7 @@ from attention_core.call import ResolvedCall
 from attention_core.explanation import explain
 from attention_core.reference import in_float64
 from service.compute.budget import predict_within, require_affordable
-from service.compute.contract import Body, Reply, Run
+from service.compute.contract import Body, Reply, Run, Work
 from service.compute.documents import read_document, write_document
 from service.explanation import NamedPair, explanation_document
 from service.schemas.attention import LabelsSchema
@@ -34,7 +34,10 @@ class PreparedExplanation:
         request = self.request
         index = request.index if request.index is not None else [0] * (len(self.call.scores) - 2)
         with call_errors(REQUEST, beside=INDICES):
-            explanation = explain(self.call, tuple(index), request.query_index, request.key_index)
+            explanation = run.measured(
+                Work(self.call.score_model.name, "reference", self.operations),
+                lambda: explain(self.call, tuple(index), request.query_index, request.key_index),
+            )
         labels = request.request.labels or LabelsSchema()
         pair = NamedPair(request.query_index, request.key_index, labels.query, labels.key)
         document = explanation_document(explanation, self.call, pair, request.language or "en")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
 from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply, Run
+from service.compute.contract import Body, Reply, Run, Work
 from service.compute.documents import numbers_for, read_document, write_document
 from service.schemas.merge import MergeRequest
 from service.schemas.parse import call_errors, parse
@@ -32,7 +32,7 @@ class PreparedMerge:
     def complete(self, run: Run) -> Reply:
         """Merge; raises InvalidRequest when the shapes do not fit."""
         with call_errors():
-            merged = merge(self.partials)
+            merged = run.measured(Work("none", "merge", self.operations), lambda: merge(self.partials))
         numbers = numbers_for(self.wanted, self.dtype.name)
         document = {
             "output": numbers.of_dtype(self.dtype.store(merged.output)),

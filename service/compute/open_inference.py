@@ -45,7 +45,7 @@ class PreparedInference:
         """Attend and write the outputs, compressed where that is asked for and pays."""
         self.watch.started = perf_counter_ns()
         with self.request.located(), call_errors():
-            result = run_call(self.call, run)
+            result = run_call(self.call, run, self.operations)
         self.watch.computed = perf_counter_ns()
         content, json_length = write_response(self.order.model, self.request, result)
         headers = {} if json_length is None else {HEADER: str(json_length)}

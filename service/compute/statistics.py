@@ -1,13 +1,17 @@
-"""How often each model was asked since the process started, and where the time went."""
+"""How often each model was asked since the service started, and where the time went."""
 
-import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns, time
 from typing import Any
 
 from service.codecs.open_inference import MODELS, VERSION
+from service.metrics import Key, Ledger
 
 STAGES = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+
+LAST_INFERENCE, EXECUTIONS, COUNT, NANOSECONDS = "last_inference", "executions", "count", "nanoseconds"
+"""What numbers are called in the ledger; the first is a moment in milliseconds, the others are sums."""
 
 
 @dataclass(slots=True)
@@ -26,61 +30,73 @@ class Stopwatch:
         self.received = perf_counter_ns()
 
 
-@dataclass(slots=True)
-class Counters:
-    """Counts and nanoseconds of one model."""
-
-    last_inference: int = 0
-    executions: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGES, 0))
-    nanoseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGES, 0))
-
-    def add(self, stage: str, nanoseconds: int) -> None:
-        """Count a stage once."""
-        self.counts[stage] += 1
-        self.nanoseconds[stage] += nanoseconds
-
-
 class Statistics:
-    """Counters of every model; any thread may record and read."""
+    """Counters of every model, summed over all processes; any thread may record and read."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counters = {model: Counters() for model in MODELS}
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._places = {model: Places.of(model, ledger) for model in MODELS}
 
     def record(self, model: str, watch: Stopwatch, *, succeeded: bool) -> None:
         """Count a request that has just ended.
 
         What waited counts as queued whatever came of it; the stages of computing count when there is an answer.
         """
-        now, moment = perf_counter_ns(), int(time() * 1000)
-        with self._lock:
-            counters = self._counters[model]
-            counters.last_inference = moment
-            counters.executions += bool(watch.computed)
-            counters.add("success" if succeeded else "fail", now - watch.received)
-            if watch.taken:
-                again = watch.started - watch.prepared if watch.started else 0
-                counters.add("queue", watch.taken - watch.received + again)
-            if succeeded:
-                counters.add("compute_input", watch.prepared - watch.taken)
-                counters.add("compute_infer", watch.computed - watch.started)
-                counters.add("compute_output", watch.written - watch.computed)
+        now, places = perf_counter_ns(), self._places[model]
+        entries = [*places.once("success" if succeeded else "fail", now - watch.received)]
+        if watch.computed:
+            entries.append((places.executions, 1))
+        if watch.taken:
+            again = watch.started - watch.prepared if watch.started else 0
+            entries += places.once("queue", watch.taken - watch.received + again)
+        if succeeded:
+            entries += places.once("compute_input", watch.prepared - watch.taken)
+            entries += places.once("compute_infer", watch.computed - watch.started)
+            entries += places.once("compute_output", watch.written - watch.computed)
+        self._ledger.add(*entries)
+        self._ledger.put(places.last_inference, int(time() * 1000))
 
     def document(self, *models: str) -> dict[str, Any]:
         """Return the statistics of some models."""
-        with self._lock:
-            return {"model_stats": [self._entry(model) for model in models]}
+        pages = [page.numbers for page in self._ledger.pages()]
+        return {"model_stats": [_entry(model, pages) for model in models]}
 
-    def _entry(self, model: str) -> dict[str, Any]:
-        counters = self._counters[model]
-        return {
-            "name": model,
-            "version": VERSION,
-            "last_inference": counters.last_inference,
-            "inference_count": counters.counts["success"],
-            "execution_count": counters.executions,
-            "inference_stats": {
-                stage: {"count": counters.counts[stage], "ns": counters.nanoseconds[stage]} for stage in STAGES
-            },
-        }
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the numbers of one model stand in the ledger."""
+
+    last_inference: int
+    executions: int
+    counts: Mapping[str, int]
+    nanoseconds: Mapping[str, int]
+
+    @classmethod
+    def of(cls, model: str, ledger: Ledger) -> "Places":
+        """Return the places of a model."""
+        return cls(
+            ledger.place((LAST_INFERENCE, model)),
+            ledger.place((EXECUTIONS, model)),
+            {stage: ledger.place((COUNT, model, stage)) for stage in STAGES},
+            {stage: ledger.place((NANOSECONDS, model, stage)) for stage in STAGES},
+        )
+
+    def once(self, stage: str, nanoseconds: int) -> tuple[tuple[int, float], tuple[int, float]]:
+        """Return what to add for a stage that has come to pass once."""
+        return (self.counts[stage], 1), (self.nanoseconds[stage], nanoseconds)
+
+
+def _entry(model: str, pages: Sequence[Mapping[Key, float]]) -> dict[str, Any]:
+    def total(*key: str) -> int:
+        return int(sum(page.get(key, 0) for page in pages))
+
+    return {
+        "name": model,
+        "version": VERSION,
+        "last_inference": int(max((page.get((LAST_INFERENCE, model), 0) for page in pages), default=0)),
+        "inference_count": total(COUNT, model, "success"),
+        "execution_count": total(EXECUTIONS, model),
+        "inference_stats": {
+            stage: {"count": total(COUNT, model, stage), "ns": total(NANOSECONDS, model, stage)} for stage in STAGES
+        },
+    }

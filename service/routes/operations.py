@@ -1,4 +1,4 @@
-"""Probes: they never queue and never touch the gate."""
+"""Probes and metrics: they never queue and never touch the gate."""
 
 import orjson
 from fastapi import APIRouter
@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from service.codecs.negotiate import JSON
 from service.errors import Draining
+from service.metrics import exposition
 from service.routes.state import state_of
-from service.specification import probe_operation
+from service.specification import metrics_operation, probe_operation
 
 router = APIRouter(tags=["operations"])
 
@@ -25,3 +26,10 @@ async def readyz(request: Request) -> Response:
     if not state_of(request).ready:
         raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
     return Response(orjson.dumps({"status": "ready"}), media_type=JSON)
+
+
+@router.get("/metrics", **metrics_operation())
+async def metrics(request: Request) -> Response:
+    """Everything that is counted, summed over all processes, for Prometheus. 指标。"""
+    content, media_type = exposition(state_of(request).ledger.pages(), request.headers.get("accept", ""))
+    return Response(content, media_type=media_type, headers={"Vary": "Accept"})

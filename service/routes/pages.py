@@ -57,6 +57,7 @@ LINKS = {
     "documentation": "/docs",
     "specification": "/openapi.json",
     "liveness": "/livez",
+    "metrics": "/metrics",
     "open_inference": "/v2",
     "readiness": "/readyz",
 }
@@ -78,8 +79,12 @@ pages, which only a route can complete, is not served as a file."""
 class Pages(StaticFiles):
     """The files that the pages are made of, with the headers of a page."""
 
+    path = "/static/{path}"
+    """What all of them are called in logs and metrics."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the path below the mount, which a proxy may have stripped of the public prefix."""
+        scope["route"] = self
         public, whole, path = scope["app_root_path"], scope["root_path"], scope["path"]
         mounted_at = whole if path.startswith(f"{whole}/") else whole.removeprefix(public)
         scope["root_path"] = public  # a problem document points to its page, which is not below the mount

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from service.admission import Gate
 from service.compute import Statistics
 from service.examples import Example
+from service.metrics import Ledger
 from service.settings import Settings
 
 
@@ -20,8 +21,9 @@ class ServiceState:
 
     settings: Settings
     gate: Gate
+    ledger: Ledger
+    statistics: Statistics
     examples: dict[str, Example] = field(default_factory=dict)
-    statistics: Statistics = field(default_factory=Statistics)
     ready: bool = False
     specification: bytes | None = None
 

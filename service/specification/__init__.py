@@ -13,6 +13,7 @@ from service.specification.operations import (
     estimate_operation,
     explain_operation,
     merge_operation,
+    metrics_operation,
     probe_operation,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "inference_operation",
     "inference_reading",
     "merge_operation",
+    "metrics_operation",
     "probe_operation",
 ]

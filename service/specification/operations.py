@@ -77,6 +77,14 @@ COMPUTING_PROBLEMS = (
 )
 """What a computing endpoint may answer instead of a result."""
 
+METRICS_MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
+
+METRICS_EXAMPLE = """\
+# HELP attention_in_flight Requests not yet answered, without probes and scrapes.
+# TYPE attention_in_flight gauge
+attention_in_flight 2.0
+"""
+
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -165,6 +173,24 @@ def catalogue_operation(summary: str, model: type[BaseModel], example: dict[str,
 def probe_operation(summary: str, status: str, *problems: str) -> Operation:
     """Describe a probe."""
     return _operation(summary, Probe, "Yes. 是。", {"status": status}, (*problems, "internal"))
+
+
+def metrics_operation() -> Operation:
+    """Describe GET /metrics."""
+    content = {
+        media_type: {"schema": {"type": "string"}, "example": METRICS_EXAMPLE} for media_type in METRICS_MEDIA_TYPES
+    }
+    success = {
+        "description": "What was counted since the service started, summed over all its processes. "
+        "服务启动以来的全部计数，已对所有进程求和。",
+        "headers": RESPONSE_HEADERS,
+        "content": content,
+    }
+    return {
+        "summary": "指标 · Metrics",
+        "response_class": Response,
+        "responses": {200: success, **problem_responses(("internal",))},
+    }
 
 
 def _operation(

@@ -25,6 +25,7 @@ from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
 from service.cores import usable_cores
 from service.examples import load_examples
 from service.explanation.advice import ADVICE
+from service.metrics.families import FAMILIES
 from service.problems import PROBLEMS
 from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
 from service.schemas.check import CheckRequest
@@ -126,6 +127,14 @@ def test_the_settings_are_those_of_the_service(language: str) -> None:
     ]
     flags = [code for code in codes(section.prose) if code.startswith("--")]
     assert flags == [f"--{name.replace('_', '-')}" for name in SERVE_OPTIONS]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_metrics_are_those_of_the_service(language: str) -> None:
+    shown = [(codes(name)[0], tuple(codes(labels)), meaning) for name, labels, meaning in table(language, "Metric")]
+    assert [(name, labels) for name, labels, _ in shown] == [(one.name, one.labels) for one in FAMILIES]
+    for (_, _, meaning), family in zip(shown, FAMILIES, strict=True):
+        assert meaning == family.about if language == "en" else re.search("[\u4e00-\u9fff]", meaning)
 
 
 def shown_default(language: str, name: str, default: Any) -> str:

@@ -16,6 +16,7 @@ from service.codecs.datatypes import DATATYPES
 from service.codecs.open_inference.vocabulary import FOREIGN, MODELS, OUTPUTS, SCALARS
 from service.compute import Statistics, Stopwatch
 from service.main import create_app
+from service.metrics import Ledger
 from service.routes import open_inference
 from service.schemas.open_inference import Datatype
 from service.schemas.score_models import SCORE_MODEL_SCHEMAS
@@ -273,7 +274,7 @@ async def test_load_and_time_are_refused_as_everywhere(tmp_path: Path) -> None:
 
 
 def test_statistics_are_counted_from_many_threads_and_read_whole_meanwhile() -> None:
-    statistics, watch = Statistics(), Stopwatch(10, 20, 30, 40, 50, 60)
+    statistics, watch = Statistics(Ledger()), Stopwatch(10, 20, 30, 40, 50, 60)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

@@ -1,0 +1,80 @@
+"""One request and what became of it: what the log and the metrics tell."""
+
+import re
+from dataclasses import dataclass
+
+OTHER = "other"
+
+MEDIA_TYPES = (
+    "application/json",
+    "application/octet-stream",
+    "application/problem+json",
+    "application/vnd.safetensors",
+    "image/svg+xml",
+    "text/event-stream",
+    OTHER,
+)
+"""What bodies are counted as; a client may send any word as a media type."""
+
+READ_AS_JSON = frozenset((None, b"", b"application/x-www-form-urlencoded"))
+"""What clients send that think nothing of it, curl among them."""
+
+UNWATCHED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
+"""Ends of the paths of probes and scrapes, which are no work and would hide how long work takes."""
+
+TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+"""W3C Trace Context, section 3.2: version, trace, parent, flags."""
+
+LATER_VERSION = re.compile(rb"-.*")
+"""What may follow in a version after 00."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in a distributed trace; both are hexadecimal."""
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer; bytes are those of the bodies as they travelled.
+
+    The status is 0 while there is no answer; `route` is a template, None for a path that does not exist.  An exchange
+    that is not `watched` is a probe or a scrape.
+    """
+
+    request_id: str
+    method: str
+    watched: bool
+    received_type: str
+    span: Span | None = None
+    route: str | None = None
+    status: int = 0
+    problem: str | None = None
+    seconds: float = 0.0
+    received: int = 0
+    sent: int = 0
+    sent_type: str = OTHER
+
+
+def media_type_of(header: bytes | None) -> str:
+    """Return what a body is counted as, by its Content-Type."""
+    if header in READ_AS_JSON:
+        return "application/json"
+    name = str(header or b"", "latin-1").partition(";")[0].strip().lower()
+    return name if name in MEDIA_TYPES else OTHER
+
+
+def caller_of(header: bytes | None) -> Span | None:
+    """Return the caller's place in its trace, by its `traceparent`; None when there is none or it is not valid."""
+    if header is None:
+        return None
+    found = TRACEPARENT.match(header)
+    if found is None:
+        return None
+    rest = header[found.end() :]
+    if rest and (header.startswith(b"00") or not LATER_VERSION.fullmatch(rest)):
+        return None
+    return Span(str(found[1], "ascii"), str(found[2], "ascii"))
