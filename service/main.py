@@ -22,6 +22,7 @@ from service.logs import AccessLog, configure
 from service.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, open_inference, operations, pages
+from service.routes.direct import Shortcut
 from service.routes.state import ServiceState
 from service.settings import Settings
 
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
     access_log = AccessLog(settings.log_level, settings.log_format)
     # The last is the outermost; what is not asked for is not there.
+    app.add_middleware(Shortcut, routes=app.router.routes)
     if settings.asks_for_keys:
         app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:

@@ -12,7 +12,14 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service import errors
-from service.errors import InvalidRequest, ServiceError, UnsupportedEncoding, UnsupportedMediaType, Violation
+from service.errors import (
+    Disconnected,
+    InvalidRequest,
+    ServiceError,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    Violation,
+)
 from service.schemas.base import Text
 
 MEDIA_TYPE = "application/problem+json"
@@ -182,7 +189,9 @@ HEADERS: dict[str, dict[str, str]] = {
 
 
 async def on_service_error(request: Request, error: Exception) -> Response:
-    """Answer an error that the service raised on purpose."""
+    """Answer an error that the service raised on purpose; one whose client is gone goes on its way."""
+    if isinstance(error, Disconnected):
+        raise error
     violations = error.violations if isinstance(error, InvalidRequest) else None
     return respond(request, slug_of(error), str(error), violations=violations, headers=_accepted(error))
 

@@ -1,14 +1,17 @@
 """Routes without injection, for endpoints that take nothing but the request."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.compute import Reply
+from service.errors import ServiceError
+from service.problems import on_service_error
 
 PIECE = 1 << 16
 """Bytes of a long answer that are handed to the connection at once."""
@@ -28,6 +31,40 @@ class Direct(APIRoute):
             await super().handle(scope, receive, send)
             return
         response = await cast("Endpoint", self.endpoint)(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+class Shortcut:
+    """ASGI middleware that leads to direct routes straight away, and to all others by way of the application.
+
+    Nothing on that way concerns a direct route but the search for it and what becomes of its errors, which is the same
+    here; it takes a fifth of the time of a small request.  Paths are compared as they are: below a public prefix none
+    is short.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._routes = {
+            (method, route.path): route
+            for route in routes
+            if isinstance(route, Direct)
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one exchange."""
+        route = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            route = self._routes.get((scope["method"], scope["path"]))
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        request = Request(scope, receive, send)
+        try:
+            response = await cast("Endpoint", route.endpoint)(request)
+        except ServiceError as error:
+            response = await on_service_error(request, error)
         await response(scope, receive, send)
 
 
