@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.fuzz.mutation import Mutator
-from tests.fuzz.targets import TARGETS, corpus_of
+from tests.fuzz.targets import TARGETS, corpus_of, inference_parts, safetensors_file
 from tests.server import Server, running_server
 
 CONNECTIONS = 16
@@ -31,6 +31,8 @@ PATHS = {
     "safetensors": ("/v1/attention", "/v1/attention/explain", "/v1/attention/merge"),
     "inference": ("/v2/models/scaled_dot_product/infer", "/v2/models/cosine/versions/1/infer"),
 }  # fmt: skip
+
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 COMPRESSED = ("gzip", "deflate", "br", "zstd")
 
@@ -71,10 +73,10 @@ class Requests:
         if name in COMPRESSED:
             headers["Content-Encoding"] = name.encode()
         if name == "safetensors":
-            headers["Content-Type"] = b"application/vnd.safetensors"
+            headers["Content-Type"], body = b"application/vnd.safetensors", safetensors_file(body)
         if name == "inference":
-            length, _, body = body.partition(b"\n")
-            if length != b"-":
+            length, body = inference_parts(body)
+            if length is not None:
                 headers["Inference-Header-Content-Length"] = length
         for header in random.sample(tuple(HEADERS), random.choice((0, 0, 0, 1, 2))):
             headers[header] = self._values.next()[:200] if random.random() < 0.2 else random.choice(HEADERS[header])
@@ -142,6 +144,7 @@ async def _answer_to_anything(server: Server, request: bytes) -> int | str:
     with suppress(ConnectionError):
         received = await asyncio.wait_for(reader.read(), ANSWER_SECONDS)
         writer.close()
+        received = received.removeprefix(GO_ON)
         if received.startswith(b"HTTP/1.1 "):
             return int(received[9:12])
     return "closed without an answer"

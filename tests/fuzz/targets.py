@@ -17,6 +17,7 @@ import numpy as np
 from service.codecs.compression import CODINGS, decompress
 from service.codecs.json import Extended
 from service.codecs.json.decode import decode, decode_cut, decode_plain
+from service.codecs.negotiate import SAFETENSORS
 from service.compute import Body, InferenceOrder, Stopwatch, prepare_attention, prepare_infer
 from service.errors import InvalidRequest, ServiceError
 from service.schemas.attention import AttentionRequest
@@ -130,13 +131,38 @@ def accepted(document: Any) -> str:
     return ACCEPTED
 
 
-def read_inference(data: bytes) -> str:
-    """A body of /v2; what stands before its first line break is the header that tells the length of its JSON."""
+COUNTED, RAW = b"=", b"\n--\n"
+"""What stands for the length of the JSON and for its end, so that JSON of any length can be followed by raw tensors."""
+
+
+def safetensors_file(data: bytes) -> bytes:
+    """Return the file that an input of that target means."""
+    if not data.startswith(COUNTED):
+        return data
+    head, _, raw = data.removeprefix(COUNTED).partition(RAW)
+    return len(head).to_bytes(8, "little") + head + raw
+
+
+def inference_parts(data: bytes) -> tuple[bytes | None, bytes]:
+    """Return the length of the JSON as the header tells it, if any, and the body that an input of that target means."""
     header, _, body = data.partition(b"\n")
-    length = None if header == b"-" else header.decode("latin-1")
-    return told_of(
-        lambda: prepare_infer(InferenceOrder("scaled_dot_product", length), Stopwatch(), Body(body), SETTINGS)
-    )
+    if header != COUNTED:
+        return None if header == b"-" else header, body
+    head, _, raw = body.partition(RAW)
+    return b"%d" % len(head), head + raw
+
+
+def read_safetensors(data: bytes) -> str:
+    """A file of /v1/attention as far as its price."""
+    body = Body(safetensors_file(data), media_type=SAFETENSORS)
+    return told_of(lambda: prepare_attention(body, SETTINGS))
+
+
+def read_inference(data: bytes) -> str:
+    """A body of /v2 as far as its price."""
+    header, body = inference_parts(data)
+    order = InferenceOrder("scaled_dot_product", None if header is None else header.decode("latin-1"))
+    return told_of(lambda: prepare_infer(order, Stopwatch(), Body(body), SETTINGS))
 
 
 def undo(encoding: str, data: bytes) -> str:
@@ -158,11 +184,12 @@ def told_of(act: Callable[[], Any]) -> str:
 TARGETS: dict[str, Target] = {
     "json": read_json,
     "attention": read_attention,
+    "safetensors": read_safetensors,
     "inference": read_inference,
     **{encoding: partial(undo, encoding) for encoding in CODINGS},
 }
 
-SHARES = {"json": 45, "attention": 10, "inference": 15, "gzip": 8, "deflate": 6, "br": 8, "zstd": 8}
+SHARES = {"json": 30, "attention": 10, "safetensors": 15, "inference": 15, "gzip": 8, "deflate": 6, "br": 8, "zstd": 8}
 """Of a hundred inputs so many go to each target."""
 
 assert set(TARGETS) == set(SHARES)
