@@ -77,6 +77,7 @@ TOOLS = {
     "haproxy": ("/usr/sbin/haproxy", "haproxy"),
     "namespace": ("/usr/sbin/ip", "iproute2"),
     "node": ("/usr/bin/node", "nodejs"),
+    "prometheus": ("/usr/bin/prometheus", "prometheus"),
 }
 """Markers, the program that their tests need, and the Debian package it comes in."""
 
