@@ -1,7 +1,7 @@
 """What a call will cost, known before anything is computed."""
 
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 from typing import Literal
 
 from attention_core.call import Field, ResolvedCall
@@ -38,6 +38,12 @@ TILE_ROWS, TILE_COLUMNS = 512, 512
 
 MASKED_ROWS = 128
 """Fewer rows follow the edge of a mask more closely, or leave more to share; below it products become slow."""
+
+MASKED_NUMBERS = 2 * TILE_ROWS * TILE_COLUMNS
+"""A tile that a mask trims is seldom whole, so that it may begin with more."""
+
+ROW_NUMBERS = 1 << 20
+"""Short rows are taken together until they have so many scores: what a thread does between tiles costs the others."""
 
 SHARES = 8
 """In so many parts the rows of a call can be shared by threads, if there are enough of them."""
@@ -110,18 +116,28 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
 
     They do not depend on the number of threads, so that no number of the result does, but leave something to share.
     """
-    leading, length = prod(call.scores[:-2]), call.query_length
-    if isinstance(call.normalizer, Streaming):
-        most, columns, numbers = TILE_ROWS, min(call.key_length, TILE_COLUMNS), TILE_ROWS * TILE_COLUMNS
-        width = columns
-    else:
-        most, columns, numbers = min(TILE_ROWS, WHOLE_ROWS // max(1, call.key_length)), TILE_COLUMNS, WHOLE_ROWS
-        width = call.key_length
-    if call.mask is not None:
-        most = min(most, MASKED_ROWS)
+    leading, length, keys = prod(call.scores[:-2]), call.query_length, max(1, call.key_length)
+    most = TILE_ROWS if call.mask is None else _masked_rows(length)
+    if not isinstance(call.normalizer, Streaming):
+        most = min(most, WHOLE_ROWS // keys)
     rows = max(1, min(length, most, max(MASKED_ROWS, leading * length // SHARES)))
-    matrices = min(numbers // max(1, rows * width), leading * -(-length // rows) // SHARES)
-    return TileSizes(rows, max(1, columns), max(1, matrices))
+    columns = min(keys, TILE_COLUMNS)
+    if isinstance(call.normalizer, Streaming):
+        numbers = TILE_ROWS * TILE_COLUMNS if call.mask is None else MASKED_NUMBERS
+        fitting = max(numbers // (rows * columns), ROW_NUMBERS // (rows * keys))
+    else:
+        fitting = WHOLE_ROWS // (rows * keys)
+    matrices = min(fitting, leading * -(-length // rows) // SHARES)
+    return TileSizes(rows, columns, max(1, matrices))
+
+
+def _masked_rows(queries: int) -> int:
+    """Return how many rows a masked tile has at most, near 4√Lq.
+
+    What is computed beyond the edge of a mask grows with the rows of a tile, what each tile costs beside its products
+    with their number: the sum of the two is least at a multiple of √Lq.
+    """
+    return min(TILE_ROWS, MASKED_ROWS * max(1, -(-4 * isqrt(queries) // MASKED_ROWS)))
 
 
 def _dense_numbers(call: ResolvedCall) -> int:

@@ -14,6 +14,9 @@ from attention_core.heads import within
 from attention_core.interfaces import Coverage, Rows, Stream, Tile
 from attention_core.scores.features import largest_of
 
+PACKED_QUERIES = 8192
+"""From so many queries on it pays to make columns of the keys that lie one after the other in memory."""
+
 STEP = 128
 """A tile that a mask cuts is looked at in steps of so many keys."""
 
@@ -103,8 +106,9 @@ class Block:
         whole = slice(start, min(start + self.sizes.columns, self.call.key_length))
         kept = self._kept.get(start)
         if kept is None:
-            # Columns of keys one after the other in memory multiply faster than a transposed view of them.
-            side = tuple(np.ascontiguousarray(array) for array in self._side(whole))
+            side = self._side(whole)
+            if self.call.query_length >= PACKED_QUERIES:
+                side = tuple(np.ascontiguousarray(array) for array in side)
             kept = self._kept.setdefault(start, self._make(Span(whole), side))
         if keys == whole:
             return kept if span.cut is None else replace(kept, span=span)
