@@ -94,22 +94,22 @@ def attend(
     Pham & Manning 2015, section 3.1.
     """
     call = AttentionCall(
-        query=as_floats(query),
-        key=as_floats(key),
-        value=None if value is None else as_floats(value),
-        score_model=score_model,
-        normalizer=normalizer,
-        softcap=softcap,
-        mask=mask,
-        offset=offset,
-        bias=None if bias is None else as_floats(bias),
-        position=position,
-        heads=heads,
-        past_key=None if past_key is None else as_floats(past_key),
-        past_value=None if past_value is None else as_floats(past_value),
-        dtype=dtype,
-        include=include,
-        top_k=top_k,
+        as_floats(query),
+        as_floats(key),
+        None if value is None else as_floats(value),
+        score_model,
+        normalizer,
+        softcap,
+        mask,
+        offset,
+        None if bias is None else as_floats(bias),
+        position,
+        heads,
+        None if past_key is None else as_floats(past_key),
+        None if past_value is None else as_floats(past_value),
+        dtype,
+        include,
+        top_k,
     )
     return evaluate(resolve(call), workers=workers, should_stop=should_stop, progress=progress)
 

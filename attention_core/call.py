@@ -48,9 +48,12 @@ class Heads:
     key_value: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class AttentionCall:
-    """Everything `attend` was given, as it was given; None is the default described there."""
+    """Everything `attend` was given, as it was given; None is the default described there.
+
+    Nobody changes one, but it is not frozen, for the sake of small calls; see `ResolvedCall`.
+    """
 
     query: FloatArray
     key: FloatArray
@@ -70,7 +73,7 @@ class AttentionCall:
     top_k: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class ResolvedCall:
     """A call after every check: arrays in the compute type, heads unpacked and grouped, models bound, defaults decided.
 

@@ -167,8 +167,9 @@ def _tiled_numbers(call: ResolvedCall, threads: int) -> int:
 
 def queries_per_block(call: ResolvedCall) -> int:
     """Return how many queries the dense path takes at once, so that their scratch stays near BLOCK_NUMBERS."""
-    per_query = call.scores_per_query * call.score_model.scratch(call.features)
-    return max(1, BLOCK_NUMBERS // max(1, per_query))
+    numbers = prod(call.scores) * call.score_model.scratch(call.features)
+    # Most calls fit, and are not asked what they would be cut into.
+    return call.query_length if numbers <= BLOCK_NUMBERS else max(1, BLOCK_NUMBERS * call.query_length // numbers)
 
 
 def output_shape(call: ResolvedCall) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ def needed(include: frozenset[Field]) -> frozenset[str]:
 def query_blocks(call: ResolvedCall) -> list[slice]:
     """Cut the queries into blocks; there is one at least."""
     size, length = queries_per_block(call), call.query_length
-    if length <= size:
+    if size >= length:
         return [slice(0, length)]
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 

@@ -140,8 +140,13 @@ BY_NUMPY = {dtype.holder: dtype for dtype in DTYPES.values() if dtype.name != "b
 def dtype_named(name: str | None, *arrays: FloatArray | None) -> DType:
     """Return the dtype of that name; without a name the one that all arrays share, else float64."""
     if name is None:
-        shared = {array.dtype for array in arrays if array is not None}
-        return BY_NUMPY.get(shared.pop(), DTYPES["float64"]) if len(shared) == 1 else DTYPES["float64"]
+        shared: np.dtype[Any] | None = None
+        for array in arrays:
+            if array is not None and array.dtype != shared:
+                if shared is not None:
+                    return DTYPES["float64"]
+                shared = array.dtype
+        return DTYPES["float64"] if shared is None else BY_NUMPY.get(shared, DTYPES["float64"])
     if name not in DTYPES:
         raise UnknownName(("dtype",), kind="a dtype", received=name, known=DTYPES)
     return DTYPES[name]

@@ -298,8 +298,7 @@ class Coverage(Enum):
     MIXED = "some"
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """A rectangle of the score matrix, and where its queries stand among the keys.
 
     `offset` is the position of query 0 among the keys: one integer, or one per batch row (and, with a length for each

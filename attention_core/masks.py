@@ -178,7 +178,7 @@ class KeyLengths(_Combinable):
         return tile.key_positions < self._of(tile)
 
     def _of(self, tile: Tile) -> IntArray:
-        return cut(self.lengths, replace(tile, columns=slice(None)))
+        return cut(self.lengths, tile._replace(columns=slice(None)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,14 @@ import numpy as np
 
 from attention_core.arrays import BoolArray, FloatArray
 
+FEW = 4096
+"""Flags that are looked through as bytes sooner than NumPy begins to count them."""
+
 
 def every(flags: BoolArray) -> bool:
     """Whether all flags are set; of a small array a quarter of the time that ``flags.all()`` takes."""
+    if flags.size <= FEW:
+        return b"\0" not in flags.tobytes()
     return int(np.count_nonzero(flags)) == flags.size
 
 

@@ -53,26 +53,18 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     if position is not None:
         query, key = _turn(position, query, key, offset)
     include = _resolve_include(call, normalizer)
+    score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
+    softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
+    bias = None if call.bias is None else _load_bias(call.bias, scores, dtype)
+    present = (vectors.key, vectors.value) if "present" in include and vectors.value is not None else None
+    packed, top_k = call.heads is not None, _check_top_k(call.top_k, include)
+    # Every field in its order, without its name: passing eighteen names takes as long as adding two small matrices.
+    # fmt: off
     return ResolvedCall(
-        query=query,
-        key=key,
-        value=value,
-        score_model=_bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute),
-        normalizer=normalizer,
-        softcap=None if call.softcap is None else _check_softcap(call.softcap, dtype),
-        mask=mask,
-        offset=offset,
-        bias=None if call.bias is None else _load_bias(call.bias, scores, dtype),
-        position=position,
-        packed=call.heads is not None,
-        present=(vectors.key, vectors.value) if "present" in include and vectors.value is not None else None,
-        dtype=dtype,
-        include=include,
-        top_k=_check_top_k(call.top_k, include),
-        group=group,
-        features=features,
-        scores=scores,
+        query, key, value, score_model, normalizer, softcap, mask, offset, bias, position, packed, present, dtype,
+        include, top_k, group, features, scores,
     )
+    # fmt: on
 
 
 def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:

@@ -30,7 +30,10 @@ def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
     The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking selects
     −∞; nothing is multiplied, so NaN or ±∞ in a hidden key has no influence.
     """
-    scores = call.score_model.scores(call.query[..., tile.rows, :], call.key[..., tile.columns, :])
+    queries, keys = call.query, call.key
+    if (tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start) != call.scores[-2:]:
+        queries, keys = queries[..., tile.rows, :], keys[..., tile.columns, :]
+    scores = call.score_model.scores(queries, keys)
     capped = scores if call.softcap is None else _cap(call.softcap, scores, None)
     return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None)))
 

@@ -1,8 +1,8 @@
 """Arrays that are used again for every tile, and for every call: what is new to a process costs more than what it does.
 
 The system hands out memory page by page, as it is first written to, and takes it back when a call lets go of it.
-Pages of 2 MiB, where the system has them to give, spare most of the look-ups of where a page lies, which small ones cost
-every product that walks over a tile.
+Pages of 2 MiB, where the system has them to give, spare most of the look-ups of where a page lies, which small ones
+cost every product that walks over a tile.
 """
 
 import threading
@@ -15,11 +15,13 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 
-
 HUGE_PAGE = 1 << 21
 
 ASKED_FOR = 2 * HUGE_PAGE
 """NumPy asks Linux for huge pages for arrays of so many bytes or more."""
+
+WORTH_A_PAGE = HUGE_PAGE // 2
+"""Of an array with fewer bytes most of a huge page would lie idle."""
 
 
 class Workspace:
@@ -34,13 +36,15 @@ class Workspace:
         size = prod(shape)
         array = self._arrays.get(name)
         if array is None or array.size < size:
-            array = self._arrays[name] = _on_huge_pages(size, self._dtype)
+            array = self._arrays[name] = _new(size, self._dtype)
         return array[:size].reshape(shape)
 
 
-def _on_huge_pages(size: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Return an array at the beginning of a huge page, if there are any; what it does not write to takes no memory."""
+def _new(size: int, dtype: np.dtype[Any]) -> FloatArray:
+    """Return an array; a large one begins with a huge page, if there are any, and takes no more of it than it uses."""
     length = size * dtype.itemsize
+    if length < WORTH_A_PAGE:
+        return np.empty(size, dtype=dtype)
     room = np.empty(length + ASKED_FOR, dtype=np.uint8)
     start = -room.ctypes.data % HUGE_PAGE
     return room[start : start + length].view(dtype)

@@ -76,7 +76,7 @@ class _At(_Wrong):
 
     def visible(self, tile: Tile) -> BoolArray:
         """As the mask would, from the other position."""
-        return self.mask.visible(replace(tile, offset=self.offset))
+        return self.mask.visible(tile._replace(offset=self.offset))
 
 
 @dataclass(frozen=True, slots=True)

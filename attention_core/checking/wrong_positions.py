@@ -23,7 +23,7 @@ class _Added:
 
     def added(self, tile: Tile) -> FloatArray | None:
         """Add what ALiBi would from another position, or slope · (j − i) without the absolute value."""
-        moved = tile if self.offset is None else replace(tile, offset=self.offset)
+        moved = tile if self.offset is None else tile._replace(offset=self.offset)
         if not self.signed:
             return self.alibi.added(moved)
         slopes = np.asarray(self.alibi.slopes)

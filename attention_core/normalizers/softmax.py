@@ -9,7 +9,7 @@ from attention_core.arrays import FloatArray, Leading, Logits, PerQuery, Row, Ro
 from attention_core.dtypes import in_compute_type, positive_number
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import NormalizerGradient, Rows, Stream, Term
-from attention_core.normalizers.online_softmax import stream_softmax
+from attention_core.normalizers.online_softmax import row_sum, stream_softmax
 from attention_core.normalizers.rows import visible_numbers
 from attention_core.reductions import sum_to
 
@@ -92,7 +92,7 @@ class Softmax:
                 shifted /= self.temperature
                 largest = maximum / self.temperature
             np.exp(shifted, out=shifted)
-            return shifted, np.add.reduce(shifted, axis=-1, keepdims=True), largest
+            return shifted, row_sum(shifted), largest
         sink = self._sink()
         largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
         shifted = logits / self.temperature - largest
