@@ -27,6 +27,8 @@ MEDIA_TYPE = "application/problem+json"
 INFERENCE_MEDIA_TYPE = "application/json"
 """What clients of the Open Inference Protocol take an error for, with the text as `error`."""
 
+DEFECT = "expected no defect; received one. Report it with the request id in instance."
+
 INFERENCE_PREFIX = "/v2"
 
 
@@ -222,13 +224,25 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 def internal_error(request: Request) -> Response:
     """Answer a defect, telling nothing of its insides."""
-    return respond(request, "internal", "expected no defect; received one. Report it with the request id in instance.")
+    return respond(request, "internal", DEFECT)
 
 
 def cut_short(request: Request) -> Response:
     """Answer a request that the end of the process has overtaken."""
     detail = "expected to finish before the process ends; received more work than that. Ask another replica."
     return respond(request, "draining", detail)
+
+
+def problem_of(request: Request, error: Exception) -> dict[str, Any]:
+    """Return the problem document of whatever went wrong, for those to whom it is told in another form."""
+    slug, detail = (slug_of(error), str(error)) if isinstance(error, ServiceError) else ("internal", DEFECT)
+    return problem_document(
+        slug,
+        detail,
+        root_path=request.scope.get("root_path", ""),
+        instance=request.scope["state"]["request_id"],
+        violations=error.violations if isinstance(error, InvalidRequest) else None,
+    )
 
 
 def respond(

@@ -10,6 +10,7 @@ import numpy as np
 
 from attention_core import Stopped, Workers
 from service.admission.deadline import Deadline
+from service.admission.follow import Follower
 from service.admission.memory import Lease, Memory
 from service.admission.observer import Observer
 from service.admission.reading import Receive, read_body, too_large
@@ -40,6 +41,9 @@ BYTES_PER_COMMA = 16
 """In JSON a number may be two characters long, and is held as a float64 and as an entry of the parser's."""
 
 SLICE = 1 << 20
+
+Preparation = Callable[[], tuple[Prepared, int]]
+"""Prepares a request in its thread, and says how many bytes its tensors hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +91,20 @@ class Visit:
             raise
         return await read_body(self._receive, limit, seconds, lead)
 
-    async def run(self, body: Body, prepare: Prepare) -> Reply:
-        """Return the answer to a body that has been read.
+    async def run(self, body: Body, prepare: Prepare, follower: Follower | None = None) -> Reply:
+        """Return the answer to a body that has been read; whoever follows it has it computed in a thread.
 
         Raises QueueFull at once when too many wait, NoRoom when others hold what it needs, DeadlineExceeded when the
         answer is late, Disconnected when the client is gone, and whatever `prepare` and `complete` raise.
         """
         place = self._place
-        if len(body.content) > INLINE_BYTES or body.encoding is not None:
-            return await self._in_thread(lambda: self._prepared(body, prepare))
+        if len(body.content) > INLINE_BYTES or body.encoding is not None or follower is not None:
+            return await self._in_thread(lambda: self._prepared(body, prepare), follower)
         prepared: Prepared = prepare(body, place.settings)
         plain = body.wanted_encoding.name is None
         most = INLINE_OPERATIONS if plain else INLINE_OPERATIONS_COMPRESSED
         if prepared.operations > most or prepared.bytes > INLINE_HELD:
-            return await self._in_thread(lambda: (prepared, 0))
+            return await self._in_thread(lambda: (prepared, 0), None)
         return prepared.complete(Run(place.workers, meter=place.meter))
 
     def leave(self) -> None:
@@ -150,11 +154,11 @@ class Visit:
             except CancelledError:
                 raise Stopped("given up while waiting for room") from None
 
-    async def _in_thread(self, prepare: Callable[[], tuple[Prepared, int]]) -> Reply:
+    async def _in_thread(self, prepare: Preparation, follower: Follower | None) -> Reply:
         """Return the answer, and count why there is none."""
         place = self._place
         try:
-            return await self._in_time(prepare)
+            return await self._in_time(prepare, follower)
         except Stopped:
             place.observer.rejected("deadline-exceeded")
             raise DeadlineExceeded(
@@ -171,9 +175,9 @@ class Visit:
             place.observer.rejected("disconnected")
             raise
 
-    async def _in_time(self, prepare: Callable[[], tuple[Prepared, int]]) -> Reply:
+    async def _in_time(self, prepare: Preparation, follower: Follower | None) -> Reply:
         """Return what comes first: the answer, or Stopped at the deadline, or Disconnected."""
-        computing = asyncio.ensure_future(self._take_turn(prepare))
+        computing = asyncio.ensure_future(self._take_turn(prepare, follower))
         gone = asyncio.ensure_future(_disconnected(self._receive))
         try:
             await asyncio.wait((computing, gone), timeout=self._deadline.remaining, return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +190,7 @@ class Visit:
             computing.cancel()
             gone.cancel()
 
-    async def _take_turn(self, prepare: Callable[[], tuple[Prepared, int]]) -> Reply:
+    async def _take_turn(self, prepare: Preparation, follower: Follower | None) -> Reply:
         """Compute when it is this request's turn; cancelled, work that has begun ends at its next tile."""
         place, lease = self._place, self._leased()
         await place.turns.take()
@@ -205,7 +209,10 @@ class Visit:
             with place.workers.occupied():
                 prepared, held = prepare()
                 self._hold(held + prepared.bytes)
-                return prepared.complete(Run(place.workers, should_stop, meter=place.meter))
+                if follower is None:
+                    return prepared.complete(Run(place.workers, should_stop, meter=place.meter))
+                follower.begin()
+                return prepared.complete(Run(place.workers, should_stop, follower.tell, place.meter))
 
         future = self._loop.run_in_executor(place.threads, start)
         # Only when the thread is free again is the turn over, whoever has stopped waiting for it.

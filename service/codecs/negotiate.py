@@ -9,6 +9,7 @@ from service.errors import NotAcceptable, UnsupportedEncoding, UnsupportedMediaT
 JSON = "application/json"
 SAFETENSORS = "application/vnd.safetensors"
 SVG = "image/svg+xml"
+EVENT_STREAM = "text/event-stream"
 OCTETS = "application/octet-stream"
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))

@@ -1,13 +1,24 @@
 """POST /v1/attention and what else computes."""
 
+import asyncio
 from functools import partial
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.admission import Deadline
-from service.codecs.negotiate import JSON, SAFETENSORS, SVG, body_encoding, body_media_type, choose, choose_encoding
+from service.admission import Deadline, Follower, Visit
+from service.codecs.negotiate import (
+    AS_IT_IS,
+    EVENT_STREAM,
+    JSON,
+    SAFETENSORS,
+    SVG,
+    body_encoding,
+    body_media_type,
+    choose,
+    choose_encoding,
+)
 from service.compute import (
     Body,
     Prepare,
@@ -21,6 +32,7 @@ from service.compute import (
 )
 from service.routes.direct import Answer, Direct
 from service.routes.state import state_of
+from service.routes.stream import Stream, begun
 from service.specification import (
     attention_operation,
     check_operation,
@@ -36,7 +48,7 @@ router = APIRouter(tags=["attention"], route_class=Direct)
 @router.post("/v1/attention", **attention_operation())
 async def attention(request: Request) -> Response:
     """Score every key for every query, normalise the scores to weights, mix the values. 打分、归一化、加权求和。"""
-    return await answer(request, prepare_attention, JSON, SAFETENSORS, SVG)
+    return await answer(request, prepare_attention, JSON, SAFETENSORS, SVG, EVENT_STREAM)
 
 
 @router.post("/v1/attention/estimate", **estimate_operation())
@@ -54,13 +66,13 @@ async def explain(request: Request) -> Response:
 @router.post("/v1/attention/compare", **compare_operation())
 async def compare(request: Request) -> Response:
     """Run one request and its variants, and say how far apart their results are. 比较一个请求的若干变体。"""
-    return await answer(request, prepare_compare)
+    return await answer(request, prepare_compare, JSON, SAFETENSORS, EVENT_STREAM)
 
 
 @router.post("/v1/attention/check", **check_operation())
 async def check(request: Request) -> Response:
     """Hold what you computed against the float64 reference, and name the mistake that explains it. 核对您的结果。"""
-    return await answer(request, prepare_check)
+    return await answer(request, prepare_check, JSON, SAFETENSORS, EVENT_STREAM)
 
 
 @router.post("/v1/attention/merge", **merge_operation())
@@ -85,9 +97,19 @@ async def answer(request: Request, prepare: Prepare, *offered: str) -> Response:
         content = await visit.read(
             headers.get(b"content-length"), limits.json_limit if media_type == JSON else limits.max_body_bytes
         )
+        if wanted == EVENT_STREAM:
+            return await _stream(request, Body(content, media_type, JSON, encoding, AS_IT_IS), prepare, visit)
         body = Body(content, media_type, wanted, encoding, wanted_encoding)
         reply = await visit.run(body, partial(prepare_encoded, prepare))
     except BaseException:
         visit.leave()
         raise
     return Answer(reply, visit.leave)
+
+
+async def _stream(request: Request, body: Body, prepare: Prepare, visit: Visit) -> Response:
+    """Answer with a stream of events, as soon as it is known that there is something to wait for."""
+    follower = Follower()
+    answering = asyncio.ensure_future(visit.run(body, partial(prepare_encoded, prepare), follower))
+    await begun(answering, follower)
+    return Stream(request, answering, follower, visit.leave)

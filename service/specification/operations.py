@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from service.codecs.negotiate import JSON, SVG
+from service.codecs.negotiate import EVENT_STREAM, JSON, SVG
 from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas.attention import AttentionRequest
 from service.schemas.base import Text
@@ -73,6 +73,7 @@ COMPUTING_PROBLEMS = (
     "unknown-name",
     "queue-full",
     "internal",
+    "draining",
     "deadline-exceeded",
 )
 """What a computing endpoint may answer instead of a result."""
@@ -99,7 +100,7 @@ def attention_operation() -> Operation:
     operation["responses"][200]["content"][SVG] = {
         "schema": {"type": "string", "description": "The weights as a labelled heat map. 带标注的权重热图。"}
     }
-    return operation
+    return _with_progress(operation)
 
 
 def estimate_operation() -> Operation:
@@ -124,22 +125,24 @@ def explain_operation() -> Operation:
 
 def compare_operation() -> Operation:
     """Describe POST /v1/attention/compare."""
-    return _computing_operation(
+    operation = _computing_operation(
         "比较变体 · Compare",
         (CompareRequest, COMPARISONS),
         (CompareResponse, ANSWERS["compare"]),
         "Every result, and how far apart they are. 全部结果及其差别。",
     )
+    return _with_progress(operation)
 
 
 def check_operation() -> Operation:
     """Describe POST /v1/attention/check."""
-    return _computing_operation(
+    operation = _computing_operation(
         "核对结果 · Check",
         (CheckRequest, CHECKS),
         (CheckResponse, ANSWERS["check"]),
         "Whether it is right, and why not. 是否正确，以及为什么不对。",
     )
+    return _with_progress(operation)
 
 
 def merge_operation() -> Operation:
@@ -150,6 +153,21 @@ def merge_operation() -> Operation:
         (MergeResponse, ANSWERS["merge"]),
         "Attention over all the keys. 对全部键的注意力。",
     )
+
+
+def _with_progress(operation: Operation) -> Operation:
+    """Describe that the answer may be a stream of events as well."""
+    operation["responses"][200]["content"][EVENT_STREAM] = {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events. `progress`, any number of times: JSON with `done` tiles, of `total`, "
+            "and `seconds_left`. Then `result`, the JSON answer, or `error`, a problem document, when it fails after "
+            "the stream has begun. 服务器推送事件：若干次 progress（已完成 done 块，共 total 块，还需 seconds_left 秒），"
+            "最后是 result（JSON 结果）；若在流开始之后失败，则是 error（问题文档）。",
+        },
+        "example": 'event: progress\ndata: {"done":1,"total":4,"seconds_left":0.3}\n\nevent: result\ndata: {}\n\n',
+    }
+    return operation
 
 
 def _computing_operation(

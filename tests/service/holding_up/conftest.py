@@ -7,8 +7,8 @@ import pytest
 from tests.server import running_server
 
 HARD = {
-    # A second or more on one core, cut into blocks between which it can be stopped.
-    "query": [[0.5]] * 4000,
+    # Half a second or more on one core, cut into blocks between which it can be stopped.
+    "query": [[0.5]] * 1500,
     "key": [[0.5]] * 1500,
     "score_model": {"name": "additive", "query_weight": [[1]] * 64, "key_weight": [[1]] * 64, "score_vector": [1] * 64},
     "include": [],
@@ -17,7 +17,7 @@ HARD = {
 
 @pytest.fixture(scope="session")
 def hard():
-    """A request that takes a second or more."""
+    """A request that takes half a second or more."""
     return json.dumps(HARD).encode()
 
 

@@ -1,0 +1,204 @@
+"""The end of a process: in order when it is asked to, and without harm to others when it is not."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server import free_port, running_server
+from tests.service.holding_up.processes import children, cpu_seconds
+
+pytestmark = pytest.mark.alone
+
+LIMITS = httpx.Limits(max_connections=64)
+
+GENTLE = {
+    # A tenth of a second or so, and an answer that tells whether it is whole.
+    "query": [[0.5]] * 800,
+    "key": [[0.5]] * 800,
+    "value": [[2.0]] * 800,
+    "score_model": {"name": "additive", "query_weight": [[1]] * 32, "key_weight": [[1]] * 32, "score_vector": [1] * 32},
+    "include": ["output"],
+}
+
+
+async def in_flight(client, count):
+    """Begin so many requests, and let them reach the service."""
+    tasks = [asyncio.create_task(client.post("/v1/attention", json=GENTLE)) for _ in range(count)]
+    await asyncio.sleep(0.3)
+    return tasks
+
+
+def assert_right(response):
+    assert response.status_code == 200, response.text
+    output = response.json()["output"]
+    assert len(output) == 800
+    assert all(abs(row[0] - 2.0) < 1e-9 for row in output)
+
+
+async def readiness(port):
+    """What a new connection for /readyz meets."""
+    try:
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz", timeout=2)).status_code
+    except httpx.TransportError:
+        return "refused"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_10_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_figure, workers):
+    """10: SIGTERM with 6 in flight: not ready first, then refused, all six right, exit code 0 within 10 s."""
+    with running_server(tmp_path, "--workers", str(workers), DRAIN_SECONDS="10", COMPUTE_THREADS="1") as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=LIMITS) as client:
+            tasks = await in_flight(client, 6)
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            seen = []
+            while server.process.poll() is None and time.monotonic() < started + 12:
+                seen.append((round(time.monotonic() - started, 2), await readiness(server.port)))
+                await asyncio.sleep(0.05)
+            seconds = time.monotonic() - started
+            for response in await asyncio.gather(*tasks):
+                assert_right(response)
+        report_figure(f"10: {workers} workers, 6 in flight: exit code {server.process.poll()} after {seconds:.1f} s")
+        states = [state for moment, state in seen if moment > 0.3]
+        assert states[0] == 503, seen
+        assert states[-1] == "refused", seen
+        assert set(states) == {503, "refused"}
+        assert states == sorted(states, key=lambda state: state == "refused"), "refused, and then taken again"
+        assert server.process.returncode == 0, server.log.read_text()
+        assert seconds < 10.5
+
+
+async def test_10_what_cannot_finish_is_told_so_in_time(tmp_path, report_figure, harder):
+    """10: with 2 s to drain, who would take much longer is answered with 503, and the exit code is 0 within 3 s."""
+    with running_server(tmp_path, DRAIN_SECONDS="2", COMPUTE_THREADS="1") as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            task = asyncio.create_task(client.post("/v1/attention", content=harder))
+            await asyncio.sleep(0.5)
+            code, seconds = await asyncio.to_thread(server.stop)
+            response = await task
+    report_figure(f"10: endless work cut short: exit code {code} after {seconds:.2f} s of 2 s")
+    assert response.status_code == 503, response.text
+    assert response.json()["type"] == "/problems/draining"
+    assert response.headers["x-request-id"] == response.json()["instance"]
+    assert code == 0
+    assert seconds < 3
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs the Debian package util-linux")
+def test_10_as_the_first_process_of_a_container(tmp_path, report_figure):
+    """10: as process 1 of a namespace of its own SIGTERM is heard too: exit code 0 within 5 s."""
+    port, log = free_port(), tmp_path / "first.log"
+    command = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]
+    command += ["--kill-child", sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        (first,) = _children_of(process.pid)
+        (numbers,) = re.findall(r"^NSpid:\s+(.*)$", Path(f"/proc/{first}/status").read_text(), re.MULTILINE)
+        assert numbers.split()[-1] == "1"
+        started = time.monotonic()
+        os.kill(first, signal.SIGTERM)
+        code, seconds = process.wait(20), time.monotonic() - started
+    finally:
+        process.kill()
+        process.wait()
+    report_figure(f"10: as process 1: exit code {code} after {seconds:.2f} s")
+    assert code == 0, log.read_text()
+    assert seconds < 5
+
+
+def _children_of(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_17_a_killed_worker_takes_only_its_own_requests_with_it_and_is_replaced(tmp_path, report_figure):
+    """17: kill -9 of one of two: the other answers on, a new one is there within 15 s, the exit code stays 0."""
+    with running_server(tmp_path, "--workers", "2", COMPUTE_THREADS="1", DRAIN_SECONDS="5") as server:
+        await _both_ready(server)
+        before = set(children(server.process.pid))
+        assert len(before) == 2
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=LIMITS) as client:
+            tasks = await _busy_both(client, before)
+            os.kill(min(before), signal.SIGKILL)
+            started = time.monotonic()
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+            lost = [answer for answer in answers if isinstance(answer, httpx.TransportError)]
+            for answer in answers:
+                if not isinstance(answer, httpx.TransportError):
+                    assert_right(answer)
+            assert len(lost) < len(answers), "the other worker's requests were lost too"
+            while len(after := set(children(server.process.pid))) < 2 or not after - before:
+                assert time.monotonic() < started + 15
+                await asyncio.sleep(0.05)
+        seconds = time.monotonic() - started
+        report_figure(
+            f"17: kill -9 of one of 2 workers: {len(lost)} of {len(answers)} lost, replaced after {seconds:.1f} s"
+        )
+        for _ in range(20):
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+                assert (await client.post("/v1/attention", json={"query": [[1]], "key": [[1]]})).status_code == 200
+        assert (await asyncio.to_thread(server.stop))[0] == 0
+
+
+async def _busy_both(client, workers):
+    """Begin requests until both workers are at some, which is for the system to share out."""
+    before = {worker: cpu_seconds(worker) for worker in workers}
+    tasks = []
+    while not all(cpu_seconds(worker) > before[worker] + 0.1 for worker in workers):
+        assert len(tasks) < 60, "one worker gets everything"
+        tasks += await in_flight(client, 3)
+    return tasks
+
+
+async def _both_ready(server):
+    until = time.monotonic() + 30
+    while server.log.read_text().count("Application startup complete") < 2:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+def test_17_workers_that_cannot_start_end_the_service_with_a_clear_error(tmp_path, report_figure):
+    """17: a worker that fails before it serves is not started for ever: exit code 3 within 30 s, and the reason."""
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text(
+        "import sys\n"
+        "if 'multiprocessing.spawn' in sys.modules or '--multiprocessing-fork' in sys.argv:\n"
+        "    import service.main\n"
+        "    def create_app():\n"
+        "        raise RuntimeError('the disk has gone')\n"
+        "    service.main.create_app = create_app\n"
+    )
+    started = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "service.cli", "serve", "--port", str(free_port()), "--workers", "2"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    report_figure(f"17: workers that cannot start: exit code {ended.returncode} after {seconds:.1f} s")
+    assert ended.returncode == 3, ended.stderr
+    messages = [json.loads(line)["message"] for line in ended.stderr.splitlines() if line.startswith("{")]
+    assert any("could not start, and no other could: stopping" in message for message in messages)
+    assert "the disk has gone" in ended.stderr
+    assert seconds < 30

@@ -1,0 +1,150 @@
+"""More than the service can do, for longer than it may take, for clients that have gone."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from tests.server import running_server
+from tests.service.holding_up.processes import cpu_seconds
+
+pytestmark = pytest.mark.alone
+
+JSON = {"Content-Type": "application/json"}
+
+SMALL = {"query": [[1.0]], "key": [[1.0]], "include": ["weights"]}
+
+
+def problem(response, status, slug):
+    assert response.status_code == status, response.text
+    assert response.json()["type"] == f"/problems/{slug}"
+    assert response.headers["x-request-id"] == response.json()["instance"]
+    return response
+
+
+@pytest.fixture
+async def asking(narrow):
+    limits = httpx.Limits(max_connections=64)
+    async with httpx.AsyncClient(base_url=narrow.url, timeout=60, limits=limits, headers=JSON) as client:
+        yield client
+
+
+async def busy(client, body, **headers):
+    """Begin a request and let it reach its thread or its place in the line."""
+    task = asyncio.create_task(client.post("/v1/attention", content=body, headers=headers))
+    await asyncio.sleep(0.15)
+    return task
+
+
+async def idle(client, hard):
+    """Fail unless a second later the whole line is free: as many as may wait are let in at once, and answered."""
+    await asyncio.sleep(1)
+    tasks = [asyncio.create_task(client.post("/v1/attention", content=hard)) for _ in range(5)]
+    assert [response.status_code for response in await asyncio.gather(*tasks)] == [200] * 5
+
+
+async def test_7_exactly_the_overflow_is_refused_at_once(asking, hard, report_figure):
+    """7: one computes and four wait; of ten more all ten are refused within half a second, the five succeed."""
+    first = [await busy(asking, hard)]
+    first += [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
+    await asyncio.sleep(0.3)
+
+    async def refused():
+        started = time.monotonic()
+        response = problem(await asking.post("/v1/attention", content=hard), 429, "queue-full")
+        assert int(response.headers["retry-after"]) >= 1
+        return time.monotonic() - started
+
+    for attempt in range(1, 4):
+        seconds = max(await asyncio.gather(*(refused() for _ in range(10))))
+        report_figure(f"7: ten too many are refused within {seconds * 1000:.0f} ms (attempt {attempt})")
+        if seconds < 0.5:
+            break
+    assert seconds < 0.5
+    assert (await asking.post("/v1/attention", json=SMALL)).status_code == 200, "a small request waits for nobody"
+    assert [response.status_code for response in await asyncio.gather(*first)] == [200] * 5
+
+
+async def test_8_a_deadline_in_the_queue_and_while_computing(asking, harder, hard, report_figure):
+    """8: 0.3 s allowed: answered with 504 within 1 s, computing or waiting; what expired while waiting never runs."""
+    for attempt in range(1, 4):
+        started = time.monotonic()
+        computing = await busy(asking, harder, **{"Request-Timeout": "0.8"})
+        waiting = await asking.post("/v1/attention", content=hard, headers={"Request-Timeout": "0.3"})
+        waited = time.monotonic() - started - 0.15
+        problem(waiting, 504, "deadline-exceeded")
+        problem(await computing, 504, "deadline-exceeded")
+        computed = time.monotonic() - started
+        report_figure(f"8: 504 after {waited:.2f} s of 0.3 s waiting, {computed:.2f} s of 0.8 s computing ({attempt})")
+        if waited < 1 and computed < 1.6:
+            break
+    assert waited < 1
+    assert computed < 1.6
+    await idle(asking, hard)
+
+
+async def vanish(server, body):
+    """Send a request and go away shortly after."""
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /v1/attention HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    await asyncio.sleep(0.3)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_9_who_goes_away_while_computing_stops_the_computation(narrow, asking, harder, hard, report_figure):
+    """9: half a second after the client has gone the process uses less than a fifth of a core."""
+    for attempt in range(1, 4):
+        await vanish(narrow, harder)
+        await asyncio.sleep(0.5)
+        before, started = cpu_seconds(narrow.process.pid), time.monotonic()
+        await asyncio.sleep(1)
+        share = (cpu_seconds(narrow.process.pid) - before) / (time.monotonic() - started)
+        report_figure(f"9: {share:.0%} of a core in use half a second after the client has gone (attempt {attempt})")
+        if share < 0.2:
+            break
+    assert share < 0.2
+    await idle(asking, hard)
+
+
+async def test_9_who_goes_away_while_waiting_frees_the_place(narrow, asking, harder, hard, report_figure):
+    """9: five have gone; five others are let in at once, though one of them still computes for somebody."""
+    computing = await busy(asking, harder, **{"Request-Timeout": "3"})
+    await asyncio.gather(*(vanish(narrow, hard) for _ in range(4)))
+    await asyncio.sleep(0.2)
+    started = time.monotonic()
+    waiting = [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
+    problem(await computing, 504, "deadline-exceeded")
+    assert [response.status_code for response in await asyncio.gather(*waiting)] == [200] * 4
+    report_figure(f"9: four places of who went away were taken and answered in {time.monotonic() - started:.1f} s")
+
+
+async def test_bytes_in_flight_are_refused_when_nobody_makes_room(tmp_path, report_figure):
+    """A body that is announced is room taken; the next waits two seconds for it and is refused, small ones never."""
+    with running_server(tmp_path, BYTES_IN_FLIGHT="4000000") as server:
+        head = b"POST /v1/attention HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head)
+        await asyncio.sleep(0.2)
+        async with httpx.AsyncClient(base_url=server.url, timeout=30, headers=JSON) as client:
+            started = time.monotonic()
+            body = b'{"query": [[1]], "key": [[1]]}'
+            late = client.post("/v1/attention", content=body + b" " * 900_000)
+            small = client.post("/v1/attention", json=SMALL)
+            late, small = await asyncio.gather(late, small)
+            problem(late, 429, "queue-full")
+            assert "at most 4000000 bytes" in late.json()["detail"]
+            assert int(late.headers["retry-after"]) >= 1
+            assert small.status_code == 200
+            seconds = time.monotonic() - started
+            report_figure(f"no room for a body for 2 s: refused after {seconds:.2f} s")
+            assert 1.9 < seconds < 4
+            never = await client.post("/v1/attention", content=body + b" " * 4_000_000)
+            problem(never, 413, "too-large")
+            writer.close()
+            await writer.wait_closed()
+            await asyncio.sleep(0.1)
+            again = await client.post("/v1/attention", content=body + b" " * 900_000)
+            assert again.status_code == 200, "what the client that has gone held was not given back"
