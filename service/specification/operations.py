@@ -162,8 +162,8 @@ def _with_progress(operation: Operation) -> Operation:
             "type": "string",
             "description": "Server-sent events. `progress`, any number of times: JSON with `done` tiles, of `total`, "
             "and `seconds_left`. Then `result`, the JSON answer, or `error`, a problem document, when it fails after "
-            "the stream has begun. 服务器推送事件：若干次 progress（已完成 done 块，共 total 块，还需 seconds_left 秒），"
-            "最后是 result（JSON 结果）；若在流开始之后失败，则是 error（问题文档）。",
+            "the stream has begun. 服务器推送事件：若干次 progress（已完成 done 块，共 total 块，还需 "
+            "seconds_left 秒），最后是 result（JSON 结果）；若在流开始之后失败，则是 error（问题文档）。",
         },
         "example": 'event: progress\ndata: {"done":1,"total":4,"seconds_left":0.3}\n\nevent: result\ndata: {}\n\n',
     }
