@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attention_core import Workers
 from benchmarks import figures
@@ -34,6 +34,8 @@ from service.compute.attention import read_attention, run_call
 from service.envelope import Envelope
 from service.logs import AccessLog
 from service.main import create_app
+from service.metrics import Metrics
+from service.metrics.ledger import Ledger
 from service.routes.attention import router
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import parse
@@ -45,12 +47,19 @@ TURNS, TURN_SECONDS = 7, 2
 
 JSON_IN, PYDANTIC, RESOLVE, COST = "JSON to arrays", "Pydantic", "checks and defaults", "predicted cost, limits"
 COMPUTE, JSON_OUT = "attention", "answer to JSON"
-ENDPOINT, ENVELOPE, FRAMEWORK = "headers, deadline, body, gate", "request id, log line", "FastAPI and Starlette"
+ENDPOINT, FRAMEWORK = "headers, deadline, body, gate", "FastAPI and Starlette"
+ENVELOPE = "request id, metrics, log line"
 SOCKET = "socket: uvicorn, httptools, uvloop, kernel"
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
-Layer = Callable[[], float]
-"""Calls a layer once or more often and returns the seconds of processor time of one call."""
+
+
+class Layer(Protocol):
+    """Calls a layer, and all that are inside it, so many times."""
+
+    def __call__(self, times: int = BATCH) -> float:
+        """Return the seconds of processor time of one call."""
+        ...
 
 
 def main() -> int:
@@ -110,7 +119,12 @@ def layers(exchange: Exchange) -> dict[str, Layer]:
     app = create_app(settings)
     body = Body(exchange.body)
     run = Run(Workers(machine.SERVER_THREADS))
+    access_log = AccessLog(settings.log_level, settings.log_format)
     endpoint = next(route for route in router.routes if route.path == exchange.path)
+
+    def attend() -> None:
+        prepared = prepare_attention(body, settings)
+        run_call(prepared.call, run, prepared.operations)
 
     async def direct(scope: Any, receive: Any, send: Any) -> None:
         await endpoint.handle({**scope, "app": app}, receive, send)
@@ -120,10 +134,10 @@ def layers(exchange: Exchange) -> dict[str, Layer]:
         PYDANTIC: calls(lambda: parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))),
         RESOLVE: calls(lambda: read_attention(body, settings)),
         COST: calls(lambda: prepare_attention(body, settings)),
-        COMPUTE: calls(lambda: run_call(prepare_attention(body, settings).call, run)),
+        COMPUTE: calls(attend),
         JSON_OUT: calls(lambda: prepare_attention(body, settings).complete(run)),
         ENDPOINT: calls_of(direct, exchange),
-        ENVELOPE: calls_of(Envelope(direct, AccessLog(settings.log_level, settings.log_format)), exchange),
+        ENVELOPE: calls_of(Envelope(direct, access_log, Metrics(Ledger())), exchange),
         FRAMEWORK: calls_of(app, exchange),
     }
 
@@ -131,11 +145,11 @@ def layers(exchange: Exchange) -> dict[str, Layer]:
 def calls(layer: Callable[[], object]) -> Layer:
     """Call a function many times."""
 
-    def batch() -> float:
+    def batch(times: int = BATCH) -> float:
         started = time.process_time()
-        for _ in range(BATCH):
+        for _ in range(times):
             layer()
-        return (time.process_time() - started) / BATCH
+        return (time.process_time() - started) / times
 
     return batch
 
@@ -166,13 +180,13 @@ def calls_of(application: Application, exchange: Exchange) -> Layer:
         if message.get("status", 200) != 200:
             raise ValueError(message)
 
-    async def repeat() -> float:
+    async def repeat(times: int) -> float:
         started = time.process_time()
-        for _ in range(BATCH):
+        for _ in range(times):
             await application({**scope, "state": {}}, receive, send)
-        return (time.process_time() - started) / BATCH
+        return (time.process_time() - started) / times
 
-    return lambda: asyncio.run(repeat())
+    return lambda times=BATCH: asyncio.run(repeat(times))
 
 
 if __name__ == "__main__":
