@@ -252,13 +252,15 @@ def respond(
     *,
     violations: list[Violation] | None = None,
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return the problem document of a slug."""
+    """Return the problem document of a slug, with more members where somebody looks for them."""
     scope = request.scope
     scope["state"]["problem"] = slug
     document = problem_document(
         slug, detail, root_path=scope.get("root_path", ""), instance=scope["state"]["request_id"], violations=violations
     )
+    document |= members or {}
     inference = speaks_open_inference(scope)
     return Response(
         orjson.dumps(document | {"error": detail} if inference else document),

@@ -32,13 +32,15 @@ class AttentionResult:
     """What was asked for; a field that was not asked for is not in `arrays`.
 
     ``result.weights`` and so on read from `arrays`.  A bfloat16 is held in a float32 array.  `score_model` is the name
-    of the one that was used; `request_id` finds the request in the log of the service.
+    of the one that was used; `notes` are about rows that need a word, such as one without a visible key; `request_id`
+    finds the request in the log of the service.
     """
 
     arrays: Mapping[str, FloatArray]
     score_model: str
     dtype: str
     request_id: str | None
+    notes: tuple[str, ...] = ()
 
     def _asked(self, name: str) -> FloatArray:
         if name not in self.arrays:
@@ -91,8 +93,22 @@ def read_result(reply: Reply, dtype: str) -> AttentionResult:
     """Return the result of an inference; raises UnreadableAnswer."""
     head, arrays = unframe(reply.content, reply.headers.get(HEADER.lower()))
     return AttentionResult(
-        arrays=arrays, score_model=str(head.get("model_name")), dtype=dtype, request_id=reply.headers.get(REQUEST_ID)
+        arrays=arrays,
+        score_model=str(head.get("model_name")),
+        dtype=dtype,
+        request_id=reply.headers.get(REQUEST_ID),
+        notes=_notes(head.get("parameters")),
     )
+
+
+def _notes(parameters: Any) -> tuple[str, ...]:
+    """Return what the service has to say about some rows, which it writes as a JSON list in one string."""
+    text = parameters.get("notes", "[]") if isinstance(parameters, dict) else "[]"
+    try:
+        notes = json.loads(text)
+    except (TypeError, ValueError):
+        raise UnreadableAnswer(f"expected notes as a JSON list; received {str(text)[:80]!r}.") from None
+    return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
 
 def read_json(reply: Reply) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from service.compute.attention import prepare_attention, prepare_estimate, prepa
 from service.compute.check import prepare_check
 from service.compute.compare import prepare_compare
 from service.compute.contract import Body, Meter, Prepare, Prepared, Reply, Run
-from service.compute.encodings import prepare_encoded
+from service.compute.encodings import encoded, prepare_encoded
 from service.compute.explain import prepare_explain
 from service.compute.merge import prepare_merge
 from service.compute.open_inference import InferenceOrder, prepare_infer
@@ -24,6 +24,7 @@ __all__ = [
     "Run",
     "Statistics",
     "Stopwatch",
+    "encoded",
     "prepare_attention",
     "prepare_check",
     "prepare_compare",

@@ -18,7 +18,8 @@ from service.codecs.open_inference import MODELS, VERSION, configuration, metada
 from service.codecs.open_inference.encodings import ENCODINGS, wanted_encoding
 from service.codecs.open_inference.framing import HEADER, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
-from service.errors import Disconnected, Draining, NotFound
+from service.errors import Disconnected, NotFound
+from service.problems import respond
 from service.routes.direct import Answer
 from service.routes.state import state_of
 from service.specification import inference_operation, inference_reading
@@ -44,7 +45,8 @@ async def live(request: Request) -> Response:
 @router.get("/v2/health/ready", **inference_reading("health", "draining"))
 async def ready(request: Request) -> Response:
     """Whether to send requests here; not while starting or draining. 就绪探针。"""
-    _require_ready(request)
+    if not state_of(request).ready:
+        return _not_ready(request, {"live": True, "ready": False})
     return _json({"live": True, "ready": True})
 
 
@@ -66,7 +68,8 @@ async def model_metadata(request: Request) -> Response:
 async def model_ready(request: Request) -> Response:
     """Whether a model takes requests: every one does while the service does. 模型是否就绪。"""
     name = _model_of(request)
-    _require_ready(request)
+    if not state_of(request).ready:
+        return _not_ready(request, {"ready": False})
     return _json({"name": name, "ready": True})
 
 
@@ -136,9 +139,10 @@ def _model_of(request: Request) -> str:
     return str(model)
 
 
-def _require_ready(request: Request) -> None:
-    if not state_of(request).ready:
-        raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
+def _not_ready(request: Request, members: dict[str, Any]) -> Response:
+    """Answer a probe with the members that it looks for, beside those of a problem document."""
+    detail = "expected a running service; received a probe while it starts or stops. Ask another replica."
+    return respond(request, "draining", detail, members=members)
 
 
 def _json(document: Any) -> Response:

@@ -99,6 +99,9 @@ class InferenceResponse(BaseModel):
     model_name: str = Field(description="Of the model, which is a score model. 模型名称，即打分函数。")
     model_version: str = Field(description="Always 1. 版本，恒为 1。")
     id: str | None = Field(None, description="That of the request. 请求中的编号。")
+    parameters: dict[str, JsonValue] | None = Field(
+        None, description="notes, where a row needs a word: a JSON list in a string. 说明：写成字符串的 JSON 列表。"
+    )
     outputs: list[OutputTensor] = Field(description="The tensors. 输出张量。")
 
 
@@ -108,6 +111,8 @@ class InferenceProblem(ProblemDocument):
     model_config = ConfigDict(title="InferenceProblem")
 
     error: str = Field(description="The same as detail. 与 detail 相同。")
+    live: bool | None = Field(None, description="When asked whether it is ready: it answers. 存活。")
+    ready: bool | None = Field(None, description="When asked whether it is ready: it is not. 就绪。")
 
 
 class ServerMetadata(BaseModel):

@@ -20,6 +20,7 @@ from service.specification.operations import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
     Operation,
+    binary,
     problem_responses,
     reference,
 )
@@ -118,7 +119,7 @@ def inference_operation() -> Operation:
         "headers": RESPONSE_HEADERS,
         "content": {
             JSON: {"schema": reference(schemas.InferenceResponse), "example": ANSWERS["infer"]},
-            OCTETS: {"schema": _raw("JSON as above, then the raw outputs. 同上的 JSON，随后是原始输出。")},
+            OCTETS: {"schema": binary("JSON as above, then the raw outputs. 同上的 JSON，随后是原始输出。")},
         },
     }
     body = {
@@ -126,7 +127,7 @@ def inference_operation() -> Operation:
         "content": {
             JSON: {"schema": reference(schemas.InferenceRequest), "examples": INFERENCES},
             OCTETS: {
-                "schema": _raw("JSON as above, then the raw inputs in their order. 同上的 JSON，随后是原始输入。")
+                "schema": binary("JSON as above, then the raw inputs in their order. 同上的 JSON，随后是原始输入。")
             },
         },
     }
@@ -147,10 +148,6 @@ def _operation(summary: str, success: Operation, problems: tuple[str, ...], para
         "responses": {200: success, **refusals},
         "openapi_extra": {"parameters": parameters},
     }
-
-
-def _raw(description: str) -> Operation:
-    return {"type": "string", "format": "binary", "description": description}
 
 
 def _tensor(name: str, numbers: list[list[float]]) -> dict[str, Any]:

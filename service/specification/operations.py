@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from service.codecs.negotiate import EVENT_STREAM, JSON, SVG
+from service.codecs.negotiate import ENCODINGS, EVENT_STREAM, JSON, SAFETENSORS, SVG
 from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas.attention import AttentionRequest
 from service.schemas.base import Text
@@ -42,6 +42,16 @@ CHALLENGE = {
 
 HEADERS_OF = {"unauthorized": RESPONSE_HEADERS | CHALLENGE}
 """What some problems say in headers beside what every answer says."""
+
+ANSWER_HEADERS = {
+    **RESPONSE_HEADERS,
+    "Content-Encoding": {
+        "description": "As Accept-Encoding prefers, where it pays. 按 Accept-Encoding 压缩，不划算时不压缩。",
+        "schema": {"type": "string", "enum": list(ENCODINGS)},
+    },
+    "Vary": {"description": "What the answer depends on. 响应取决于哪些请求头。", "schema": {"type": "string"}},
+}
+"""Of an answer that was computed."""
 
 REQUEST_HEADERS = [
     {
@@ -85,6 +95,22 @@ METRICS_EXAMPLE = """\
 # TYPE attention_in_flight gauge
 attention_in_flight 2.0
 """
+
+STORED_REQUEST = (
+    "A safetensors file. Tensors are named by where they stand in the JSON body, such as `query`, `mask.allowed`, "
+    "`score_model.query_weight`, `partials.0.output` or `base.query`; the metadata `request` hold the JSON body "
+    "without them. The stored type of query is the dtype; minus infinity, NaN and axes of no length are possible. "
+    "safetensors 文件：张量以其在 JSON 中的路径命名，元数据 request 为其余的 JSON；query 的存储类型即 dtype。"
+)
+STORED_RESPONSE = (
+    "A safetensors file: the arrays of the answer as tensors, such as `output`, `diagnostics.entropy` or "
+    "`results.0.result.weights`, and in the metadata `response` the JSON answer without them. A top key of -1 is none. "
+    "safetensors 文件：数组为张量，元数据 response 为其余的 JSON；top_key 为 -1 表示没有。"
+)
+COMPRESSED = (
+    f"May be compressed: Content-Encoding {', '.join(ENCODINGS)}. "
+    f"请求体可以压缩：Content-Encoding 为 {'、'.join(ENCODINGS)} 之一。"
+)
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -178,9 +204,22 @@ def _computing_operation(
 ) -> Operation:
     """Describe a POST that computes."""
     request_model, examples = request
-    content = {JSON: {"schema": reference(request_model), "examples": guarded(examples)}}
-    body = {"parameters": REQUEST_HEADERS, "requestBody": {"required": True, "content": content}}
-    return _operation(summary, response[0], description, response[1], COMPUTING_PROBLEMS, body)
+    content = {
+        JSON: {"schema": reference(request_model), "examples": guarded(examples)},
+        SAFETENSORS: {"schema": binary(STORED_REQUEST)},
+    }
+    body = {"required": True, "description": COMPRESSED, "content": content}
+    extra = {"parameters": REQUEST_HEADERS, "requestBody": body}
+    operation = _operation(summary, response[0], description, response[1], COMPUTING_PROBLEMS, extra)
+    success = operation["responses"][200]
+    success["content"][SAFETENSORS] = {"schema": binary(STORED_RESPONSE)}
+    success["headers"] = ANSWER_HEADERS
+    return operation
+
+
+def binary(description: str) -> dict[str, Any]:
+    """Return the schema of a body that is not text."""
+    return {"type": "string", "format": "binary", "description": description}
 
 
 def catalogue_operation(summary: str, model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:

@@ -85,6 +85,13 @@ def test_a_picture_is_compressed_too(server: Server) -> None:
     assert DECOMPRESS["zstd"](content).endswith(b"</svg>\n")
 
 
+def test_the_specification_is_compressed(server: Server) -> None:
+    with httpx.stream("GET", f"{server.url}/openapi.json", headers={"Accept-Encoding": "br"}) as response:
+        content = b"".join(response.iter_raw())
+    assert response.headers["content-encoding"] == "br"
+    assert json.loads(brotli.decompress(content)) == httpx.get(f"{server.url}/openapi.json").json()
+
+
 def test_without_the_header_nothing_is_compressed(server: Server) -> None:
     request = "POST /v1/attention HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
     body = json.dumps(LONG).encode()

@@ -1,5 +1,6 @@
 """Unmodified clients of the protocol: tritonclient, with and without asyncio."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -54,6 +55,18 @@ def sent(arrays: dict[str, np.ndarray], datatype: str = "FP32", *, binary: bool 
         tensor = triton.InferInput(name, list(array.shape), datatype)
         inputs.append(tensor.set_data_from_numpy(array.astype(NUMPY[datatype]), binary_data=binary))
     return inputs
+
+
+def test_notes_of_rows_are_a_parameter_of_the_answer(sync: triton.InferenceServerClient) -> None:
+    hidden = triton.InferInput("key_lengths", [2], "INT32")
+    hidden.set_data_from_numpy(np.array([0, 5], np.int32))
+    inputs = sent({"query": QUERY, "key": KEY, "value": VALUE})
+    for binary in (True, False):
+        result = sync.infer("dot_product", [*inputs, hidden], outputs=wanted("output", binary=binary))
+        notes = json.loads(result.get_response()["parameters"]["notes"])
+        assert notes[0] == "row [0, 0, 0]: no visible key; weights and output are zero"
+        assert not result.as_numpy("output")[0].any()
+    assert "parameters" not in sync.infer("dot_product", inputs).get_response()
 
 
 def wanted(*names: str, binary: bool) -> list[triton.InferRequestedOutput]:

@@ -183,6 +183,8 @@ async def test_not_ready_is_a_503(app_client: httpx.AsyncClient, path: str) -> N
     app_client._transport.app.state.service.ready = False
     response = await app_client.get(path)
     assert_problem(response, 503, "draining")
+    assert response.json()["ready"] is False
+    assert response.json().get("live") is ("health" in path or None)
     assert int(response.headers["retry-after"]) >= 1
     assert (await app_client.get("/v2/health/live")).json() == {"live": True, "ready": False}
     assert {model["state"] for model in (await app_client.post("/v2/repository/index")).json()} == {"UNAVAILABLE"}

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from service.codecs.negotiate import ENCODINGS
 from service.examples import load_examples
 from service.problems import PROBLEMS
 from service.schemas.base import Described
@@ -33,6 +34,7 @@ from tests.service.specification import (
     problem_media_type,
     validator,
 )
+from tests.service.stored import BOTH, SAFETENSORS, loaded, saved
 from tests.service.strategies import Request, attention_requests
 
 REQUEST_EXAMPLES = {
@@ -112,7 +114,7 @@ def test_every_operation_is_described_in_both_languages(label: str) -> None:
 def test_every_documented_answer_has_examples_of_its_schema(label: str) -> None:
     status = int(label.rpartition(" ")[2])
     for media_type, content in RESPONSES[label]["content"].items():
-        if media_type in (SVG, OCTETS):
+        if media_type in (SVG, OCTETS, SAFETENSORS):
             assert content["schema"]["type"] == "string", "no JSON example can show a picture or raw tensors"
             assert is_in_both_languages(content["schema"]["description"])
             continue
@@ -159,6 +161,22 @@ async def test_a_picture_is_answered_as_documented(client: httpx.AsyncClient) ->
         assert response.headers["content-type"] == SVG
         assert SVG in OPERATIONS[label]["responses"]["200"]["content"]
         assert ET.fromstring(response.text).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize("label", [label for label in JSON_BODIES if "/v1/" in label])
+async def test_tensors_are_read_and_answered_as_documented(client: httpx.AsyncClient, label: str) -> None:
+    operation = OPERATIONS[label]
+    body = operation["requestBody"]
+    for encoding in ENCODINGS:
+        assert encoding in body["description"]
+    assert is_in_both_languages(body["description"])
+    assert is_in_both_languages(body["content"][SAFETENSORS]["schema"]["description"])
+    success = operation["responses"]["200"]
+    assert success["headers"]["Content-Encoding"]["schema"]["enum"] == list(ENCODINGS)
+    assert SAFETENSORS in success["content"]
+    request = next(iter(JSON_BODIES[label]["examples"].values()))["value"]
+    answer = await client.post(path_of(label), content=saved({}, request), headers=BOTH)
+    assert loaded(answer)[0].keys() <= success["content"]["application/json"]["example"].keys()
 
 
 @pytest.mark.parametrize("label", JSON_BODIES)

@@ -15,6 +15,9 @@ from service.codecs.open_inference.request import InferenceRequest
 from service.codecs.open_inference.tensors import BINARY_SIZE
 from service.codecs.open_inference.vocabulary import OUTPUTS
 
+NOTES = "notes"
+"""Parameter of an answer: a list of strings, as JSON in one string."""
+
 
 def write_response(model: str, request: InferenceRequest, result: AttentionResult) -> tuple[bytes, int | None]:
     """Return the body, and how long its JSON is when raw tensors follow."""
@@ -29,7 +32,9 @@ def write_response(model: str, request: InferenceRequest, result: AttentionResul
         else:
             outputs.append(head | {"data": _data(array, datatype)})
     identity = {} if request.id is None else {"id": request.id}
-    document = {"model_name": model, "model_version": VERSION, **identity, "outputs": outputs}
+    # Parameters are scalars, and most answers have none.
+    notes = {"parameters": {NOTES: orjson.dumps(result.notes).decode()}} if result.notes else {}
+    document = {"model_name": model, "model_version": VERSION, **identity, **notes, "outputs": outputs}
     json = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((json, *raw)), len(json)) if raw else (json, None)
 

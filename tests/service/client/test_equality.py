@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attention_core import attend, evaluate, resolve
+from attention_core import AttentionResult, attend, evaluate, resolve
 from attention_core.dtypes import DTYPES
 from service.client import AsyncAttentionClient, AttentionClient
 from service.client.arguments import OUTPUTS
@@ -70,10 +70,10 @@ def fields_of(asked: Request) -> tuple[str, ...] | None:
     return tuple(field for field in asked.get("include") or () if field in OUTPUTS) or None
 
 
-def computed(asked: Request) -> dict[str, np.ndarray]:
+def computed(asked: Request) -> AttentionResult:
     """What the core makes of the same document, at the default dtype of the service."""
     call = core_call({**asked, "dtype": asked.get("dtype") or "float64"}, fields_of(asked))
-    return dict(evaluate(resolve(call)).arrays)
+    return evaluate(resolve(call))
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,10 @@ def test_any_call_is_answered_as_the_core_answers_it(
     asked = data.draw(attention_requests(score_models=[score_model]))
     result = asking.attend(**as_arguments(asked, data.draw), include=fields_of(asked))
     expected = computed(asked)
-    assert set(result.arrays) == set(expected)
-    for name, array in expected.items():
+    assert set(result.arrays) == set(expected.arrays)
+    for name, array in expected.arrays.items():
         assert_same_bits(getattr(result, name), array, name)
+    assert result.notes == tuple(expected.notes)
     assert result.score_model == score_model
     assert result.dtype == (asked.get("dtype") or "float64")
 
@@ -104,7 +105,7 @@ async def test_so_it_is_with_asyncio(server: Server, data: st.DataObject) -> Non
     asked = data.draw(attention_requests())
     async with AsyncAttentionClient(server.url, compress=data.draw(st.booleans())) as client:
         result = await client.attend(**as_arguments(asked, data.draw), include=fields_of(asked))
-    for name, array in computed(asked).items():
+    for name, array in computed(asked).arrays.items():
         assert_same_bits(getattr(result, name), array, name)
 
 
