@@ -106,6 +106,7 @@ lock: | $(VENV)/pyvenv.cfg
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml --extra otel --constraint requirements/service.txt --output-file requirements/otel.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from os import urandom
 from time import perf_counter
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Disconnected
-from service.exchange import UNWATCHED, Exchange, caller_of, media_type_of
+from service.exchange import UNWATCHED, Exchange, Tracer, caller_of, media_type_of
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.problems import cut_short, internal_error
@@ -23,10 +24,11 @@ error_log = logging.getLogger("service.error")
 class Envelope:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, access_log: AccessLog, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog, metrics: Metrics, tracer: Tracer | None = None) -> None:
         self._app = app
         self._access_log = access_log
         self._metrics = metrics
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
@@ -34,7 +36,12 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        exchange = _opened(scope)
+        # Of a header that comes twice the first counts.
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        exchange = _opened(scope, headers)
+        end_span = None
+        if self._tracer is not None and exchange.watched:
+            end_span = self._tracer.begin(exchange, scope["path"], headers)
         state = scope.setdefault("state", {})
         state["request_id"] = exchange.request_id
         if exchange.watched:
@@ -49,6 +56,8 @@ class Envelope:
             exchange.problem = state.get("problem")
             exchange.seconds = perf_counter() - started
             self._metrics.ended(exchange)
+            if end_span is not None:
+                end_span()
             self._access_log.write(exchange)
 
     async def _answer(self, exchange: Exchange, scope: Scope, counted: "_Counted") -> None:
@@ -95,10 +104,8 @@ class _Counted:
         await self._send(message)
 
 
-def _opened(scope: Scope) -> Exchange:
+def _opened(scope: Scope, headers: Mapping[bytes, bytes]) -> Exchange:
     """Return what is known of an exchange from its head."""
-    # Of a header that comes twice the first counts.
-    headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
     return Exchange(
         _request_id(headers.get(b"x-request-id")),
         scope["method"],

@@ -1,7 +1,9 @@
 """One request and what became of it: what the log and the metrics tell."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 OTHER = "other"
 
@@ -57,6 +59,14 @@ class Exchange:
     received: int = 0
     sent: int = 0
     sent_type: str = OTHER
+
+
+class Tracer(Protocol):
+    """Whoever makes spans of exchanges."""
+
+    def begin(self, exchange: Exchange, path: str, headers: Mapping[bytes, bytes]) -> Callable[[], None]:
+        """Begin the span of an exchange, which is then known by it; return what ends it."""
+        ...
 
 
 def media_type_of(header: bytes | None) -> str:

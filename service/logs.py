@@ -99,10 +99,10 @@ def _place_in(span: Span) -> dict[str, str]:
 
 
 def configure(level: str, style: Style) -> None:
-    """Send the service's and uvicorn's records to standard error in the chosen form."""
+    """Send the records of the service, uvicorn and OpenTelemetry to standard error in the chosen form."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
-    for name in ("service", "uvicorn"):
+    for name in ("service", "uvicorn", "opentelemetry"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level.upper())

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
@@ -26,6 +28,9 @@ from service.routes.direct import Shortcut
 from service.routes.state import ServiceState
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 SWITCH_SECONDS = 0.0005
 """How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
 
@@ -42,6 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings, Gate(settings, workers, metrics, metrics), ledger, Statistics(ledger), load_examples()
     )
 
+    tracing = _tracing(settings)
+
     def leave() -> None:
         state.ready = False
 
@@ -55,6 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             leave()
             state.gate.close()
             workers.close()
+            if tracing is not None:
+                await run_in_threadpool(tracing.close)
 
     app = FastAPI(
         title="attention-service",
@@ -80,7 +89,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(Preflight, origins=settings.cors_origins)
-    app.add_middleware(Envelope, access_log=access_log, metrics=metrics)
+    app.add_middleware(Envelope, access_log=access_log, metrics=metrics, tracer=tracing)
     if settings.cors_origins:
         app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    """Return what makes spans, which is not even imported unless somebody wants them."""
+    if not settings.otlp_endpoint:
+        return None
+    from service.tracing import tracing_to
+
+    return tracing_to(settings.otlp_endpoint)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,8 @@ from service.cores import usable_cores
 from service.keys import hashed, read_keys
 
 MIB = 1024 * 1024
+
+COLLECTOR = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
@@ -44,6 +47,14 @@ def _origin(entry: str) -> str:
 def _readable(path: Path) -> Path:
     read_keys(path)
     return path
+
+
+def _collector(url: str) -> str:
+    if url and not COLLECTOR.fullmatch(url):
+        raise ValueError("expected a URL such as http://localhost:4318")
+    if url and find_spec("opentelemetry.sdk") is None:
+        raise ValueError("expected the extra otel to be installed: pip install 'attention-service[otel]'")
+    return url
 
 
 ApiKey = Annotated[str, AfterValidator(hashed)]
@@ -90,6 +101,9 @@ class Settings(BaseSettings):
     )
     metrics_directory: str = Field(
         "", description="Directory where several processes add up what they count; default: a temporary one."
+    )
+    otlp_endpoint: Annotated[str, AfterValidator(_collector)] = Field(
+        "", description="OpenTelemetry collector, such as http://localhost:4318, that is sent a span of each request."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or plain text.")

@@ -34,6 +34,7 @@ CHANGED = {
     "api_keys_file": (__file__.replace("test_settings.py", "api_keys.txt"), Path(__file__).with_name("api_keys.txt")),
     "cors_origins": ("https://a.example, http://b.example:81", ("https://a.example", "http://b.example:81")),
     "metrics_directory": ("/run/attention", "/run/attention"),
+    "otlp_endpoint": ("http://localhost:4318", "http://localhost:4318"),
     "log_level": ("warning", "warning"),
     "log_format": ("text", "text"),
 }
@@ -58,6 +59,7 @@ WRONG = {
     "api_keys": ["", "clé", "sha256:123"],
     "api_keys_file": ["", "/nowhere/keys", os.devnull],
     "cors_origins": ["example.org", "https://example.org/", "https://a.example,*.b.example"],
+    "otlp_endpoint": ["localhost:4318", "ftp://localhost", "http://"],
     "log_level": ["verbose", "INFO"],
     "log_format": ["xml"],
 }
