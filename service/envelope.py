@@ -8,6 +8,7 @@ from os import urandom
 from time import perf_counter
 
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Disconnected
@@ -52,8 +53,8 @@ class Envelope:
         try:
             await self._answer(exchange, scope, _Counted(exchange, receive, send))
         finally:
-            exchange.route = getattr(scope.get("route"), "path", None)
             exchange.problem = state.get("problem")
+            exchange.route = _template_of(scope, exchange.problem)
             exchange.seconds = perf_counter() - started
             self._metrics.ended(exchange)
             if end_span is not None:
@@ -97,7 +98,9 @@ class _Counted:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             headers = message["headers"]
-            exchange.sent_type = media_type_of(next((value for name, value in headers if name == b"content-type"), b""))
+            for name, value in headers:
+                if name == b"content-type":
+                    exchange.sent_type = media_type_of(value)
             headers.append((b"x-request-id", exchange.request_id.encode()))
         elif exchange.method != "HEAD":
             exchange.sent += len(message.get("body", b""))
@@ -113,6 +116,15 @@ def _opened(scope: Scope, headers: Mapping[bytes, bytes]) -> Exchange:
         media_type_of(headers.get(b"content-type")),
         caller_of(headers.get(b"traceparent")),
     )
+
+
+def _template_of(scope: Scope, problem: str | None) -> str | None:
+    """Return the template of the route, also of a request that was refused before it was led there."""
+    route = scope.get("route")
+    if route is None and problem is not None and problem != "not-found" and "app" in scope:
+        ways = ((one, one.matches(scope)[0]) for one in scope["app"].router.routes)
+        route = next((one for one, match in ways if match is not Match.NONE), None)
+    return getattr(route, "path", None)
 
 
 def _request_id(sent: bytes | None) -> str:

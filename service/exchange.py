@@ -18,8 +18,12 @@ MEDIA_TYPES = (
 )
 """What bodies are counted as; a client may send any word as a media type."""
 
-READ_AS_JSON = frozenset((None, b"", b"application/x-www-form-urlencoded"))
-"""What clients send that think nothing of it, curl among them."""
+COUNTED_AS: dict[bytes | None, str] = {
+    **{name.encode(): name for name in MEDIA_TYPES},
+    # What clients send that think nothing of it, curl among them.
+    **dict.fromkeys((None, b"", b"application/x-www-form-urlencoded"), "application/json"),
+}
+"""What a Content-Type is counted as in the forms that are usual."""
 
 UNWATCHED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 """Ends of the paths of probes and scrapes, which are no work and would hide how long work takes."""
@@ -71,10 +75,11 @@ class Tracer(Protocol):
 
 def media_type_of(header: bytes | None) -> str:
     """Return what a body is counted as, by its Content-Type."""
-    if header in READ_AS_JSON:
-        return "application/json"
-    name = str(header or b"", "latin-1").partition(";")[0].strip().lower()
-    return name if name in MEDIA_TYPES else OTHER
+    usual = COUNTED_AS.get(header)
+    if usual is not None:
+        return usual
+    name = (header or b"").partition(b";")[0].strip().lower()
+    return COUNTED_AS.get(name, OTHER)
 
 
 def caller_of(header: bytes | None) -> Span | None:

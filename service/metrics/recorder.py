@@ -54,16 +54,17 @@ class Metrics:
         place = self._requests.get(what)
         if place is None:
             place = self._requests[what] = self._request_place(*what)
-        entries: list[tuple[int, float]] = [
-            (place, 1),
-            (self._received[exchange.received_type], exchange.received),
-            (self._sent[exchange.sent_type], exchange.sent),
-        ]
-        if exchange.watched:
-            entries += ((self._in_flight, -1), *self._request_seconds.entries(exchange.seconds))
-            if exchange.problem in REFUSALS:
-                entries.append((self._rejected[exchange.problem], 1))
-        self.ledger.add(*entries)
+        counted = (place, 1)
+        received = (self._received[exchange.received_type], exchange.received)
+        sent = (self._sent[exchange.sent_type], exchange.sent)
+        if not exchange.watched:
+            self.ledger.add(counted, received, sent)
+            return
+        self.ledger.add(
+            counted, received, sent, (self._in_flight, -1), *self._request_seconds.entries(exchange.seconds)
+        )
+        if exchange.problem in REFUSALS:
+            self.rejected(exchange.problem)
 
     def _request_place(self, route: str | None, method: str, status: int) -> int:
         key = ("attention_requests_total", route or UNKNOWN, method, str(status) if status else GONE)

@@ -52,7 +52,7 @@ async def ready(request: Request) -> Response:
 
 @router.get("/v2/models/stats", **inference_reading("all_statistics"))
 async def all_statistics(request: Request) -> Response:
-    """Count the inferences of every model since this process started. 全部模型的统计。"""
+    """Count the inferences of every model since the service started. 全部模型的统计。"""
     return _json(state_of(request).statistics.document(*MODELS))
 
 
@@ -83,7 +83,7 @@ async def model_configuration(request: Request) -> Response:
 @router.get("/v2/models/{model}/stats", **inference_reading("statistics", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}/stats", include_in_schema=False)
 async def model_statistics(request: Request) -> Response:
-    """Count the inferences of one model since this process started. 一个模型的统计。"""
+    """Count the inferences of one model since the service started. 一个模型的统计。"""
     return _json(state_of(request).statistics.document(_model_of(request)))
 
 

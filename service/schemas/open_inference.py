@@ -195,7 +195,7 @@ class InferenceStatistics(BaseModel):
 
 
 class ModelStatistics(BaseModel):
-    """Counters of one model since this process started. 一个模型的统计。"""
+    """Counters of one model since the service started. 一个模型的统计。"""
 
     name: str = Field(description="Of the model. 模型名称。")
     version: str = Field(description="Always 1. 恒为 1。")

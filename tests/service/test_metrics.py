@@ -8,6 +8,7 @@ from typing import get_args
 import httpx
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from service.admission import Reason
 from service.metrics.families import FAMILIES, METHODS, REASONS, REFUSALS
@@ -204,6 +205,19 @@ def test_bytes_are_those_that_travelled(own, changes):
         assert changes("attention_bytes_total", direction=direction, media_type=media_type) == size, media_type
 
 
+def test_tensors_and_events_have_their_media_types(own, changes):
+    tensors = safetensors.numpy.save({"query": np.ones((2, 3)), "key": np.ones((4, 3))}, {"request": "{}"})
+    with httpx.Client(base_url=own.url, headers={"Accept-Encoding": "identity"}) as client:
+        kind = "application/vnd.safetensors"
+        stored = client.post("/v1/attention", content=tensors, headers={"Content-Type": kind, "Accept": kind})
+        events = client.post("/v1/attention", json=REQUEST, headers={"Accept": "text/event-stream"})
+    assert [stored.status_code, events.status_code] == [200, 200]
+    assert changes("attention_bytes_total", direction="in", media_type=kind) == len(tensors)
+    assert changes("attention_bytes_total", direction="out", media_type=kind) == len(stored.content)
+    assert changes("attention_bytes_total", direction="out", media_type="text/event-stream") == len(events.content)
+    assert scrape(own.url).value("attention_in_flight") == 0
+
+
 def test_what_is_computed_is_counted_by_score_model_and_path(own, changes):
     tiled = {"query": [[0.5]] * 400, "key": [[0.25]] * 400, "value": [[1.0]] * 400, "include": ["output"]}
     bodies = {
@@ -336,13 +350,17 @@ def test_metrics_are_read_while_everything_computes_and_the_queue_is_full(own):
     assert all(one.exception() is None for one in busy)
 
 
-def test_metrics_stand_behind_a_public_prefix(tmp_path):
-    with running_server(tmp_path, "--root-path", "/attention") as server:
-        httpx.post(f"{server.url}/attention/v1/attention", json=REQUEST)
+def test_behind_a_public_prefix_and_with_keys_metrics_stay_open_and_know_their_routes(tmp_path):
+    with running_server(tmp_path, "--root-path", "/attention", API_KEYS="key") as server:
+        httpx.post(f"{server.url}/attention/v1/attention", json=REQUEST, headers={"X-API-Key": "key"})
+        for path in ("/v1/attention", "/v2/models/cosine/infer", "/v1/nothing"):
+            assert httpx.post(f"{server.url}/attention{path}", json=REQUEST).status_code == 401
         httpx.get(f"{server.url}/attention/livez")
         found = scrape(f"{server.url}/attention")
-    assert found.total("attention_requests_total", route="/v1/attention") == 1
-    assert found.value("attention_request_seconds_count") == 1
+    routes = {"/v1/attention": 2, "/v2/models/{model}/infer": 1, "unknown": 1}
+    assert {route: found.total("attention_requests_total", route=route) for route in routes} == routes
+    assert found.value("attention_request_seconds_count") == 4
+    assert found.value("attention_rejected_total", reason="unauthorized") == 3
 
 
 def test_the_families_are_those_promised():
