@@ -1,6 +1,7 @@
 """Who may use what costs something: requests without a key that is known are refused before their body is read."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 
 from starlette.requests import Request
@@ -19,6 +20,9 @@ OPEN_TO_READ = ("/v1/score-models", "/v1/normalizers", "/v1/examples")
 """… and the catalogue, which says no more than the specification, and without which the playground could not start."""
 
 BEARER = b"bearer "
+
+MOST_KEYS = 2
+"""Of those that a request carries so many are tried: one in each header."""
 
 CHALLENGE = 'Bearer realm="attention-service"'
 
@@ -39,14 +43,19 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one exchange."""
-        if scope["type"] != "http" or not _needs_key(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        presented = _presented(scope)
-        if any(map(self._keyring.lets_in, presented)):
-            await self._app(scope, receive, send)
-        else:
+        # A request that has a key, as most do, need not be looked at any further.
+        presented = _presented(scope["headers"])
+        for key in presented:
+            if self._keyring.lets_in(key):
+                await self._app(scope, receive, send)
+                return
+        if _needs_key(scope):
             await _refuse(Request(scope), presented, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _needs_key(scope: Scope) -> bool:
@@ -60,16 +69,16 @@ def _below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
-def _presented(scope: Scope) -> list[bytes]:
+def _presented(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
     """Return the keys that came; a proxy may have filled Authorization with something of its own."""
-    headers = dict(reversed(scope["headers"]))  # of a header that comes twice the first counts
     keys = []
-    authorization = headers.get(b"authorization", b"")
-    if authorization[: len(BEARER)].lower() == BEARER:
-        keys.append(authorization[len(BEARER) :].strip())
-    if b"x-api-key" in headers:
-        keys.append(headers[b"x-api-key"])
-    return keys
+    for name, value in headers:
+        if name == b"authorization":
+            if value[: len(BEARER)].lower() == BEARER:
+                keys.append(value[len(BEARER) :].strip())
+        elif name == b"x-api-key":
+            keys.append(value)
+    return keys[:MOST_KEYS]
 
 
 async def _refuse(request: Request, presented: list[bytes], receive: Receive, send: Send) -> None:

@@ -103,4 +103,7 @@ def _allowed(scope: Scope, origins: Collection[str]) -> bytes | None:
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    return next((value for name, value in scope["headers"] if name == wanted), None)
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value)
+    return None
