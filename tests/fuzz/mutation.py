@@ -22,6 +22,8 @@ NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 LONGEST = 12_000
 """No input is longer: what matters in a decoder happens in short ones, and many fit into a minute."""
 
+KEPT_SHARE = 0.4
+
 MOST_ENTRIES = 1000
 
 
@@ -30,13 +32,14 @@ class Mutator:
 
     def __init__(self, corpus: list[bytes], seed: int) -> None:
         self.random = random.Random(seed)
+        self._corpus = list(corpus)
         self.pool = list(corpus)
         self._changes = (self._flip, self._set, self._insert, self._remove, self._repeat, self._splice, self._number,
                          self._number, self._word, self._word, self._cut)  # fmt: skip
 
     def next(self) -> bytes:
-        """Return the next input: an entry of the pool, changed once or a few times."""
-        data = self.random.choice(self.pool)
+        """Return the next input: something kept or something new, changed once or a few times."""
+        data = self.random.choice(self._corpus if self.random.random() < KEPT_SHARE else self.pool)
         for _ in range(1 + int(self.random.expovariate(0.7))):
             data = self.random.choice(self._changes)(data)
         return data[:LONGEST]

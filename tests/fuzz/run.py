@@ -30,6 +30,9 @@ BATCH = 500
 WARM = 0.2
 """After this share of the inputs pools and caches are filled: from here on memory must not grow."""
 
+MOST_KINDS = 2000
+"""Of refusals so many are told apart; what an input has a say in would otherwise make each a kind of its own."""
+
 MOST_GROWTH = 48 * 1024 * 1024
 
 
@@ -91,8 +94,8 @@ class Fuzzer:
                 tally.accepted += 1
             else:
                 tally.refused += 1
-            kind = re.sub(r"\d+|'[^']*'", "#", told)[:200]
-            if kind not in tally.kinds:
+            kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", told)[:200]
+            if kind not in tally.kinds and len(tally.kinds) < MOST_KINDS:
                 tally.kinds.add(kind)
                 mutator.keep(data)
         return inputs

@@ -170,14 +170,19 @@ def undo(encoding: str, data: bytes) -> str:
     return told_of(lambda: decompress(data, encoding, MIB, SETTINGS.max_decompression_ratio))
 
 
+def _expected(detail: str) -> str:
+    """The part of a message that no input has a say in."""
+    return detail.partition("; received")[0]
+
+
 def told_of(act: Callable[[], Any]) -> str:
     """Return what an act says when it refuses."""
     try:
         act()
     except InvalidRequest as error:
-        return " ".join(f"{one.pointer} {one.kind}" for one in error.violations)
+        return " ".join(sorted({f"{one.kind}: {_expected(one.detail)}" for one in error.violations}))
     except ServiceError as error:
-        return f"{type(error).__name__} {error}"
+        return f"{type(error).__name__}: {_expected(str(error))}"
     return ACCEPTED
 
 

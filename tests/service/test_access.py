@@ -142,6 +142,12 @@ async def test_a_key_that_is_almost_right_is_wrong(stranger, path, value):
     refused(await stranger.post(path, json=REQUEST, headers={"Authorization": f"Basic {FIRST}"}))
 
 
+async def test_the_catalogue_is_open_to_read_and_to_nothing_else(stranger):
+    for path in ("/v1/score-models", "/v1/examples", "/v1/examples/causal"):
+        assert (await stranger.get(path)).status_code == 200
+        refused(await stranger.post(path, json={}))
+
+
 async def test_a_key_in_the_address_is_none(stranger):
     refused(await stranger.post(f"/v1/attention?api_key={FIRST}&X-API-Key={FIRST}", json=REQUEST))
 
