@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak fuzz audit bench bench-core bench-http openapi lock clean
+.PHONY: serve test check soak fuzz audit bench bench-core bench-http bench-overload openapi lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -47,7 +47,7 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-core bench-http
+bench: bench-core bench-http bench-overload
 
 # PyTorch has an environment of its own, which neither the service nor the tests know; `make bench PEER=…` takes another.
 PEER_VENV := .venv-bench
@@ -80,6 +80,11 @@ bench-http: $(VENV)/tested $(HTTP_PEERS_READY)
 	$(BIN)/python -m benchmarks.over_http.table
 	$(BIN)/python -m benchmarks.over_http.sizes
 	$(BIN)/python -m benchmarks.over_http.shares
+	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
+
+bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
+	$(BIN)/python -m benchmarks.over_http.overload
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 

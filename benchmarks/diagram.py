@@ -92,7 +92,8 @@ class Picture:
             yield text(one.left + 36, 30, one.words)
 
     def _panel(self, panel: Panel, rows: list[Row]) -> Iterable[str]:
-        """Draw one diagram."""
+        """Draw one diagram, of the rows that have its number."""
+        rows = [row for row in rows if row.get(panel.field)]
         places = sorted({row[self.across] for row in rows})
         numbers = [row[panel.field] / panel.unit for row in rows]
         low, high = floor(log10(min(numbers))), ceil(log10(max(numbers)))

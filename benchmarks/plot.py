@@ -1,4 +1,4 @@
-"""Draw the pictures: `results/long-sequences.svg` and `results/payloads.svg`, each from its figures if they are there.
+"""Draw the pictures in `results`, each from its figures if they are there.
 
 python -m benchmarks.plot
 """
@@ -58,7 +58,27 @@ PAYLOADS = Picture(
     short=short_size,
 )
 
-PICTURES = {"lengths": (LONG_SEQUENCES, "long-sequences.svg"), "payloads": (PAYLOADS, "payloads.svg")}
+OVERLOAD = Picture(
+    title="Load beyond what can be served 超出处理能力的负载",
+    series=(
+        Series("answered", "answered 已完成", 80, *BLUE),
+        Series("refused", "refused with 429 被拒绝（429）", 240, *ORANGE, dashed=True),
+    ),
+    panels=(
+        Panel("requests a second 每秒请求数", "per_second", 1, 60, 220),
+        Panel("median, ms 中位延迟（毫秒）", "p50", 1e-3, 345, 220),
+        Panel("99th percentile, ms 99% 分位（毫秒）", "p99", 1e-3, 625, 220),
+    ),
+    across="percent",
+    across_words="load in percent of capacity 负载占处理能力的百分比",
+    short=str,
+)
+
+PICTURES = {
+    "lengths": (LONG_SEQUENCES, "long-sequences.svg"),
+    "payloads": (PAYLOADS, "payloads.svg"),
+    "overload": (OVERLOAD, "overload.svg"),
+}
 """Whose figures are drawn how, and where."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import cost_model
 from benchmarks.figures import load
 from benchmarks.long_sequences import MEMORY, TIMES
-from benchmarks.over_http.report import over_http, payloads, shares
+from benchmarks.over_http.report import over_http, overload, payloads, shares
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -120,6 +120,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "over_http": over_http,
     "payloads": payloads,
     "shares": shares,
+    "overload": overload,
 }
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from benchmarks.over_http.overload import verdict
 from benchmarks.over_http.rows import BESIDE_ECHO, ROWS
 
 
@@ -85,3 +86,25 @@ def shares(document: dict[str, Any]) -> str:
     wholes = {row["series"]: row["whole"] for row in document["rows"].values()}
     lines += [f"| {series} | all | {whole * 1e6:.1f} | |" for series, whole in wholes.items()]
     return "\n".join(lines)
+
+
+def overload(document: dict[str, Any]) -> str:
+    """What becomes of requests under each load, and how much of the best throughput is left under the largest."""
+    lines = [
+        "| load | offered | outcome | each second | median | 99 % | failed | generator |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    rows = list(document["rows"].values())
+    for row in sorted(rows, key=lambda row: (row["percent"], row["series"])):
+        cells = [
+            f"{row['percent']} %",
+            _rate(row["offered_per_second"]),
+            row["series"],
+            _rate(row["per_second"]),
+            _milliseconds(row["p50"]),
+            _milliseconds(row["p99"]),
+            str(row["failed"]),
+            f"{row['generator']:.0%}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"{verdict(rows).capitalize()}."])
