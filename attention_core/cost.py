@@ -1,11 +1,12 @@
 """What a call will cost, known before anything is computed."""
 
 from dataclasses import dataclass
+from functools import cache
 from math import isqrt, prod
 from typing import Literal
 
 from attention_core.call import Field, ResolvedCall
-from attention_core.interfaces import ELEMENTWISE, Streaming
+from attention_core.interfaces import ELEMENTWISE, Normalizer, Streaming
 from attention_core.scores.features import BLOCK_NUMBERS as PAIR_NUMBERS
 
 BLOCK_NUMBERS = 1 << 22
@@ -118,17 +119,23 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
     """
     leading, length, keys = prod(call.scores[:-2]), call.query_length, max(1, call.key_length)
     most = TILE_ROWS if call.mask is None else _masked_rows(length)
-    if not isinstance(call.normalizer, Streaming):
+    if not streams(type(call.normalizer)):
         most = min(most, WHOLE_ROWS // keys)
     rows = max(1, min(length, most, max(MASKED_ROWS, leading * length // SHARES)))
     columns = min(keys, TILE_COLUMNS)
-    if isinstance(call.normalizer, Streaming):
+    if streams(type(call.normalizer)):
         numbers = TILE_ROWS * TILE_COLUMNS if call.mask is None else MASKED_NUMBERS
         fitting = max(numbers // (rows * columns), ROW_NUMBERS // (rows * keys))
     else:
         fitting = WHOLE_ROWS // (rows * keys)
     matrices = min(fitting, leading * -(-length // rows) // SHARES)
     return TileSizes(rows, columns, max(1, matrices))
+
+
+@cache
+def streams(normalizer: type[Normalizer]) -> bool:
+    """Return whether tiles of a row may come one at a time; a protocol takes long to answer."""
+    return issubclass(normalizer, Streaming)
 
 
 def _masked_rows(queries: int) -> int:
@@ -156,11 +163,11 @@ def _dense_numbers(call: ResolvedCall) -> int:
 def _tiled_numbers(call: ResolvedCall, threads: int) -> int:
     """Numbers that the tiles of all threads hold, with what is made of a matrix's keys and of their queries."""
     sizes = tile_sizes(call)
-    streams = isinstance(call.normalizer, Streaming)
-    row = sizes.columns if streams else (call.normalizer.scratch() + 1) * call.key_length
+    in_tiles = streams(type(call.normalizer))
+    row = sizes.columns if in_tiles else (call.normalizer.scratch() + 1) * call.key_length
     vectors = call.features.query + call.features.key + 3 * (0 if call.value is None else call.value.shape[-1])
     scratch = 2 * PAIR_NUMBERS
-    tile = sizes.matrices * sizes.rows * (MATRICES * row if streams else row) + sizes.rows * vectors + scratch
+    tile = sizes.matrices * sizes.rows * (MATRICES * row if in_tiles else row) + sizes.rows * vectors + scratch
     keys = min(sizes.matrices * call.key_length * call.features.key, KEPT_KEYS)
     return threads * tile + 2 * keys + prod(call.scores[:-1])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -123,7 +124,7 @@ class OneOf:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all members."""
-        return tuple(member.model_fields["name"].default for member in self.members)
+        return _names(self.members)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Offer the bare names of those members that need no parameter, beside the objects."""
@@ -133,3 +134,9 @@ class OneOf:
             if not any(field.is_required() for field in member.model_fields.values())
         ]
         return {"anyOf": [{"type": "string", "enum": bare}, handler(schema)]}
+
+
+@cache
+def _names(members: tuple[type[Described], ...]) -> tuple[str, ...]:
+    """Return the names of members; asked for with every request that names one."""
+    return tuple(member.model_fields["name"].default for member in members)
