@@ -83,7 +83,9 @@ class _Ends:
         if self._brace < start:
             self._brace = body.find(b"}", start) % (len(body) + 1)
         if self._string < start:
-            other = OTHER_STRING.search(body, start)
+            # The first mark of any kind is found far faster than an expression finds its first letter.
+            mark = body.find(b'"', start)
+            other = None if mark < 0 else OTHER_STRING.search(body, mark)
             self._string = len(body) if other is None else other.start()
         stop = min(self._brace, self._string)
         if stop != self._stop:
