@@ -31,6 +31,9 @@ KEPT_KEYS = 1 << 22
 MATRIX_FREE: frozenset[Field] = frozenset(("output", "logsumexp", "present"))
 """Fields for which no matrix of scores, logits or weights need exist."""
 
+MATRIX_FIELDS: frozenset[Field] = frozenset(("scores", "capped_scores", "logits", "weights"))
+"""Fields that are one matrix of the scores' shape."""
+
 TILED_PAIRS = 1 << 17
 """From so many pairs on tiles are worth their bookkeeping; below it one matrix fits in the cache."""
 
@@ -95,7 +98,7 @@ def _cost(call: ResolvedCall, path: Path, held: int) -> Cost:
     model = call.score_model
     operations = leading * model.operations(call.query_length, call.key_length, call.features)
     steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
-    passes = call.normalizer.operations_per_logit() + STEP * sum(step is not None for step in steps)
+    passes = call.normalizer.operations_per_logit() + STEP * sum([step is not None for step in steps])
     passes += (FRESH if path == "dense" else 0) + (RANKED if "ranking" in call.include else 0)
     operations += ELEMENTWISE * pairs * passes
     if "output" in call.include and call.value is not None:
@@ -188,6 +191,8 @@ def output_shape(call: ResolvedCall) -> tuple[int, ...]:
 
 def field_shapes(call: ResolvedCall, name: Field) -> list[tuple[int, ...]]:
     """Return the shapes of the arrays that one field of the result consists of."""
+    if name in MATRIX_FIELDS:
+        return [call.scores]
     rows, keys = call.scores[:-1], (*call.scores[:-2], call.scores[-1])
     if name == "output":
         return [output_shape(call)]
@@ -198,7 +203,5 @@ def field_shapes(call: ResolvedCall, name: Field) -> list[tuple[int, ...]]:
     if name == "diagnostics":
         spread = 5 if call.normalizer.is_distribution else 2
         return [rows] * spread + [keys]
-    if name == "ranking":
-        most = call.key_length if call.top_k is None else min(call.top_k, call.key_length)
-        return [(*rows, most)] * NUMBERS_PER_RANK
-    return [call.scores]
+    most = call.key_length if call.top_k is None else min(call.top_k, call.key_length)
+    return [(*rows, most)] * NUMBERS_PER_RANK

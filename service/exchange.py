@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 OTHER = "other"
@@ -73,6 +74,7 @@ class Tracer(Protocol):
         ...
 
 
+@lru_cache(maxsize=64)
 def media_type_of(header: bytes | None) -> str:
     """Return what a body is counted as, by its Content-Type."""
     usual = COUNTED_AS.get(header)
