@@ -35,6 +35,15 @@ class WrkMissing(Exception):
     """The load generator is not there."""
 
 
+class LoadFailed(Exception):
+    """A server did not answer all that was asked of it."""
+
+    def __init__(self, server: Server, seen: str) -> None:
+        self.name = server.name
+        log = server.log.read_text(errors="replace")[-2000:]
+        super().__init__(f"{server.name} answered {seen}\n{log}")
+
+
 @dataclass(frozen=True)
 class Turn:
     """What one turn of load saw: answers, all of them with status 200, and the seconds they took.
@@ -71,7 +80,7 @@ def script_of(exchange: Exchange) -> Iterator[Path]:
 
 
 def load(server: Server, path: str, script: Path, seconds: float, connections: int) -> Turn:
-    """Put load on a server; raises RuntimeError unless every answer has status 200."""
+    """Put load on a server; raises LoadFailed unless every answer has status 200."""
     url = f"http://127.0.0.1:{server.port}{path}"
     pinned = ["taskset", "--cpu-list", CLIENT_CORE]
     wrk = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{ceil(seconds)}s"]
@@ -80,10 +89,10 @@ def load(server: Server, path: str, script: Path, seconds: float, connections: i
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines = [line for line in output.splitlines() if line.startswith("SUMMARY ")]
     if not lines:
-        raise RuntimeError(f"{server.name}: {output}")
+        raise LoadFailed(server, output)
     summary = json.loads(lines[0].removeprefix("SUMMARY "))
     if summary["failed"] or summary["refused"] or not summary["answers"]:
-        raise RuntimeError(f"{server.name} answered {summary}:\n{server.log.read_text(errors='replace')[-2000:]}")
+        raise LoadFailed(server, lines[0])
     computed = server.cpu_seconds() - computed
     server.settle()
     answers = summary["answers"]

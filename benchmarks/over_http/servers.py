@@ -27,6 +27,9 @@ ONE_THREAD = dict.fromkeys(("ATTENTION_COMPUTE_THREADS", "OPENBLAS_NUM_THREADS",
 
 START_SECONDS, STOP_SECONDS, SETTLE_SECONDS = 120, 15, 120
 
+KEEP_ALIVE_SECONDS = 600
+"""Whoever computes for a minute in other threads may find a connection idle for as long, and close it."""
+
 OURS, BARE, LISTS, ECHO = "attention-service", "bare FastAPI", "FastAPI with lists", "raw ASGI echo"
 MODELLED = "FastAPI with lists and a response model"
 MLSERVER, KSERVE = "MLServer", "KServe"
@@ -162,9 +165,9 @@ def environment(name: str) -> str:
 
 
 def _uvicorn(application: str) -> Callable[[int, Path], list[str]]:
-    return lambda port, _: [
-        "-m", "uvicorn", "--app-dir", str(PEERS), application, "--port", str(port), "--no-access-log"
-    ]  # fmt: skip
+    """Run uvicorn without its log of requests, and with time enough between two requests for the slowest peer."""
+    options = ["--no-access-log", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
+    return lambda port, _: ["-m", "uvicorn", "--app-dir", str(PEERS), application, "--port", str(port), *options]
 
 
 def _mlserver(port: int, folder: Path) -> list[str]:

@@ -20,7 +20,7 @@ from benchmarks import figures
 from benchmarks.figures import Row as Kept
 from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import Exchange, echo
-from benchmarks.over_http.load import Turn, WrkMissing, load, require_wrk, script_of
+from benchmarks.over_http.load import LoadFailed, Turn, WrkMissing, load, require_wrk, script_of
 from benchmarks.over_http.report import over_http
 from benchmarks.over_http.rows import BESIDE_ECHO, BESIDE_ECHO_TARGET, FEATURES, HEADS, LONG, ROWS, Row, heads_binary
 from benchmarks.over_http.servers import ECHO, OURS, SERVER_CORE, NotInstalled, Server, Servers, exit_on_signals
@@ -87,12 +87,16 @@ def described(row: Row) -> Kept:
 
 
 def measured(servers: Servers, row: Row, seconds: float) -> Kept:
-    """Measure one row; without its peer only say why."""
+    """Measure one row; where its peer is missing, or does not bear the load, only say why."""
     try:
         peer = servers[row.peer]
+        ours, theirs = pairs(servers[OURS], row.ours(), peer, row.theirs(), seconds)
     except NotInstalled as reason:
         return {"missing": str(reason)}
-    ours, theirs = pairs(servers[OURS], row.ours(), peer, row.theirs(), seconds)
+    except LoadFailed as failure:
+        if failure.name == OURS:
+            raise
+        return {"missing": str(failure).partition("\n")[0]}
     return {
         "ours": statistics.median(turn.rate for turn in ours),
         "other": statistics.median(turn.rate for turn in theirs),
