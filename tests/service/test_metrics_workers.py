@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +41,13 @@ def maps_of(process):
         return Path(f"/proc/{process}/maps").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def pages_of(server):
+    """Return the directory that the workers share."""
+    mapped = maps_of(min(workers_of(server))).splitlines()
+    [pages] = {Path(line.split()[-1]).parent for line in mapped if ".cells" in line}
+    return pages
 
 
 def ask(server, times):
@@ -130,21 +139,28 @@ def read_surely(server):
     return scrape_surely(server).counts()
 
 
-def test_nothing_is_left_behind(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    (tmp_path / "log").mkdir()
-    with running_server(tmp_path / "log", "--workers", "2") as server:
-        [pages] = tmp_path.glob("attention-service-*")
-        assert (pages / "0.cells").exists()
-        assert server.stop()[0] == 0
-    assert not list(tmp_path.glob("attention-service-*"))
+PREDECESSOR = """
+import sys
+from pathlib import Path
+from service.metrics import MOMENTARY, SharedLedger
+ledger = SharedLedger(Path(sys.argv[1]), MOMENTARY)
+ledger.add((ledger.place(("attention_requests_total", "/v1/attention", "POST", "200")), 5))
+"""
 
 
-def test_a_directory_that_is_given_is_used_and_kept(tmp_path):
-    for times in (1, 2):
-        with running_server(tmp_path, METRICS_DIRECTORY=str(tmp_path / "pages")) as server:
-            httpx.post(f"{server.url}/v1/attention", json=REQUEST)
-            labels = {"route": "/v1/attention", "method": "POST", "status": "200"}
-            assert scrape(server.url).value("attention_requests_total", **labels) == times
-            server.stop()
+def test_a_directory_that_is_given_is_gone_on_with_and_kept(tmp_path):
+    subprocess.run([sys.executable, "-c", PREDECESSOR, str(tmp_path / "pages")], check=True, timeout=60)
+    with running_server(tmp_path, METRICS_DIRECTORY=str(tmp_path / "pages")) as server:
+        httpx.post(f"{server.url}/v1/attention", json=REQUEST)
+        labels = {"route": "/v1/attention", "method": "POST", "status": "200"}
+        assert scrape(server.url).value("attention_requests_total", **labels) == 6
+        server.stop()
     assert [file.name for file in (tmp_path / "pages").glob("*.cells")] == ["0.cells"]
+
+
+def test_nothing_is_left_behind(server):
+    """The last of these tests: it ends the server."""
+    pages = pages_of(server)
+    assert pages.is_dir()
+    assert server.stop()[0] == 0
+    assert not pages.exists()
