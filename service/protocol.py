@@ -21,8 +21,14 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 """Most headers of a request."""
 
+LEAST_LEFT_OVER_BYTES = 1024 * 1024
+"""A client that sends its body to the end before it looks for the answer must do so at this pace at least."""
+
+LEFT_OVER_WAITS_SECONDS = 1.0
+"""So long nothing of the rest of a body is read whose request has been answered."""
+
 LINGER_SECONDS = 2.0
-"""So long the rest of a refused request is read and thrown away: closing at once would tear up the answer."""
+"""So long a connection that is given up stays open: closing at once would tear up the answer."""
 
 log = logging.getLogger("service.error")
 
@@ -33,6 +39,7 @@ class Configuration(Config):
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__("service.main:create_app", factory=True, **options)
         self.patience = settings.body_timeout_seconds
+        self.max_body_bytes = settings.max_body_bytes
         self.public_path = settings.root_path
         self.drain_seconds = settings.drain_seconds
 
@@ -48,8 +55,9 @@ class State(ServerState):
 class Protocol(HttpToolsProtocol):
     """One connection.
 
-    A head must arrive whole within the patience of the service, and so must what is left of a body whose request has
-    been answered; who reads nothing of an answer for as long is cut off.  `read_body` watches over other bodies.
+    A head must arrive whole within the patience of the service; who reads nothing of an answer for as long is cut off.
+    A body whose request has been answered is thrown away: many clients look for the answer only when they have sent it.
+    `read_body` watches over other bodies.
     """
 
     def __init__(
@@ -62,9 +70,10 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._patience = cast("Configuration", config).patience
         self._public_path = cast("Configuration", config).public_path
+        self._most_left_over = cast("Configuration", config).max_body_bytes
         self._state = cast("State", server_state)
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._left_over = self._left_over_before = 0
         self._whole = True
         self._refused = False
         self._refusal: tuple[str, str] | None = None
@@ -104,13 +113,19 @@ class Protocol(HttpToolsProtocol):
                 )
                 return
             self._expect_soon()
-        elif self.timeout_keep_alive_task is None and self._reading_ends is None and not self._answering:
+        elif not self._answering:
             # The rest of a body whose request has been answered, or empty lines.
-            self._expect_soon()
+            self._left_over += received
+            if self._left_over > self._most_left_over:
+                self.transport.pause_reading()
+                self._hang_up()
+            elif self.timeout_keep_alive_task is None:
+                self._expect_soon()
 
     def on_message_begin(self) -> None:
         """Begin a head."""
-        self._in_head, self._whole, self._head_bytes = True, False, 0
+        self._in_head, self._whole = True, False
+        self._head_bytes = self._left_over = self._left_over_before = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -136,6 +151,13 @@ class Protocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def on_response_complete(self) -> None:
+        """End an answer; what is left of its request can wait, while others send what has not been refused."""
+        super().on_response_complete()
+        if not self._whole and not self._refused:
+            self.flow.pause_reading()
+            self.loop.call_later(LEFT_OVER_WAITS_SECONDS, self.flow.resume_reading)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
@@ -183,6 +205,9 @@ class Protocol(HttpToolsProtocol):
                 f"expected the request line and headers within {self._patience:g} seconds; received only part. "
                 "Send them faster.",
             )
+        elif self._left_over - self._left_over_before >= LEAST_LEFT_OVER_BYTES:
+            self._left_over_before = self._left_over
+            self._expect_soon()
         elif not self._answering:
             self.transport.close()
 
@@ -195,10 +220,14 @@ class Protocol(HttpToolsProtocol):
         if self._answering:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self.transport.write(self._problem(slug, detail))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Send nothing more, and give the client a moment to read what it was sent."""
         self._refused = True
         self._expect_nothing()
         self._unset_keepalive_if_required()
-        self.transport.write(self._problem(slug, detail))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._reading_ends = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

@@ -19,6 +19,9 @@ from service.errors import MalformedBody
 WORTH_CUTTING = 8192
 """From so many bytes on, arrays are read where they stand; below, lists of Python numbers are made as soon."""
 
+MOST_PLAIN = 2_000_000
+"""At most so many values are read by way of Python objects: a tenth of a gigabyte."""
+
 
 def decode(body: bytes, max_depth: int) -> Any:
     """Return the JSON value with arrays in place of number lists.
@@ -31,13 +34,27 @@ def decode(body: bytes, max_depth: int) -> Any:
 def decode_cut(body: bytes, max_depth: int, shortest: int = SHORTEST) -> Any:
     """Return what `decode` returns, reading arrays of so many bytes or more where they stand."""
     rest, arrays = cut_arrays(body, shortest)
+    _require_few(rest, "so many elsewhere, or in an array that holds something else or is not rectangular")
     try:
         document = _with_arrays(orjson.loads(rest), max_depth, arrays)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
         # The plain way says what is wrong with the whole, and reads numbers beyond float64.
+        _require_few(body, f"something else: {error.msg}")
         return decode_plain(body, max_depth)
-    # An array is left over where a name comes twice, or deep in a list that is no array.
-    return decode_plain(body, max_depth) if arrays else document
+    if arrays:
+        # One is left over where a name comes twice, or deep in a list that is no array.
+        _require_few(body, "a name twice, or an array in a list that is not rectangular")
+        return decode_plain(body, max_depth)
+    return document
+
+
+def _require_few(text: bytes, received: str) -> None:
+    """Keep from making a Python object of each of very many values: a body could hold thirty times its size in them."""
+    if text.count(b",") > MOST_PLAIN:
+        raise MalformedBody(
+            f"expected strict JSON with at most {MOST_PLAIN} values beside arrays of numbers; received {received}. "
+            "Check the arrays of numbers, and names, commas and brackets around them."
+        )
 
 
 def decode_plain(body: bytes, max_depth: int) -> Any:

@@ -166,6 +166,27 @@ async def test_20_a_connection_reused_after_a_time_out_has_no_crossed_answers(na
     assert order == ["late-1", "late-2", "late-3", "late-4"]
 
 
+async def test_who_goes_on_sending_after_a_refusal_is_not_read_to_the_end(narrow, report_figure):
+    """Of a refused body of 200 MB the first 64 MiB are thrown away, as much as a body may have; then it is enough."""
+    sent, size = 0, 200_000_000
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.port)
+    started = time.monotonic()
+    writer.write(post(b"", length=size))
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    with suppress(ConnectionError):
+        while sent < size:
+            writer.write(b" " * 100_000)
+            await writer.drain()
+            sent += 100_000
+    seconds = time.monotonic() - started
+    await ended(writer)
+    report_figure(f"a refused body of 200 MB: {sent / 1e6:.1f} MB were taken in {seconds:.1f} s")
+    assert 60_000_000 < sent < 100_000_000
+    assert seconds < 10
+    await alive(narrow)
+
+
 async def test_who_does_not_read_the_answer_is_cut_off(narrow, report_figure):
     """An answer that nobody reads holds its bytes no longer than the patience of the service."""
     body = json.dumps({"query": [[0.5]] * 900, "key": [[0.25]] * 900, "include": ["weights"]}).encode()

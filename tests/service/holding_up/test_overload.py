@@ -8,6 +8,7 @@ import pytest
 
 from tests.server import running_server
 from tests.service.holding_up.processes import cpu_seconds
+from tests.service.scraping import scrape
 
 pytestmark = pytest.mark.alone
 
@@ -40,11 +41,13 @@ async def busy(client, body, **headers):
 async def idle(client, hard):
     """Fail unless a second later the whole line is free: as many as may wait are let in at once, and answered."""
     await asyncio.sleep(1)
+    seen = scrape(str(client.base_url).rstrip("/"))
+    assert (seen.total("attention_in_flight"), seen.total("attention_queued")) == (0, 0)
     tasks = [asyncio.create_task(client.post("/v1/attention", content=hard)) for _ in range(5)]
     assert [response.status_code for response in await asyncio.gather(*tasks)] == [200] * 5
 
 
-async def test_7_exactly_the_overflow_is_refused_at_once(asking, hard, report_figure):
+async def test_7_exactly_the_overflow_is_refused_at_once(narrow, asking, hard, report_figure):
     """7: one computes and four wait; of ten more all ten are refused within half a second, the five succeed."""
     first = [await busy(asking, hard)]
     first += [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
@@ -57,8 +60,12 @@ async def test_7_exactly_the_overflow_is_refused_at_once(asking, hard, report_fi
         return time.monotonic() - started
 
     for attempt in range(1, 4):
+        before = scrape(narrow.url).value("attention_rejected_total", reason="queue-full")
         seconds = max(await asyncio.gather(*(refused() for _ in range(10))))
         report_figure(f"7: ten too many are refused within {seconds * 1000:.0f} ms (attempt {attempt})")
+        after = scrape(narrow.url)
+        assert after.value("attention_rejected_total", reason="queue-full") == before + 10
+        assert after.total("attention_queued") == 4
         if seconds < 0.5:
             break
     assert seconds < 0.5
