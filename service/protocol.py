@@ -157,7 +157,7 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._whole and not self._refused:
             self.flow.pause_reading()
-            self.loop.call_later(LEFT_OVER_WAITS_SECONDS, self.flow.resume_reading)
+            self.loop.call_later(LEFT_OVER_WAITS_SECONDS, self._read_on)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
@@ -185,6 +185,10 @@ class Protocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         """Whether a request has begun whose answer is not out."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _expect_soon(self) -> None:
         if self._reading_ends is None:
