@@ -255,7 +255,7 @@ async def test_a_deadline_that_passes_while_computing_ends_the_work():
     with narrow_gate(0) as (gate, told):
         work = Held()
         with pytest.raises(DeadlineExceeded):
-            await Client(gate, work, seconds=0.05).answer
+            await Client(gate, work, seconds=0.5).answer
         assert await asyncio.to_thread(work.stopped.wait, 5)
         await settled(gate)
     assert told.heard.count("deadline-exceeded") == 1

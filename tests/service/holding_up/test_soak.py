@@ -57,10 +57,11 @@ async def test_11_probes_are_answered_beside_the_largest_requests(tmp_path, repo
             probes = asyncio.create_task(asyncio.to_thread(probing))
             await asyncio.gather(*(heavy(client) for _ in range(4)))
             waits = sorted(await probes)
+        p99 = waits[int(0.99 * len(waits))]
         report_figure(
             f"11: {len(waits)} probes beside {len(statuses)} bodies of {len(content) / 2**20:.0f} MiB "
             f"({statuses.count(200)} answered, {statuses.count(429)} refused): "
-            f"median {statistics.median(waits) * 1e3:.1f} ms, p99 {waits[int(0.99 * len(waits))] * 1e3:.0f} ms, longest {waits[-1] * 1e3:.0f} ms"
+            f"median {statistics.median(waits) * 1e3:.1f} ms, p99 {p99 * 1e3:.0f} ms, longest {waits[-1] * 1e3:.0f} ms"
         )
         assert set(statuses) <= {200, 429}
         assert 200 in statuses
