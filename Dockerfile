@@ -8,10 +8,12 @@ RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
 
 # Dependencies before the source, so that a change of the source does not install them again.
 # Wheels only: the base image has no compiler, and a build from source would fail late and unclearly.
-COPY requirements/build.txt requirements/service.txt requirements/
+# `--build-arg LOCK=otel` adds what traces need.
+ARG LOCK=service
+COPY requirements/build.txt requirements/service.txt requirements/otel.txt requirements/
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requirement requirements/build.txt \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-compile \
-        --requirement requirements/service.txt
+        --requirement requirements/${LOCK}.txt
 
 COPY pyproject.toml README.md ./
 COPY attention_core attention_core

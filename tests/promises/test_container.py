@@ -297,3 +297,17 @@ def test_a_signal_ends_the_server_in_order(
         assert seconds < STOP_SECONDS
         assert not any(map(is_running, children))
         assert "Traceback" not in running.log.read_text()
+
+
+def test_both_locks_that_an_image_can_have_are_whole(project: Path, stages: list[list[Instruction]]) -> None:
+    """What traces need comes on top of the service, in the same versions."""
+    assert only(stages[0], "ARG") == ["LOCK=service"]
+    service, otel = (locked(project / "requirements" / f"{name}.txt") for name in ("service", "otel"))
+    assert service.items() <= otel.items()
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(otel) - set(service)
+
+
+def locked(path: Path) -> dict[str, str]:
+    """Return what a lock installs: versions by name and by what the platform must be like."""
+    lines = [line.rstrip(" \\") for line in path.read_text().splitlines() if re.match(r"[a-z0-9]", line)]
+    return {f"{line.split('==')[0]} {line.partition(';')[2]}".strip(): re.split("[= ;]+", line)[1] for line in lines}
