@@ -1,7 +1,9 @@
-"""The benchmarks keep working while the service changes, and notice a wrong answer."""
+"""The benchmarks keep working while the service changes, and their page says what they found."""
 
 import pytest
 
+from benchmarks import plot, report
+from benchmarks.figures import FOLDER, load
 from benchmarks.over_http import rows, shares, sizes
 from benchmarks.over_http.exchanges import OUTPUT, inference_binary, inference_json, plain_json, tensors
 from tests.server import Server
@@ -40,3 +42,16 @@ def test_every_layer_of_a_small_request_can_be_called(capfd: pytest.CaptureFixtu
 def test_rows_are_told_apart() -> None:
     names = [row.name for row in rows.ROWS]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("table", list(report.TABLES))
+def test_the_page_has_what_was_kept(table: str) -> None:
+    page = report.PAGE.read_text()
+    document = load(table.removesuffix(" machine"))
+    assert report.replaced(page, table, report.TABLES[table](document)) == page
+
+
+@pytest.mark.parametrize("figures", plot.PICTURES)
+def test_the_pictures_show_what_was_kept(figures: str) -> None:
+    picture, file = plot.PICTURES[figures]
+    assert picture.draw(list(load(figures)["rows"].values())) == (FOLDER / file).read_text()
