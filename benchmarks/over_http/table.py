@@ -37,7 +37,7 @@ FEWEST_ANSWERS = 30
 SHORTEST_TURN, LONGEST_TURN = 2, 110
 """Seconds."""
 
-ROW_SECONDS = 40
+ROW_SECONDS = 30
 """About how long the turns of one row last, within these bounds."""
 
 FEWEST_PAIRS, MOST_PAIRS = 2, 9
