@@ -49,6 +49,7 @@ def prepare_merge(body: Body, settings: Settings) -> PreparedMerge:
     cost = _predict(partials)
     held = require_affordable(cost, dtype.name, settings, numbers_for(body.wanted, dtype.name).bytes_per_number())
     _require_in_range(partials, dtype)
+    held += sum(one.widened_bytes for one in request.partials)
     return PreparedMerge(partials, dtype, cost.operations, held, body.wanted)
 
 

@@ -26,8 +26,8 @@ class CandidateSchema(StrictModel):
     logsumexp: Bias | None = Field(None, description="Natural logarithm of the denominator, (…, Lq). 对数分母。")
 
     def arrays(self) -> dict[str, NDArray[np.floating]]:
-        """Return what was sent, by name, in float64 whatever it was stored in."""
-        return {name: array.astype(np.float64, copy=False) for name, array in self if array is not None}
+        """Return what was sent, by name."""
+        return {name: array for name, array in self if array is not None}
 
 
 class CheckRequest(StrictModel):

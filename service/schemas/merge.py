@@ -29,6 +29,12 @@ class PartialSchema(StrictModel):
         """Return the core's partial, in float64 whatever it was stored in: how it came changes no number."""
         return Partial(self.output.astype(np.float64, copy=False), self.logsumexp.astype(np.float64, copy=False))
 
+    @property
+    def widened_bytes(self) -> int:
+        """How many bytes those float64 arrays take that are not the ones which came; of JSON all are."""
+        widest = np.dtype(np.float64)
+        return sum(a.size * widest.itemsize for a in (self.output, self.logsumexp) if a.dtype != widest)
+
 
 class MergeRequest(StrictModel):
     """Results of the same queries over different keys; a sink may be in one of them only.

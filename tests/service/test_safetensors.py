@@ -11,9 +11,11 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.compute import Body, prepare_merge
+from service.settings import Settings
 from tests.service.inference import DATATYPES, FIELDS, as_inference, body_of, outputs_of
 from tests.service.inference import NUMPY as BY_PROTOCOL
-from tests.service.stored import BOTH, NUMPY, SEND, TAKE, file, loaded, saved, whole
+from tests.service.stored import BOTH, NUMPY, SAFETENSORS, SEND, TAKE, file, loaded, saved, whole
 from tests.service.strategies import attention_requests
 from tests.service.test_inference_equality import assert_bits, without_what_json_alone_has
 from tests.service.wrong_questions import QUESTIONS
@@ -493,6 +495,17 @@ async def test_the_result_is_predicted_in_binary(client: httpx.AsyncClient) -> N
         document = loaded(response)[0] if headers is BOTH else response.json()
         assert document["result_bytes"] == 4 * 2048 * 2048 * (4 if headers is BOTH else 12)
         assert document["allowed"] == (headers is BOTH)
+
+
+def test_what_is_made_wider_is_counted() -> None:
+    """Partial results are merged in float64, whatever they are stored in."""
+    partial = {"partials.0.output": numbers(6, 4), "partials.0.logsumexp": numbers(6)}
+    bodies = [
+        Body(saved({name: array.astype(dtype) for name, array in partial.items()}), SAFETENSORS)
+        for dtype in (np.float64, np.float16)
+    ]
+    wide, narrow = (prepare_merge(body, Settings()).bytes for body in bodies)
+    assert narrow - wide == 30 * 8
 
 
 async def test_a_body_may_be_larger_than_json_but_not_its_metadata(client: httpx.AsyncClient) -> None:
