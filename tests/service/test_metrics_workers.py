@@ -29,6 +29,8 @@ def server(tmp_path_factory):
     with running_server(tmp_path_factory.mktemp("workers"), "--workers", str(WORKERS), COMPUTE_THREADS="1") as server:
         wait_for(server, lambda: len(workers_of(server)) == WORKERS)
         yield server
+        if server.process.poll() is None:
+            server.stop()  # killed, it would leave its workers behind
 
 
 def workers_of(server):
