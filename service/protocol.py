@@ -72,6 +72,7 @@ class Protocol(HttpToolsProtocol):
         self._public_path = cast("Configuration", config).public_path
         self._most_left_over = cast("Configuration", config).max_body_bytes
         self._state = cast("State", server_state)
+        self._received = b""
         self._in_head = False
         self._head_bytes = self._left_over = self._left_over_before = 0
         self._whole = True
@@ -96,7 +97,9 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
         if not self._refused:
+            self._received = data
             super().data_received(data)
+            self._received = b""
             self._watch(len(data))
 
     def _watch(self, received: int) -> None:
@@ -240,7 +243,10 @@ class Protocol(HttpToolsProtocol):
         """Return a whole response, in the form that whoever asks for this path expects."""
         named = next((value for name, value in self.headers or () if name == b"x-request-id"), b"")
         request_id = named.decode() if REQUEST_ID.fullmatch(named) else urandom(8).hex()
-        path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
+        # Where the method is none that is known, the parser has not come as far as the path.
+        line = self._received.partition(b"\r\n")[0].split(b" ")
+        target = getattr(self, "url", b"") or (line[1] if len(line) == 3 else b"")
+        path = target.partition(b"?")[0].decode("latin-1")
         scope: dict[str, Any] = {
             "type": "http",
             "path": path,

@@ -278,7 +278,7 @@ def is_running(process: int) -> bool:
 def test_a_signal_ends_the_server_in_order(
     tmp_path: Path, workers: int, connected: bool, number: signal.Signals
 ) -> None:
-    with running_server(tmp_path, "--workers", str(workers)) as running:
+    with running_server(tmp_path, "--workers", str(workers), DRAIN_SECONDS="5") as running:
         children = children_of(running.process.pid)
         assert len(children) >= (workers if workers > 1 else 0)
         connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=10)

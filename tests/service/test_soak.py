@@ -40,7 +40,8 @@ def resident_mib(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
-async def test_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_path, report_figure):
+async def test_16_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_path, report_figure):
+    """16: after the first half memory grows by less than 32 MiB."""
     rng = random.Random(16)
     requests = [request(rng) for _ in range(200)]
     with running_server(tmp_path) as server:
@@ -63,7 +64,7 @@ async def test_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_pat
                 numbers = iter(range(first, first + REQUESTS // 10))
                 await asyncio.gather(*(worker(numbers) for _ in range(CONNECTIONS)))
                 readings.append(round(resident_mib(server.process.pid), 1))
-        report_figure(f"resident MiB after each thousand requests: {readings}")
+        report_figure(f"16: resident MiB after each thousand requests: {readings}")
         # The first half warms caches and heaps up; after that memory stays where it is.
         assert max(readings[5:]) - readings[4] < GROWTH_MIB
         assert server.stop()[0] == 0
