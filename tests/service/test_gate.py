@@ -9,6 +9,8 @@ import pytest
 
 from attention_core import Stopped, Workers
 from service.admission import INLINE_BYTES, INLINE_OPERATIONS, Deadline, Gate
+from service.admission.observer import Unobserved
+from service.admission.turns import Turns
 from service.compute import Body, Reply
 from service.errors import DeadlineExceeded, Disconnected, QueueFull
 from service.settings import Settings
@@ -259,3 +261,15 @@ async def test_a_deadline_that_passes_while_computing_ends_the_work():
         assert await asyncio.to_thread(work.stopped.wait, 5)
         await settled(gate)
     assert told.heard.count("deadline-exceeded") == 1
+
+
+async def test_a_turn_that_comes_just_too_late_is_passed_on():
+    """It is given to somebody who is cancelled before they hear of it."""
+    turns = Turns(1, 2, Unobserved())
+    await turns.take()
+    second, third = asyncio.ensure_future(turns.take()), asyncio.ensure_future(turns.take())
+    await asyncio.sleep(0)
+    turns.leave()
+    second.cancel()
+    await asyncio.wait_for(third, 5)
+    assert (turns.taken, turns.waiting) == (1, 0)

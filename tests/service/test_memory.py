@@ -101,7 +101,7 @@ async def test_when_all_who_compute_wait_the_last_is_turned_away():
     waits = [await started(memory.hold_work(lease, 400)) for lease in leases]
     await asyncio.sleep(0)
     with pytest.raises(NoRoom):
-        await waits[2]
+        await asyncio.wait_for(waits[2], 5)
     assert not waits[0].done()
     memory.end(leases[2], 0)
     await waits[0]
