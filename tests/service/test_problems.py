@@ -106,7 +106,7 @@ async def test_other_methods_are_a_405_that_names_the_right_ones(client, method,
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "application/json;q=0", "image/png, text/*", "application/json;q=high"]
+    "accept", ["text/html", "application/json;q=0", "image/png, audio/*", "application/json;q=high"]
 )
 async def test_nothing_acceptable_is_a_406(client, accept):
     for question in QUESTIONS.values():
