@@ -1,10 +1,12 @@
 """Several worker processes behind one socket: each is replaced when it dies, all of them end in order."""
 
 import logging
+import os
 import signal
 import sys
+import threading
 import time
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from socket import socket
 from types import FrameType
@@ -33,6 +35,7 @@ def work(config: Configuration, listener: socket) -> None:
     """Serve in a worker process; one that cannot begin to says so by its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config.configure_logging()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     server = WorkerServer(config)
     try:
         server.run(sockets=[listener])
@@ -41,6 +44,14 @@ def work(config: Configuration, listener: socket) -> None:
             raise
         log.exception("a worker could not start")
         sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is gone, however that was, would hold the port for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Supervisor:
