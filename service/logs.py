@@ -90,7 +90,8 @@ def _identity_of(record: logging.LogRecord) -> dict[str, str]:
     """Return which request a record is about, if it is about one, in the words of the access log."""
     exchange: Exchange | None = getattr(record, "exchange", None)
     if exchange is None:
-        return {}
+        # What is no HTTP never becomes an exchange; its answer has an id all the same.
+        return {"request_id": record.request_id} if hasattr(record, "request_id") else {}
     return {"request_id": exchange.request_id} | ({} if exchange.span is None else _place_in(exchange.span))
 
 

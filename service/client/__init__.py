@@ -32,6 +32,7 @@ from service.client.errors import (
     Violation,
 )
 from service.client.exchange import Retry
+from service.client.progress import OnProgress, Progress, ProgressBar
 
 __all__ = [
     "AsyncAttentionClient",
@@ -47,8 +48,11 @@ __all__ = [
     "Mask",
     "NotAuthorized",
     "NotFound",
+    "OnProgress",
     "Options",
     "Problem",
+    "Progress",
+    "ProgressBar",
     "RequestRefused",
     "Retry",
     "ServiceBusy",

@@ -11,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.client.errors import Problem, UnreadableAnswer, Violation
-from service.client.framing import HEADER, unframe
+from service.client.framing import HEADER, held, unframe
 
 FloatArray = NDArray[np.floating[Any]]
 
 REQUEST_ID = "x-request-id"
+
+ARRAYS = (
+    *("scores", "capped_scores", "logits", "weights", "output", "logsumexp"),
+    *("present_key", "present_value"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,34 @@ def read_result(reply: Reply, dtype: str) -> AttentionResult:
         request_id=reply.headers.get(REQUEST_ID),
         notes=_notes(head.get("parameters")),
     )
+
+
+def read_spelt_result(reply: Reply, dtype: str) -> AttentionResult:
+    """Return the result of /v1/attention, spelt out as JSON; raises UnreadableAnswer."""
+    document = read_json(reply)
+    # A logsumexp stays in the type that was computed in.
+    own = {"logsumexp": "float64" if dtype == "float64" else "float32"}
+    try:
+        return AttentionResult(
+            arrays={name: _unspelt(document[name], own.get(name, dtype)) for name in ARRAYS if name in document},
+            score_model=str(document["score_model"]["name"]),
+            dtype=dtype,
+            request_id=reply.headers.get(REQUEST_ID),
+            notes=tuple(map(str, document["notes"])),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer(f"expected a result of /v1/attention; received something else: {error!r}") from None
+
+
+def _unspelt(nested: Any, dtype: str) -> FloatArray:
+    """Return nested lists as an array of a number type: null is −∞, NaN and Infinity are words."""
+    numbers = np.array(nested, dtype=np.float64)
+    if np.isnan(numbers).any():
+        # NumPy takes null for NaN.
+        leaves = np.array(nested, dtype=object).reshape(-1)
+        spelt = [-np.inf if leaf is None else float(leaf) for leaf in leaves]
+        numbers = np.array(spelt).reshape(numbers.shape)
+    return held(numbers, dtype)
 
 
 def _notes(parameters: Any) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ class Placed:
         for path, leaf in _leaves(rest):
             self._place(path, leaf)
         self.outputs: list[str] = []
-        for position, field in enumerate(_fields(whole.get("include"))):
+        for position, field in enumerate(require_arrays(whole.get("include"))):
             for output in OUTPUTS[field]:
                 self._origin[f"/outputs/{len(self.outputs)}"] = ("include", str(position))
                 self.outputs.append(output)
@@ -241,8 +241,8 @@ def _leaves(inside: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, 
             yield (*path, name), member
 
 
-def _fields(include: Sequence[str] | None) -> Sequence[str]:
-    """Return the fields to name in a request; none names the default of the service."""
+def require_arrays(include: Sequence[str] | None) -> Sequence[str]:
+    """Return the fields to name in a request, all of them arrays; none names the default of the service."""
     if include is None:
         return ()
     known = f"expected one or more of {', '.join(OUTPUTS)}, which are arrays"

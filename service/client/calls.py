@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, Unpack
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from service.client.answers import AttentionResult, Reply, read_json, read_list, read_result
-from service.client.arguments import Document, Options, Placed, document
+from service.client.answers import AttentionResult, Reply, read_json, read_list, read_result, read_spelt_result
+from service.client.arguments import VECTORS, Document, Options, Placed, document, require_arrays
 from service.client.framing import as_array, frame
+from service.client.intake import EVENT_STREAM
+from service.client.progress import OnProgress
+from service.client.stored import SAFETENSORS, store
 
 T = TypeVar("T")
 
@@ -29,6 +32,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     may_be_compressed: bool = False
     located: Callable[[str], str] = str
+    progress: OnProgress | None = None
 
 
 def attend(
@@ -51,6 +55,26 @@ def attend(
         {"Content-Type": "application/octet-stream", **headers},
         may_be_compressed=True,
         located=placed.located,
+    )
+
+
+def watch(
+    progress: OnProgress, query: ArrayLike, key: ArrayLike, value: ArrayLike | None, **options: Unpack[Options]
+) -> Call[AttentionResult]:
+    """Return a request that is answered with events: tensors as raw bytes to the service, and back as JSON."""
+    whole = document(query, key, value, **options)
+    if not all(whole[name].size for name in VECTORS if name in whole):
+        # There is nothing to wait for, and JSON cannot tell the shape of an empty array.
+        return attend(query, key, value, **options)
+    require_arrays(whole.get("include"))
+    dtype = whole["dtype"]
+    return Call(
+        "POST",
+        "/v1/attention",
+        lambda reply: read_spelt_result(reply, dtype),
+        store(whole),
+        {"Content-Type": SAFETENSORS, "Accept": EVENT_STREAM},
+        progress=progress,
     )
 
 
@@ -87,13 +111,21 @@ class Claim:
 
 
 def check(
-    claim: Claim, query: ArrayLike, key: ArrayLike, value: ArrayLike | None, **options: Unpack[Options]
+    claim: Claim,
+    progress: OnProgress | None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike | None,
+    **options: Unpack[Options],
 ) -> Call[Document]:
     """Return a question about somebody else's result."""
     request = _spelt(document(query, key, value, **options))
     candidate = {name: _spelt(as_array(array, f"/candidate/{name}")) for name, array in claim.candidate.items()}
     tolerances = {"rtol": claim.rtol, "atol": claim.atol}
-    return _posted("/v1/attention/check", {"request": request, "candidate": candidate, **tolerances})
+    call = _posted("/v1/attention/check", {"request": request, "candidate": candidate, **tolerances})
+    if progress is None:
+        return call
+    return replace(call, headers={**call.headers, "Accept": EVENT_STREAM}, progress=progress)
 
 
 def _listed(name: str, path: str) -> Call[list[Document]]:

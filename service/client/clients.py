@@ -13,9 +13,10 @@ from service.client import calls
 from service.client.answers import AttentionResult, Reply
 from service.client.arguments import Document, Options
 from service.client.calls import Call
-from service.client.connection import ADDRESS, Connected, address, authorized, failure_of, reply_of, request_of
+from service.client.connection import ADDRESS, Connected, address, authorized, failure_of, intake_for, request_of
 from service.client.errors import ConnectionFailed
 from service.client.exchange import Attempt, Conduct, Exchange, Retry, exchange, too_late
+from service.client.progress import OnProgress
 
 T = TypeVar("T")
 
@@ -49,14 +50,25 @@ class AttentionClient(Connected):
         self._http = httpx.Client(base_url=address(base_url), headers=authorized(api_key), transport=transport)
 
     def attend(
-        self, query: ArrayLike, key: ArrayLike, value: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike | None = None,
+        *,
+        progress: OnProgress | None = None,
+        **options: Unpack[Options],
     ) -> AttentionResult:
         """Score every key for every query, turn scores into weights, mix the values.
 
         Arguments are those of ``POST /v1/attention``, with arrays for lists: score_model, normalizer, softcap, mask,
         bias, position, heads, past_key, past_value, dtype and include.  Without a dtype it is what query, key and value
         all are, else float64.  Queries, keys and values may hold NaN and ±∞.  See `attention_core.attend`.
+
+        `progress` hears how far a long computation is, as the service tells; the result then comes as JSON, so that
+        it takes longer to arrive.
         """
+        if progress is not None:
+            return self._ask(calls.watch(progress, query, key, value, **options))
         return self._ask(calls.attend(query, key, value, **options))
 
     def estimate(
@@ -90,11 +102,12 @@ class AttentionClient(Connected):
         candidate: Mapping[str, ArrayLike],
         rtol: float | None = None,
         atol: float | None = None,
+        progress: OnProgress | None = None,
         **options: Unpack[Options],
     ) -> Document:
         """Tell whether output, weights, scores or logsumexp of your own are right, and if not, which mistake it is."""
         claim = calls.Claim(candidate, rtol, atol)
-        return self._ask(calls.check(claim, query, key, value, **options))
+        return self._ask(calls.check(claim, progress, query, key, value, **options))
 
     def score_models(self) -> list[Document]:
         """List the score models: title, formula, parameters, source and example of each."""
@@ -139,16 +152,16 @@ class AttentionClient(Connected):
         try:
             response = self._http.send(request, stream=True)
             try:
+                intake = intake_for(response, attempt)
                 # httpx bounds each read, not all of them together.
-                chunks = []
                 for chunk in response.iter_bytes():
                     attempt.require_time()
-                    chunks.append(chunk)
+                    intake.take(chunk)
             finally:
                 response.close()
         except httpx.RequestError as error:
             return failure_of(error)
-        return reply_of(response, b"".join(chunks))
+        return intake.outcome()
 
 
 class AsyncAttentionClient(Connected):
@@ -172,9 +185,17 @@ class AsyncAttentionClient(Connected):
         self._http = httpx.AsyncClient(base_url=address(base_url), headers=authorized(api_key), transport=transport)
 
     async def attend(
-        self, query: ArrayLike, key: ArrayLike, value: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike | None = None,
+        *,
+        progress: OnProgress | None = None,
+        **options: Unpack[Options],
     ) -> AttentionResult:
         """See `AttentionClient.attend`."""
+        if progress is not None:
+            return await self._ask(calls.watch(progress, query, key, value, **options))
         return await self._ask(calls.attend(query, key, value, **options))
 
     async def estimate(
@@ -208,11 +229,12 @@ class AsyncAttentionClient(Connected):
         candidate: Mapping[str, ArrayLike],
         rtol: float | None = None,
         atol: float | None = None,
+        progress: OnProgress | None = None,
         **options: Unpack[Options],
     ) -> Document:
         """See `AttentionClient.check`."""
         claim = calls.Claim(candidate, rtol, atol)
-        return await self._ask(calls.check(claim, query, key, value, **options))
+        return await self._ask(calls.check(claim, progress, query, key, value, **options))
 
     async def score_models(self) -> list[Document]:
         """See `AttentionClient.score_models`."""
@@ -256,9 +278,15 @@ class AsyncAttentionClient(Connected):
         request = request_of(self._http, attempt)
         try:
             async with asyncio.timeout(attempt.remaining):
-                response = await self._http.send(request)
+                response = await self._http.send(request, stream=True)
+                try:
+                    intake = intake_for(response, attempt)
+                    async for chunk in response.aiter_bytes():
+                        intake.take(chunk)
+                finally:
+                    await response.aclose()
         except TimeoutError as error:
             raise too_late("none had come") from error
         except httpx.RequestError as error:
             return failure_of(error)
-        return reply_of(response, response.content)
+        return intake.outcome()

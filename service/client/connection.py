@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import httpx
 
-from service.client.answers import Reply
 from service.client.errors import ConnectionFailed, InvalidArgument
 from service.client.exchange import Attempt, Conduct, Retry, too_late
+from service.client.intake import Intake, intake_of
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -84,6 +84,6 @@ def failure_of(error: httpx.RequestError) -> ConnectionFailed:
     return failure
 
 
-def reply_of(response: httpx.Response, content: bytes) -> Reply:
-    """Return the answer with the content that was read."""
-    return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
+def intake_for(response: httpx.Response, attempt: Attempt) -> Intake:
+    """Return what takes the answer in."""
+    return intake_of(response.status_code, response.headers, attempt.progress)

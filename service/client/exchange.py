@@ -13,6 +13,7 @@ from typing import TypeVar
 from service.client.answers import Reply, read_problem, retry_after
 from service.client.calls import Call
 from service.client.errors import ConnectionFailed, DeadlineExceeded, ServiceBusy, refused
+from service.client.progress import OnProgress
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ class Attempt:
     path: str
     headers: Mapping[str, str]
     content: bytes
+    progress: OnProgress | None = None
 
     @property
     def remaining(self) -> float:
@@ -86,7 +88,7 @@ def exchange(call: Call[T], conduct: Conduct) -> Exchange[T]:
     while True:
         seconds = max(until - monotonic() - wait, LEAST_SECONDS)
         timed = {**headers, "Request-Timeout": f"{seconds:.3f}"}
-        outcome = yield Attempt(wait, until, call.method, call.path, timed, content)
+        outcome = yield Attempt(wait, until, call.method, call.path, timed, content, call.progress)
         if isinstance(outcome, Reply) and outcome.status not in BUSY:
             return _read(call, outcome)
         attempts += 1

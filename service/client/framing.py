@@ -105,6 +105,11 @@ def rounded(name: str, array: NDArray[Any], dtype: str, pointer: str) -> Tensor:
     return Tensor(name, datatype, array.shape, _bytes_of(stored, WIRE[datatype]))
 
 
+def held(numbers: NDArray[np.float64], dtype: str) -> NDArray[Any]:
+    """Return numbers rounded to a number type, as NumPy holds it; a bfloat16 in a float32."""
+    return _loaded(_to_bfloat16(numbers), "BF16") if dtype == "bfloat16" else numbers.astype(dtype)
+
+
 def _bytes_of(array: NDArray[Any], wire: np.dtype[Any]) -> memoryview:
     contiguous = np.ascontiguousarray(array)
     if contiguous.dtype.name == "bfloat16":

@@ -135,9 +135,12 @@ async def test_18_what_is_not_http_is_answered_with_a_problem(narrow, path, brok
 
 
 async def test_18_the_callers_request_id_is_kept_where_it_is_known(narrow):
-    """18: also for an error of the protocol."""
+    """18: also for an error of the protocol, in the answer and in the log."""
     answer, _ = await spoken(narrow.port, b"GET / HTTP/1.1\r\nX-Request-ID: mine-1\r\nA: 1\r\nBad\x00: 1\r\n\r\n")
     assert problem_of(answer, 400)["instance"] == "mine-1"
+    records = [json.loads(line) for line in narrow.log.read_text().splitlines()]
+    (refusal,) = [record for record in records if record.get("request_id") == "mine-1"]
+    assert refusal["message"] == "refused: malformed-body"
 
 
 async def test_18_rubbish_behind_a_request_does_not_spoil_its_answer(narrow):
