@@ -99,7 +99,7 @@ async def test_labels_models_and_notes_are_in_the_picture(client: httpx.AsyncCli
      ("", "application/json"), ("application/json, image/svg+xml", "application/json"),
      ("application/json;q=0.5, image/svg+xml", MEDIA_TYPE), ("image/svg+xml;q=0.5, */*;q=0.1", MEDIA_TYPE),
      ("image/svg+xml;q=0.2, application/*;q=0.3", "application/json"), ("text/html, image/svg+xml;q=0.9", MEDIA_TYPE),
-     ("image/svg+xml;q=0, */*", "application/json"), ("application/json;q=0, */*", MEDIA_TYPE)],
+     ("image/svg+xml;q=0, */*", "application/json"), ("application/json;q=0, image/*", MEDIA_TYPE)],
 )  # fmt: skip
 async def test_accept_decides(client: httpx.AsyncClient, accept: str, expected: str) -> None:
     response = await client.post("/v1/attention", json=HONOR, headers={"Accept": accept})
