@@ -22,6 +22,12 @@ def hard():
 
 
 @pytest.fixture(scope="session")
+def long():
+    """A request that takes two seconds or more, however fast the machine is."""
+    return json.dumps(HARD | {"query": [[0.5]] * 12_000}).encode()
+
+
+@pytest.fixture(scope="session")
 def harder():
     """A request that takes many seconds, and is of no use to whoever has to wait for it."""
     return json.dumps(HARD | {"query": [[0.5]] * 60_000}).encode()

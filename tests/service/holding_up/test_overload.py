@@ -47,9 +47,9 @@ async def idle(client, hard):
     assert [response.status_code for response in await asyncio.gather(*tasks)] == [200] * 5
 
 
-async def test_7_exactly_the_overflow_is_refused_at_once(narrow, asking, hard, report_figure):
+async def test_7_exactly_the_overflow_is_refused_at_once(narrow, asking, long, hard, report_figure):
     """7: one computes and four wait; of ten more all ten are refused within half a second, the five succeed."""
-    first = [await busy(asking, hard)]
+    first = [await busy(asking, long)]
     first += [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
     await asyncio.sleep(0.3)
 
