@@ -31,10 +31,6 @@ end
 PATIENCE_SECONDS = 600
 
 
-class WrkMissing(Exception):
-    """The load generator is not there."""
-
-
 class LoadFailed(Exception):
     """A server did not answer all that was asked of it."""
 
@@ -63,9 +59,9 @@ class Turn:
 
 
 def require_wrk() -> None:
-    """Raise WrkMissing, with what to do about it."""
+    """End the program where the load generator is missing, with what to do about it."""
     if shutil.which("wrk") is None:
-        raise WrkMissing("this benchmark needs wrk: install the Debian package wrk (apt-get install wrk)")
+        raise SystemExit("this benchmark needs wrk: install the Debian package wrk (apt-get install wrk)")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from benchmarks import figures
 from benchmarks.figures import Row
 from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import OUTPUT, Exchange, anything, inference_binary, tensors
-from benchmarks.over_http.load import WrkMissing, require_wrk
+from benchmarks.over_http.load import require_wrk
 from benchmarks.over_http.open_loop import Outcome, capacity, offer
 from benchmarks.over_http.rows import FEATURES
 from benchmarks.over_http.servers import CLIENT_CORE, OURS, Servers, exit_on_signals
@@ -40,11 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=6, help="how long each load lasts")
     options = parser.parse_args()
-    try:
-        require_wrk()
-    except WrkMissing as missing:
-        print(missing, file=sys.stderr)
-        return 1
+    require_wrk()
     exit_on_signals()
     os.sched_setaffinity(0, {int(CLIENT_CORE)})
     exchange = anything(inference_binary(tensors(LENGTH, LENGTH, FEATURES, "float32"), OUTPUT, "laplacian"))

@@ -22,7 +22,7 @@ from attention_core import Workers
 from benchmarks import figures
 from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import Exchange, anything
-from benchmarks.over_http.load import WrkMissing, load, require_wrk, script_of
+from benchmarks.over_http.load import load, require_wrk, script_of
 from benchmarks.over_http.peers import bare
 from benchmarks.over_http.report import shares as table
 from benchmarks.over_http.rows import small_json
@@ -64,11 +64,7 @@ class Layer(Protocol):
 
 def main() -> int:
     """Measure, keep, print."""
-    try:
-        require_wrk()
-    except WrkMissing as missing:
-        print(missing, file=sys.stderr)
-        return 1
+    require_wrk()
     exit_on_signals()
     description = machine.description()
     exchange = small_json()

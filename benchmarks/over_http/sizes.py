@@ -16,7 +16,7 @@ from benchmarks import figures
 from benchmarks.figures import Row
 from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import OUTPUT, Arrays, Exchange, inference_binary, plain_json, safetensors, tensors
-from benchmarks.over_http.load import WrkMissing, load, require_wrk, script_of
+from benchmarks.over_http.load import load, require_wrk, script_of
 from benchmarks.over_http.rows import FEATURES, OUR_MODEL
 from benchmarks.over_http.servers import OURS, SERVER_CORE, Server, Servers, exit_on_signals
 from benchmarks.player import Player
@@ -42,11 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", action="append", type=int, help="a length; may be given several times")
     options = parser.parse_args()
-    try:
-        require_wrk()
-    except WrkMissing as missing:
-        print(missing, file=sys.stderr)
-        return 1
+    require_wrk()
     exit_on_signals()
     description = machine.description()
     with Servers() as servers, Player("ours.py", machine.SERVER_THREADS, core=SERVER_CORE) as core:

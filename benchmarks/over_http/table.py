@@ -20,7 +20,7 @@ from benchmarks import figures
 from benchmarks.figures import Row as Kept
 from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import Exchange, echo
-from benchmarks.over_http.load import LoadFailed, Turn, WrkMissing, load, require_wrk, script_of
+from benchmarks.over_http.load import LoadFailed, Turn, load, require_wrk, script_of
 from benchmarks.over_http.report import over_http
 from benchmarks.over_http.rows import BESIDE_ECHO, BESIDE_ECHO_TARGET, FEATURES, HEADS, LONG, ROWS, Row, heads_binary
 from benchmarks.over_http.servers import ECHO, OURS, SERVER_CORE, NotInstalled, Server, Servers, exit_on_signals
@@ -55,11 +55,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="part of a row's name; may be given several times")
     parser.add_argument("--seconds", type=float, default=ROW_SECONDS, help="about how long one row is measured")
     options = parser.parse_args()
-    try:
-        require_wrk()
-    except WrkMissing as missing:
-        print(missing, file=sys.stderr)
-        return 1
+    require_wrk()
     exit_on_signals()
     description = machine.description()
     with Servers() as servers:
