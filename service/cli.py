@@ -88,7 +88,7 @@ def _serve(options: argparse.Namespace) -> int:
             os.environ[f"ATTENTION_{name.upper()}"] = str(getattr(options, name))
     _start_no_blas_threads()
 
-    from service.server import serve
+    from service.serving.server import serve
     from service.settings import Settings
 
     return serve(Settings())

@@ -12,24 +12,24 @@ from starlette.concurrency import run_in_threadpool
 
 from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
-from service.access import KeyCheck
 from service.admission import Gate
 from service.compute import Statistics
-from service.cross_origin import CrossOrigin, Preflight
-from service.draining import LEAVE
-from service.envelope import Envelope
 from service.examples import load_examples
 from service.keys import Keyring
-from service.logs import AccessLog, configure
-from service.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
+from service.middleware.cross_origin import CrossOrigin, Preflight
+from service.middleware.envelope import Envelope
+from service.middleware.key_check import KeyCheck
 from service.problems import HANDLERS
 from service.routes import attention, catalogue, open_inference, operations, pages
 from service.routes.direct import Shortcut
 from service.routes.state import ServiceState
+from service.serving.draining import LEAVE
 from service.settings import Settings
+from service.telemetry.logs import AccessLog, configure
+from service.telemetry.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
 
 if TYPE_CHECKING:
-    from service.tracing import Tracing
+    from service.telemetry.tracing import Tracing
 
 SWITCH_SECONDS = 0.0005
 """How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
@@ -99,6 +99,6 @@ def _tracing(settings: Settings) -> "Tracing | None":
     """Return what makes spans, which is not even imported unless somebody wants them."""
     if not settings.otlp_endpoint:
         return None
-    from service.tracing import tracing_to
+    from service.telemetry.tracing import tracing_to
 
     return tracing_to(settings.otlp_endpoint)

@@ -31,15 +31,15 @@ from benchmarks.over_http.table import CONNECTIONS
 from service.codecs import json
 from service.compute import Body, Run, prepare_attention
 from service.compute.attention import read_attention, run_call
-from service.envelope import Envelope
-from service.logs import AccessLog
 from service.main import create_app
-from service.metrics import Metrics
-from service.metrics.ledger import Ledger
+from service.middleware.envelope import Envelope
 from service.routes.attention import router
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import parse
 from service.settings import Settings
+from service.telemetry.logs import AccessLog
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.ledger import Ledger
 
 BATCH, ROUNDS = 200, 40
 

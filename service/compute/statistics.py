@@ -6,7 +6,7 @@ from time import perf_counter_ns, time
 from typing import Any
 
 from service.codecs.open_inference import MODELS, VERSION
-from service.metrics import Key, Ledger
+from service.telemetry.metrics import Key, Ledger
 
 STAGES = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
 

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from service.codecs.negotiate import JSON
 from service.errors import Draining
-from service.metrics import exposition
 from service.routes.state import state_of
 from service.specification import metrics_operation, probe_operation
+from service.telemetry.metrics import exposition
 
 router = APIRouter(tags=["operations"])
 

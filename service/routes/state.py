@@ -8,8 +8,8 @@ from starlette.requests import Request
 from service.admission import Gate
 from service.compute import Statistics
 from service.examples import Example
-from service.metrics import Ledger
 from service.settings import Settings
+from service.telemetry.metrics import Ledger
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 from service.main import create_app
 from service.settings import Settings
 from tests.server import Server, running_server
-from tests.service.inference import Tensor, frame
+from tests.service.open_inference.inference import Tensor, frame
 
 REQUEST = {"query": [[1.0, 2.0]], "key": [[1.0, 0.0], [0.5, 1.0]], "value": [[1.0], [2.0]]}
 

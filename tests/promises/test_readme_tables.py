@@ -25,7 +25,6 @@ from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
 from service.cores import usable_cores
 from service.examples import load_examples
 from service.explanation.advice import ADVICE
-from service.metrics.families import FAMILIES
 from service.problems import PROBLEMS
 from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
 from service.schemas.check import CheckRequest
@@ -38,6 +37,7 @@ from service.schemas.positions import POSITION_SCHEMAS
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
 from service.schemas.score_models import SCORE_MODEL_SCHEMAS
 from service.settings import Settings
+from service.telemetry.metrics.families import FAMILIES
 from tests.promises.readme import LANGUAGES, README, assert_same, codes, section_about, table
 from tests.server import Server
 

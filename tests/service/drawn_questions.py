@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.nested import shape
-from tests.service.inference import as_inference
 from tests.service.layouts import nested
+from tests.service.open_inference.inference import as_inference
 from tests.service.strategies import DTYPES, NORMALIZERS, Request, attention_requests, name_of, optional, together
 
 

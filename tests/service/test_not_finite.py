@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.service.stored import BOTH, SEND, saved
+from tests.service.open_inference.test_equality import DRAWN
+from tests.service.safetensors.stored import BOTH, SEND, saved
 from tests.service.strategies import NORMALIZERS, SCORE_MODELS
-from tests.service.test_inference_equality import DRAWN
 
 ODD = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 1e30, 6e4])
 ALL = ["scores", "capped_scores", "logits", "weights", "output", "logsumexp", "diagnostics", "ranking", "present"]

@@ -22,6 +22,7 @@ from service.schemas.normalizers import NORMALIZER_SCHEMAS
 from service.schemas.score_models import SCORE_MODEL_SCHEMAS
 from service.specification.examples import CHECKS
 from tests.compare import assert_same
+from tests.service.safetensors.stored import BOTH, SAFETENSORS, loaded, saved
 from tests.service.specification import (
     COMPONENTS,
     DOCUMENT,
@@ -34,7 +35,6 @@ from tests.service.specification import (
     problem_media_type,
     validator,
 )
-from tests.service.stored import BOTH, SAFETENSORS, loaded, saved
 from tests.service.strategies import Request, attention_requests
 
 REQUEST_EXAMPLES = {

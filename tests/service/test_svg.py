@@ -10,7 +10,7 @@ import pytest
 from service.codecs.viridis import VIRIDIS
 from service.examples import IDS, load_examples
 from tests.oracle import shape
-from tests.service.command import HONOR
+from tests.service.command_line.command import HONOR
 
 SVG = "{http://www.w3.org/2000/svg}"
 MEDIA_TYPE = "image/svg+xml"

@@ -18,7 +18,7 @@ from service.main import create_app
 from service.settings import Settings
 from tests.compare import assert_close
 from tests.server import running_server
-from tests.service.command import HONOR
+from tests.service.command_line.command import HONOR
 
 RNG = np.random.default_rng(11)
 LENGTH = 400

@@ -13,7 +13,7 @@ from attention_core.checking.search import MOST_WAYS
 from attention_core.masks import Causal, KeyLengths, Window
 from attention_core.scores import ScaledDotProduct
 from tests import calls
-from tests.service.planting import REQUESTS
+from tests.service.checking.planting import REQUESTS
 
 
 class Counting(ScaledDotProduct):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests import calls, oracle
-from tests.service.kernels import FIELDS, Kernel
-from tests.service.planting import REQUESTS
+from tests.service.checking.kernels import FIELDS, Kernel
+from tests.service.checking.planting import REQUESTS
 
 PARTS = 3
 

@@ -7,7 +7,7 @@ from service.codecs.datatypes import DATATYPES
 from service.codecs.open_inference.framing import HEADER, lead_of, split
 from service.codecs.open_inference.tensors import read_inputs
 from service.schemas.open_inference import InputTensor
-from tests.service.inference import Tensor, body_of
+from tests.service.open_inference.inference import Tensor, body_of
 
 
 def read(content: bytes, length: str, tensors: list[Tensor], lead: int) -> list[np.ndarray]:

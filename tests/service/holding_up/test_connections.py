@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from service.protocol import MAX_HEAD_BYTES, MAX_HEADERS
+from service.serving.protocol import MAX_HEAD_BYTES, MAX_HEADERS
 
 pytestmark = pytest.mark.alone
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.server import running_server
 from tests.service.holding_up.processes import cpu_seconds
-from tests.service.scraping import scrape
+from tests.service.telemetry.scraping import scrape
 
 pytestmark = pytest.mark.alone
 

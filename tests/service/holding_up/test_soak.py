@@ -10,7 +10,7 @@ import pytest
 from tests.server import running_server
 from tests.service.holding_up.processes import descriptors, resident_mib
 from tests.service.holding_up.test_many_large import JSON_BYTES
-from tests.service.scraping import scrape
+from tests.service.telemetry.scraping import scrape
 
 pytestmark = pytest.mark.soak
 

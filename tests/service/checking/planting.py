@@ -1,0 +1,67 @@
+"""Wrong candidates to be found out: which kernel shows in which request, dtype and fields."""
+
+import itertools
+import math
+import random
+
+import numpy as np
+
+from tests.service.checking.kernel_requests import requests
+from tests.service.checking.kernels import FIELDS, Kernel
+
+TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1.3e-6, 1e-5), "float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5)}
+"""rtol and atol of each dtype, as the contract has them."""
+
+REQUESTS = requests()
+
+WELL = 3
+"""A mistake shows if it is so many tolerances away from what is right."""
+
+
+def wire(array):
+    """Nested lists as they go over the wire: null, "NaN" and "Infinity" for what JSON has no number for."""
+    if isinstance(array, list | np.ndarray):
+        return [wire(item) for item in array]
+    number = float(array)
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else None
+
+
+def candidate_of(fields, names=FIELDS):
+    """Some of a kernel's fields as a candidate."""
+    return {name: wire(fields[name]) for name in names}
+
+
+def plants(kernel):
+    """Yield request and fields of one wrong candidate for each choice of fields and each dtype.
+
+    Requests are taken in an order of the kernel's own, so that all of them have their turn with one kernel or another.
+    """
+    choices = list(itertools.product([*((name,) for name in kernel.alone), FIELDS], TOLERANCES))
+    names = random.Random(kernel.__name__).sample(list(REQUESTS), len(REQUESTS))
+    showing = list(
+        itertools.islice((name for name in names if _planted(kernel, name, "float64", FIELDS)), len(choices))
+    )
+    for turn, (fields, dtype) in enumerate(choices):
+        order = showing[turn % len(showing) :] + showing[: turn % len(showing)]
+        found = (_planted(kernel, name, dtype, fields) for name in order)
+        plant = next((one for one in found if one is not None), None)
+        if plant is not None:
+            yield plant
+
+
+def _planted(kernel, name, dtype, fields):
+    """The request and the wrong fields, if the mistake can be seen in them."""
+    request = REQUESTS[name] | {"dtype": dtype}
+    if dtype == "float16" and name.endswith("huge"):
+        return None
+    wrong = kernel(request).run()
+    if wrong is None or not any(np.isfinite(wrong[field]).any() for field in fields):
+        return None
+    right = Kernel(request).run()
+    relative, absolute = (WELL * tolerance for tolerance in TOLERANCES[dtype])
+    shows = any(
+        not np.allclose(wrong[field], right[field], rtol=relative, atol=absolute, equal_nan=True) for field in fields
+    )
+    return (name, request, candidate_of(wrong, fields)) if shows else None

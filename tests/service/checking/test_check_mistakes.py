@@ -1,0 +1,146 @@
+"""POST /v1/attention/check finds the mistake: every wrong kernel, sent to a real server."""
+
+import numpy as np
+import pytest
+
+from attention_core.checking import MISTAKES
+from service.explanation.advice import ADVICE
+from tests.service.checking.kernels import FIELDS, Kernel
+from tests.service.checking.planting import REQUESTS, TOLERANCES, candidate_of, plants
+from tests.service.checking.wrong_kernels import WRONG
+from tests.service.checking.wrong_kernels.masks import (
+    BottomRightForTopLeft,
+    NotItself,
+    StrictUpperTriangle,
+    TopLeftForBottomRight,
+)
+from tests.service.checking.wrong_kernels.scores import NoScale
+from tests.service.checking.wrong_kernels.softmaxes import LogarithmToBaseTwo, ZeroByZero
+
+EVERY_KERNEL = [pytest.param(name, kernel, id=kernel.__name__) for name, ways in WRONG.items() for kernel in ways]
+
+FEWEST_PLANTS = 6
+
+
+async def check(client, request, candidate, **options):
+    response = await client.post("/v1/attention/check", json={"request": request, "candidate": candidate} | options)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_every_mistake_has_a_kernel_that_makes_it_and_advice():
+    assert set(MISTAKES) == set(WRONG) == set(ADVICE)
+    for text in ADVICE.values():
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in text.zh)
+        assert text.en.isascii() or not any("\u4e00" <= letter <= "\u9fff" for letter in text.en)
+
+
+def test_the_mistakes_of_the_contract_are_among_them():
+    assert set(MISTAKES) >= {
+        "scale missing",
+        "scale doubled",
+        "causal corner",
+        "window off by one",
+        "heads tiled instead of interleaved",
+        "softcap after mask",
+        "mask inverted",
+        "base-2 logsumexp",
+        "softmax over the wrong axis",
+    }
+
+
+@pytest.mark.parametrize(("mistake", "kernel"), EVERY_KERNEL)
+async def test_a_planted_mistake_is_named(client, mistake, kernel):
+    planted = 0
+    for name, request, candidate in plants(kernel):
+        answer = await check(client, request, candidate)
+        found = (name, request["dtype"], tuple(candidate), answer["passed"], answer["likely_cause"])
+        assert found == (name, request["dtype"], tuple(candidate), False, mistake)
+        assert answer["advice"] == ADVICE[mistake].as_dict()
+        planted += 1
+    assert planted >= FEWEST_PLANTS
+
+
+@pytest.mark.parametrize("turn", range(len(TOLERANCES)))
+async def test_the_kernel_without_mistakes_passes_everywhere(client, turn):
+    dtypes = list(TOLERANCES)
+    for number, (name, plain) in enumerate(REQUESTS.items()):
+        request = plain | {"dtype": dtypes[(number + turn) % len(dtypes)]}
+        if number % len(dtypes) or name.endswith("huge"):
+            continue
+        answer = await check(client, request, candidate_of(Kernel(request).run()))
+        assert answer["passed"], (name, request["dtype"], answer)
+        assert answer["likely_cause"] is None
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+async def test_noise_is_nobodys_mistake(client, dtype):
+    rng = np.random.default_rng(5)
+    for number, (name, plain) in enumerate(REQUESTS.items()):
+        if number % 12 or name.endswith("huge"):
+            continue
+        request = plain | {"dtype": dtype}
+        right = Kernel(request).run()
+        size = (0.05, 0.3)[number // 12 % 2]
+        noisy = {field: array * (1 + size * rng.standard_normal(array.shape)) for field, array in right.items()}
+        for fields in (("output",), FIELDS):
+            answer = await check(client, request, candidate_of(noisy, fields))
+            assert (name, answer["passed"], answer["likely_cause"]) == (name, False, None)
+
+
+UNGUARDED = [
+    ("heads: causal", BottomRightForTopLeft, "causal corner", False),
+    ("heads: causal", NotItself, "causal off by one", True),
+    ("heads: causal", StrictUpperTriangle, "mask inverted", False),
+    ("square: causal", StrictUpperTriangle, "mask inverted", True),
+    ("grouped: causal, bottom right", TopLeftForBottomRight, "causal corner", False),
+]
+
+
+@pytest.mark.parametrize(("name", "kernel", "mistake", "empty"), UNGUARDED)
+@pytest.mark.parametrize("fields", [("output",), ("weights",), FIELDS])
+async def test_a_mistake_that_empties_rows_is_named_though_they_become_nan(
+    client, name, kernel, mistake, empty, fields
+):
+    unguarded = type("Unguarded", (ZeroByZero, kernel), {})
+    wrong = unguarded(REQUESTS[name]).run()
+    assert np.isnan(wrong["output"]).any() == empty
+    answer = await check(client, REQUESTS[name], candidate_of(wrong, fields))
+    assert answer["likely_cause"] == mistake
+
+
+@pytest.mark.parametrize("computed", ["float32", "float16"])
+async def test_a_mistake_is_named_though_the_dtype_was_not_said(client, computed):
+    for name in ("heads: nothing", "packed: causal", "grouped: softcap, bias"):
+        plain = REQUESTS[name]
+        wrong = NoScale(plain | {"dtype": computed}).run()
+        answer = await check(client, plain, candidate_of(wrong, ("output", "weights")))
+        assert answer["likely_cause"] == "scale missing"
+
+
+async def test_a_mistake_is_named_with_no_tolerance_and_with_a_large_one(client):
+    request = REQUESTS["heads: causal"]
+    candidate = candidate_of(NoScale(request).run())
+    for tolerances in ({"rtol": 0, "atol": 0}, {"rtol": 1e-2, "atol": 1e-2}):
+        answer = await check(client, request, candidate, **tolerances)
+        assert (answer["passed"], answer["likely_cause"]) == (False, "scale missing")
+        assert {"rtol": answer["rtol"], "atol": answer["atol"]} == tolerances
+
+
+FEW = {"query": [[1.0, 0.5, -1.0]], "key": [[2.0, 1.0, 0.5], [0.5, -1.0, 2.0]], "value": [[1.0], [-1.0]]}
+
+
+@pytest.mark.parametrize("kernel", [NoScale, LogarithmToBaseTwo])
+async def test_few_numbers_near_a_mistake_are_not_blamed_on_it(client, kernel):
+    for field in {"output", "logsumexp"} & {*kernel.alone, "logsumexp"}:
+        planted = kernel(FEW).run()[field]
+        answer = await check(client, FEW, {field: (planted + 1e-3).tolist()})
+        assert (answer["passed"], answer["likely_cause"]) == (False, None)
+
+
+async def test_few_numbers_that_are_a_mistake_are_even_with_no_tolerance(client):
+    request = FEW | {"dtype": "float32"}
+    wrong = NoScale(request).run()
+    for fields in (("output",), ("weights",), ("logsumexp",)):
+        answer = await check(client, request, candidate_of(wrong, fields), rtol=0, atol=0)
+        assert answer["likely_cause"] == "scale missing"

@@ -1,6 +1,0 @@
-"""The kernel of `kernels`, got wrong in every usual manner: one class for each way, one changed step in each."""
-
-from tests.service.kernels import WRONG
-from tests.service.wrong_kernels import masks, places, scores, softmaxes
-
-__all__ = ["WRONG", "masks", "places", "scores", "softmaxes"]
