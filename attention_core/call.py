@@ -103,6 +103,17 @@ class ResolvedCall:
     features: Features
     scores: tuple[int, ...]
 
+    def with_vectors(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
+        """Return the same call of other numbers: arrays of the same shapes in the compute type, none of them turned."""
+        # Every field in its order, without its name: `replace` takes as long as a small product of matrices.
+        # fmt: off
+        return ResolvedCall(
+            query, key, value, self.score_model, self.normalizer, self.softcap, self.mask, self.offset, self.bias,
+            self.position, self.packed, self.present, self.dtype, self.include, self.top_k, self.group, self.features,
+            self.scores,
+        )
+        # fmt: on
+
     @property
     def scores_per_query(self) -> int:
         """How many scores one query position has, leading axes included."""

@@ -3,21 +3,21 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attention_core import AttentionResult, evaluate, resolve
+from attention_core import AttentionResult, evaluate
 from attention_core.call import Field, ResolvedCall
 from attention_core.cost import choose_path
-from service.codecs.negotiate import SVG
+from service.codecs.negotiate import JSON, SVG
 from service.codecs.result import result_document
 from service.codecs.shown import NEEDED, Shown, show
 from service.codecs.svg import heat_map, require_drawable
 from service.compute.budget import exceeded, predict_within, require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
+from service.compute.plans import plan_of
+from service.compute.requests import UNLABELLED, read_attention, resolve_document
 from service.schemas.attention import AttentionRequest, LabelsSchema
-from service.schemas.parse import call_errors, check_labels, parse
+from service.schemas.parse import call_errors
 from service.settings import Settings
-
-UNLABELLED = LabelsSchema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,17 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
 
     Raises MalformedBody, InvalidRequest, or TooLarge when its cost exceeds the budget.
     """
-    request, call = read_attention(body, settings)
-    if body.wanted == SVG:
-        require_drawable(call.scores)
-        return _view(request, call, settings, frozenset())
-    cost = predict_within(settings, call)
+    document = read_document(body, settings)
+    planned = plan_of(document, settings.compute_threads) if body.media_type == JSON and body.wanted != SVG else None
+    if planned is not None:
+        plan, call = planned
+        request, cost = plan.request, plan.cost
+    else:
+        request, call = resolve_document(document)
+        if body.wanted == SVG:
+            require_drawable(call.scores)
+            return _view(request, call, settings, frozenset())
+        cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings, bytes_per_number(call, body.wanted))
     return PreparedAttention(call, cost.operations, held, request.labels or UNLABELLED, request.decimals, body.wanted)
 
@@ -131,21 +137,6 @@ def prepare_estimate(body: Body, settings: Settings) -> PreparedEstimate:
         },
         body.wanted,
     )
-
-
-def read_attention(body: Body, settings: Settings) -> tuple[AttentionRequest, ResolvedCall]:
-    """Decode, validate and resolve an attention request; raises MalformedBody or InvalidRequest."""
-    request = parse(AttentionRequest, read_document(body, settings))
-    return request, resolve_request(request)
-
-
-def resolve_request(request: AttentionRequest) -> ResolvedCall:
-    """Resolve an attention request; raises InvalidRequest."""
-    with call_errors():
-        call = resolve(request.to_call())
-    if request.labels is not None:
-        check_labels(request.labels, queries=call.query_length, keys=call.key_length)
-    return call
 
 
 def run_call(call: ResolvedCall, run: Run, operations: int) -> AttentionResult:

@@ -12,10 +12,11 @@ from attention_core.differences import compare
 from service.codecs import json
 from service.codecs.merge_patch import merge_patch
 from service.codecs.result import result_document
-from service.compute.attention import resolve_request, run_call
+from service.compute.attention import run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
+from service.compute.requests import resolve_request
 from service.errors import InvalidRequest
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest

@@ -7,10 +7,11 @@ from attention_core.call import ResolvedCall
 from service.codecs.negotiate import JSON, OCTETS, WantedEncoding
 from service.codecs.open_inference import InferenceRequest, bytes_per_number, read_request, write_response
 from service.codecs.open_inference.framing import HEADER, Limits, split
-from service.compute.attention import resolve_request, run_call
+from service.compute.attention import run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
 from service.compute.encodings import decoded, encoded
+from service.compute.requests import resolve_request
 from service.compute.statistics import Stopwatch
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import call_errors, parse

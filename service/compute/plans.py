@@ -1,0 +1,82 @@
+"""What is known of a small request before its numbers are, worked out once, as a database plans a query.
+
+Two requests have the same form if they differ in nothing but the numbers of query, key and value.  Validation, checks,
+defaults and cost depend on the form alone, as long as float64 takes the numbers as they are: they are done once for
+each form, with zeros, and kept.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from attention_core import Cost, predict
+from attention_core.call import ResolvedCall
+from service.compute.requests import resolve_document
+from service.errors import InvalidRequest
+from service.schemas.attention import AttentionRequest
+
+VECTORS = ("query", "key", "value")
+
+MOST_NUMBERS = 4096
+"""Of more numbers a request takes so long to compute that planning it does not matter."""
+
+PLANS = 256
+"""So many are kept, those that were asked for last; what else a form holds is no larger than a small body."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request and its call, both of zeros, and what the call costs."""
+
+    request: AttentionRequest
+    call: ResolvedCall
+    cost: Cost
+
+
+def plan_of(document: Any, threads: int) -> tuple[Plan, ResolvedCall] | None:
+    """Return the plan of a JSON request and its call; None if it has none, and everything is to be looked at.
+
+    Wrong requests have no plan, so that their errors tell of their own numbers.
+    """
+    if not isinstance(document, dict):
+        return None
+    query, key, value = (_numbers(document.get(name)) for name in VECTORS)
+    if query is None or key is None or (value is None) != (document.get("value") is None):
+        return None
+    if query.size + key.size + (0 if value is None else value.size) > MOST_NUMBERS:
+        return None
+    try:
+        # Of what comes beside the vectors an array, or a number beyond float64, cannot be written: these are no form.
+        rest = orjson.dumps({name: member for name, member in document.items() if name not in VECTORS})
+    except TypeError:
+        return None
+    plan = _plan(query.shape, key.shape, None if value is None else value.shape, rest, threads)
+    return None if plan is None else (plan, plan.call.with_vectors(query, key, value))
+
+
+def _numbers(member: Any) -> NDArray[np.float64] | None:
+    """Return numbers as the call takes them."""
+    if not isinstance(member, np.ndarray) or member.dtype.kind == "b":
+        return None
+    return member if member.dtype.kind == "f" else member.astype(np.float64)
+
+
+@lru_cache(maxsize=PLANS)
+def _plan(query_shape: Shape, key_shape: Shape, value_shape: Shape | None, rest: bytes, threads: int) -> Plan | None:
+    """Return the plan of a form, None if it is refused, or if the numbers are not taken as they are."""
+    query, key = np.broadcast_to(0.0, query_shape), np.broadcast_to(0.0, key_shape)
+    value = None if value_shape is None else np.broadcast_to(0.0, value_shape)
+    document = orjson.loads(rest) | {"query": query, "key": key, "value": value}
+    try:
+        request, call = resolve_document(document)
+    except InvalidRequest:
+        return None
+    if call.query is not query or call.key is not key or call.value is not value or call.present is not None:
+        return None
+    return Plan(request, call, predict(call, threads))

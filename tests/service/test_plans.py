@@ -1,0 +1,132 @@
+"""A request whose form is known gets the very answer that it got when it was looked at from end to end."""
+
+import copy
+import json
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention_core import Workers
+from service.compute import Body, Run, plans, prepare_attention
+from service.errors import ServiceError
+from service.settings import Settings
+from tests.service.strategies import attention_requests
+from tests.service.wrong_requests import BASE, WRONG_REQUESTS
+
+SETTINGS = Settings(compute_threads=1)
+RUN = Run(Workers(1))
+
+WRONG = [wrong for wrong in WRONG_REQUESTS if wrong.path == "/v1/attention"]
+
+SMALL = {"query": [[1.0, 2]], "key": [[0.5, 3.0], [1, -1]], "value": [[1], [2]]}
+
+
+def answer(request):
+    """Return the bytes that a request is answered, or what is wrong with it."""
+    try:
+        prepared = prepare_attention(Body(json.dumps(request).encode()), SETTINGS)
+        return prepared.operations, prepared.bytes, prepared.complete(RUN).content
+    except ServiceError as error:
+        return type(error), str(error), getattr(error, "violations", None)
+
+
+def unplanned(request, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(plans, "MOST_NUMBERS", -1)
+        return answer(request)
+
+
+def with_other_numbers(request, draw):
+    """Return a request of the same form."""
+
+    def changed(member):
+        return [changed(one) for one in member] if isinstance(member, list) else draw(NUMBERS)
+
+    return request | {name: changed(request[name]) for name in plans.VECTORS if request.get(name) is not None}
+
+
+def with_vectors_alone(request):
+    """Leave out what else holds lists of numbers, and what has numbers rounded or turned."""
+
+    def holds_numbers(member):
+        if isinstance(member, dict):
+            return any(map(holds_numbers, member.values()))
+        return isinstance(member, list) and not any(isinstance(one, str) for one in member)
+
+    kept = {name for name, member in request.items() if not holds_numbers(member)} - {"dtype", "position"}
+    return {name: member for name, member in request.items() if name in kept or name in plans.VECTORS}
+
+
+NUMBERS = st.sampled_from((0, 1, -1, 0.5, 3, 1e-300, 700.5, -1e308))
+
+
+def test_any_request_is_answered_alike_with_and_without_a_plan(monkeypatch, report_figure):
+    known = []
+
+    @settings(max_examples=100, derandomize=True, database=None, deadline=None)
+    @given(attention_requests(), st.data())
+    def same(request, data):
+        thin = with_vectors_alone(request)
+        for one in (request, thin, with_other_numbers(thin, data.draw)):
+            before = plans._plan.cache_info()
+            expected = unplanned(one, monkeypatch)
+            assert plans._plan.cache_info() == before
+            assert answer(one) == expected
+        known.append(plans._plan.cache_info().hits > before.hits)
+
+    same()
+    report_figure(f"{sum(known)} of {len(known)} random requests without further tensors have a form that is kept")
+    assert sum(known) > len(known) / 2
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.id)
+def test_a_wrong_request_is_refused_alike_with_and_without_a_plan(wrong, monkeypatch):
+    answer(BASE)
+    expected = unplanned(wrong.request, monkeypatch)
+    assert issubclass(expected[0], ServiceError)
+    assert [answer(wrong.request) for _ in range(2)] == [expected] * 2
+
+
+def test_a_known_form_is_not_looked_at_again(monkeypatch):
+    answer(SMALL)
+    monkeypatch.setattr(plans, "resolve_document", None)
+    other = copy.deepcopy(SMALL)
+    other["query"] = [[7, -2.5]]
+    content = orjson.loads(answer(other)[2])
+    assert content["scores"] == [[pytest.approx((3.5 - 7.5) / 2**0.5), pytest.approx((7 + 2.5) / 2**0.5)]]
+
+
+def test_what_differs_in_anything_but_numbers_is_another_form():
+    variants = [
+        SMALL,
+        SMALL | {"value": None},
+        SMALL | {"value": [[1, 2], [2, 3]]},
+        SMALL | {"key": [[1, 2]], "value": [[1]]},
+        SMALL | {"softcap": 1},
+        SMALL | {"softcap": 1.5},
+        SMALL | {"include": ["output"]},
+        SMALL | {"include": []},
+        SMALL | {"labels": {"key": ["a", "b"]}, "include": ["ranking"]},
+        SMALL | {"labels": {"key": ["b", "a"]}, "include": ["ranking"]},
+        SMALL | {"decimals": 1},
+        SMALL | {"score_model": "dot_product"},
+        SMALL | {"score_model": {"name": "scaled_dot_product", "scale": 2}},
+        SMALL | {"mask": {"causal": True}},
+    ]
+    answers = [answer(one) for one in variants]
+    assert [answer(one) for one in variants] == answers
+    assert len(set(answers)) == len(variants)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [SMALL | {"dtype": "float32"}, SMALL | {"position": "rotary"}, SMALL | {"bias": [[1, 2]]}],
+    ids=["rounded", "turned", "with numbers beside the vectors"],
+)  # fmt: skip
+def test_what_depends_on_numbers_has_no_plan(request_):
+    document = {name: np.asarray(member, float) if isinstance(member, list) else member
+                for name, member in request_.items()}  # fmt: skip
+    assert plans.plan_of(document, 1) is None
