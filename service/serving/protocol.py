@@ -25,7 +25,10 @@ LEAST_LEFT_OVER_BYTES = 1024 * 1024
 """A client that sends its body to the end before it looks for the answer must do so at this pace at least."""
 
 LEFT_OVER_WAITS_SECONDS = 1.0
-"""So long nothing of the rest of a body is read whose request has been answered."""
+"""So long nothing of the rest of a large body is read whose request has been answered."""
+
+SMALL_BODY_BYTES = 1024 * 1024
+"""What is left of a body up to this size is read at once: its client may have the next request ready."""
 
 LINGER_SECONDS = 2.0
 """So long a connection that is given up stays open: closing at once would tear up the answer."""
@@ -156,9 +159,9 @@ class Protocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
-        """End an answer; what is left of its request can wait, while others send what has not been refused."""
+        """End an answer; what is left of a large request can wait, while others send what has not been refused."""
         super().on_response_complete()
-        if not self._whole and not self._refused:
+        if not self._whole and not self._refused and not self._is_small():
             self.flow.pause_reading()
             self.loop.call_later(LEFT_OVER_WAITS_SECONDS, self._read_on)
 
@@ -188,6 +191,11 @@ class Protocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         """Whether a request has begun whose answer is not out."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_small(self) -> bool:
+        """Whether the body that has begun is known to be small."""
+        announced = next((value for name, value in self.headers if name == b"content-length"), None)
+        return announced is not None and int(announced) <= SMALL_BODY_BYTES
 
     def _read_on(self) -> None:
         if not self.transport.is_closing():
