@@ -1,6 +1,7 @@
 """A real browser, and pages in it that record everything a page must not do."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,10 +77,10 @@ class Visit:
             wanted = await self.page.evaluate("document.documentElement.scrollWidth")
             assert wanted <= width
 
-    def is_foreign(self, url: str) -> bool:
-        """Whether a request for it leaves home."""
-        scheme, host, *_ = urlsplit(url)
-        return scheme not in {"data", "blob", "about"} and host != urlsplit(self.home).netloc
+    @property
+    def foreign(self) -> re.Pattern[str]:
+        """Addresses of what leaves home; unlike a function, a pattern is asked without a message for every request."""
+        return re.compile(rf"^(?!(?:data|blob|about):)(?!\w+://{re.escape(urlsplit(self.home).netloc)}(?:[/?#]|$))")
 
 
 Visiting = Callable[..., Awaitable[Visit]]
@@ -137,7 +138,7 @@ async def _record(context: BrowserContext, visited: Visit) -> None:
     context.on("request", note_request)
     context.on("console", note_console)
     context.on("weberror", lambda error: visited.page_errors.append(str(error.error)))
-    await context.route(visited.is_foreign, refuse)
-    await context.route_web_socket(visited.is_foreign, refuse_socket)
+    await context.route(visited.foreign, refuse)
+    await context.route_web_socket(visited.foreign, refuse_socket)
     await context.expose_binding("reportViolation", lambda _, text: visited.violations.append(text))
     await context.add_init_script(REPORT_VIOLATIONS)
