@@ -1,14 +1,13 @@
 """How long a request may take."""
 
-from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from service.errors import MalformedBody
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """A moment on the monotonic clock, counted from the arrival of the request."""
 
     at: float

@@ -1,7 +1,6 @@
 """How the numbers of a result leave: as decimals in JSON, or as the bytes that they are."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,7 @@ class Numbers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Decimal:
+class Decimal(NamedTuple):
     """Numbers for JSON: as short as they read back in `dtype`, or rounded to so many `decimals`."""
 
     dtype: str
@@ -59,8 +57,7 @@ class Decimal:
         return BYTES_PER_NUMBER[self.dtype]
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(NamedTuple):
     """Numbers for raw tensors, every bit as computed; nothing is rounded to decimals."""
 
     dtype: str

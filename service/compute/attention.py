@@ -1,7 +1,7 @@
 """One attention request: its result as JSON or as a picture, or only its cost."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from attention_core import AttentionResult, evaluate
 from attention_core.call import Field, ResolvedCall
@@ -20,8 +20,7 @@ from service.schemas.parse import call_errors
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedAttention:
+class PreparedAttention(NamedTuple):
     """One attention call, ready to run, and how its result is to be written."""
 
     call: ResolvedCall

@@ -65,7 +65,7 @@ class PreparedComparison:
         """Attend with each and compare every two."""
         results = []
         for done, contender in enumerate(self.contenders, start=1):
-            results.append(contender.evaluate(replace(run, progress=None)))
+            results.append(contender.evaluate(run._replace(progress=None)))
             if run.progress is not None:
                 run.progress(done, len(self.contenders))
         labelled = [(contender.label, result) for contender, result in zip(self.contenders, results, strict=True)]

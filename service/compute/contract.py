@@ -1,9 +1,9 @@
 """What passes between a transport and the centre."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, TypeVar
 
 from attention_core import Workers
 from attention_core.interfaces import Progress, ShouldStop
@@ -11,8 +11,7 @@ from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The bytes of a request, what they are, and what the answer is to be.
 
     With an `encoding` they are compressed in it.
@@ -25,13 +24,15 @@ class Body:
     wanted_encoding: WantedEncoding = AS_IT_IS
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Reply(NamedTuple):
     """The bytes of an answer, what they are, and what else its headers say of them."""
 
     content: bytes
     media_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 class Meter(Protocol):
@@ -42,8 +43,7 @@ class Meter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """Something that is going to be computed: what scores, on which path, with how many operations."""
 
     score_model: str
@@ -54,8 +54,7 @@ class Work:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """How a request is completed: with which threads to share the work, when to stop, and whom to tell how far it is.
 
     The threads belong to whoever runs requests; all of them share the same, and the same `meter`.

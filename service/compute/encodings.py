@@ -1,6 +1,6 @@
 """Content encodings at both ends of the journey: undone before a request is read, done after its answer is written."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service.codecs import compression
 from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
@@ -33,7 +33,7 @@ class PreparedEncoded:
 def prepare_encoded(prepare: Prepare, body: Body, settings: Settings) -> Prepared:
     """Read a request that may be compressed; raises what `prepare` raises, and MalformedBody or TooLarge."""
     if body.encoding is not None:
-        body = replace(body, content=decoded(body, settings), encoding=None)
+        body = body._replace(content=decoded(body, settings), encoding=None)
     prepared = prepare(body, settings)
     return prepared if body.wanted_encoding == AS_IT_IS else PreparedEncoded(prepared, body.wanted_encoding)
 
@@ -55,4 +55,4 @@ def encoded(reply: Reply, wanted: WantedEncoding) -> Reply:
     )
     if content is None:
         return reply
-    return replace(reply, content=content, headers={**reply.headers, "Content-Encoding": wanted.name})
+    return reply._replace(content=content, headers={**reply.headers, "Content-Encoding": wanted.name})

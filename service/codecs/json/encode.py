@@ -18,10 +18,6 @@ PIECE = 1 << 15
 """About so many numbers are written at once: one millisecond."""
 
 
-WEIGHTY = (np.ndarray, dict, list)
-"""Whatever is none of these is written at once."""
-
-
 def encode(document: dict[str, Any]) -> bytes:
     """Return strict JSON; in arrays −∞ becomes null, NaN "NaN" and +∞ "Infinity".
 
@@ -69,8 +65,14 @@ def _weight(value: Any) -> int:
     if isinstance(value, np.ndarray):
         return value.size + 1
     if isinstance(value, dict):
-        # Most members are words and numbers, which need no call.
-        return 1 + sum([_weight(member) if isinstance(member, WEIGHTY) else 1 for member in value.values()])
+        # Most members are arrays, words and numbers, which need no call.
+        weight = 1
+        for member in value.values():
+            if isinstance(member, np.ndarray):
+                weight += member.size + 1
+            else:
+                weight += _weight(member) if member and isinstance(member, dict | list) else 1
+        return weight
     if isinstance(value, list) and value:
         return 1 + len(value) * _weight(value[0])
     return 1
