@@ -263,6 +263,16 @@ def _lifted(bias):
     return None if bias is None else bias + LIFT
 
 
+SOME = 2
+"""So many layouts of heads meet each setting where not all do; the soak has the whole product."""
+
+
+def some_heads(one: "Combination") -> set[str]:
+    """Return layouts for a score model, normalizer and setting; the next has others, and all have their turn."""
+    turn = zlib.crc32(repr((one.score_model, one.normalizer)).encode()) + list(SETTINGS).index(one.setting)
+    return {list(HEADS)[(turn + step) % len(HEADS)] for step in range(0, 4 * SOME, 4)}
+
+
 def combinations():
     """Every point of the product of the registries."""
     return [Combination(*point) for point in itertools.product(SCORE_MODELS, NORMALIZERS, SETTINGS, HEADS, DTYPES)]
