@@ -31,7 +31,7 @@ INLINE_OPERATIONS_COMPRESSED = INLINE_OPERATIONS // 8
 INLINE_HELD = 1 << 20
 """A call that holds more than this takes long to write, however little there is to compute."""
 
-SPARE = 1 << 20
+SPARE = 1 << 22
 """So much is set aside for a request when it has its turn; most never ask for more."""
 
 COPIES = 2

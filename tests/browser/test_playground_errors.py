@@ -197,7 +197,7 @@ async def test_an_early_reply_that_comes_late_is_dropped(visit: Visiting, server
 
 
 async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(visit: Visiting, tmp_path: Path) -> None:
-    with running_server(tmp_path) as server:
+    with running_server(tmp_path, DRAIN_SECONDS="1") as server:
         visited, playground = await opened(visit, server.url)
         weights = await playground.texts("weights")
         server.stop()

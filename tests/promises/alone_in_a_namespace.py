@@ -85,7 +85,10 @@ def try_to_leave() -> None:
 
 if __name__ == "__main__":
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with tempfile.TemporaryDirectory() as directory, running_server(Path(directory), *sys.argv[1:]) as started:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_server(Path(directory), *sys.argv[1:], DRAIN_SECONDS="1") as started,
+    ):
         answered = ask_everything(started)
         counted = uncounted()
         code, _ = started.stop()

@@ -174,7 +174,7 @@ def test_the_service_starts_and_ends_as_shown(tmp_path: Path, assignments: dict[
     settings = {name.removeprefix("ATTENTION_"): value for name, value in assignments.items()}
     assert {name.lower() for name in settings} <= set(Settings.model_fields)
     arguments = [word for before, word in pairwise(words[1:]) if "--port" not in (before, word)]
-    with running_server(tmp_path, *arguments, **settings) as started:
+    with running_server(tmp_path, *arguments, **{"DRAIN_SECONDS": "1"} | settings) as started:
         code, _ = started.stop()
     assert code == 0
 

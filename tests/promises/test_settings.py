@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli import SECRETS, SERVE_OPTIONS
+from service.cli import SECRETS, SERVE_OPTIONS, main
 from service.keys import hashed
 from service.settings import Settings
-from tests.server import free_port, running_server
+from tests.server import running_server
 
 CHANGED = {
     "host": ("0.0.0.0", "0.0.0.0"),
@@ -110,14 +110,19 @@ def test_a_setting_says_what_it_is_in_a_sentence(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
-def test_a_wrong_setting_ends_serve_with_one_line_and_exit_code_2(name: str, text: str) -> None:
-    """In place of the port, which a server would take if it started after all, one is given that is free."""
+def test_a_wrong_setting_ends_serve_with_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    """In this process, in which no server can start and no signal gets another handler; the next test has its own."""
     variable = f"ATTENTION_{name.upper()}"
-    port = {} if name == "port" else {"ATTENTION_PORT": str(free_port())}
-    ended = serve(**port, **{variable: text})
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    [line] = ended.stderr.splitlines()
+    monkeypatch.setenv(variable, text)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setattr("service.serving.server.serve", lambda _: pytest.fail("a server started"))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert main(["serve"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    [line] = err.splitlines()
     assert line.startswith(f"attention-service: {variable}: ")
     assert line.endswith("; received something else" if name in SECRETS else f"; received {received(name, text)!r}")
 
@@ -150,7 +155,13 @@ def test_the_flag_for_the_host_wins_too(tmp_path: Path) -> None:
 
 def test_the_server_is_run_with_what_was_read(tmp_path: Path) -> None:
     """Settings that the tests of the gate and of the container do not see at work."""
-    settings = {"HOST": "0.0.0.0", "MAX_JSON_BYTES": "2000", "MAX_JSON_DEPTH": "8", "LOG_FORMAT": "text"}
+    settings = {
+        "HOST": "0.0.0.0",
+        "MAX_JSON_BYTES": "2000",
+        "MAX_JSON_DEPTH": "8",
+        "LOG_FORMAT": "text",
+        "DRAIN_SECONDS": "1",
+    }
     with running_server(tmp_path, **settings) as server:
         beside = server.url.replace("127.0.0.1", "127.0.0.2")
         assert httpx.get(f"{beside}/livez").status_code == 200

@@ -65,7 +65,7 @@ def traced(tmp_path_factory):
     """What a collector has after a server has answered and ended, and what the server logged."""
     with collecting() as collector:
         directory = tmp_path_factory.mktemp("traced")
-        with running_server(directory, OTLP_ENDPOINT=collector.url) as server:
+        with running_server(directory, OTLP_ENDPOINT=collector.url, DRAIN_SECONDS="2") as server:
             with httpx.Client(base_url=server.url) as client:
                 ids = {"X-Request-ID": "answered"}
                 client.post("/v1/attention", json=REQUEST, headers=CALLER | ids)

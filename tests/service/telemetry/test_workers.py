@@ -26,7 +26,9 @@ INPUTS = [{"name": name, "shape": [1, 1], "datatype": "FP32", "data": [1]} for n
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server of several workers that nobody else counts on."""
-    with running_server(tmp_path_factory.mktemp("workers"), "--workers", str(WORKERS), COMPUTE_THREADS="1") as server:
+    with running_server(
+        tmp_path_factory.mktemp("workers"), "--workers", str(WORKERS), COMPUTE_THREADS="1", DRAIN_SECONDS="2"
+    ) as server:
         wait_for(server, lambda: len(workers_of(server)) == WORKERS)
         yield server
         if server.process.poll() is None:
@@ -152,7 +154,7 @@ ledger.add((ledger.place(("attention_requests_total", "/v1/attention", "POST", "
 
 def test_a_directory_that_is_given_is_gone_on_with_and_kept(tmp_path):
     subprocess.run([sys.executable, "-c", PREDECESSOR, str(tmp_path / "pages")], check=True, timeout=60)
-    with running_server(tmp_path, METRICS_DIRECTORY=str(tmp_path / "pages")) as server:
+    with running_server(tmp_path, METRICS_DIRECTORY=str(tmp_path / "pages"), DRAIN_SECONDS="1") as server:
         httpx.post(f"{server.url}/v1/attention", json=REQUEST)
         labels = {"route": "/v1/attention", "method": "POST", "status": "200"}
         assert scrape(server.url).value("attention_requests_total", **labels) == 6
