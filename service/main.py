@@ -24,6 +24,7 @@ from service.routes import attention, catalogue, open_inference, operations, pag
 from service.routes.direct import Shortcut
 from service.routes.state import ServiceState
 from service.serving.draining import LEAVE
+from service.serving.protocol import REFUSED
 from service.settings import Settings
 from service.telemetry.logs import AccessLog, configure
 from service.telemetry.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
@@ -53,12 +54,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state.ready = False
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Callable[[], None]]]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Callable[..., None]]]:
         sys.setswitchinterval(SWITCH_SECONDS)
         # The compute threads are what shares the cores; their products start no threads of their own.
         with one_blas_thread():
             state.ready = True
-            yield {LEAVE: leave}
+            yield {LEAVE: leave, REFUSED: metrics.ended}
             leave()
             state.gate.close()
             workers.close()

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from service.middleware.envelope import REQUEST_ID
 from service.problems import respond
 from service.settings import Settings
+from service.telemetry.exchange import OTHER, Exchange, media_type_of
 
 MAX_HEAD_BYTES = 64 * 1024
 """Largest request line and headers together, to the packet."""
@@ -32,6 +33,9 @@ SMALL_BODY_BYTES = 1024 * 1024
 
 LINGER_SECONDS = 2.0
 """So long a connection that is given up stays open: closing at once would tear up the answer."""
+
+REFUSED = "refused"
+"""Under this name the application tells, when it starts, whom to tell of exchanges that never came as far as it."""
 
 log = logging.getLogger("service.error")
 
@@ -265,6 +269,11 @@ class Protocol(HttpToolsProtocol):
         response = respond(Request(scope), slug, detail)
         log.warning("refused: %s", slug, extra={"request_id": request_id})
         status = HTTPStatus(response.status_code)
+        if REFUSED in self.app_state:
+            sent_type = media_type_of(response.headers["content-type"].encode())
+            refused = Exchange(request_id, OTHER, watched=False, received_type=OTHER, status=status, problem=slug)
+            refused.sent, refused.sent_type = len(response.body), sent_type
+            self.app_state[REFUSED](refused)
         headers = [
             *self.server_state.default_headers,
             *response.raw_headers,

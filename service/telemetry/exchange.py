@@ -49,7 +49,7 @@ class Exchange:
     """One request and its answer; bytes are those of the bodies as they travelled.
 
     The status is 0 while there is no answer; `route` is a template, None for a path that does not exist.  An exchange
-    that is not `watched` is a probe or a scrape.
+    that is not `watched` is a probe or a scrape, or never came as far as the application.
     """
 
     request_id: str

@@ -1,5 +1,6 @@
 """GET /metrics of a real server: which metrics there are, what they count, and that nobody can add names to them."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -325,6 +326,21 @@ def test_refusals_have_their_reasons(own, changes):
     assert changes("attention_rejected_total", reason="deadline-exceeded") == 1
     reasons = {one.labels["reason"] for one in scrape(own.url).samples("attention_rejected_total")}
     assert reasons == set(REASONS)
+
+
+def test_what_never_reaches_the_application_is_counted_too(own, changes):
+    for sent, status in (
+        (b"no request at all\r\n\r\n", "400"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", "413"),
+    ):
+        with socket.create_connection(("127.0.0.1", own.port), timeout=10) as connection:
+            connection.sendall(sent)
+            answer = connection.makefile("rb").read()
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert changes("attention_requests_total", route="unknown", method="other", status=status) == 1
+    body = answer.partition(b"\r\n\r\n")[2]
+    assert changes("attention_bytes_total", direction="out", media_type="application/problem+json") >= len(body)
+    assert changes("attention_in_flight") == 0
 
 
 def test_a_problem_is_a_refusal_by_its_status():
