@@ -4,7 +4,8 @@
 
 Each layer is called with all that are inside it, in this process, by turns; its share is what it takes more than those.
 All together take the processor time of a server for each answer under load; what is not in a layer is the socket:
-uvicorn, its parser, its loop and the kernel.  Beside it a bare FastAPI route, which has no layer but the framework.
+uvicorn, its parser, its loop and the kernel.  Beside it a bare FastAPI route, which has no layer but the framework, and
+what is looked at when a request has a form that is not known yet: the requests of the load all have the same.
 Keeps its figures in `results/shares.json`.
 """
 
@@ -29,8 +30,12 @@ from benchmarks.over_http.rows import small_json
 from benchmarks.over_http.servers import BARE, OURS, SERVER_CORE, Servers, exit_on_signals
 from benchmarks.over_http.table import CONNECTIONS
 from service.codecs import json
+from service.codecs.negotiate import JSON
 from service.compute import Body, Run, prepare_attention
-from service.compute.attention import read_attention, run_call
+from service.compute.attention import run_call
+from service.compute.budget import predict_within, require_affordable
+from service.compute.documents import bytes_per_number
+from service.compute.requests import resolve_document
 from service.main import create_app
 from service.middleware.envelope import Envelope
 from service.routes.attention import router
@@ -45,7 +50,9 @@ BATCH, ROUNDS = 200, 40
 
 TURNS, TURN_SECONDS = 7, 2
 
-JSON_IN, PYDANTIC, RESOLVE, COST = "JSON to arrays", "Pydantic", "checks and defaults", "predicted cost, limits"
+JSON_IN, KNOWN = "JSON to arrays", "looking its form up, limits"
+PYDANTIC, RESOLVE, COST = "Pydantic", "checks and defaults", "predicted cost, limits"
+NEW_FORM = "first request of a form"
 COMPUTE, JSON_OUT = "attention", "answer to JSON"
 ENDPOINT, FRAMEWORK = "headers, deadline, body, gate", "FastAPI and Starlette"
 ENVELOPE = "request id, metrics, log line"
@@ -72,8 +79,11 @@ def main() -> int:
     os.sched_setaffinity(0, {int(SERVER_CORE)})
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
         inside = by_turns({**layers(exchange), BARE: calls_of(bare.app, exchange)})
+        at_first = by_turns(layers_of_a_new_form(exchange))
     framework = inside.pop(BARE)
+    whole[NEW_FORM] = at_first[COST]
     for series, nested in (
+        (NEW_FORM, at_first),
         (OURS, {**inside, SOCKET: whole[OURS]}),
         (BARE, {FRAMEWORK: framework, SOCKET: whole[BARE]}),
     ):
@@ -127,14 +137,32 @@ def layers(exchange: Exchange) -> dict[str, Layer]:
 
     return {
         JSON_IN: calls(lambda: json.decode(body.content, settings.max_json_depth)),
-        PYDANTIC: calls(lambda: parse(AttentionRequest, json.decode(body.content, settings.max_json_depth))),
-        RESOLVE: calls(lambda: read_attention(body, settings)),
-        COST: calls(lambda: prepare_attention(body, settings)),
+        KNOWN: calls(lambda: prepare_attention(body, settings)),
         COMPUTE: calls(attend),
         JSON_OUT: calls(lambda: prepare_attention(body, settings).complete(run)),
         ENDPOINT: calls_of(direct, exchange),
         ENVELOPE: calls_of(Envelope(direct, access_log, Metrics(Ledger())), exchange),
         FRAMEWORK: calls_of(app, exchange),
+    }
+
+
+def layers_of_a_new_form(exchange: Exchange) -> dict[str, Layer]:
+    """Return what is done before a request whose form is not known is computed, one inside the next."""
+    settings = Settings(compute_threads=machine.SERVER_THREADS)
+    body = Body(exchange.body)
+
+    def decoded() -> Any:
+        return json.decode(body.content, settings.max_json_depth)
+
+    def priced() -> None:
+        _, call = resolve_document(decoded())
+        require_affordable(predict_within(settings, call), call.dtype.name, settings, bytes_per_number(call, JSON))
+
+    return {
+        JSON_IN: calls(decoded),
+        PYDANTIC: calls(lambda: parse(AttentionRequest, decoded())),
+        RESOLVE: calls(lambda: resolve_document(decoded())),
+        COST: calls(priced),
     }
 
 

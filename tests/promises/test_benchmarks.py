@@ -36,6 +36,7 @@ def test_every_layer_of_a_small_request_can_be_called(capfd: pytest.CaptureFixtu
     """Each with all that are inside it, the framework being the last."""
     layers = shares.layers(rows.small_json())
     assert all(layer(1) > 0 for layer in layers.values())
+    assert all(layer(1) > 0 for layer in shares.layers_of_a_new_form(rows.small_json()).values())
     assert list(layers)[-1] == shares.FRAMEWORK
 
 
