@@ -69,6 +69,16 @@ class Fuzzer:
 
     def run(self, inputs: int, seconds: float) -> int:
         """Give so many inputs, or as many as fit into the time; return by how many bytes memory grew."""
+        try:
+            grown = self._fuzzed(inputs, seconds)
+        finally:
+            # Left waiting, it would end whoever goes on after a finding.
+            faulthandler.cancel_dump_traceback_later()
+        if grown > MOST_GROWTH:
+            raise Finding(f"memory grew by {grown / 2**20:.1f} MiB")
+        return grown
+
+    def _fuzzed(self, inputs: int, seconds: float) -> int:
         until, warm = time.monotonic() + seconds, 0
         started, done = time.monotonic(), 0
         while done < inputs and time.monotonic() < until:
@@ -78,11 +88,7 @@ class Fuzzer:
             progress = max(done / inputs, (time.monotonic() - started) / seconds)
             if not warm and progress > WARM:
                 warm = resident_bytes()
-        faulthandler.cancel_dump_traceback_later()
-        grown = resident_bytes() - warm
-        if grown > MOST_GROWTH:
-            raise Finding(f"memory grew by {grown / 2**20:.1f} MiB")
-        return grown
+        return resident_bytes() - warm
 
     def _batch(self, name: str, inputs: int) -> int:
         target, mutator, tally = TARGETS[name], self._mutators[name], self.tallies[name]

@@ -68,8 +68,12 @@ def test_what_a_target_lets_through_is_a_refusal_on_purpose(monkeypatch: pytest.
         return bytes([content[2000]])
 
     monkeypatch.setattr("tests.fuzz.targets.decompress", careless)
+    watch: list[str] = []
+    monkeypatch.setattr("faulthandler.dump_traceback_later", lambda *_, **__: watch.append("set"))
+    monkeypatch.setattr("faulthandler.cancel_dump_traceback_later", lambda: watch.append("off"))
     with pytest.raises(Finding, match="gzip: IndexError"):
         Fuzzer(SEED).run(20_000, 60)
+    assert (watch[0], watch[-1], watch.count("off")) == ("set", "off", 1)
 
 
 @pytest.mark.soak
