@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ import pytest
 from service.main import create_app
 from service.settings import Settings
 from tests.server import Server, running_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """No test speaks TLS, but every client of httpx reads the machine's certificates, for thirty milliseconds."""
+    context = ssl.create_default_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", lambda *_, **__: context)
+        yield
 
 
 @pytest.fixture(scope="session")
