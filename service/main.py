@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
 from service.admission import Gate
+from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
 from service.examples import load_examples
 from service.keys import Keyring
@@ -85,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
     access_log = AccessLog(settings.log_level, settings.log_format)
     # The last is the outermost; what is not asked for is not there.
-    app.add_middleware(Shortcut, routes=app.router.routes)
+    app.add_middleware(Shortcut, routes=app.router.routes, usual={"model": tuple(MODELS), "version": (VERSION,)})
     if settings.asks_for_keys:
         app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:

@@ -20,7 +20,7 @@ from service.codecs.open_inference.framing import HEADER, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
 from service.errors import Disconnected, NotFound
 from service.problems import respond
-from service.routes.direct import Answer
+from service.routes.direct import Answer, Direct
 from service.routes.state import state_of
 from service.specification import inference_operation, inference_reading
 
@@ -94,8 +94,6 @@ async def repository(request: Request) -> Response:
     return _json([{"name": name, "version": VERSION, "state": state, "reason": reason} for name in MODELS])
 
 
-@router.post("/v2/models/{model}/infer", **inference_operation())
-@router.post("/v2/models/{model}/versions/{version}/infer", include_in_schema=False)
 async def infer(request: Request) -> Response:
     """Attend with one score model; tensors as JSON or as raw bytes behind it. 推理：张量可为 JSON，也可为原始字节。"""
     watch, statistics = Stopwatch(), state_of(request).statistics
@@ -127,6 +125,11 @@ async def _infer(request: Request, model: str, watch: Stopwatch, visit: Visit) -
     watch.read()
     body = Body(content, OCTETS, JSON, encoding, wanted_encoding(headers.get("accept-encoding")))
     return await visit.run(body, partial(prepare_infer, order, watch))
+
+
+INFER, INFER_VERSION = "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"
+router.add_api_route(INFER, infer, methods=["POST"], route_class_override=Direct, **inference_operation())
+router.add_api_route(INFER_VERSION, infer, methods=["POST"], route_class_override=Direct, include_in_schema=False)
 
 
 def _model_of(request: Request) -> str:

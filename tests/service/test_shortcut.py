@@ -56,16 +56,19 @@ def connected() -> Iterator[httpx.Client]:
         yield client
 
 
+USUAL = {"model": ("cosine", "dot_product"), "version": ("1",)}
+
+
 def direct_routes() -> list[Direct]:
     return [route for route in create_app(Settings(log_level="warning")).router.routes if isinstance(route, Direct)]
 
 
 def test_there_are_direct_routes() -> None:
-    assert "/v1/attention" in {route.path for route in direct_routes()}
+    assert {"/v1/attention", "/v2/models/{model}/infer"} <= {route.path for route in direct_routes()}
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
-@pytest.mark.parametrize("path", [route.path for route in direct_routes()])
+@pytest.mark.parametrize("path", [route.path.format(model="cosine", version="1") for route in direct_routes()])
 def test_short_and_long_way_answer_alike(
     server: Server, long_way: Server, connected: httpx.Client, path: str, asked: dict[str, Any]
 ) -> None:
@@ -75,7 +78,7 @@ def test_short_and_long_way_answer_alike(
     long = connected.request(url=long_way.url + PREFIX + path, headers=headers, **question)
     without_prefix = long.content.replace(f"{PREFIX}/problems/".encode(), b"/problems/")
     # The problem's own page carries the prefix, and so does what names the path.
-    without_prefix = without_prefix.replace(f"{PREFIX}/v1".encode(), b"/v1")
+    without_prefix = without_prefix.replace(f"{PREFIX}/v".encode(), b"/v")
     assert (short.status_code, short.content) == (long.status_code, without_prefix)
     # The body is compared; how long it is follows.
     assert _headers(short) == _headers(long)
@@ -98,8 +101,16 @@ async def test_only_direct_routes_are_short() -> None:
     async def send(message: dict[str, Any]) -> None:
         raise AssertionError(message)
 
-    shortcut = Shortcut(application, create_app(Settings(log_level="warning")).router.routes)
-    others = [("GET", "/v1/attention"), ("POST", "/v1/attention/"), ("GET", "/livez"), ("POST", "/v1/nothing")]
+    shortcut = Shortcut(application, create_app(Settings(log_level="warning")).router.routes, USUAL)
+    others = [
+        ("GET", "/v1/attention"),
+        ("POST", "/v1/attention/"),
+        ("GET", "/livez"),
+        ("POST", "/v1/nothing"),
+        ("POST", "/v2/models/unusual/infer"),
+        ("GET", "/v2/models/cosine/infer"),
+        ("POST", "/v2/models/cosine"),
+    ]
     for method, path in others:
         await shortcut({"type": "http", "method": method, "path": path, "root_path": ""}, receive, send)
     assert passed == others
@@ -121,7 +132,7 @@ async def test_a_direct_route_does_not_pass_through_the_application() -> None:
 
     app = create_app(Settings(log_level="warning"))
     scope = {"type": "http", "method": "POST", "path": "/v1/attention", "root_path": "", "headers": [], "app": app}
-    await Shortcut(application, app.router.routes)(scope, receive, send)
+    await Shortcut(application, app.router.routes, USUAL)(scope, receive, send)
     assert sent[0]["status"] == 200
 
 
