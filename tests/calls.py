@@ -263,14 +263,10 @@ def _lifted(bias):
     return None if bias is None else bias + LIFT
 
 
-SOME = 2
-"""So many layouts of heads meet each setting where not all do; the soak has the whole product."""
-
-
-def some_heads(one: "Combination") -> set[str]:
-    """Return layouts for a score model, normalizer and setting; the next has others, and all have their turn."""
-    turn = zlib.crc32(repr((one.score_model, one.normalizer)).encode()) + list(SETTINGS).index(one.setting)
-    return {list(HEADS)[(turn + step) % len(HEADS)] for step in range(0, 4 * SOME, 4)}
+def two_dtypes(score_model: str, normalizer: str) -> set[str]:
+    """Return half of the dtypes for a score model and a normalizer, others for the next; the soak has all of them."""
+    turn = zlib.crc32(repr((score_model, normalizer)).encode())
+    return {DTYPES[turn % 4], DTYPES[(turn + 1 + turn // 4 % 3) % 4]}
 
 
 def combinations():

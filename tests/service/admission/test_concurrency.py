@@ -43,7 +43,7 @@ async def test_in_process(app_client: httpx.AsyncClient):
     await ask_all(app_client)
 
 
-@pytest.mark.parametrize("connections", [1, 8, 100])
+@pytest.mark.parametrize("connections", [8, 100])
 async def test_over_a_real_socket(server, connections):
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:

@@ -1,5 +1,7 @@
 """POST /v1/attention/check finds the mistake: every wrong kernel, sent to a real server."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -49,10 +51,11 @@ def test_the_mistakes_of_the_contract_are_among_them():
     }
 
 
+@pytest.mark.parametrize("most", [FEWEST_PLANTS, pytest.param(None, marks=pytest.mark.soak, id="everywhere")])
 @pytest.mark.parametrize(("mistake", "kernel"), EVERY_KERNEL)
-async def test_a_planted_mistake_is_named(client, mistake, kernel):
+async def test_a_planted_mistake_is_named(client, mistake, kernel, most):
     planted = 0
-    for name, request, candidate in plants(kernel):
+    for name, request, candidate in islice(plants(kernel), most):
         answer = await check(client, request, candidate)
         found = (name, request["dtype"], tuple(candidate), answer["passed"], answer["likely_cause"])
         assert found == (name, request["dtype"], tuple(candidate), False, mistake)
