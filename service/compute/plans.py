@@ -24,8 +24,11 @@ VECTORS = ("query", "key", "value")
 MOST_NUMBERS = 4096
 """Of more numbers a request takes so long to compute that planning it does not matter."""
 
+MOST_BYTES = 4096
+"""Nor may there be more beside the vectors, which is kept: names of options and labels."""
+
 PLANS = 256
-"""So many are kept, those that were asked for last; what else a form holds is no larger than a small body."""
+"""So many are kept, those that were asked for last."""
 
 Shape = tuple[int, ...]
 
@@ -55,6 +58,8 @@ def plan_of(document: Any, threads: int) -> tuple[Plan, ResolvedCall] | None:
         # Of what comes beside the vectors an array, or a number beyond float64, cannot be written: these are no form.
         rest = orjson.dumps({name: member for name, member in document.items() if name not in VECTORS})
     except TypeError:
+        return None
+    if len(rest) > MOST_BYTES:
         return None
     plan = _plan(query.shape, key.shape, None if value is None else value.shape, rest, threads)
     return None if plan is None else (plan, plan.call.with_vectors(query, key, value))

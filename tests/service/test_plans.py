@@ -99,6 +99,16 @@ def test_a_known_form_is_not_looked_at_again(monkeypatch):
     assert content["scores"] == [[pytest.approx((3.5 - 7.5) / 2**0.5), pytest.approx((7 + 2.5) / 2**0.5)]]
 
 
+def test_what_is_kept_is_small():
+    labels = {"key": ["a" * (plans.MOST_BYTES // 2), "b" * (plans.MOST_BYTES // 2)]}
+    before = plans._plan.cache_info()
+    for one in (SMALL | {"labels": labels}, SMALL | {"query": [[1.0, 2]] * plans.MOST_NUMBERS}):
+        assert answer(one) == answer(one)
+        assert isinstance(answer(one)[2], bytes)
+    assert plans._plan.cache_info() == before
+    assert before.maxsize == plans.PLANS
+
+
 def test_what_differs_in_anything_but_numbers_is_another_form():
     variants = [
         SMALL,
