@@ -1,4 +1,4 @@
-"""What goes in and what comes out: both frozen."""
+"""What goes in and what comes out: nobody changes either."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
