@@ -64,11 +64,7 @@ class Preflight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "OPTIONS"
-            or not _header(scope, b"access-control-request-method")
-        ):
+        if not _is_preflight(scope):
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -89,7 +85,7 @@ class Preflight:
 
 def _is_preflight(scope: Scope) -> bool:
     options = scope["type"] == "http" and scope["method"] == "OPTIONS"
-    return options and _header(scope, b"access-control-request-method") is not None
+    return options and bool(_header(scope, b"access-control-request-method"))
 
 
 def _allowed(scope: Scope, origins: Collection[str]) -> bytes | None:
