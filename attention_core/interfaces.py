@@ -251,6 +251,8 @@ class Rows:
     """No finite |logit| of a visible key exceeds it; ∞ or NaN when nothing is known."""
     largest_value: float
     """Nor a finite magnitude in the values that they mix; ∞ or NaN likewise."""
+    logsumexp: bool = True
+    """Whether the logarithm of the denominator is wanted at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,25 @@
 """A block of the leading axes: the call within it, and what all rows there share of the keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from math import isfinite, prod
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, Leading, Side
 from attention_core.call import ResolvedCall
-from attention_core.cost import KEPT_KEYS, TileSizes
+from attention_core.cost import KEPT_KEYS, MASKED_ROWS, TileSizes
 from attention_core.heads import within
 from attention_core.interfaces import Coverage, Rows, Stream, Tile
 from attention_core.scores.features import largest_of
 
 PACKED_QUERIES = 8192
 """From so many queries on it pays to make columns of the keys that lie one after the other in memory."""
+
+SHORTER = 2
+"""So many of a call's last tiles are halved."""
 
 STEP = 128
 """A tile that a mask cuts is looked at in steps of so many keys."""
@@ -51,7 +55,7 @@ class Block:
         self.call = within(call, leading)
         self.sizes = sizes
         self.stream: Callable[[Rows], Stream] | None = getattr(self.call.normalizer, "stream", None)
-        self._kept: dict[int, Columns] = {}
+        self._kept: dict[int, Future[Columns]] = {}
         self.keeps = self.call.key.size <= KEPT_KEYS
         self.adds = self.call.bias is not None or _adds(self.call)
 
@@ -59,12 +63,6 @@ class Block:
     def tiles_per_row(self) -> int:
         """How many tiles a row has, visible or not."""
         return len(range(0, self.call.key_length, self.sizes.columns))
-
-    def rows(self) -> Iterator[slice]:
-        """The rows of tiles, last first: under a causal mask the longest come first and the shortest fill the end."""
-        length, size = self.call.query_length, self.sizes.rows
-        for start in reversed(range(0, length, size)):
-            yield slice(start, min(start + size, length))
 
     def visible(self, rows: slice) -> list[Span]:
         """The spans of keys that some of the rows may see, no wider than a tile."""
@@ -94,22 +92,39 @@ class Block:
         mask = self.call.mask
         return Coverage.FULL if mask is None else mask.coverage(Tile(rows, keys, self.call.offset))
 
-    def columns(self, span: Span) -> Columns:
-        """Return the keys of a span; those of whole tiles are kept for the rows to come.
+    def met(self, spans: Iterable[Span]) -> Iterable[Columns]:
+        """Return the keys of spans: at hand if they are kept, else each made when its turn comes.
 
-        Two threads may make the same ones at the same time, which costs a little work and changes nothing.
+        Those of whole tiles are kept for the rows to come.  Of threads that begin at the same time each makes some, and
+        waits for what the others make.
         """
         if not self.keeps:
-            return self._make(span, self._side(span.keys))
-        keys = span.keys
-        start = keys.start - keys.start % self.sizes.columns
-        whole = slice(start, min(start + self.sizes.columns, self.call.key_length))
-        kept = self._kept.get(start)
-        if kept is None:
-            side = self._side(whole)
-            if self.call.query_length >= PACKED_QUERIES:
-                side = tuple(np.ascontiguousarray(array) for array in side)
-            kept = self._kept.setdefault(start, self._make(Span(whole), side))
+            return (self._make(span, self._side(span.keys)) for span in spans)
+        places = [(span, self._whole(span.keys.start)) for span in spans]
+        for _, whole in places:
+            mine: Future[Columns] = Future()
+            if self._kept.setdefault(whole.start, mine) is mine:
+                try:
+                    mine.set_result(self._keep(whole))
+                except BaseException as error:  # noqa: BLE001 — raised below, and where another thread waits for it
+                    mine.set_exception(error)
+        return [self._part(self._kept[whole.start].result(), span, whole) for span, whole in places]
+
+    def _whole(self, key: int) -> slice:
+        """Return the keys of the tile that a key is in."""
+        start = key - key % self.sizes.columns
+        return slice(start, min(start + self.sizes.columns, self.call.key_length))
+
+    def _keep(self, whole: slice) -> Columns:
+        """Make the keys of a tile for many rows."""
+        side = self._side(whole)
+        if self.call.query_length >= PACKED_QUERIES:
+            side = tuple(np.ascontiguousarray(array) for array in side)
+        return self._make(Span(whole), side)
+
+    def _part(self, kept: Columns, span: Span, whole: slice) -> Columns:
+        """Cut a span out of the tile that it is in."""
+        keys, start = span.keys, whole.start
         if keys == whole:
             return kept if span.cut is None else replace(kept, span=span)
         # What holds for the whole tile holds for a part of it.
@@ -153,11 +168,26 @@ def leading_blocks(call: ResolvedCall, matrices: int) -> Iterator[Leading]:
     yield from product(*ranges)
 
 
+def row_slices(call: ResolvedCall, size: int, *, last: bool) -> list[slice]:
+    """Return the rows of a block's tiles, last first: under a causal mask the longest come first.
+
+    The shortest then fill the end.  Where all are equally long, those of the last block end with shorter ones, so that
+    no thread is left alone with much.
+    """
+    length = call.query_length
+    starts = [*range(0, length, size), length]
+    if last and call.mask is None and size >= 2 * MASKED_ROWS:
+        halves = (start + size // 2 for start in starts[:SHORTER])
+        starts = sorted({*starts, *(half for half in halves if half < length)})
+    return [slice(start, stop) for start, stop in pairwise(starts)][::-1]
+
+
 def tile_count(call: ResolvedCall, sizes: TileSizes) -> int:
     """Return how many tiles a call has, visible or not."""
     blocks = sum(1 for _ in leading_blocks(call, sizes.matrices)) if prod(call.scores[:-2]) else 0
-    rows = len(range(0, call.query_length, sizes.rows))
-    return blocks * rows * len(range(0, call.key_length, sizes.columns))
+    usual, last = (len(row_slices(call, sizes.rows, last=last)) for last in (False, True))
+    rows = (blocks - 1) * usual + last if blocks else 0
+    return rows * len(range(0, call.key_length, sizes.columns))
 
 
 def first_position(block: Block, rows: slice) -> tuple[int, ...]:

@@ -38,9 +38,8 @@ def _stream_rows(
     call = block.call
     queries, spans = _queries(block, rows), block.visible(rows)
     shape = (*call.scores[:-2], rows.stop - rows.start)
-    # What was made of the keys is at hand if it is kept, else it is made when its turn comes.
-    met = [block.columns(span) for span in spans] if block.keeps else map(block.columns, spans)
-    stream = begin(_known(block, rows, shape, queries, met))
+    met = block.met(spans)
+    stream = begin(_known(block, rows, shape, queries, met, logsumexp=wanted.logsumexp is not None))
     mixed = _Mixed(wanted.output, space)
     for columns in met:
         watch.ask()
@@ -109,11 +108,11 @@ def _whole_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, wat
     first, last = (spans[0].keys.start, spans[-1].keys.stop) if spans else (0, 0)
     logits = space.array("logits", (*call.scores[:-2], rows.stop - rows.start, last - first))
     done = first
-    for span in spans:
+    for columns in block.met(spans):
         watch.ask()
-        start, stop = span.keys.start, span.keys.stop
+        start, stop = columns.span.keys.start, columns.span.keys.stop
         logits[..., done - first : start - first] = -np.inf
-        _score(block, rows, queries, block.columns(span), logits[..., start - first : stop - first])
+        _score(block, rows, queries, columns, logits[..., start - first : stop - first])
         done = stop
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
@@ -140,7 +139,9 @@ def _score(block: Block, rows: slice, queries: Side, columns: Columns, logits: L
         hide_in_place(call, Tile(rows, span.cut, call.offset), part)
 
 
-def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met: Iterable[Columns]) -> Rows:
+def _known(
+    block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met: Iterable[Columns], *, logsumexp: bool
+) -> Rows:
     """Gather what bounds the logits and the values of rows, if it is at hand."""
     call = block.call
     bound = largest = np.inf
@@ -156,4 +157,5 @@ def _known(block: Block, rows: slice, shape: tuple[int, ...], queries: Side, met
         keys=call.key_length,
         bound=bound,
         largest_value=largest,
+        logsumexp=logsumexp,
     )

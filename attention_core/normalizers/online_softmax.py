@@ -51,6 +51,7 @@ class _Bounded:
 
     def __init__(self, rows: Rows) -> None:
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
+        self._logsumexp = rows.logsumexp
 
     def weigh(self, logits: Logits, first_key: int) -> None:
         """Take exponentials and add their sum."""
@@ -60,6 +61,9 @@ class _Bounded:
     def ends(self) -> RowEnds:
         """A row without a visible key has a sum of 0, a poisoned one a sum of NaN or +∞."""
         total = self._total
+        if total.min(initial=np.inf) > 0 and total.max(initial=0) < np.inf:
+            # Of the largest logit nothing counts but that it is finite, which the sum itself is.
+            return RowEnds(maximum=total, divisor=total, logsumexp=np.log(total)[..., 0] if self._logsumexp else None)
         maximum = np.where(np.isfinite(total), total.dtype.type(0), total)
         maximum[total == 0] = -np.inf
         return softmax_ends(maximum, maximum, total, None)
