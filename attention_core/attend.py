@@ -128,13 +128,13 @@ def evaluate(
         else:
             fields, maximum = evaluate_dense(call, should_stop, progress)
         return AttentionResult(
-            arrays=_stored(call, fields),
-            score_model=call.score_model,
-            normalizer=call.normalizer,
-            dtype=call.dtype.name,
-            notes=row_notes(maximum, call.normalizer),
-            diagnostics=_diagnostics(call, fields),
-            ranking=_ranking(call, fields),
+            _stored(call, fields),
+            call.score_model,
+            call.normalizer,
+            call.dtype.name,
+            row_notes(maximum, call.normalizer),
+            _diagnostics(call, fields),
+            _ranking(call, fields),
         )
 
 

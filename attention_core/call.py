@@ -172,11 +172,11 @@ class Ranking:
     counts: IntArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class AttentionResult:
     """What was asked for, in the storage type; a field that was not asked for is not in `arrays`.
 
-    ``result.weights`` and so on read from `arrays`.
+    ``result.weights`` and so on read from `arrays`.  Nobody changes one, but it is not frozen; see `ResolvedCall`.
     """
 
     arrays: Mapping[str, FloatArray]

@@ -13,8 +13,9 @@ from attention_core.errors import InvalidValue, Path, UnknownName
 Rounding = Callable[[FloatArray], FloatArray]
 
 
-def _to(storage: type[np.floating[Any]]) -> Rounding:
+def _to(kind: type[np.floating[Any]]) -> Rounding:
     """Rounding that NumPy does itself: to the nearest, ties to even."""
+    storage: np.dtype[Any] = np.dtype(kind)
 
     def rounded(array: FloatArray) -> FloatArray:
         if array.dtype == storage:

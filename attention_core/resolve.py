@@ -22,6 +22,10 @@ FARTHEST = 2**53
 DEFAULT_SCORE_MODEL = ScaledDotProduct()
 DEFAULT_NORMALIZER = Softmax()
 
+MATRICES: frozenset[Field] = frozenset(("scores", "weights"))
+MATRICES_AND_OUTPUT: frozenset[Field] = MATRICES | {"output"}
+"""What comes back if nobody says what, without a value and with one."""
+
 
 class _Vectors(NamedTuple):
     """Queries, keys and values in the compute type, heads unpacked, past and new together, not yet grouped."""
@@ -197,7 +201,7 @@ def _check_top_k(top_k: int | None, include: frozenset[Field]) -> int | None:
 def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[Field]:
     """Return the fields to compute; raise for a name that is unknown or a field that this call cannot have."""
     if call.include is None:
-        return frozenset(("scores", "weights", "output") if call.value is not None else ("scores", "weights"))
+        return MATRICES if call.value is None else MATRICES_AND_OUTPUT
     for index, name in enumerate(call.include):
         if name not in FIELDS:
             raise UnknownName(("include", index), kind="a field of the result", received=name, known=FIELDS)
