@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from functools import partial
+from io import BytesIO
 from time import monotonic
 from types import coroutine
 from typing import Any
@@ -32,7 +33,9 @@ async def read_body(
         if len(body) > limit:
             raise too_large(len(body), limit)
         return lead + body if lead else body
-    whole, size = bytearray(lead), 0
+    # What it grows to is handed out as it is, not copied.
+    whole, size = BytesIO(), 0
+    whole.write(lead)
     until = monotonic() + timeout_seconds
     while True:
         chunk = message.get("body", b"")
@@ -41,9 +44,9 @@ async def read_body(
             raise too_large(size, limit)
         if extend is not None:
             extend(size)
-        whole += chunk
+        whole.write(chunk)
         if not message.get("more_body", False):
-            return bytes(whole)
+            return whole.getvalue()
         message = await _receive(receive, until - monotonic())
 
 

@@ -14,7 +14,7 @@ from service.compute import Reply
 from service.errors import ServiceError
 from service.problems import on_service_error
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 """Bytes of a long answer that are handed to the connection at once."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
