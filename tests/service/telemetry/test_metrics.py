@@ -350,6 +350,7 @@ def test_a_problem_is_a_refusal_by_its_status():
     assert set(get_args(Reason)) | set(REFUSALS) == set(REASONS)
 
 
+@pytest.mark.alone
 def test_metrics_are_read_while_everything_computes_and_the_queue_is_full(own):
     stop = threading.Event()
 
