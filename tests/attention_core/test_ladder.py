@@ -61,9 +61,34 @@ def test_dense_equals_the_oracle_in_every_dtype(score_model, normalizer):
     judge(chosen)
 
 
-@pytest.mark.parametrize(("size", "dtype"), [(1, "float64"), (50, "float32"), (200, "float64")])
-def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, dtype, monkeypatch):
-    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
+BLOCKS = [(1, "float64"), (50, "float32"), (200, "float64")]
+
+
+def in_blocks(size, dtype):
+    """The combinations that blocks of a size are tried with: those of its turn, and the others."""
     chosen = [one for one in COMBINATIONS if one.setting in ("none", "everything") and one.dtype == dtype]
     assert len(chosen) == len(SCORE_MODELS) * len(NORMALIZERS) * len(calls.HEADS) * 2
+    turn, models, normalizers = BLOCKS.index((size, dtype)), list(SCORE_MODELS), list(NORMALIZERS)
+    parts = [], []
+    for one in chosen:
+        its_turn = models.index(one.score_model) + normalizers.index(one.normalizer)
+        parts[its_turn % len(BLOCKS) != turn].append(one)
+    return parts
+
+
+@pytest.mark.parametrize(("size", "dtype"), BLOCKS)
+def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, dtype, monkeypatch):
+    """A third of the pairs of a score model and a normalizer, others for the next size; every member has each size."""
+    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
+    chosen, _ = in_blocks(size, dtype)
+    assert {one.score_model for one in chosen} == set(SCORE_MODELS)
+    assert {one.normalizer for one in chosen} == set(NORMALIZERS)
     judge(chosen)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("size", "dtype"), BLOCKS)
+def test_dense_in_blocks_of_queries_equals_the_oracle_with_all_other_pairs(size, dtype, monkeypatch):
+    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
+    _, others = in_blocks(size, dtype)
+    judge(others)

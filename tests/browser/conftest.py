@@ -17,6 +17,7 @@ from playwright.async_api import (
     Route,
     WebSocketRoute,
     async_playwright,
+    expect,
 )
 
 CHROMIUM = "/usr/bin/chromium"
@@ -41,7 +42,9 @@ async () => {
 }
 """
 
-PATIENCE_MILLISECONDS = 10_000
+PATIENCE_MILLISECONDS = 30_000
+
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @dataclass

@@ -5,21 +5,29 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Visiting
 from tests.browser.contrast import assert_readable
-from tests.browser.playground import LOCALES, opened
+from tests.browser.playground import opened
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize(
+    ("language", "examples"),
+    [
+        ("zh", ("why-sqrt-d", "additive")),
+        ("en", ("seed-proportional", "fully-masked")),
+        pytest.param("zh", ("seed-proportional", "fully-masked"), marks=pytest.mark.soak),
+        pytest.param("en", ("why-sqrt-d", "additive"), marks=pytest.mark.soak),
+    ],
+)
 async def test_it_fits_and_can_be_read_in_the_light_and_in_the_dark(
-    visit: Visiting, server: Server, language: str
+    visit: Visiting, server: Server, language: str, examples: tuple[str, ...]
 ) -> None:
     visited, playground = await opened(visit, server.url, language, colour_scheme="dark")
     await playground.explained("0.701669")
     await playground.cell("mask", 0, 1).click()
     await playground.fresh()
-    for example in (None, "why-sqrt-d", "seed-proportional", "additive", "fully-masked"):
+    for example in (None, *examples):
         if example:
             await playground.choose("#example", example)
         for scheme in ("light", "dark"):

@@ -129,16 +129,13 @@ async def test_every_text_is_inside_and_none_lies_on_another(drawn: Drawing, nam
         assert 0 <= box["left"] < box["right"] <= size[0], box
         assert 0 <= box["top"] < box["bottom"] <= size[1], box
     straight = await visited.page.evaluate(BOXES, 'text:not([transform*="rotate"] *)')
-    for index, one in enumerate(straight):
-        for other in straight[index + 1 :]:
-            apart = (
-                one["right"] <= other["left"] + 1
-                or other["right"] <= one["left"] + 1
-                # Boxes of lines include the room for accents and descenders, which letters and digits leave free.
-                or one["bottom"] <= other["top"] + 5
-                or other["bottom"] <= one["top"] + 5
-            )
-            assert apart, f"{one} lies on {other}"
+    left, top, right, bottom = (
+        np.array([box[side] for box in straight]) for side in ("left", "top", "right", "bottom")
+    )
+    # Boxes of lines include the room for accents and descenders, which letters and digits leave free.
+    before = (right[:, None] <= left + 1) | (bottom[:, None] <= top + 5)
+    lying = [(straight[one], straight[other]) for one, other in np.argwhere(np.triu(~(before | before.T), 1))]
+    assert not lying
     for panel in await visited.page.evaluate(SLANTED):
         for one, other in pairwise(panel):
             assert other["along"] - one["along"] >= one["height"] - 5

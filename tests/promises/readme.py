@@ -77,8 +77,8 @@ def commands(script: str) -> Iterator[list[str]]:
 
 
 def all_commands(*program: str) -> list[Any]:
-    """Every shown command of one program, as words without leading assignments, with its language for the test's id."""
-    found = []
+    """Every shown command of one program, once: its words without leading assignments, with a language for the id."""
+    found: dict[str, Any] = {}
     for language, sections in README.items():
         scripts = [code for section in sections for kind, code in section.snippets if kind == "bash"]
         inline = [
@@ -91,8 +91,9 @@ def all_commands(*program: str) -> list[Any]:
             for words in commands(script):
                 assignments, rest = split_assignments(words)
                 if rest[: len(program)] == list(program):
-                    found.append(pytest.param(assignments, rest, id=f"{language}-{' '.join(words)[:60]}"))
-    return found
+                    shown = pytest.param(assignments, rest, id=f"{language}-{' '.join(words)[:60]}")
+                    found.setdefault(shlex.join(words), shown)
+    return list(found.values())
 
 
 def split_assignments(words: list[str]) -> tuple[dict[str, str], list[str]]:

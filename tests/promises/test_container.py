@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path, PurePosixPath
@@ -223,16 +224,27 @@ def let_through(path: PurePosixPath, rules: list[str]) -> bool:
     return verdict
 
 
+def files_below(project: Path, rules: list[str]) -> Iterator[PurePosixPath]:
+    """Every file of the checkout, but for top-level folders that hold environments, history and the like.
+
+    They are left out where no rule could let anything of theirs through: each rule that lets something through names
+    one place, and none of these lies in the folder.
+    """
+    places = [PurePosixPath(rule.removeprefix("!")) for rule in rules if rule.startswith("!")]
+    assert not any(set(str(place)) & set("*?[") for place in places), "a pattern may let through what is anywhere"
+    open_ones = {place.parts[0] for place in places}
+    assert rules[0] == "*", "what no rule names would be let through"
+    for folder, folders, names in os.walk(project):
+        if Path(folder) == project:
+            folders[:] = [name for name in folders if name in open_ones]
+        yield from (PurePosixPath(Path(folder, name).relative_to(project)) for name in names)
+
+
 def test_the_build_gets_what_it_needs_and_no_more(project: Path, stages: list[list[Instruction]]) -> None:
     lines = (project / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     sources = {source for arguments in only(stages[0], "COPY") for source in arguments.split()[:-1]}
-    passed = {
-        path
-        for folder, _, names in os.walk(project)
-        for path in (PurePosixPath(Path(folder, name).relative_to(project)) for name in names)
-        if let_through(path, rules)
-    }
+    passed = {path for path in files_below(project, rules) if let_through(path, rules)}
     assert {source for source in sources if not any(path.is_relative_to(source) for path in passed)} == set()
     assert {path for path in passed if not any(path.is_relative_to(source) for source in sources)} == set()
     assert not {path for path in passed if "__pycache__" in path.parts}

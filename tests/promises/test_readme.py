@@ -1,11 +1,12 @@
 """Everything that the two READMEs show is run or compared: requests and answers, code, formulas, the tree."""
 
 import contextlib
+import functools
 import io
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,20 @@ def exchanges() -> Iterator[Any]:
                     yield pytest.param(script, kind, answer, serving, id=f"{language}-{section.title}")
 
 
+@pytest.fixture(scope="module")
+def serving_as(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Servers with the arguments of a section, one for all that are asked with the same."""
+    with contextlib.ExitStack() as stack:
+        directory = tmp_path_factory.mktemp("serving")
+        yield functools.cache(lambda *arguments: stack.enter_context(running_server(directory, *arguments)))
+
+
 @pytest.mark.parametrize(("script", "kind", "answer", "serving"), list(exchanges()))
 def test_a_request_gets_the_answer_that_is_shown(
-    server: Server, tmp_path: Path, script: str, kind: str, answer: str, serving: list[list[str]]
+    server: Server, serving_as: Callable[..., Server], script: str, kind: str, answer: str, serving: list[list[str]]
 ) -> None:
     [words] = commands(script)
-    with running_server(tmp_path, *serving[0]) if serving else contextlib.nullcontext(server) as chosen:
-        response = curl.send(words, chosen.url)
+    response = curl.send(words, (serving_as(*serving[0]) if serving else server).url)
     assert curl.read(words).i == (kind == "http"), "curl -i shows status and headers, curl without it does not"
     if kind == "http":
         head, answer = answer.split("\n\n", 1)

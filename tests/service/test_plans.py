@@ -66,7 +66,7 @@ NUMBERS = st.sampled_from((0, 1, -1, 0.5, 3, 1e-300, 700.5, -1e308))
 def test_any_request_is_answered_alike_with_and_without_a_plan(monkeypatch, report_figure):
     known = []
 
-    @settings(max_examples=100, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=50, derandomize=True, database=None, deadline=None)
     @given(attention_requests(), st.data())
     def same(request, data):
         thin = with_vectors_alone(request)

@@ -35,7 +35,7 @@ SMALLEST = 0.01
 """What a field whose numbers cancel to almost nothing counts as."""
 
 DRAWN = settings(
-    max_examples=35,
+    max_examples=20,
     derandomize=True,
     database=None,
     deadline=None,
@@ -43,7 +43,7 @@ DRAWN = settings(
 )
 """So many requests for each score model."""
 
-FEWER = settings(DRAWN, max_examples=40)
+FEWER = settings(DRAWN, max_examples=25)
 """So many of what costs several times as much, of all score models together."""
 
 with_each_score_model = pytest.mark.parametrize("score_model", SCORE_MODELS)

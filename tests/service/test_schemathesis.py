@@ -24,7 +24,7 @@ from tests.service.drawn_questions import (
 from tests.service.strategies import attention_requests
 
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi" / "openapi.json")
-SCHEMA.config.generation.update(max_examples=6, deterministic=True)
+SCHEMA.config.generation.update(max_examples=3, deterministic=True)
 # A header that nobody knows is no mistake; with it schemathesis takes the text of a numeric header for one.
 SCHEMA.config.generation.update(allow_extra_parameters=False)
 
@@ -48,8 +48,8 @@ BODIES = {
 LARGE_BODIES = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 """What hypothesis warns of when it draws requests with so many optional tensors; they are wanted nevertheless."""
 
-MOST_FUZZED = {"POST /v1/attention": 50}
-FUZZED_OTHERWISE = 15
+MOST_FUZZED = {"POST /v1/attention": 25}
+FUZZED_OTHERWISE = 8
 """How many requests of each kind; the others hold a request of the first and add little that is theirs."""
 
 FUZZED = settings(

@@ -44,7 +44,7 @@ REQUEST_EXAMPLES = {
 }
 PLAIN_GETS = [label for label in OPERATIONS if label.startswith("GET") and "{" not in path_of(label)]
 
-DRAWN = settings(max_examples=200, derandomize=True, database=None, deadline=None)
+DRAWN = settings(max_examples=80, derandomize=True, database=None, deadline=None)
 
 
 def members(base: type[Described]) -> Iterator[type[Described]]:
@@ -264,7 +264,7 @@ async def test_the_other_examples_of_check_are_what_they_say(client: httpx.Async
     assert re.search(r"1 NaN.*\[0, 0\]", not_a_number["advice"]["en"])
 
 
-@settings(DRAWN, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(DRAWN, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=attention_requests())
 async def test_answers_are_as_documented(client: httpx.AsyncClient, request: Request) -> None:
     response = await client.post("/v1/attention", json=request)

@@ -150,7 +150,10 @@ async def test_one_setting_owns_all_threads(own_server):
         assert (await client.post("/v1/attention", json=dense)).status_code == 200
         assert threads(own_server) == 2, "a dense request takes one compute thread"
         # Long enough for both helpers to be needed; a compute thread may not have been back in time to take it.
-        await client.post("/v1/attention", json=SLOW, headers={"Request-Timeout": "0.5"})
+        for seconds in ("0.5", "2", "8"):
+            await client.post("/v1/attention", json=SLOW, headers={"Request-Timeout": seconds})
+            if threads(own_server) >= 4:
+                break
         assert threads(own_server) in (4, 5), "two helpers have joined a compute thread for the tiles"
         tiled = PLAIN | {"include": ["output"]}
         for response in await asyncio.gather(*(client.post("/v1/attention", json=tiled) for _ in range(20))):

@@ -67,7 +67,7 @@ def test_threads_of_a_call_keep_to_their_own_and_are_free_afterwards(machine):
     here, seen, met = machine(4), {}, threading.Barrier(2)
 
     def work(stay):
-        met.wait(5)
+        met.wait(30)
         seen[threading.get_ident()] = here.sched_getaffinity(0)
 
     with Workers(2) as workers:

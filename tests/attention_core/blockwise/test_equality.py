@@ -125,7 +125,7 @@ def outcome(evaluate):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(10, 20))])
 def test_whatever_is_drawn(seed, monkeypatch):
     rng = np.random.default_rng(seed)
     refused = 0

@@ -25,12 +25,16 @@ def test_the_number_of_threads_changes_no_number(normalizer):
             np.testing.assert_array_equal(attend(LONG, LONG, LONG, workers=workers, **options).output, alone)
 
 
+PATIENCE_SECONDS = 30
+"""How long what surely happens is waited for, on a machine that has other things to do."""
+
+
 def test_helpers_do_join():
-    seen = set()
+    seen, met = set(), threading.Barrier(3)
 
     def work(stay):
         seen.add(threading.get_ident())
-        time.sleep(0.05)
+        met.wait(PATIENCE_SECONDS)
 
     with Workers(3) as workers:
         workers.share(work)
@@ -54,10 +58,10 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
 
     def first_work(stay):
         if threading.current_thread() is caller:
-            entered.wait(5)
-            second.wait(5)
+            entered.wait(PATIENCE_SECONDS)
+            second.wait(PATIENCE_SECONDS)
             return
-        entered.wait(5)
+        entered.wait(PATIENCE_SECONDS)
         while stay() and not second.wait(0.005):
             pass
         left.append(not second.is_set())
@@ -65,16 +69,15 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
     def second_work(_):
         # Only the caller has come: the helper was at work elsewhere, and goes home now.
         arrived.append(threading.get_ident())
-        for _ in range(400):
-            if left:
-                break
+        until = time.monotonic() + PATIENCE_SECONDS / 2
+        while not left and time.monotonic() < until:
             time.sleep(0.005)
 
     arrived = []
     with Workers(2) as workers:
         caller = threading.Thread(target=workers.share, args=(first_work,))
         caller.start()
-        entered.wait(5)
+        entered.wait(PATIENCE_SECONDS)
         workers.share(second_work)
         second.set()
         caller.join()
@@ -84,7 +87,11 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
 
 
 def test_helpers_make_room_for_a_thread_that_does_other_work():
-    seen = set()
+    seen, met = set(), threading.Barrier(3)
+
+    def meet(stay):
+        seen.add(threading.get_ident())
+        met.wait(PATIENCE_SECONDS)
 
     def work(stay):
         seen.add(threading.get_ident())
@@ -95,11 +102,11 @@ def test_helpers_make_room_for_a_thread_that_does_other_work():
             inside()
 
     with Workers(3) as workers:
-        occupy(workers, lambda: workers.share(work))
+        occupy(workers, lambda: workers.share(meet))
         assert len(seen) == 3, "the calling thread counts once"
         seen.clear()
         other = threading.Event()
-        busy = [threading.Thread(target=occupy, args=(workers, lambda: other.wait(5))) for _ in range(2)]
+        busy = [threading.Thread(target=occupy, args=(workers, lambda: other.wait(PATIENCE_SECONDS))) for _ in range(2)]
         for thread in busy:
             thread.start()
         while workers._at_work < 2:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.server import running_server
+from tests.service.telemetry.scraping import until_seen
 
 pytestmark = pytest.mark.alone
 
@@ -91,7 +92,7 @@ async def test_weights_that_no_machine_could_hold_are_refused_at_once(server):
 async def test_what_does_not_fit_the_queue_is_refused_at_once_and_the_rest_is_answered(narrow):
     async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:
         slow = [asyncio.create_task(client.post("/v1/attention", json=SLOW)) for _ in range(3)]
-        await asyncio.sleep(0.5)
+        await until_seen(narrow.url, lambda now: now.value("attention_queued") == 2)
         refused = await asyncio.gather(*(client.post("/v1/attention", json=SLOW) for _ in range(4)))
         for response in refused:
             problem(response, 429, "queue-full")

@@ -4,11 +4,10 @@ import asyncio
 import random
 
 import httpx
-import pytest
 
 from tests.compare import assert_close
 
-REQUESTS = 400
+REQUESTS, CONNECTIONS = 400, 100
 
 
 def question(number):
@@ -43,11 +42,17 @@ async def test_in_process(app_client: httpx.AsyncClient):
     await ask_all(app_client)
 
 
-@pytest.mark.parametrize("connections", [8, 100])
-async def test_over_a_real_socket(server, connections):
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
-        await ask_all(client)
+async def test_over_a_real_socket(server):
+    """As many at once as there are connections, each of which carries several requests."""
+
+    async def ask_in_turn(numbers):
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            for number in numbers:
+                await ask(client, number)
+
+    async with asyncio.TaskGroup() as group:
+        for first in range(CONNECTIONS):
+            group.create_task(ask_in_turn(range(first, REQUESTS, CONNECTIONS)))
 
 
 async def test_errors_among_them_stay_with_their_request(client):

@@ -54,7 +54,8 @@ async def test_the_time_is_that_of_all_chunks_together():
 async def test_cancelling_the_reader_cancels_the_wait():
     ended = asyncio.Event()
     reading = asyncio.create_task(read_body(arriving(b"a", waits=30, ended=ended), 10, 60))
-    await asyncio.sleep(0.01)
+    for _ in range(20):
+        await asyncio.sleep(0)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

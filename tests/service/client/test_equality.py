@@ -21,7 +21,7 @@ from tests.service.client.conftest import Ask
 from tests.service.strategies import SCORE_MODELS, Request, attention_requests
 
 DRAWN = settings(
-    max_examples=30,
+    max_examples=15,
     derandomize=True,
     database=None,
     deadline=None,
@@ -99,7 +99,7 @@ def test_any_call_is_answered_as_the_core_answers_it(
     assert result.dtype == (asked.get("dtype") or "float64")
 
 
-@settings(DRAWN, max_examples=60)
+@settings(DRAWN, max_examples=30)
 @given(data=st.data())
 async def test_so_it_is_with_asyncio(server: Server, data: st.DataObject) -> None:
     asked = data.draw(attention_requests())

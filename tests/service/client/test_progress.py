@@ -35,7 +35,7 @@ def unheard(progress: Progress) -> None:
     assert 0 <= progress.done <= progress.total
 
 
-@settings(DRAWN, max_examples=40)
+@settings(DRAWN, max_examples=20)
 @given(data=st.data())
 def test_whatever_is_asked_the_result_is_the_same(server: Server, data: st.DataObject) -> None:
     asked = data.draw(attention_requests())

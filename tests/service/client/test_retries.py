@@ -71,18 +71,19 @@ async def test_attempts_are_bounded(ask: Ask, script: bytes, kind: type[Exceptio
         assert raised.value.retry_after == (0 if script == BUSY else None)
 
 
-async def test_so_is_the_time_for_all_of_them(ask: Ask) -> None:
+async def test_so_is_the_time_for_all_of_them(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two waits of 0.3 s fit into ten seconds; then one of 9.5 s would not, though it would alone."""
     with (
         scripted(*[problem(429, "queue-full", Retry_After="3600")] * 2) as server,
         pytest.raises(ServiceBusy) as raised,
     ):
         await ask(server.url, "attend", *PAIR, using={"timeout": 20})
     assert (raised.value.attempts, raised.value.retry_after) == (1, 3600)
+    waits = iter([0.3, 0.3, 9.5])
+    monkeypatch.setattr("service.client.exchange.random.uniform", lambda least, most: next(waits))
     with scripted(*[BUSY] * 50) as server, pytest.raises(ServiceBusy) as raised:
-        await ask(
-            server.url, "attend", *PAIR, using={"timeout": 0.3}, made={"retry": Retry(attempts=1000, first_seconds=0.1)}
-        )
-    assert 1 < raised.value.attempts == len(server.received) < 50
+        await ask(server.url, "attend", *PAIR, using={"timeout": 10}, made={"retry": Retry(attempts=1000)})
+    assert raised.value.attempts == len(server.received) == 3
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 422, 500, 502, 504])

@@ -135,7 +135,7 @@ def cut_small(body, max_depth):
     return decode_cut(body, max_depth, shortest=1)
 
 
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(bodies(), st.sampled_from([4, 30, 1 << 20]))
 def test_both_ways_of_decoding_agree(body, piece_bytes):
     with pytest.MonkeyPatch.context() as patch:

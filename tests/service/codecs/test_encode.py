@@ -22,7 +22,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.dictionaries(st.text(max_size=3), values, max_size=4), st.sampled_from([1, 3, 20]))
 def test_in_pieces_it_is_the_same_text_as_in_one(document, piece):
     whole = encode(document)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.server import free_port, running_server
 from tests.service.holding_up.processes import children
+from tests.service.telemetry.scraping import until_seen
 
 pytestmark = pytest.mark.alone
 
@@ -34,8 +35,13 @@ GENTLE = {
 }
 
 
-async def in_flight(client, count, seconds=0.3):
-    """Begin so many requests, and let them reach the service."""
+def begun(count):
+    """Whether so many requests have reached the service, those that have been answered already among them."""
+    return lambda now: now.value("attention_in_flight") + now.total("attention_requests_total", method="POST") >= count
+
+
+async def in_flight(client, count, seconds):
+    """Begin so many requests, and leave them so many seconds to reach the service."""
     tasks = [asyncio.create_task(client.post("/v1/attention", json=GENTLE)) for _ in range(count)]
     await asyncio.sleep(seconds)
     return tasks
@@ -62,7 +68,8 @@ async def test_10_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_
     """10: SIGTERM with 6 in flight: not ready first, then refused, all six right, exit code 0 within 10 s."""
     with running_server(tmp_path, "--workers", str(workers), DRAIN_SECONDS="10", COMPUTE_THREADS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=LIMITS) as client:
-            tasks = await in_flight(client, 6)
+            tasks = await in_flight(client, 6, 0)
+            await until_seen(server.url, begun(6))
             started = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             seen = []
@@ -87,7 +94,8 @@ async def test_10_what_cannot_finish_is_told_so_in_time(tmp_path, report_figure,
     with running_server(tmp_path, DRAIN_SECONDS="2", COMPUTE_THREADS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             task = asyncio.create_task(client.post("/v1/attention", content=harder))
-            await asyncio.sleep(0.5)
+            await until_seen(server.url, begun(1))
+            await asyncio.sleep(0.3)
             code, seconds = await asyncio.to_thread(server.stop)
             response = await task
     report_figure(f"10: endless work cut short: exit code {code} after {seconds:.2f} s of 2 s")

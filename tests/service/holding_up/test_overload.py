@@ -8,7 +8,7 @@ import pytest
 
 from tests.server import running_server
 from tests.service.holding_up.processes import cpu_seconds
-from tests.service.telemetry.scraping import scrape
+from tests.service.telemetry.scraping import scrape, until_seen
 
 pytestmark = pytest.mark.alone
 
@@ -32,8 +32,11 @@ async def asking(narrow):
 
 
 async def busy(client, body, **headers):
-    """Begin a request and let it reach its thread or its place in the line."""
+    """Begin a request and let it reach its thread."""
+    url = str(client.base_url).rstrip("/")
+    before = scrape(url).value("attention_in_flight")
     task = asyncio.create_task(client.post("/v1/attention", content=body, headers=headers))
+    await until_seen(url, lambda now: now.value("attention_in_flight") > before)
     await asyncio.sleep(0.15)
     return task
 
@@ -51,7 +54,7 @@ async def test_7_exactly_the_overflow_is_refused_at_once(narrow, asking, long, h
     """7: one computes and four wait; of ten more all ten are refused within half a second, the five succeed."""
     first = [await busy(asking, long)]
     first += [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
-    await asyncio.sleep(0.3)
+    await until_seen(narrow.url, lambda now: now.value("attention_queued") == 4)
 
     async def refused():
         started = time.monotonic()
@@ -78,8 +81,9 @@ async def test_8_a_deadline_in_the_queue_and_while_computing(asking, harder, har
     for attempt in range(1, 4):
         started = time.monotonic()
         computing = await busy(asking, harder, **{"Request-Timeout": "0.8"})
+        asked = time.monotonic()
         waiting = await asking.post("/v1/attention", content=hard, headers={"Request-Timeout": "0.3"})
-        waited = time.monotonic() - started - 0.15
+        waited = time.monotonic() - asked
         problem(waiting, 504, "deadline-exceeded")
         problem(await computing, 504, "deadline-exceeded")
         computed = time.monotonic() - started
@@ -120,7 +124,8 @@ async def test_9_who_goes_away_while_waiting_frees_the_place(narrow, asking, har
     """9: five have gone; five others are let in at once, though one of them still computes for somebody."""
     computing = await busy(asking, harder, **{"Request-Timeout": "3"})
     await asyncio.gather(*(vanish(narrow, hard) for _ in range(4)))
-    await asyncio.sleep(0.2)
+    await until_seen(narrow.url, lambda now: now.value("attention_queued") == 0)
+    assert not computing.done(), "the line was not left but computed"
     started = time.monotonic()
     waiting = [asyncio.create_task(asking.post("/v1/attention", content=hard)) for _ in range(4)]
     problem(await computing, 504, "deadline-exceeded")
@@ -134,7 +139,8 @@ async def test_bytes_in_flight_are_refused_when_nobody_makes_room(tmp_path, repo
         head = b"POST /v1/attention HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head)
-        await asyncio.sleep(0.2)
+        await until_seen(server.url, lambda now: now.value("attention_in_flight") == 1)
+        await asyncio.sleep(0.1)
         async with httpx.AsyncClient(base_url=server.url, timeout=30, headers=JSON) as client:
             started = time.monotonic()
             body = b'{"query": [[1]], "key": [[1]]}'

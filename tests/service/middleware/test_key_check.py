@@ -203,7 +203,7 @@ def test_15_a_bad_key_is_refused_before_the_body_is_read(keyed, report_figure, l
     report_figure(f"15: bad key, {length}, {path}: {status} after {seconds * 1000:.1f} ms, no byte of the body sent")
     assert status == 401
     assert headers["connection"] == "close"
-    assert seconds < 0.5
+    assert seconds < 2
 
 
 def test_nobody_is_asked_to_go_on(keyed):

@@ -24,6 +24,7 @@ from service.telemetry.metrics import Ledger
 from tests.server import running_server
 from tests.service.open_inference.inference import Tensor, body_of
 from tests.service.specification import component
+from tests.service.telemetry.scraping import until_seen
 
 PROBLEM = component("InferenceProblem")
 PLAIN = {
@@ -250,7 +251,7 @@ async def test_load_and_time_are_refused_as_everywhere(tmp_path: Path) -> None:
     with running_server(tmp_path, **settings) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             slow = [asyncio.create_task(client.post(SLOW_INFER, content=content, headers=headers)) for _ in range(2)]
-            await asyncio.sleep(0.2)
+            await until_seen(server.url, lambda now: now.value("attention_queued") == 1)
             refused = await client.post(SLOW_INFER, content=content, headers=headers)
             assert_problem(refused, 429, "queue-full")
             assert int(refused.headers["retry-after"]) >= 1

@@ -12,7 +12,7 @@ from tests.service.open_inference.inference import FIELDS, as_inference, body_of
 from tests.service.strategies import SCORE_MODELS, Request, attention_requests
 
 DRAWN = settings(
-    max_examples=25,
+    max_examples=12,
     derandomize=True,
     database=None,
     deadline=None,

@@ -17,7 +17,7 @@ from tests.service.safetensors.stored import BOTH, NUMPY, SEND, TAKE, loaded, sa
 from tests.service.strategies import attention_requests
 
 DRAWN = settings(
-    max_examples=120,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,

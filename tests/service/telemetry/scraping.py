@@ -1,5 +1,7 @@
 """What /metrics says, read by the official parser."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,6 +39,15 @@ class Scrape:
             if family.type != "gauge"
             for one in family.samples
         }
+
+
+async def until_seen(url, holds, seconds=10):
+    """Scrape until what is read is as it should be; fail if it never is."""
+    until = time.monotonic() + seconds
+    while not holds(now := await asyncio.to_thread(scrape, url)):
+        assert time.monotonic() < until, now.response.text
+        await asyncio.sleep(0.01)
+    return now
 
 
 def scrape(url, accept=None):

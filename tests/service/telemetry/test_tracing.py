@@ -144,6 +144,7 @@ def test_the_service_is_named(traced):
     assert resource["service.version"]
 
 
+@pytest.mark.alone
 def test_a_collector_that_does_not_answer_keeps_nobody_waiting(tmp_path):
     with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="2") as server:
         for _ in range(20):
