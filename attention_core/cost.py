@@ -40,6 +40,9 @@ TILED_PAIRS = 1 << 17
 TILE_ROWS, TILE_COLUMNS = 512, 512
 """A tile of float32 scores and its operands stay in the cache of one core."""
 
+MOST_ROWS = 2 * TILE_ROWS
+"""Of short rows a tile has more."""
+
 MASKED_ROWS = 128
 """Fewer rows follow the edge of a mask more closely, or leave more to share; below it products become slow."""
 
@@ -121,7 +124,7 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
     They do not depend on the number of threads, so that no number of the result does, but leave something to share.
     """
     leading, length, keys = prod(call.scores[:-2]), call.query_length, max(1, call.key_length)
-    most = TILE_ROWS if call.mask is None else _masked_rows(length)
+    most = max(TILE_ROWS, min(MOST_ROWS, ROW_NUMBERS // keys)) if call.mask is None else _masked_rows(length)
     if not streams(type(call.normalizer)):
         most = min(most, WHOLE_ROWS // keys)
     rows = max(1, min(length, most, max(MASKED_ROWS, leading * length // SHARES)))

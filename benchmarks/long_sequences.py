@@ -18,12 +18,16 @@ import statistics
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from benchmarks.figures import Row, keep, machine
 from benchmarks.player import Player, growth_alone
 
 WARM_UP = "full 1,1,256,64"
 MEMORY_TURNS = 3
+
+TURN_SECONDS = 0.1
+"""A single call after a pause tells more of how fast a processor wakes up than of either side."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Work:
     target: float
     """Time over the peer's; MiB where memory is measured."""
     peer: str = "pytorch.py"
-    times: int = 1
+    times: int | None = None
+    """How many calls are a turn; None for as many as take the peer TURN_SECONDS."""
 
     @property
     def full(self) -> str | None:
@@ -90,12 +95,13 @@ def time_row(work: Work, options: argparse.Namespace) -> Row:
     python = options.peer if work.peer == "pytorch.py" else sys.executable
     turns: list[tuple[float, float, float]] = []
     with Player("ours.py", options.threads) as ours, Player(work.peer, options.threads, python) as peer:
-        for pair in range(options.pairs + 1):
-            full = 0.0 if work.full is None else ours.seconds(work.full, work.times)
-            turn = ours.seconds(work.name, work.times), peer.seconds(work.name, work.times), full
-            # In the first one everything is new.
-            if pair:
-                turns.append(turn)
+        # In the first calls everything is new.
+        ours.seconds(work.name)
+        peer.seconds(work.name)
+        times = work.times or ceil(TURN_SECONDS / peer.seconds(work.name))
+        for _ in range(options.pairs):
+            full = 0.0 if work.full is None else ours.seconds(work.full, times)
+            turns.append((ours.seconds(work.name, times), peer.seconds(work.name, times), full))
     mine, other, full_seconds = zip(*turns, strict=True)
     row: Row = {
         "peer": "PyTorch" if work.peer == "pytorch.py" else "NumPy, five lines",
@@ -104,6 +110,7 @@ def time_row(work: Work, options: argparse.Namespace) -> Row:
         "ratio": quartiles(mine, other),
         "target": work.target,
         "pairs": options.pairs,
+        "calls": times,
     }
     if work.full is not None:
         row["over_full"] = quartiles(mine, full_seconds)
