@@ -11,6 +11,7 @@ from service.compute.attention import run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
 from service.compute.encodings import decoded, encoded
+from service.compute.inference_plans import inference_plan_of
 from service.compute.requests import resolve_request
 from service.compute.statistics import Stopwatch
 from service.schemas.attention import AttentionRequest
@@ -60,10 +61,15 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     watch.taken = perf_counter_ns()
     head, raw = split(decoded(body, settings), order.header_length, order.lead)
     limits = Limits(settings.max_json_bytes, settings.max_json_depth)
-    request = read_request(order.model, head, raw, limits)
-    with request.located():
-        call = resolve_request(parse(AttentionRequest, request.document))
-    cost, dtype = predict_within(settings, call), call.dtype.name
+    plan = inference_plan_of(order.model, head, raw, limits, settings.compute_threads)
+    if plan is not None:
+        request, call, cost = plan.request, plan.call_of(raw), plan.cost
+    else:
+        request = read_request(order.model, head, raw, limits)
+        with request.located():
+            call = resolve_request(parse(AttentionRequest, request.document))
+        cost = predict_within(settings, call)
+    dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
     watch.prepared = perf_counter_ns()
     return PreparedInference(call, cost.operations, held, request, order, watch, body.wanted_encoding)

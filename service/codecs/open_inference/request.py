@@ -33,6 +33,7 @@ class InferenceRequest:
     """What was asked for: the document to validate, the outputs that were named, and which of them as raw bytes."""
 
     id: str | None
+    inputs: list[str]
     document: dict[str, Any]
     outputs: list[str]
     binary: Mapping[str, bool]
@@ -72,6 +73,7 @@ def read_request(model: str, head: bytes, raw: memoryview, limits: Limits) -> In
         require_output(name, position)
     return InferenceRequest(
         id=request.id,
+        inputs=names,
         document=builder.finish(dtype, outputs),
         outputs=outputs,
         binary=_binary_choices(request.outputs or ()),
