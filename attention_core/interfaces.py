@@ -236,8 +236,7 @@ Raises InvalidValue for the first visible logit without a weight; the second arg
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """Rows that are about to be streamed, and what is known of them before any logit is."""
 
     shape: tuple[int, ...]
@@ -255,8 +254,7 @@ class Rows:
     """Whether the logarithm of the denominator is wanted at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowEnds:
+class RowEnds(NamedTuple):
     """What is known of rows when all their tiles have passed; shapes (…, q, 1), logsumexp (…, q)."""
 
     maximum: RowMaximum

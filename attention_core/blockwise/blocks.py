@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import isfinite, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from attention_core.call import ResolvedCall
 from attention_core.cost import KEPT_KEYS, MASKED_ROWS, TileSizes
 from attention_core.heads import within
 from attention_core.interfaces import Coverage, Rows, Stream, Tile
-from attention_core.scores.features import largest_of
+from attention_core.scores.features import farthest, largest_of
 
 PACKED_QUERIES = 8192
 """From so many queries on it pays to make columns of the keys that lie one after the other in memory."""
@@ -25,16 +25,14 @@ STEP = 128
 """A tile that a mask cuts is looked at in steps of so many keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Keys that some rows may see, and those among them that the mask hides from some of the rows, if any."""
 
     keys: slice
     cut: slice | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """Some keys and their values, as every row that meets them needs them."""
 
     span: Span
@@ -126,19 +124,19 @@ class Block:
         """Cut a span out of the tile that it is in."""
         keys, start = span.keys, whole.start
         if keys == whole:
-            return kept if span.cut is None else replace(kept, span=span)
+            return kept if span.cut is None else kept._replace(span=span)
         # What holds for the whole tile holds for a part of it.
         part = slice(keys.start - start, keys.stop - start)
         values = None if kept.values is None else kept.values[..., part, :]
         cut = (..., part) if self.call.score_model.key_axis == -1 else (..., part, slice(None))
-        return replace(kept, span=span, side=tuple(array[cut] for array in kept.side), values=values)
+        return kept._replace(span=span, side=tuple(array[cut] for array in kept.side), values=values)
 
     def _side(self, keys: slice) -> Side:
         return self.call.score_model.for_keys(self.call.key[..., keys, :])
 
     def _make(self, span: Span, side: Side) -> Columns:
         values = None if self.call.value is None else self.call.value[..., span.keys, :]
-        largest = 0.0 if values is None or not values.size else max(float(values.max()), -float(values.min()))
+        largest = 0.0 if values is None else farthest(values)
         broken = not isfinite(largest)
         if broken and values is not None:
             # What some rows may not see has no say in how they are evaluated.

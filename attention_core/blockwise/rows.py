@@ -1,7 +1,7 @@
 """Some rows against all keys that they may see: tile by tile, or whole where the normalizer needs them whole."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from attention_core.interfaces import RowEnds, Rows, Stream, Tile
 from attention_core.tiles import hide_in_place, logits_in_place, mix, normalize, row_maximum
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Where the rows of a block belong in the results: views to be filled, None for what is not asked for."""
 
     output: FloatArray | None
@@ -150,12 +149,4 @@ def _known(
         largest = max((one.largest_value for one in met), default=0.0)
         if call.softcap is not None and bound > call.softcap:
             bound = 1.01 * call.softcap
-    return Rows(
-        shape=shape,
-        place=first_position(block, rows),
-        dtype=call.dtype.compute,
-        keys=call.key_length,
-        bound=bound,
-        largest_value=largest,
-        logsumexp=logsumexp,
-    )
+    return Rows(shape, first_position(block, rows), call.dtype.compute, call.key_length, bound, largest, logsumexp)

@@ -114,7 +114,8 @@ class ScaledDotProduct:
 
     def within(self, leading: Leading) -> Self:
         """Take the scales of the block's heads."""
-        return replace(self, scale=heads_within(self._factor, 0, leading))
+        scale = self._factor
+        return self if isinstance(scale, float) else replace(self, scale=heads_within(scale, 0, leading))
 
     def for_queries(self, queries: Queries) -> Side:
         """The queries times the scale if that loses nothing, so that pairs need not be scaled; else both.
@@ -124,7 +125,7 @@ class ScaledDotProduct:
         scale = self._factor
         if isinstance(scale, float) and abs(frexp(scale)[0]) == 0.5:
             scaled = queries * scale
-            if np.array_equal(scaled / scale, queries):
+            if (scaled / scale == queries).all():
                 return (scaled,)
         return (queries, np.asarray(over_pairs(scale), dtype=queries.dtype))
 

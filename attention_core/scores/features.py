@@ -116,10 +116,16 @@ def largest_norm(vectors: FloatArray, axis: int) -> float:
     """
     # Nothing as large as the vectors is made in between.
     sums = np.einsum("...ij,...ij->...i" if axis == -1 else "...ij,...ij->...j", vectors, vectors)
-    largest = np.max(sums, initial=0)
+    largest = np.maximum.reduce(sums, axis=None, initial=0)
     if not isfinite(largest):
         largest = np.max(sums, initial=0, where=np.isfinite(vectors).all(axis=axis))
     return sqrt(largest) * 1.01
+
+
+def farthest(numbers: FloatArray) -> float:
+    """Return the largest magnitude, 0 for none; NaN or ∞ if there is one."""
+    highest = np.maximum.reduce(numbers, axis=None, initial=0)
+    return max(float(highest), -float(np.minimum.reduce(numbers, axis=None, initial=0)))
 
 
 def largest_of(value: PerHead) -> float:
