@@ -50,6 +50,18 @@ def test_a_number_beside_nan_has_no_more_digits_than_elsewhere(dtype):
     assert encode({"a": np.append(array, dtype(np.nan))}) == alone + b',"NaN"]}'
 
 
+@pytest.mark.parametrize("letters", [0, 1, 15, 16, 17, 1000])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_word_among_many_letters_is_found(letters, after):
+    """NaN is written as a word however many times its letters come in names and labels before, or after."""
+    words = {"labels": ["u" * letters, "nul", "null"]}
+    numbers = {"scores": np.array([1.0, np.nan, -np.inf])}
+    document = numbers | words if after else words | numbers
+    received = json.loads(encode(document), parse_constant=pytest.fail)
+    assert received["scores"] == [1.0, "NaN", None]
+    assert received["labels"] == words["labels"]
+
+
 def _one_by_one(array, decimals):
     numbers = [round(number, decimals) if np.isfinite(number) else number for number in array.ravel().tolist()]
     return np.array(numbers, np.float64).reshape(array.shape)
