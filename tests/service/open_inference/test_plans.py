@@ -24,6 +24,10 @@ RUN = Run(Workers(1))
 
 NUMBERS = st.sampled_from((0.0, 1, -1, 0.5, 3, 1e-30, 700.5, -6e4, np.nan, np.inf, -np.inf))
 
+VALUE = Tensor("value", "FP32", np.array([[1.0], [2]]))
+
+PACKED = [Tensor("query", "FP32", np.ones((1, 2, 4))), Tensor("key", "FP32", np.ones((1, 3, 4)))]
+
 PAIR = [Tensor("query", "FP32", np.ones((1, 2))), Tensor("key", "FP32", np.array([[1.0, 2], [3, 4]]))]
 
 
@@ -108,20 +112,30 @@ def test_a_known_form_is_not_looked_at_again(monkeypatch):
     ("tensors", "binary", "members"),
     [
         ([Tensor(one.name, "FP16", one.array) for one in PAIR], {"query", "key"}, {}),
-        (PAIR, {"query", "key"}, {"parameters": {"position": "rotary"}}),
+        (PAIR, {"query", "key"}, {"parameters": {"options": '{"position": "rotary"}'}}),
         (PAIR, {"query"}, {}),
         ([*PAIR, Tensor("bias", "FP32", np.ones((1, 2)))], {"query", "key", "bias"}, {}),
-        (
-            [PAIR[0], Tensor("key", "FP32", np.ones((2, 3)))],
-            {"query", "key"},
-            {},
-        ),
+        ([*PAIR, VALUE], {"query", "key"}, {}),
+        ([*PAIR, VALUE], {"query", "key", "value"}, {"outputs": [{"name": "present_key"}]}),
+        (PACKED, {"query", "key"}, {"parameters": {"options": '{"heads": {"query": 2, "key_value": 2}}'}}),
+        ([PAIR[0], Tensor("key", "FP32", np.ones((2, 3)))], {"query", "key"}, {}),
     ],
-    ids=["rounded", "turned", "numbers in the JSON", "numbers beside the vectors", "refused"],
+    ids=[
+        "rounded",
+        "turned",
+        "numbers in the JSON",
+        "numbers beside the vectors",
+        "a value in the JSON",
+        "vectors that are answered",
+        "heads that are unpacked",
+        "refused",
+    ],
 )
 def test_what_depends_on_numbers_has_no_plan(tensors, binary, members):
     content, headers = body_of(tensors, binary, **members)
     assert inference_plans.inference_plan_of(*planning("dot_product", content, headers)) is None
+    wrong = tensors[1].array.shape[-1] != tensors[0].array.shape[-1]
+    assert isinstance(answer("dot_product", content, headers)[0], type if wrong else int)
 
 
 def test_what_is_kept_is_small():
