@@ -104,24 +104,17 @@ def within(call: ResolvedCall, leading: Leading) -> ResolvedCall:
     value = call.value
     if value is not None:
         value = part(value, shared if value.ndim == 4 else own)
-    # Every field in its order, without its name, as in `ResolvedCall.with_vectors`.
-    return ResolvedCall(
-        part(call.query, own),
-        part(call.key, shared),
-        value,
-        call.score_model.within(leading),
-        call.normalizer.within(leading),
-        call.softcap,
-        None if call.mask is None else call.mask.within(leading),
-        call.offset if call.offset.ndim < 2 else part(call.offset, leading),
-        None if call.bias is None else part(call.bias, leading),
-        None if call.position is None else call.position.within(leading),
-        call.packed,
-        call.present,
-        call.dtype,
-        call.include,
-        call.top_k,
-        1,
-        call.features,
-        (*(cut.stop - cut.start for cut in leading), *call.scores[-2:]),
+    return replace(
+        call,
+        query=part(call.query, own),
+        key=part(call.key, shared),
+        value=value,
+        score_model=call.score_model.within(leading),
+        normalizer=call.normalizer.within(leading),
+        mask=None if call.mask is None else call.mask.within(leading),
+        offset=call.offset if call.offset.ndim < 2 else part(call.offset, leading),
+        bias=None if call.bias is None else part(call.bias, leading),
+        position=None if call.position is None else call.position.within(leading),
+        group=1,
+        scores=(*(cut.stop - cut.start for cut in leading), *call.scores[-2:]),
     )

@@ -13,27 +13,18 @@ import numpy as np
 from attention_core import Cost, predict
 from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
-from service.codecs.open_inference import InferenceRequest, read_request
+from service.codecs.open_inference import InferenceRequest
 from service.codecs.open_inference.framing import Limits
 from service.codecs.open_inference.tensors import BINARY_SIZE
-from service.compute.requests import resolve_request
+from service.compute.plans import MOST_BYTES, PLANS, VECTORS
+from service.compute.requests import read_inference
 from service.errors import ServiceError
-from service.schemas.attention import AttentionRequest
-from service.schemas.parse import parse
 
 MOST_RAW = 1 << 18
 """Of more bytes a request takes so long to compute that planning it does not matter."""
 
-MOST_HEAD = 4096
-"""Nor may there be more JSON, which is kept."""
-
-PLANS = 256
-"""So many are kept, those that were asked for last."""
-
 ZEROS = np.zeros(MOST_RAW, dtype=np.uint8)
 """The numbers of every request that is planned."""
-
-VECTORS = frozenset(("query", "key", "value"))
 
 ANNOUNCED = f'"{BINARY_SIZE}"'.encode()
 
@@ -81,7 +72,7 @@ def inference_plan_of(model: str, head: bytes, raw: memoryview, limits: Limits, 
 
     Wrong requests have no plan, so that their errors tell of their own numbers.
     """
-    if not raw or len(raw) > MOST_RAW or len(head) > MOST_HEAD:
+    if not raw or len(raw) > MOST_RAW or len(head) > MOST_BYTES:
         return None
     # With tensors beside these three there is never a plan, and nothing to be looked for.
     if head.count(ANNOUNCED) > len(VECTORS):
@@ -93,14 +84,12 @@ def inference_plan_of(model: str, head: bytes, raw: memoryview, limits: Limits, 
 def _plan(model: str, head: bytes, size: int, limits: Limits, threads: int) -> InferencePlan | None:
     """Return the plan of a request with so many raw bytes; None if it is refused, or if numbers come otherwise too."""
     try:
-        request = read_request(model, head, ZEROS.data[:size], limits)
-        with request.located():
-            call = resolve_request(parse(AttentionRequest, request.document))
+        request, call = read_inference(model, head, ZEROS.data[:size], limits)
     except ServiceError:
         return None
     query, key, value = (None if array is None else Place.of(array) for array in (call.query, call.key, call.value))
     if query is None or key is None or (value is None) != (call.value is None):
         return None
-    if not VECTORS.issuperset(request.inputs) or call.present is not None:
+    if not set(request.inputs).issubset(VECTORS) or call.present is not None:
         return None
     return InferencePlan(request, call, query, key, value, predict(call, threads))

@@ -5,17 +5,16 @@ from time import perf_counter_ns
 
 from attention_core.call import ResolvedCall
 from service.codecs.negotiate import JSON, OCTETS, WantedEncoding
-from service.codecs.open_inference import InferenceRequest, bytes_per_number, read_request, write_response
+from service.codecs.open_inference import InferenceRequest, bytes_per_number, write_response
 from service.codecs.open_inference.framing import HEADER, Limits, split
 from service.compute.attention import run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Reply, Run
 from service.compute.encodings import decoded, encoded
 from service.compute.inference_plans import inference_plan_of
-from service.compute.requests import resolve_request
+from service.compute.requests import read_inference
 from service.compute.statistics import Stopwatch
-from service.schemas.attention import AttentionRequest
-from service.schemas.parse import call_errors, parse
+from service.schemas.parse import call_errors
 from service.settings import Settings
 
 
@@ -65,9 +64,7 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     if plan is not None:
         request, call, cost = plan.request, plan.call_of(raw), plan.cost
     else:
-        request = read_request(order.model, head, raw, limits)
-        with request.located():
-            call = resolve_request(parse(AttentionRequest, request.document))
+        request, call = read_inference(order.model, head, raw, limits)
         cost = predict_within(settings, call)
     dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))

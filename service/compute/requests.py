@@ -4,6 +4,8 @@ from typing import Any
 
 from attention_core import resolve
 from attention_core.call import ResolvedCall
+from service.codecs.open_inference import InferenceRequest, read_request
+from service.codecs.open_inference.framing import Limits
 from service.compute.contract import Body
 from service.compute.documents import read_document
 from service.schemas.attention import AttentionRequest, LabelsSchema
@@ -31,3 +33,11 @@ def resolve_request(request: AttentionRequest) -> ResolvedCall:
     if request.labels is not None:
         check_labels(request.labels, queries=call.query_length, keys=call.key_length)
     return call
+
+
+def read_inference(model: str, head: bytes, raw: memoryview, limits: Limits) -> tuple[InferenceRequest, ResolvedCall]:
+    """Read an inference request and resolve what it stands for; raises MalformedBody, InvalidRequest or TooLarge."""
+    request = read_request(model, head, raw, limits)
+    with request.located():
+        _, call = resolve_document(request.document)
+    return request, call

@@ -66,7 +66,7 @@ def test_any_request_is_answered_alike_with_and_without_a_plan(monkeypatch, repo
             asked["dtype"] = data.draw(st.sampled_from(("float32", "float64")))
             asked = {name: member for name, member in asked.items() if name not in ("position", "score_model")}
         model, tensors, parameters = as_inference(asked, through_options=data.draw(st.booleans()))
-        vectors = {tensor.name for tensor in tensors} & inference_plans.VECTORS
+        vectors = {tensor.name for tensor in tensors} & set(inference_plans.VECTORS)
         if thin:
             tensors = [tensor for tensor in tensors if tensor.name in vectors]
         binary = {tensor.name for tensor in tensors} - data.draw(st.sampled_from((set(), set(), {"key"})))
@@ -101,7 +101,7 @@ def planning(model, content, headers):
 
 def test_a_known_form_is_not_looked_at_again(monkeypatch):
     answer("dot_product", *body_of(PAIR, {"query", "key"}))
-    monkeypatch.setattr(inference_plans, "read_request", None)
+    monkeypatch.setattr(inference_plans, "read_inference", None)
     other = [PAIR[0], Tensor("key", "FP32", np.array([[5.0, 6], [7, -8]]))]
     content = json.loads(answer("dot_product", *body_of(other, {"query", "key"}))[2])
     [scores] = [output["data"] for output in content["outputs"] if output["name"] == "scores"]
@@ -140,7 +140,7 @@ def test_what_depends_on_numbers_has_no_plan(tensors, binary, members):
 
 def test_what_is_kept_is_small():
     large = [Tensor(one.name, "FP32", np.ones((inference_plans.MOST_RAW // 8, 2))) for one in PAIR]
-    wordy = {"id": "i" * inference_plans.MOST_HEAD}
+    wordy = {"id": "i" * inference_plans.MOST_BYTES}
     before = known()
     for tensors, members in ((large, {}), (PAIR, wordy)):
         content, headers = body_of(tensors, {"query", "key"}, **members)
