@@ -10,7 +10,7 @@ from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query
 from attention_core.errors import ShapeMismatch
 from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
 from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, pair_blocks, tensor_at_head, tensor_within
+from attention_core.scores.features import bind_tensor, tensor_at_head, tensor_within, units_of_pairs
 
 RANKS = {"query_weight": 2, "key_weight": 2, "score_vector": 1, "hidden_bias": 1}
 """Of each parameter without a head axis."""
@@ -30,7 +30,7 @@ class Additive:
     score_vector: FloatArray
     hidden_bias: FloatArray | None = None
     name: ClassVar[str] = "additive"
-    key_axis: ClassVar[int] = -2
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the parameters against the features and cast them."""
@@ -75,12 +75,14 @@ class Additive:
         return (projected if self.hidden_bias is None else projected + self.hidden_bias[..., None, :],)
 
     def for_keys(self, keys: Keys) -> Side:
-        """W_k k, (…, k, U)."""
-        return (np.matmul(keys, self.key_weight.swapaxes(-1, -2)),)
+        """W_k k as columns, (…, U, k)."""
+        return (np.matmul(keys, self.key_weight.swapaxes(-1, -2)).swapaxes(-1, -2),)
 
     def _sums(self, queries: Queries, keys: Keys) -> FloatArray:
         """W_q q + W_k k + b of every pair: (…, q, k, U)."""
-        return pair_sums(self.for_queries(queries)[0], self.for_keys(keys)[0])
+        (from_queries,), (from_keys,) = self.for_queries(queries), self.for_keys(keys)
+        sums: FloatArray = from_queries[..., :, None, :] + from_keys.swapaxes(-1, -2)[..., None, :, :]
+        return sums
 
     def _hidden(self, queries: Queries, keys: Keys) -> FloatArray:
         """The hidden layer of every pair, tanh of the sums: (…, q, k, U)."""
@@ -91,18 +93,12 @@ class Additive:
         """Put a few pairs at a time through tanh, while they are in the cache."""
         (from_queries,), (from_keys,) = queries, keys
         leading = np.broadcast_shapes(from_queries.shape[:-2], from_keys.shape[:-2], self.score_vector.shape[:-1])
-        size = from_queries.shape[-2], from_keys.shape[-2]
-        scores = np.empty((*leading, *size), dtype=from_keys.dtype) if out is None else out
-        for rows, columns in pair_blocks(leading, *size, self._units()):
-            sums = pair_sums(from_queries[..., rows, :], from_keys[..., columns, :])
-            scores[..., rows, columns] = self._weighted(np.tanh(sums, out=sums))
+        shape = (*leading, from_queries.shape[-2], from_keys.shape[-1])
+        scores = np.empty(shape, dtype=from_keys.dtype) if out is None else out
+        vector = self.score_vector[..., None, :] if self.score_vector.ndim == 1 else self.score_vector[:, None, None, :]
+        for rows, columns, sums in units_of_pairs(np.add, from_queries, from_keys):
+            np.matmul(vector, np.tanh(sums, out=sums), out=scores[..., rows, None, columns])
         return scores
-
-    def _weighted(self, hidden: FloatArray) -> Scores:
-        """The hidden layer times v."""
-        if self.score_vector.ndim == 1:
-            return np.matmul(hidden, self.score_vector)
-        return np.matmul(hidden, self.score_vector[:, None, :, None])[..., 0]
 
     def query_bound(self, queries: Side) -> float:
         """Σ |v|, since |tanh| ≤ 1, and a little more for rounding."""
@@ -152,9 +148,3 @@ class Additive:
     def scratch(self, features: Features) -> int:
         """The hidden layer of each pair, and the score."""
         return self._units() + 1
-
-
-def pair_sums(from_queries: FloatArray, from_keys: FloatArray) -> FloatArray:
-    """Add what queries and keys give, for every pair: (…, q, k, U)."""
-    sums: FloatArray = from_queries[..., :, None, :] + from_keys[..., None, :, :]
-    return sums

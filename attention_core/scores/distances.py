@@ -14,8 +14,8 @@ from attention_core.scores.features import (
     heads_within,
     number_gradient,
     over_pairs,
-    pair_blocks,
     require_equal,
+    units_of_pairs,
 )
 
 SHORT_SUM = 40
@@ -32,7 +32,7 @@ class Gaussian:
 
     bandwidth: PerHead = 1.0
     name: ClassVar[str] = "gaussian"
-    key_axis: ClassVar[int] = -2
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the features and the bandwidth."""
@@ -56,8 +56,8 @@ class Gaussian:
         return (queries,)
 
     def for_keys(self, keys: Keys) -> Side:
-        """The keys as they are."""
-        return (keys,)
+        """The keys as columns, (…, D, k)."""
+        return (keys.swapaxes(-1, -2),)
 
     def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
         """Sum the squares of the differences and divide."""
@@ -116,7 +116,7 @@ class Laplacian:
 
     bandwidth: PerHead = 1.0
     name: ClassVar[str] = "laplacian"
-    key_axis: ClassVar[int] = -2
+    key_axis: ClassVar[int] = -1
 
     def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
         """Check the features and the bandwidth."""
@@ -132,8 +132,8 @@ class Laplacian:
         return (queries,)
 
     def for_keys(self, keys: Keys) -> Side:
-        """The keys as they are."""
-        return (keys,)
+        """The keys as columns, (…, D, k)."""
+        return (keys.swapaxes(-1, -2),)
 
     def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
         """Sum the magnitudes of the differences and divide."""
@@ -187,14 +187,13 @@ def pair_differences(queries: Queries, keys: Keys) -> FloatArray:
     return queries[..., :, None, :] - keys[..., None, :, :]
 
 
-def summed_differences(size: np.ufunc, queries: Queries, keys: Keys, out: Scores | None) -> Scores:
-    """Return Σ size(q − k) over the features of every pair, a few pairs at a time, while they are in the cache."""
+def summed_differences(size: np.ufunc, queries: Queries, keys: FloatArray, out: Scores | None) -> Scores:
+    """Return Σ size(q − k) over the features of every pair; the keys are columns, (…, D, k)."""
     leading = np.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
-    shape = queries.shape[-2], keys.shape[-2]
-    scores = np.empty((*leading, *shape), dtype=keys.dtype) if out is None else out
-    # Many short rows are summed by a product with ones in half the time.
-    ones = np.ones((queries.shape[-1], 1), dtype=keys.dtype)
-    for rows, columns in pair_blocks(leading, *shape, queries.shape[-1]):
-        differences = pair_differences(queries[..., rows, :], keys[..., columns, :])
-        np.matmul(size(differences, out=differences), ones, out=scores[..., rows, columns, None])
+    shape = (*leading, queries.shape[-2], keys.shape[-1])
+    scores = np.empty(shape, dtype=keys.dtype) if out is None else out
+    # Many short sums are made by a product with ones in half the time.
+    ones = np.ones((1, queries.shape[-1]), dtype=keys.dtype)
+    for rows, columns, differences in units_of_pairs(np.subtract, queries, keys):
+        np.matmul(ones, size(differences, out=differences), out=scores[..., rows, None, columns])
     return scores

@@ -13,11 +13,20 @@ from attention_core.interfaces import Features, Term
 from attention_core.reductions import sum_to
 from attention_core.shapes import Shape
 
-BLOCK_NUMBERS = 1 << 17
-"""So many numbers stay in the cache while pairs that need much room are scored a few at a time."""
+BLOCK_NUMBERS = 1 << 18
+"""So many numbers stay in the cache while pairs that need much room are scored a few at a time.
+
+With fewer, two threads would more often wait for each other between two steps.
+"""
 
 KEYS_AT_ONCE = 512
 """So many keys are paired with a query at once where a pair needs much room."""
+
+SEVERAL = 8
+"""From so many queries on it pays to turn keys into columns first."""
+
+LONG_ROW = 256
+"""Rows of so many numbers are combined as they lie; NumPy copies shorter ones, which it would take longer to begin."""
 
 PerHead = float | FloatArray
 """A number, or one for each query head: shape (Hq,)."""
@@ -142,6 +151,44 @@ def pair_blocks(leading: Shape, queries: int, keys: int, per_pair: int) -> Itera
     for row in range(0, queries, height):
         for column in range(0, keys, max(1, width)):
             yield slice(row, min(row + height, queries)), slice(column, min(column + width, keys))
+
+
+def units_of_pairs(
+    combine: np.ufunc, queries: FloatArray, keys: FloatArray
+) -> Iterator[tuple[slice, slice, FloatArray]]:
+    """Yield rows, columns and combine(q, k) for each unit of each of their pairs, a few pairs at a time.
+
+    Shapes: queries (…, Lq, U), keys (…, U, Lk); what is yielded is (…, q, U, k).  It is the caller's to change, and is
+    overwritten by what comes next.
+    """
+    leading = np.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
+    units, length = keys.shape[-2:]
+    # The longer axis comes last in memory, where steps are made.
+    as_columns = length > units and queries.shape[-2] >= SEVERAL
+    if as_columns:
+        keys = np.ascontiguousarray(keys)
+    room = np.empty(0, dtype=keys.dtype)
+    for rows, columns in pair_blocks(leading, queries.shape[-2], length, units):
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        shape = (*leading, height, units, width) if as_columns else (*leading, height, width, units)
+        room = room if room.size >= prod(shape) else np.empty(prod(shape), dtype=keys.dtype)
+        block = room[: prod(shape)].reshape(shape)
+        out = block if as_columns else block.swapaxes(-1, -2)
+        _combine_rows(combine, queries[..., rows, :, None], keys[..., None, :, columns], out)
+        yield rows, columns, out
+
+
+def _combine_rows(combine: np.ufunc, queries: FloatArray, keys: FloatArray, out: FloatArray) -> None:
+    """Put combine(q, k) into `out`.
+
+    NumPy copies what it broadcasts into buffers of 8192 numbers unless they are shorter than a row: half of its time.
+    """
+    if out.shape[-1] < LONG_ROW or out.strides[-1] > out.itemsize:
+        combine(queries, keys, out=out)
+        return
+    with np.errstate():  # which has a size of its own, and ends with it
+        np.setbufsize(LONG_ROW)
+        combine(queries, keys, out=out)
 
 
 def products(query: Query, key: Key) -> tuple[Term, ...]:
