@@ -7,9 +7,10 @@
 
 from attention_core.attend import attend, evaluate
 from attention_core.blockwise import Workers
-from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Heads, Ranking
+from attention_core.call import AttentionCall, AttentionGradients, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
+from attention_core.gradients import differentiate
 from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
 from attention_core.normalizers import (
     NORMALIZERS,
@@ -48,6 +49,7 @@ __all__ = [
     "Allowed",
     "AttentionCall",
     "AttentionError",
+    "AttentionGradients",
     "AttentionResult",
     "Bilinear",
     "CallError",
@@ -81,6 +83,7 @@ __all__ = [
     "Window",
     "Workers",
     "attend",
+    "differentiate",
     "evaluate",
     "merge",
     "predict",

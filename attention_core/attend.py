@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from attention_core.arrays import FloatArray
 from attention_core.blockwise import Workers, evaluate_tiled
+from attention_core.buffers import take_rows_as_they_lie
 from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Field, Heads, Offset, Ranking, ResolvedCall
 from attention_core.cost import choose_path, tile_sizes
 from attention_core.dense import evaluate_dense
@@ -123,6 +124,7 @@ def evaluate(
 ) -> AttentionResult:
     """Run a call that `resolve` has checked, for callers that look at its cost in between; see `attend`."""
     with np.errstate(all="ignore"):
+        take_rows_as_they_lie(call.key_length)
         if choose_path(call) == "tiled":
             fields, maximum = evaluate_tiled(call, tile_sizes(call), workers or Workers(1), should_stop, progress)
         else:

@@ -234,9 +234,29 @@ class AttentionResult:
         return self._asked("present_value")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionGradients:
+    """The output, and how what is made of it changes with each thing that was sent: gradients in the shapes sent.
+
+    Vectors come in the storage type; bias and parameters in the compute type, by the parameters' names.  None where
+    nothing was sent.
+    """
+
+    output: FloatArray
+    query: FloatArray
+    key: FloatArray
+    value: FloatArray
+    past_key: FloatArray | None
+    past_value: FloatArray | None
+    bias: FloatArray | None
+    score_model: Mapping[str, FloatArray]
+    normalizer: Mapping[str, FloatArray]
+
+
 __all__ = [
     "FIELDS",
     "AttentionCall",
+    "AttentionGradients",
     "AttentionResult",
     "Diagnostics",
     "Field",

@@ -201,7 +201,10 @@ class Normalizer(Protocol):
         ...
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """Return the chain rule through `weights`, whose result is passed in to save computing it again."""
+        """Return the chain rule through `weights`, whose result is passed in to save computing it again.
+
+        The gradient of the weights may be overwritten.
+        """
         ...
 
     def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:

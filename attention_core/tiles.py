@@ -43,10 +43,15 @@ def logits_in_place(call: ResolvedCall, tile: Tile, queries: Side, keys: Side, o
 
     `queries` and `keys` are what the score model made of the tile's rows and columns.
     """
+    capped_in_place(call, queries, keys, out)
+    _add(call, tile, out, out)
+
+
+def capped_in_place(call: ResolvedCall, queries: Side, keys: Side, out: Scores) -> None:
+    """Put the capped scores of the same into `out`."""
     call.score_model.pairs(queries, keys, out)
     if call.softcap is not None:
         _cap(call.softcap, out, out)
-    _add(call, tile, out, out)
 
 
 def hide_in_place(call: ResolvedCall, tile: Tile, logits: Logits) -> None:

@@ -3,7 +3,8 @@
 Each side has a process of its own with the same number of threads, and they take turns with a pause in between, because
 idle OpenMP threads spin for a while and steal the other's core.  What counts is the median of the ratios of
 neighbouring turns.  PyTorch runs in its best form: `inference_mode`, contiguous inputs, its flash kernel, the number of
-threads read back.  Ours is the public `attend` with its checks on.  A causal call takes turns with the full one too.
+threads read back.  Ours is the public `attend` with its checks on.  A causal call takes turns with the full one too;
+`backward` is forward and back, the public `differentiate` beside autograd.
 
 Memory is what the operating system says that a process grew by while it did the work, outputs left out; each
 measurement has a process of its own that has done nothing but a small call before.
@@ -50,9 +51,11 @@ class Work:
 
 SHAPES = {"1,8,1024,64": 1.25, "1,8,4096,64": 1.15, "1,1,16384,64": 1.15, "1,8,2048,128": 1.25}
 CAUSAL_TARGET, CAUSAL_OVER_FULL = 1.25, 0.6
+BACKWARD_TARGET = 1.5
 TIMES = (
     *(Work(f"full {shape}", target) for shape, target in SHAPES.items()),
     *(Work(f"causal {shape}", CAUSAL_TARGET) for shape in SHAPES),
+    *(Work(f"backward {shape}", BACKWARD_TARGET) for shape in SHAPES),
     Work("additive 1,1,1024,64", 0.2),
     Work("full 32,32", 2.0, peer="plain.py", times=2000),
 )

@@ -11,6 +11,7 @@ from attention_core.blockwise.blocks import Block, leading_blocks, row_slices, t
 from attention_core.blockwise.rows import Wanted, evaluate_rows
 from attention_core.blockwise.watch import Watch
 from attention_core.blockwise.workers import Stay, Workers
+from attention_core.buffers import take_rows_as_they_lie
 from attention_core.call import ResolvedCall
 from attention_core.cost import TileSizes, output_shape
 from attention_core.interfaces import Progress, ShouldStop
@@ -35,8 +36,9 @@ def evaluate_tiled(
 
     def work(stay: Stay) -> None:
         try:
-            # Each thread has its own idea of what to do about overflow.
+            # Each thread has its own idea of what to do about overflow, and of buffers.
             with workers.spaces.lend(call.dtype.compute) as space, np.errstate(all="ignore"):
+                take_rows_as_they_lie(call.key_length)
                 while stay() and (task := tasks.next()) is not None:
                     evaluate_rows(*task, results.wanted(*task), space, watch)
         except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made

@@ -11,7 +11,7 @@ from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import NormalizerGradient, Rows, Stream, Term
 from attention_core.normalizers.online_softmax import row_sum, stream_softmax
 from attention_core.normalizers.rows import visible_numbers
-from attention_core.reductions import sum_to
+from attention_core.reductions import all_finite, sum_to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,10 +102,16 @@ class Softmax:
 
     def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T, ∂/∂sink = −(1 − Σ w)·Σ w·g."""
-        mean = np.sum(weights * weight_gradient, axis=-1, keepdims=True)
-        gradient = weights * (weight_gradient - mean) / self.temperature
-        seen = np.where(weights > 0, logits, 0)
-        parameters: dict[str, FloatArray] = {"temperature": np.asarray(-np.sum(gradient * seen) / self.temperature)}
+        mean = np.einsum("...k,...k->...", weights, weight_gradient)[..., None]
+        gradient = np.subtract(weight_gradient, mean, out=weight_gradient)
+        gradient *= weights
+        if self.temperature != 1.0:
+            gradient /= self.temperature
+        products = np.einsum("...k,...k->...", gradient, logits)
+        if not all_finite(products):  # a hidden key has no part in it, and 0 · −∞ would be NaN
+            finite = np.maximum(logits, np.finfo(logits.dtype).min)
+            products = np.einsum("...k,...k->...", gradient, finite)
+        parameters: dict[str, FloatArray] = {"temperature": np.asarray(-np.sum(products) / self.temperature)}
         if self.sink is not None:
             per_row = -(1.0 - weights.sum(axis=-1, keepdims=True)) * mean
             parameters["sink"] = sum_to(per_row.sum(axis=(-2, -1)), np.shape(self.sink))

@@ -157,10 +157,15 @@ class ScaledDotProduct:
         return scores
 
     def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """The dot product's gradient of g · scale, and ∂/∂scale = Σ g·(q·k)."""
-        plain = DotProduct().gradient(queries, keys, score_gradient * over_pairs(self._factor))
-        per_pair = score_gradient * DotProduct().scores(queries, keys)
-        return replace(plain, parameters={"scale": number_gradient(per_pair, self._factor)})
+        """The dot product's gradient times scale, and ∂/∂scale = Σ g·(q·k), which is Σ q·(Σₖ g·k)."""
+        plain = DotProduct().gradient(queries, keys, score_gradient)
+        per_query = np.sum(queries * plain.queries, axis=-1, keepdims=True)
+        factor = over_pairs(self._factor)
+        return ScoreGradient(
+            queries=plain.queries * factor,
+            keys=plain.keys * factor,
+            parameters={"scale": number_gradient(per_query, self._factor)},
+        )
 
     def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """One product per feature, times scale."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from attention_core.arrays import FloatArray, Key, Leading, Query
+from attention_core.buffers import take_rows_as_they_lie
 from attention_core.dtypes import in_compute_type
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.interfaces import Features, Term
@@ -24,9 +25,6 @@ KEYS_AT_ONCE = 512
 
 SEVERAL = 8
 """From so many queries on it pays to turn keys into columns first."""
-
-LONG_ROW = 256
-"""Rows of so many numbers are combined as they lie; NumPy copies shorter ones, which it would take longer to begin."""
 
 PerHead = float | FloatArray
 """A number, or one for each query head: shape (Hq,)."""
@@ -174,21 +172,10 @@ def units_of_pairs(
         room = room if room.size >= prod(shape) else np.empty(prod(shape), dtype=keys.dtype)
         block = room[: prod(shape)].reshape(shape)
         out = block if as_columns else block.swapaxes(-1, -2)
-        _combine_rows(combine, queries[..., rows, :, None], keys[..., None, :, columns], out)
+        with np.errstate():
+            take_rows_as_they_lie(block.shape[-1])
+            combine(queries[..., rows, :, None], keys[..., None, :, columns], out=out)
         yield rows, columns, out
-
-
-def _combine_rows(combine: np.ufunc, queries: FloatArray, keys: FloatArray, out: FloatArray) -> None:
-    """Put combine(q, k) into `out`.
-
-    NumPy copies what it broadcasts into buffers of 8192 numbers unless they are shorter than a row: half of its time.
-    """
-    if out.shape[-1] < LONG_ROW or out.strides[-1] > out.itemsize:
-        combine(queries, keys, out=out)
-        return
-    with np.errstate():  # which has a size of its own, and ends with it
-        np.setbufsize(LONG_ROW)
-        combine(queries, keys, out=out)
 
 
 def products(query: Query, key: Key) -> tuple[Term, ...]:

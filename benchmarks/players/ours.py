@@ -1,11 +1,11 @@
-"""Our side: the public `attend` with its checks on."""
+"""Our side: the public `attend` and `differentiate` with their checks on."""
 
 import sys
 
 import numpy as np
 from turn import Shape, Work, take_turns
 
-from attention_core import Additive, AttentionResult, Causal, Workers, attend
+from attention_core import Additive, AttentionResult, Causal, Workers, attend, differentiate
 
 INCLUDE = {"all": ("scores", "weights", "output")}
 """What is asked back, where it is more than the output."""
@@ -19,6 +19,9 @@ def main() -> None:
 
         def prepare(kind: str, shape: Shape) -> Work:
             query, key, value = (rng.standard_normal(shape, dtype=np.float32) for _ in range(3))
+            if kind == "backward":
+                upstream = rng.standard_normal(shape, dtype=np.float32)
+                return lambda: differentiate(query, key, value, upstream, workers=workers)
             return lambda: attend(
                 query,
                 key,

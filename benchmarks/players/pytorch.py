@@ -1,4 +1,4 @@
-"""PyTorch's side in its best form: no gradients, contiguous inputs, its flash kernel, its threads counted."""
+"""PyTorch at its best: autograd only on the way back, contiguous inputs, its flash kernel, its threads counted."""
 
 import sys
 
@@ -19,6 +19,8 @@ def main() -> None:
 
 def prepare(kind: str, shape: Shape) -> Work:
     """Make inputs, and weights for additive scores."""
+    if kind == "backward":
+        return backward(shape)
     query, key, value = (torch.randn(shape) for _ in range(3))
     if kind != "additive":
         return lambda: scaled_dot_product_attention(query, key, value, is_causal=kind == "causal")
@@ -29,6 +31,19 @@ def prepare(kind: str, shape: Shape) -> Work:
         return torch.softmax(torch.tanh(sums) @ vector, -1) @ value
 
     return additive
+
+
+def backward(shape: Shape) -> Work:
+    """Make inputs that autograd follows, and the gradient of the output."""
+    with torch.inference_mode(mode=False):
+        inputs = [torch.randn(shape, requires_grad=True) for _ in range(3)]
+        upstream = torch.randn(shape)
+
+    def forward_and_back() -> tuple[torch.Tensor, ...]:
+        with torch.inference_mode(mode=False):
+            return torch.autograd.grad(scaled_dot_product_attention(*inputs), inputs, upstream)
+
+    return forward_and_back
 
 
 def held(result: torch.Tensor) -> int:

@@ -21,7 +21,8 @@ def resident(field):
     return int(line.split()[1]) * 1024
 
 
-def measure(queries, keys, model, normalizer):
+def call_of(queries, keys, model, normalizer):
+    """A call of float32 vectors with few features."""
     rng = np.random.default_rng(1)
     parameters = calls.MODEL_PARAMETERS[model][-1](rng.standard_normal)
     arrays = {name: np.array(value) if isinstance(value, list) else value for name, value in parameters.items()}
@@ -33,19 +34,28 @@ def measure(queries, keys, model, normalizer):
             (keys, calls.VALUE_FEATURES),
         )
     )
-    call = AttentionCall(
+    return AttentionCall(
         query=query, key=key, value=value,
         score_model=SCORE_MODELS[model](**arrays), normalizer=NORMALIZERS[normalizer](),
         bias=np.full(1, 200, np.float32) if normalizer in calls.POSITIVE else None, include=("output",),
     )  # fmt: skip
-    resolved = resolve(call)
-    cost = predict(resolved)
-    assert cost.path == "tiled"
+
+
+def grown(work):
+    """What work returns, and by how many bytes the process grew at most meanwhile."""
     before = resident("VmRSS")
     # Resets the peak.
     Path("/proc/self/clear_refs").write_text("5")
-    output = evaluate(resolved).output
-    return resident("VmHWM") - before - output.nbytes, cost.bytes - output.nbytes
+    result = work()
+    return result, resident("VmHWM") - before
+
+
+def measure(queries, keys, model, normalizer):
+    resolved = resolve(call_of(queries, keys, model, normalizer))
+    cost = predict(resolved)
+    assert cost.path == "tiled"
+    result, growth = grown(lambda: evaluate(resolved))
+    return growth - result.output.nbytes, cost.bytes - result.output.nbytes
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""Gradients judged by the oracle: how its output changes along a direction, against what the gradients promise."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from attention_core import differentiate
+from tests import calls, oracle
+
+STEP = 1e-6
+TOLERANCE = 1e-7
+"""Of the largest of what is compared: central differences are wrong by STEP² and by rounding over STEP."""
+
+PLACES = 3
+"""So often another place is tried; two kinks in a row are rare enough."""
+
+VECTORS = ("query", "key", "value", "past_key", "past_value", "bias")
+
+
+def gradients_of(request, upstream, **others):
+    """What the core answers for a wire document; `others` are workers and whoever watches."""
+    call = calls.core_call(request)
+    options = {field.name: getattr(call, field.name) for field in fields(call)}
+    for name in ("include", "top_k"):
+        del options[name]
+    return differentiate(output_gradient=upstream, **options, **others)
+
+
+def named(found):
+    """Every gradient by the path of what it belongs to in the wire document; None where nothing was sent."""
+    gradients = {name: getattr(found, name) for name in VECTORS}
+    gradients |= {f"score_model.{name}": array for name, array in found.score_model.items()}
+    gradients |= {f"normalizer.{name}": array for name, array in found.normalizer.items()}
+    return {name: array for name, array in gradients.items() if array is not None}
+
+
+DEFAULTS = {
+    "scaled_dot_product": {"scale": calls.FEATURES**-0.5},
+    "cosine": {"scale": 1.0},
+    "gaussian": {"bandwidth": 1.0},
+    "laplacian": {"bandwidth": 1.0},
+    "softmax": {"temperature": 1.0},
+    "sigmoid": {"bias": 0.0},
+}
+"""Parameters that have a gradient although nobody sends them."""
+
+
+def sent(request):
+    """Every number that has a gradient, defaults filled in, by the same paths; null stays."""
+    numbers = {name: request[name] for name in VECTORS if request.get(name) is not None}
+    for part in ("score_model", "normalizer"):
+        parameters = DEFAULTS.get(request[part]["name"], {}) | request[part]
+        numbers |= {f"{part}.{name}": value for name, value in parameters.items() if name not in ("name", "alpha")}
+    return numbers
+
+
+def moved(request, numbers, directions, step):
+    """The request with every number moved along its direction."""
+    there = dict(request) | {"score_model": dict(request["score_model"]), "normalizer": dict(request["normalizer"])}
+    for path, value in numbers.items():
+        *inside, name = path.split(".")
+        place = there[inside[0]] if inside else there
+        place[name] = _moved(value, directions[path], step)
+    return there
+
+
+def _moved(value, direction, step):
+    if isinstance(value, list):
+        return [_moved(item, other, step) for item, other in zip(value, direction, strict=True)]
+    return None if value is None else value + step * float(direction)
+
+
+def assert_gradients(request, seed):
+    """Fail unless what the gradients promise along a random direction is what the oracle does.
+
+    Where the oracle's own slope depends on the step there is a kink within it, and another place is looked at.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(PLACES):
+        place = Place(request, rng)
+        slope = place.slope(STEP)
+        if abs(slope - place.promised) <= place.tolerance:
+            return
+        if abs(slope - place.slope(STEP / 8)) <= place.tolerance:
+            raise AssertionError(f"the oracle's slope is {slope}, and promised are {place.along}")
+    raise AssertionError(f"kinks in {PLACES} places")
+
+
+class Place:
+    """A place near a request, a direction from there, and what the core promises along it."""
+
+    def __init__(self, request, rng):
+        # Short decimals may be equal, where a laplacian has a kink.
+        apart = {path: rng.standard_normal(oracle.shape(value)) for path, value in sent(request).items()}
+        self.request = moved(request, sent(request), apart, 1e-3)
+        self.numbers = sent(self.request)
+        self.upstream = rng.standard_normal(oracle.shape(oracle.attention(self.request)["output"]))
+        gradients = named(gradients_of(self.request, self.upstream))
+        assert {path: np.shape(gradient) for path, gradient in gradients.items()} == {
+            path: oracle.shape(value) for path, value in self.numbers.items()
+        }
+        self.directions = {path: rng.standard_normal(np.shape(gradient)) for path, gradient in gradients.items()}
+        self.along = {path: float(np.sum(gradients[path] * self.directions[path])) for path in gradients}
+        self.promised = sum(self.along.values())
+        self.tolerance = TOLERANCE * max(1, *map(abs, self.along.values()))
+
+    def slope(self, step):
+        """How the oracle's output changes, by central differences."""
+        ahead, behind = (
+            np.sum(self.upstream * np.array(oracle.attention(there)["output"], float))
+            for there in (moved(self.request, self.numbers, self.directions, way) for way in (step, -step))
+        )
+        return float(ahead - behind) / (2 * step)
