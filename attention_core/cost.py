@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from math import isqrt, prod
+from math import prod
 from typing import Literal
 
 from attention_core.call import Field, ResolvedCall
@@ -43,17 +43,20 @@ TILE_ROWS, TILE_COLUMNS = 512, 512
 MOST_ROWS = 2 * TILE_ROWS
 """Of short rows a tile has more."""
 
-MASKED_ROWS = 128
-"""Fewer rows follow the edge of a mask more closely, or leave more to share; below it products become slow."""
+LEAST_ROWS = 128
+"""Fewer rows leave more to share; below it products become slow."""
 
-MASKED_NUMBERS = 2 * TILE_ROWS * TILE_COLUMNS
-"""A tile that a mask trims is seldom whole, so that it may begin with more."""
+MASKED_NUMBERS = 4 * TILE_ROWS * TILE_COLUMNS
+"""A tile that a mask cuts is taken step by step, so that it may begin with more."""
 
 ROW_NUMBERS = 1 << 20
 """Short rows are taken together until they have so many scores: what a thread does between tiles costs the others."""
 
 SHARES = 8
 """In so many parts the rows of a call can be shared by threads, if there are enough of them."""
+
+MASKED_SHARES = 4
+"""In so many where a mask makes steps of them: small steps cost threads more than they gain."""
 
 WHOLE_ROWS = 1 << 17
 """About how many logits are held where a normalizer needs whole rows, and MATRICES as many beside them."""
@@ -124,17 +127,21 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
     They do not depend on the number of threads, so that no number of the result does, but leave something to share.
     """
     leading, length, keys = prod(call.scores[:-2]), call.query_length, max(1, call.key_length)
-    most = max(TILE_ROWS, min(MOST_ROWS, ROW_NUMBERS // keys)) if call.mask is None else _masked_rows(length)
-    if not streams(type(call.normalizer)):
+    streamed, masked = streams(type(call.normalizer)), call.mask is not None
+    shares = MASKED_SHARES if masked else SHARES
+    # What a mask leaves of a short tile is little, and of a tall one it takes many steps.
+    most = min(TILE_ROWS, length // shares) if masked else min(MOST_ROWS, ROW_NUMBERS // keys)
+    most = max(most, LEAST_ROWS if masked else TILE_ROWS)
+    if not streamed:
         most = min(most, WHOLE_ROWS // keys)
-    rows = max(1, min(length, most, max(MASKED_ROWS, leading * length // SHARES)))
+    rows = max(1, min(length, most, max(LEAST_ROWS, leading * length // SHARES)))
     columns = min(keys, TILE_COLUMNS)
-    if streams(type(call.normalizer)):
-        numbers = TILE_ROWS * TILE_COLUMNS if call.mask is None else MASKED_NUMBERS
+    if streamed:
+        numbers = MASKED_NUMBERS if masked else TILE_ROWS * TILE_COLUMNS
         fitting = max(numbers // (rows * columns), ROW_NUMBERS // (rows * keys))
     else:
         fitting = WHOLE_ROWS // (rows * keys)
-    matrices = min(fitting, leading * -(-length // rows) // SHARES)
+    matrices = min(fitting, leading, leading * -(-length // rows) // shares)
     return TileSizes(rows, columns, max(1, matrices))
 
 
@@ -142,15 +149,6 @@ def tile_sizes(call: ResolvedCall) -> TileSizes:
 def streams(normalizer: type[Normalizer]) -> bool:
     """Return whether tiles of a row may come one at a time; a protocol takes long to answer."""
     return issubclass(normalizer, Streaming)
-
-
-def _masked_rows(queries: int) -> int:
-    """Return how many rows a masked tile has at most, near 4√Lq.
-
-    What is computed beyond the edge of a mask grows with the rows of a tile, what each tile costs beside its products
-    with their number: the sum of the two is least at a multiple of √Lq.
-    """
-    return min(TILE_ROWS, MASKED_ROWS * max(1, -(-4 * isqrt(queries) // MASKED_ROWS)))
 
 
 def _dense_numbers(call: ResolvedCall) -> int:

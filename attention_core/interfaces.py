@@ -272,10 +272,11 @@ class RowEnds(NamedTuple):
 class Stream(Protocol):
     """Rows whose logits arrive tile by tile, each seen once."""
 
-    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> RowMaximum | None:
         """Turn the logits of some keys into weights in place, up to the divisor that comes at the end.
 
-        Returns the factor for everything mixed from earlier tiles, or None for 1.
+        `rows` says which of the rows they are of.  Returns the factor for everything that was mixed for these from
+        earlier tiles, or None for 1.
         """
         ...
 

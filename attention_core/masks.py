@@ -42,8 +42,10 @@ class All(_Combinable):
         return replace(self, masks=tuple(mask.bind(scores) for mask in self.masks))
 
     def within(self, leading: Leading) -> Self:
-        """Cut each."""
-        return replace(self, masks=tuple(mask.within(leading) for mask in self.masks))
+        """Cut each; it stays itself if all of them do."""
+        own = tuple(mask.within(leading) for mask in self.masks)
+        same = all(one is other for one, other in zip(own, self.masks, strict=True))
+        return self if same else replace(self, masks=own)
 
     def coverage(self, tile: Tile) -> Coverage:
         """Empty as soon as one is, full when all are."""

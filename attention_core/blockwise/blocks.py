@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, Leading, Side
 from attention_core.call import ResolvedCall
-from attention_core.cost import KEPT_KEYS, MASKED_ROWS, TileSizes
+from attention_core.cost import KEPT_KEYS, LEAST_ROWS, TileSizes
 from attention_core.heads import within
 from attention_core.interfaces import Coverage, Rows, Stream, Tile
 from attention_core.scores.features import farthest, largest_of
@@ -25,11 +25,23 @@ STEP = 128
 """A tile that a mask cuts is looked at in steps of so many keys."""
 
 
-class Span(NamedTuple):
-    """Keys that some rows may see, and those among them that the mask hides from some of the rows, if any."""
+class Cut(NamedTuple):
+    """Rows and keys among which the mask hides some pairs, and outside of which it hides none."""
 
+    rows: slice
     keys: slice
-    cut: slice | None = None
+
+
+class Span(NamedTuple):
+    """Keys that some rows may see, and where in them the mask hides anything."""
+
+    rows: slice
+    keys: slice
+    cut: Cut | None = None
+
+
+Stairs = dict[tuple[int, int], list[Span]]
+"""What rows see, by the first of them and the one after the last, where that is the same in every block."""
 
 
 class Columns(NamedTuple):
@@ -48,9 +60,12 @@ class Columns(NamedTuple):
 class Block:
     """One block of the leading axes."""
 
-    def __init__(self, call: ResolvedCall, leading: Leading, sizes: TileSizes) -> None:
+    def __init__(self, call: ResolvedCall, leading: Leading, sizes: TileSizes, stairs: Stairs | None = None) -> None:
+        """`stairs` is kept by those who cut a call into blocks, and filled by the first of them that asks."""
         self.leading = leading
         self.call = within(call, leading)
+        same = self.call.mask is call.mask and self.call.offset is call.offset
+        self._stairs = stairs if same else None
         self.sizes = sizes
         self.stream: Callable[[Rows], Stream] | None = getattr(self.call.normalizer, "stream", None)
         self._kept: dict[int, Future[Columns]] = {}
@@ -63,28 +78,58 @@ class Block:
         return len(range(0, self.call.key_length, self.sizes.columns))
 
     def visible(self, rows: slice) -> list[Span]:
-        """The spans of keys that some of the rows may see, no wider than a tile."""
-        length, size = self.call.key_length, self.sizes.columns
-        tiles = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        """The spans of keys that some of the rows may see, all rows with each, no wider than a tile."""
         if self.call.mask is None:
-            return [Span(keys) for keys in tiles]
-        return [span for keys in tiles if (span := self._trimmed(rows, keys)) is not None]
+            return [Span(rows, keys) for keys in self._tiles()]
+        return [span for keys in self._tiles() if (span := self._trimmed(rows, keys)) is not None]
+
+    def stairs(self, rows: slice) -> list[Span]:
+        """The same, each with the rows that see some of it: of a tile that a mask cuts, no more than its stairs."""
+        if self.call.mask is None or rows.stop - rows.start <= STEP:
+            return self.visible(rows)
+        place = rows.start, rows.stop
+        spans = None if self._stairs is None else self._stairs.get(place)
+        if spans is None:
+            spans = [span for keys in self._tiles() for span in self._steps_of(rows, keys)]
+            if self._stairs is not None:
+                self._stairs[place] = spans
+        return spans
+
+    def _tiles(self) -> Iterator[slice]:
+        """The keys of each tile."""
+        return _cut_into(slice(0, self.call.key_length), self.sizes.columns)
 
     def _trimmed(self, rows: slice, keys: slice) -> Span | None:
         """Cut invisible ends off a tile, and find what is cut in the rest; None if nothing is left."""
         coverage = self._coverage(rows, keys)
         if coverage is Coverage.FULL:
-            return Span(keys)
+            return Span(rows, keys)
         if coverage is Coverage.EMPTY:
             return None
-        steps = [slice(start, min(start + STEP, keys.stop)) for start in range(keys.start, keys.stop, STEP)]
-        found = [(step, self._coverage(rows, step)) for step in steps]
-        seen = [step for step, coverage in found if coverage is not Coverage.EMPTY]
-        if not seen:
-            return None
-        first, last = seen[0].start, seen[-1].stop
-        cut = [step for step, coverage in found if coverage is not Coverage.FULL and first <= step.start < last]
-        return Span(slice(first, last), slice(cut[0].start, cut[-1].stop) if cut else None)
+        found = [(step, self._coverage(rows, step)) for step in _cut_into(keys, STEP)]
+        seen, cut = _ends(found)
+        return None if seen is None else Span(rows, seen, None if cut is None else Cut(rows, cut))
+
+    def _steps_of(self, rows: slice, keys: slice) -> list[Span]:
+        """Cut a tile into steps where fewer of the rows see the next keys."""
+        coverage = self._coverage(rows, keys)
+        if coverage is Coverage.FULL:
+            return [Span(rows, keys)]
+        if coverage is Coverage.EMPTY:
+            return []
+        spans: list[Span] = []
+        for step in _cut_into(keys, STEP):
+            found = [(some, self._coverage(some, step)) for some in _cut_into(rows, STEP)]
+            seen, cut = _ends(found)
+            if seen is None:
+                continue
+            span = Span(seen, step, None if cut is None else Cut(cut, step))
+            before = spans.pop() if spans else None
+            if before is not None and (before.rows, before.keys.stop) == (span.rows, step.start):
+                spans.append(_joined(before, span))
+            else:
+                spans += [span] if before is None else [before, span]
+        return spans
 
     def _coverage(self, rows: slice, keys: slice) -> Coverage:
         mask = self.call.mask
@@ -118,13 +163,13 @@ class Block:
         side = self._side(whole)
         if self.call.query_length >= PACKED_QUERIES:
             side = tuple(np.ascontiguousarray(array) for array in side)
-        return self._make(Span(whole), side)
+        return self._make(Span(slice(0, self.call.query_length), whole), side)
 
     def _part(self, kept: Columns, span: Span, whole: slice) -> Columns:
         """Cut a span out of the tile that it is in."""
         keys, start = span.keys, whole.start
         if keys == whole:
-            return kept if span.cut is None else kept._replace(span=span)
+            return kept._replace(span=span)
         # What holds for the whole tile holds for a part of it.
         part = slice(keys.start - start, keys.stop - start)
         values = None if kept.values is None else kept.values[..., part, :]
@@ -142,6 +187,32 @@ class Block:
             # What some rows may not see has no say in how they are evaluated.
             largest = largest_of(values)
         return Columns(span, side, self.call.score_model.key_bound(side), values, largest, broken)
+
+
+def _cut_into(whole: slice, size: int) -> Iterator[slice]:
+    """Cut a slice into some of that size, but for the last."""
+    for start in range(whole.start, whole.stop, size):
+        yield slice(start, min(start + size, whole.stop))
+
+
+def _ends(found: list[tuple[slice, Coverage]]) -> tuple[slice | None, slice | None]:
+    """Return what lies between invisible ends, and what in there is not visible throughout; None for nothing."""
+    seen = [step for step, coverage in found if coverage is not Coverage.EMPTY]
+    if not seen:
+        return None, None
+    first, last = seen[0].start, seen[-1].stop
+    cut = [step for step, coverage in found if coverage is not Coverage.FULL and first <= step.start < last]
+    return slice(first, last), slice(cut[0].start, cut[-1].stop) if cut else None
+
+
+def _joined(one: Span, two: Span) -> Span:
+    """Return two spans of the same rows, one after the other, as one."""
+    cuts = [span.cut for span in (one, two) if span.cut is not None]
+    cut = None
+    if cuts:
+        rows = slice(min(part.rows.start for part in cuts), max(part.rows.stop for part in cuts))
+        cut = Cut(rows, slice(cuts[0].keys.start, cuts[-1].keys.stop))
+    return Span(one.rows, slice(one.keys.start, two.keys.stop), cut)
 
 
 def _adds(call: ResolvedCall) -> bool:
@@ -174,7 +245,7 @@ def row_slices(call: ResolvedCall, size: int, *, last: bool) -> list[slice]:
     """
     length = call.query_length
     starts = [*range(0, length, size), length]
-    if last and call.mask is None and size >= 2 * MASKED_ROWS:
+    if last and call.mask is None and size >= 2 * LEAST_ROWS:
         halves = (start + size // 2 for start in starts[:SHORTER])
         starts = sorted({*starts, *(half for half in halves if half < length)})
     return [slice(start, stop) for start, stop in pairwise(starts)][::-1]

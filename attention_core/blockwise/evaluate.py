@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_core.arrays import FloatArray, PerQuery
-from attention_core.blockwise.blocks import Block, leading_blocks, row_slices, tile_count
+from attention_core.blockwise.blocks import Block, Stairs, leading_blocks, row_slices, tile_count
 from attention_core.blockwise.rows import Wanted, evaluate_rows
 from attention_core.blockwise.watch import Watch
 from attention_core.blockwise.workers import Stay, Workers
@@ -53,9 +53,10 @@ def _cut(call: ResolvedCall, sizes: TileSizes) -> Iterator[Task]:
     """Every block's rows, one block after the other, so that its keys are made and let go of once."""
     blocks = leading_blocks(call, sizes.matrices)
     leading = next(blocks, None)
+    stairs: Stairs = {}
     while leading is not None:
         following = next(blocks, None)
-        block = Block(call, leading, sizes)
+        block = Block(call, leading, sizes, stairs)
         for rows in row_slices(call, sizes.rows, last=following is None):
             yield block, rows
         leading = following

@@ -35,21 +35,27 @@ def _stream_rows(
 ) -> None:
     """Evaluate rows for a normalizer that sees each tile once."""
     call = block.call
-    queries, spans = _queries(block, rows), block.visible(rows)
-    shape = (*call.scores[:-2], rows.stop - rows.start)
+    queries, spans = _queries(block, rows), block.stairs(rows)
+    length = rows.stop - rows.start
+    shape = (*call.scores[:-2], length)
     met = block.met(spans)
     stream = begin(_known(block, rows, shape, queries, met, logsumexp=wanted.logsumexp is not None))
     mixed = _Mixed(wanted.output, space)
+    told = 0
     for columns in met:
         watch.ask()
-        keys = columns.span.keys
-        logits = space.array("logits", (*shape, keys.stop - keys.start))
-        _score(block, rows, queries, columns, logits)
+        span = columns.span
+        own = slice(span.rows.start - rows.start, span.rows.stop - rows.start)
+        some = queries if own.stop - own.start == length else _of_rows(queries, own, length)
+        logits = space.array("logits", (*shape[:-1], own.stop - own.start, span.keys.stop - span.keys.start))
+        _score(block, some, columns, logits)
         seen = logits.copy() if mixed.needs_logits(columns) else None
-        factor = stream.weigh(logits, keys.start)
-        mixed.add(logits, factor, columns, seen)
-        watch.tell(1)
-    watch.tell(block.tiles_per_row - len(spans))
+        factor = stream.weigh(logits, span.keys.start, own)
+        mixed.add(logits, factor, columns, seen, own)
+        done = -(-span.keys.stop // block.sizes.columns)
+        watch.tell(done - told)
+        told = done
+    watch.tell(block.tiles_per_row - told)
     ends = stream.ends()
     mixed.end(ends, poisons=not call.normalizer.passes_non_finite)
     wanted.maximum[...] = ends.maximum[..., 0]
@@ -68,11 +74,16 @@ class _Mixed:
         """Whether it matters who can see the values."""
         return self._output is not None and columns.broken
 
-    def add(self, weights: FloatArray, factor: RowMaximum | None, columns: Columns, seen: FloatArray | None) -> None:
-        """Mix one tile in; `seen` is its logits if they are needed."""
-        output, values = self._output, columns.values
-        if output is None or values is None:
+    def add(
+        self, weights: FloatArray, factor: RowMaximum | None, columns: Columns, seen: FloatArray | None, rows: slice
+    ) -> None:
+        """Mix one tile into some of the rows; `seen` is its logits if they are needed."""
+        if self._output is None or columns.values is None:
             return
+        output, values = self._output[..., rows, :], columns.values
+        if self._empty and output.shape != self._output.shape:
+            self._output[...] = 0
+            self._empty = False
         if factor is not None and not self._empty:
             output *= factor
         target = output if self._empty else self._space.array("product", output.shape)
@@ -111,7 +122,7 @@ def _whole_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, wat
         watch.ask()
         start, stop = columns.span.keys.start, columns.span.keys.stop
         logits[..., done - first : start - first] = -np.inf
-        _score(block, rows, queries, columns, logits[..., start - first : stop - first])
+        _score(block, queries, columns, logits[..., start - first : stop - first])
         done = stop
         watch.tell(1)
     watch.tell(block.tiles_per_row - len(spans))
@@ -128,14 +139,19 @@ def _queries(block: Block, rows: slice) -> Side:
     return tuple(np.ascontiguousarray(array) for array in side)
 
 
-def _score(block: Block, rows: slice, queries: Side, columns: Columns, logits: Logits) -> None:
+def _of_rows(side: Side, rows: slice, length: int) -> Side:
+    """Return what was made of some of so many queries; what was not made of each stays."""
+    return tuple(array[..., rows, :] if array.ndim > 1 and array.shape[-2] == length else array for array in side)
+
+
+def _score(block: Block, queries: Side, columns: Columns, logits: Logits) -> None:
     """Put the logits of a tile where they are wanted; what no mask cuts asks no mask."""
-    call, span = block.call, columns.span
-    logits_in_place(call, Tile(rows, span.keys, call.offset), queries, columns.side, logits)
-    if span.cut is not None:
-        start = span.keys.start
-        part = logits[..., span.cut.start - start : span.cut.stop - start]
-        hide_in_place(call, Tile(rows, span.cut, call.offset), part)
+    call, (rows, keys, cut) = block.call, columns.span
+    logits_in_place(call, Tile(rows, keys, call.offset), queries, columns.side, logits)
+    if cut is not None:
+        own = slice(cut.rows.start - rows.start, cut.rows.stop - rows.start)
+        part = logits[..., own, cut.keys.start - keys.start : cut.keys.stop - keys.start]
+        hide_in_place(call, Tile(cut.rows, cut.keys, call.offset), part)
 
 
 def _known(

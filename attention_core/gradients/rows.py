@@ -107,7 +107,7 @@ def _forward(block: Block, met: _Met, spans: list[Span], output: FloatArray, spa
 
 def _cut(spans: list[Span]) -> list[slice]:
     """Return the keys among those from the first span to the last that a mask hides from some rows, or from all."""
-    within = [span.cut for span in spans if span.cut is not None]
+    within = [span.cut.keys for span in spans if span.cut is not None]
     between = [slice(one.keys.stop, two.keys.start) for one, two in pairwise(spans)]
     return [*within, *(gap for gap in between if gap.start < gap.stop)]
 

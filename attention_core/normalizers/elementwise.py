@@ -10,7 +10,7 @@ from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
 from attention_core.dtypes import in_compute_type
 from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
-from attention_core.normalizers.streams import KeyByKey, highest, unseen
+from attention_core.normalizers.streams import KeyByKey, raise_to, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,10 @@ class _ReluRows:
         largest = rows.bound * rows.keys * max(rows.largest_value, 1.0)
         self._share = 1.0 if largest < float(np.finfo(rows.dtype).max) else 2.0 ** -rows.keys.bit_length()
 
-    def weigh(self, logits: Logits, first_key: int) -> None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> None:
         """Take positive parts and count."""
-        self._maximum = highest(self._maximum, logits)
-        self._visible += np.sum(~np.isneginf(logits), axis=-1, keepdims=True)
+        raise_to(self._maximum[..., rows, :], logits)
+        self._visible[..., rows, :] += np.sum(~np.isneginf(logits), axis=-1, keepdims=True)
         np.maximum(logits, 0, out=logits)
         logits *= self._share
 

@@ -53,10 +53,10 @@ class _Bounded:
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
         self._logsumexp = rows.logsumexp
 
-    def weigh(self, logits: Logits, first_key: int) -> None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> None:
         """Take exponentials and add their sum."""
         np.exp(logits, out=logits)
-        self._total += row_sum(logits)
+        self._total[..., rows, :] += row_sum(logits)
 
     def ends(self) -> RowEnds:
         """A row without a visible key has a sum of 0, a poisoned one a sum of NaN or +∞."""
@@ -77,19 +77,19 @@ class _Online:
         self._maximum = np.full((*rows.shape, 1), -np.inf, dtype=rows.dtype)
         self._total = np.zeros((*rows.shape, 1), dtype=rows.dtype)
 
-    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> RowMaximum | None:
         """Take exponentials of the distance to the largest logit."""
-        before = self._maximum
+        before, total = self._maximum[..., rows, :], self._total[..., rows, :]
         maximum = np.maximum(before, logits.max(axis=-1, keepdims=True))
         # A row that has not met a visible key yet: −∞ − 0 is −∞, where −∞ − (−∞) would be NaN.
         shift = np.where(np.isneginf(maximum), 0, maximum).astype(logits.dtype, copy=False)
         factor = None
         if not np.array_equal(before, maximum):
             factor = self._exponential(before - shift)
-            self._total *= factor
+            total *= factor
         logits -= shift
-        self._total += row_sum(self._exponential(logits))
-        self._maximum = maximum
+        total += row_sum(self._exponential(logits))
+        before[...] = maximum
         return factor
 
     def _exponential(self, distances: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
 from attention_core.errors import InvalidValue
 from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
 from attention_core.normalizers.rows import visible_numbers
-from attention_core.normalizers.streams import highest, power_of_two, unseen
+from attention_core.normalizers.streams import power_of_two, raise_to, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,20 @@ class _ProportionalRows:
         self._unit = np.ones_like(self._maximum)
         self._total = np.zeros_like(self._maximum)
 
-    def weigh(self, logits: Logits, first_key: int) -> RowMaximum | None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> RowMaximum | None:
         """Take shares; raise InvalidValue for a negative visible logit."""
-        self._require(logits, (*self._place, first_key))
-        self._maximum = highest(self._maximum, logits)
-        unit = power_of_two(np.where(self._maximum > 0, self._maximum, 1)).astype(logits.dtype, copy=False)
-        factor = None if np.array_equal(unit, self._unit) else self._unit / unit
+        *block, first_row = self._place
+        self._require(logits, (*block, first_row + rows.start, first_key))
+        maximum, before, total = (state[..., rows, :] for state in (self._maximum, self._unit, self._total))
+        raise_to(maximum, logits)
+        unit = power_of_two(np.where(maximum > 0, maximum, 1)).astype(logits.dtype, copy=False)
+        factor = None if np.array_equal(unit, before) else before / unit
         logits /= unit
         np.copyto(logits, 0, where=np.isneginf(logits))
-        self._total = logits.sum(axis=-1, keepdims=True) + (self._total if factor is None else self._total * factor)
-        self._unit = unit
+        if factor is not None:
+            total *= factor
+        total += logits.sum(axis=-1, keepdims=True)
+        before[...] = unit
         return factor
 
     def ends(self) -> RowEnds:

@@ -15,9 +15,9 @@ class KeyByKey:
         self._weights = weights
         self._maximum = unseen(rows)
 
-    def weigh(self, logits: Logits, first_key: int) -> None:
+    def weigh(self, logits: Logits, first_key: int, rows: slice) -> None:
         """Take each logit's weight; remember whether it was a number."""
-        self._maximum = highest(self._maximum, logits)
+        raise_to(self._maximum[..., rows, :], logits)
         logits[...] = self._weights(logits)
 
     def ends(self) -> RowEnds:
@@ -30,9 +30,9 @@ def unseen(rows: Rows) -> RowMaximum:
     return np.full((*rows.shape, 1), -np.inf, dtype=rows.dtype)
 
 
-def highest(before: RowMaximum, logits: Logits) -> RowMaximum:
-    """Return the largest logit so far, NaN if one was."""
-    return np.maximum(before, logits.max(axis=-1, keepdims=True))
+def raise_to(highest: RowMaximum, logits: Logits) -> None:
+    """Raise the largest logit so far to those of more keys; NaN if one is."""
+    np.maximum(highest, logits.max(axis=-1, keepdims=True), out=highest)
 
 
 def power_of_two(numbers: RowMaximum) -> RowMaximum:

@@ -100,4 +100,5 @@ def test_tiles_fit_the_scores_and_stay_small(normalizer, queries, keys, mask):
     assert 1 <= sizes.rows <= queries
     width = min(sizes.columns, keys) if normalizer.name == "softmax" else keys
     one = sizes.rows * width
-    assert one * sizes.matrices <= max(2**18, keys)
+    # A tile that a mask cuts is taken step by step.
+    assert one * sizes.matrices <= max(2**18 if mask is None or normalizer.name == "entmax" else 2**20, keys)

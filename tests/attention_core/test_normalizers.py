@@ -83,7 +83,7 @@ def test_gradient_in_random_directions(name, variant, masked):
         return float(np.sum(weight_gradient * weigh(again, shown)))
 
     shown = np.where(hidden, -np.inf, logits)
-    gradient = normalizer.gradient(shown, weigh(normalizer, shown), weight_gradient)
+    gradient = normalizer.gradient(shown, weigh(normalizer, shown), weight_gradient.copy())
     found = {"logits": gradient.logits, **gradient.parameters}
     assert_gradient(total, {"logits": logits, **parameters}, found, rng)
 

@@ -1,11 +1,11 @@
-"""How a call is cut: every row once, the end in smaller pieces, and the keys of a block made once for all its rows."""
+"""How a call is cut: every row once, the end in smaller pieces, masked tiles in steps, the keys of a block once."""
 
 import threading
 
 import numpy as np
 import pytest
 
-from attention_core import AttentionCall, Causal, Workers, resolve
+from attention_core import Allowed, AttentionCall, Causal, KeyLengths, Window, Workers, resolve
 from attention_core.blockwise import blocks
 from attention_core.blockwise.blocks import Block, leading_blocks, row_slices, tile_count
 from attention_core.cost import TileSizes
@@ -114,3 +114,43 @@ def test_keys_that_are_too_many_to_keep_are_made_when_their_turn_comes(monkeypat
     met = iter(block.met(block.visible(slice(0, 8))))
     monkeypatch.setattr(Block, "_make", lambda self, span, side: span.keys)
     assert [next(met), next(met)] == [slice(0, 300), slice(300, 600)]
+
+
+def parts(spans):
+    """Rows, keys and what is cut of each span, as numbers."""
+    numbers = []
+    for rows, keys, cut in spans:
+        hidden = None if cut is None else (cut.rows.start, cut.rows.stop, cut.keys.start, cut.keys.stop)
+        numbers.append((rows.start, rows.stop, keys.start, keys.stop, hidden))
+    return numbers
+
+
+STEPS = [
+    # A tile that all rows see, and one in steps of two keys, each with the rows from its first key on.
+    (Causal(), slice(4, 8), [(4, 8, 0, 4, None), (4, 8, 4, 6, (4, 6, 4, 6)), (6, 8, 6, 8, (6, 8, 6, 8))]),
+    # The first rows see no more than the first keys.
+    (Window(0, 0), slice(0, 4), [(0, 2, 0, 2, (0, 2, 0, 2)), (2, 4, 2, 4, (2, 4, 2, 4))]),
+    # Where all rows see the same keys, steps that follow one another are one.
+    (KeyLengths(np.array([7])), slice(0, 4), [(0, 4, 0, 4, None), (0, 4, 4, 8, (0, 4, 6, 8))]),
+    (Allowed(np.eye(8, dtype=bool)[::-1]), slice(0, 4), [(2, 4, 4, 6, (2, 4, 4, 6)), (0, 2, 6, 8, (0, 2, 6, 8))]),
+    (Allowed(np.zeros((8, 8), bool)), slice(0, 4), []),
+]
+
+
+@pytest.mark.parametrize(("mask", "rows", "expected"), STEPS, ids=lambda one: type(one).__name__)
+def test_a_tile_that_a_mask_cuts_is_taken_step_by_step(mask, rows, expected, monkeypatch):
+    monkeypatch.setattr(blocks, "STEP", 2)
+    block = block_of(call_of(8, 8, mask=mask), TileSizes(4, 4))
+    assert parts(block.stairs(rows)) == expected
+
+
+def test_blocks_that_see_the_same_share_their_stairs_and_others_do_not(monkeypatch):
+    monkeypatch.setattr(blocks, "STEP", 2)
+    rng = np.random.default_rng(1)
+    query, key = rng.standard_normal((2, 8, 4)), rng.standard_normal((2, 8, 4))
+    for mask, shared in ((Causal(), True), (Causal() & Window(3, 0), True), (KeyLengths(np.array([3, 7])), False)):
+        call = resolve(AttentionCall(query=query, key=key, mask=mask, include=("logsumexp",)))
+        stairs = {}
+        first, second = (Block(call, leading, TileSizes(4, 4), stairs) for leading in leading_blocks(call, 1))
+        assert (first.stairs(slice(4, 8)) is second.stairs(slice(4, 8))) is shared
+        assert bool(stairs) is shared
