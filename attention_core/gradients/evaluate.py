@@ -17,7 +17,7 @@ from attention_core.blockwise.workers import Stay
 from attention_core.buffers import take_rows_as_they_lie
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
 from attention_core.cost import TILE_COLUMNS, TileSizes, output_shape
-from attention_core.errors import InvalidValue, ShapeMismatch
+from attention_core.errors import ShapeMismatch
 from attention_core.gradients.rows import differentiate_rows
 from attention_core.gradients.shares import Share, Totals
 from attention_core.heads import pack, unpack
@@ -112,11 +112,11 @@ def differentiate(
     with np.errstate(all="ignore"):
         resolved = resolve(call)
         upstream = _load_upstream(as_floats(output_gradient), resolved, call.heads)
-        output, totals = _run(resolved, upstream, workers or Workers(1), Watching(should_stop, progress))
+        output, totals = _run(resolved, upstream, workers or Workers(1), _Watching(should_stop, progress))
         return _stored(call, resolved, output, totals)
 
 
-class Watching(NamedTuple):
+class _Watching(NamedTuple):
     """What a caller passes to watch the work."""
 
     should_stop: ShouldStop | None
@@ -147,7 +147,7 @@ def _load_upstream(gradient: FloatArray, call: ResolvedCall, heads: Heads | None
     return loaded if heads is None else unpack(loaded, heads.query, "output_gradient")
 
 
-def _run(call: ResolvedCall, upstream: FloatArray, workers: Workers, watching: Watching) -> tuple[FloatArray, Totals]:
+def _run(call: ResolvedCall, upstream: FloatArray, workers: Workers, watching: _Watching) -> tuple[FloatArray, Totals]:
     """Share the rows among threads; the result does not depend on their number."""
     sizes = sizes_of(call)
     output = np.empty(output_shape(call), dtype=call.dtype.compute)
@@ -220,7 +220,8 @@ def _own_rows(call: ResolvedCall, block: Block, rows: slice) -> tuple[slice, ...
 
 def _stored(call: AttentionCall, resolved: ResolvedCall, output: FloatArray, totals: Totals) -> AttentionGradients:
     """Turn back, split off the past, pack and sum what was broadcast; vectors are rounded to the storage type once."""
-    query, key, value = _turned_back(resolved, totals)
+    query, key = _turned_back(resolved, totals.call)
+    value = totals.value
     store = resolved.dtype.store
     past = 0 if call.past_key is None else call.past_key.shape[-2]
     if call.heads is not None:
@@ -238,18 +239,11 @@ def _stored(call: AttentionCall, resolved: ResolvedCall, output: FloatArray, tot
     )
 
 
-def _turned_back(call: ResolvedCall, totals: Totals) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the gradients of query, key and value before positions turned them: turned by as much the other way."""
-    query, key, value = totals.call.query, totals.call.key, totals.call.value
-    if value is None:
-        raise InvalidValue(
-            ("value",),
-            expected="a value for each key, since gradients come from the output",
-            received="no value",
-            advice="Send value.",
-        )
+def _turned_back(call: ResolvedCall, gradients: ResolvedCall) -> tuple[FloatArray, FloatArray]:
+    """Return the gradients of query and key before positions turned them: turned by as much the other way."""
+    query, key = gradients.query, gradients.key
     if call.position is None:
-        return query, key, value
+        return query, key
     rows = np.arange(query.shape[-2])[:, None] + call.offset
     columns = np.arange(key.shape[-2])
-    return call.position.turn(query, -rows[..., 0]), call.position.turn(key, -columns), value
+    return call.position.turn(query, -rows[..., 0]), call.position.turn(key, -columns)

@@ -74,11 +74,12 @@ class Totals:
 
     def __init__(self, call: ResolvedCall) -> None:
         """Raise InvalidValue for a normalizer without a slope."""
+        self.value: FloatArray = np.zeros_like(call.value)
         self.call = replace(
             call,
             query=np.zeros_like(call.query),
             key=np.zeros_like(call.key),
-            value=np.zeros_like(call.value),
+            value=self.value,
             bias=None if call.bias is None else np.zeros_like(call.bias),
         )
         self.score_model, self.normalizer = _parameters(call)
