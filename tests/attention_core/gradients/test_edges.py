@@ -27,6 +27,7 @@ from attention_core import (
     attend,
     differentiate,
 )
+from attention_core.blockwise import blocks
 from attention_core.cost import TileSizes
 from attention_core.gradients import evaluate
 from tests import calls
@@ -75,6 +76,42 @@ def test_what_nobody_sees_has_no_influence(score_model, normalizer, broken):
     assert not whole.key[[2, 4]].any()
     assert not whole.value[[2, 4]].any()
     assert np.isfinite(whole.query).all()
+
+
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("where", ["query", "key"])
+@pytest.mark.parametrize("normalizer", [name for name in DIFFERENTIABLE if name != "none"])
+def test_a_poisoned_row_is_nan_and_so_are_the_keys_that_it_sees_and_no_others(normalizer, where, softcap):
+    query, key, value, upstream = vectors(4, 3)
+    arrays = {"query": query, "key": key, "value": value, "output_gradient": upstream}
+    arrays[where][2, 1] = np.nan
+    options = {"normalizer": NORMALIZERS[normalizer](), "bias": np.full(1, calls.LIFT), "softcap": softcap}
+    found = differentiate(**arrays, mask=Causal(), **options)
+    rows = [2, 3] if where == "key" else [2]
+    assert [i for i in range(4) if np.isnan(found.query[i]).any()] == rows
+    for gradient in (found.key, found.value):
+        assert [j for j in range(4) if np.isnan(gradient[j]).any()] == list(range(max(rows) + 1))
+
+
+def test_what_a_bias_hides_stays_hidden_beside_what_a_mask_cuts(monkeypatch):
+    monkeypatch.setattr(evaluate, "sizes_of", lambda call: TileSizes(2, 2))
+    monkeypatch.setattr(blocks, "STEP", 1)
+    query, key, value, upstream = vectors(8, 3)
+    bias = np.zeros((8, 8))
+    bias[:, 1] = -np.inf
+    whole = differentiate(query, key, value, upstream, mask=Causal(), bias=bias)
+    value[1] = np.nan
+    assert equal(whole, differentiate(query, key, value, upstream, mask=Causal(), bias=bias))
+    assert not whole.bias[:, 1].any()
+
+
+def test_a_query_that_stands_elsewhere_in_each_batch_row_gets_the_sum_of_what_it_gets_there():
+    query, key, value, upstream = vectors(2, 3, 4)
+    options = {"position": Rotary(), "offset": np.array([0, 2])}
+    shared = differentiate(query[0], key, value, upstream, **options)
+    apart = differentiate(np.stack([query[0]] * 2), key, value, upstream, **options)
+    assert shared.query.shape == (3, 4)
+    np.testing.assert_allclose(shared.query, apart.query.sum(axis=0), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("where", ["query", "key", "value", "output_gradient"])
