@@ -1,6 +1,7 @@
 """Proportional refuses a negative logit and says where in the whole it stands, whichever way the whole is cut."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from attention_core import (
     evaluate,
     resolve,
 )
-from attention_core.blockwise import evaluate_tiled
+from attention_core.blockwise import blocks, evaluate_tiled
 from attention_core.cost import TileSizes
 from attention_core.explanation import explain
 
@@ -51,6 +52,15 @@ def test_dense_names_the_row_of_the_whole(place, rows, include, monkeypatch):
     assert len(dense.query_blocks(call)) == -(-QUERIES // rows)
     with pytest.raises(InvalidValue, match=refusal(*place)):
         evaluate(call)
+
+
+@pytest.mark.parametrize("sizes", [TileSizes(3, 2), TileSizes(9, 9, 9)])
+@pytest.mark.parametrize("place", [((1, 2), 5, 4), ((0, 1), 3, 2), ((1, 0), 4, 1)])
+def test_steps_of_a_tile_that_a_mask_cuts_name_the_row_of_the_whole(place, sizes, monkeypatch):
+    monkeypatch.setattr(blocks, "STEP", 1)
+    call = resolve(replace(sent(*place), mask=Causal()))
+    with Workers(1) as workers, pytest.raises(InvalidValue, match=refusal(*place)):
+        evaluate_tiled(call, sizes, workers, None, None)
 
 
 @pytest.mark.parametrize("sizes", [TileSizes(1, 1), TileSizes(4, 2, 2), TileSizes(9, 9, 9)])
