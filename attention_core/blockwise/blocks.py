@@ -36,6 +36,7 @@ class Span(NamedTuple):
     """Keys that some rows may see, and where in them the mask hides anything."""
 
     rows: slice
+    """From the first to the last of those asked about that sees one of the keys, or all of them."""
     keys: slice
     cut: Cut | None = None
 
