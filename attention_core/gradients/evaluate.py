@@ -86,7 +86,7 @@ def differentiate(
     Gradients have the shapes of what was sent: what was broadcast is summed.  Rows are taken a few at a time, each with
     all keys that it may see, so that no matrix of scores is ever whole.
 
-    Raises what `attend` raises, InvalidValue for a normalizer without a slope (hardmax) or without a value,
+    Raises what `attend` raises, InvalidValue for a normalizer without a slope (hardmax),
     ShapeMismatch for an output gradient of another shape.
 
     Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors"; a few rows at a time as in
