@@ -94,7 +94,9 @@ async def test_the_body_limit_holds_after_decompression_too(tmp_path: Path) -> N
                     INFER, content=gzip.compress(content), headers={"Content-Encoding": "gzip"}
                 )
                 assert response.status_code == status, response.text
-            plain = await client.post(INFER, content=noise + b" ")
+            # What is left of a body over the limit may close its connection, if all of it comes after the answer.
+            async with httpx.AsyncClient(base_url=small.url) as other:
+                plain = await other.post(INFER, content=noise + b" ")
             await assert_problem(client, plain, 413, "at most 40000 bytes")
             tensors = [Tensor("query", "FP32", np.ones((1, 1))), Tensor("key", "FP32", np.ones((7500, 1)))]
             content, headers = body_of(tensors, {"key"}, outputs=[{"name": "weights"}])
