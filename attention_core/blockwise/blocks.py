@@ -41,8 +41,8 @@ class Span(NamedTuple):
     cut: Cut | None = None
 
 
-Stairs = dict[tuple[int, int], list[Span]]
-"""What rows see, by the first of them and the one after the last, where that is the same in every block."""
+Spans = dict[tuple[int, int, int], list[Span]]
+"""What rows see: by the first of them, the one after the last, and how many of them are looked at at a time."""
 
 
 class Columns(NamedTuple):
@@ -61,75 +61,60 @@ class Columns(NamedTuple):
 class Block:
     """One block of the leading axes."""
 
-    def __init__(self, call: ResolvedCall, leading: Leading, sizes: TileSizes, stairs: Stairs | None = None) -> None:
-        """`stairs` is kept by those who cut a call into blocks, and filled by the first of them that asks."""
+    def __init__(self, call: ResolvedCall, leading: Leading, sizes: TileSizes, spans: Spans) -> None:
+        """Blocks that see the same share `spans`, which the first of them that asks fills."""
         self.leading = leading
         self.call = within(call, leading)
         same = self.call.mask is call.mask and self.call.offset is call.offset
-        self._stairs = stairs if same else None
+        self._seen = spans if same else {}
         self.sizes = sizes
         self.stream: Callable[[Rows], Stream] | None = getattr(self.call.normalizer, "stream", None)
         self._kept: dict[int, Future[Columns]] = {}
         self.keeps = self.call.key.size <= KEPT_KEYS
         self.adds = self.call.bias is not None or _adds(self.call)
 
-    @property
-    def tiles_per_row(self) -> int:
-        """How many tiles a row has, visible or not."""
-        return len(range(0, self.call.key_length, self.sizes.columns))
+    def tiles_until(self, key: int) -> int:
+        """How many tiles a row has up to a key, visible or not."""
+        return -(-key // self.sizes.columns)
 
     def visible(self, rows: slice) -> list[Span]:
         """The spans of keys that some of the rows may see, all rows with each, no wider than a tile."""
-        if self.call.mask is None:
-            return [Span(rows, keys) for keys in self._tiles()]
-        return [span for keys in self._tiles() if (span := self._trimmed(rows, keys)) is not None]
+        return self._spans(rows, rows.stop - rows.start)
 
     def stairs(self, rows: slice) -> list[Span]:
         """The same, each with the rows that see some of it: of a tile that a mask cuts, no more than its stairs."""
-        if self.call.mask is None or rows.stop - rows.start <= STEP:
-            return self.visible(rows)
-        place = rows.start, rows.stop
-        spans = None if self._stairs is None else self._stairs.get(place)
+        return self._spans(rows, STEP)
+
+    def _spans(self, rows: slice, height: int) -> list[Span]:
+        """What rows see, looked at so many of them at a time."""
+        tiles = cut_into(slice(0, self.call.key_length), self.sizes.columns)
+        if self.call.mask is None:
+            return [Span(rows, keys) for keys in tiles]
+        place = rows.start, rows.stop, height
+        spans = self._seen.get(place)
         if spans is None:
-            spans = [span for keys in self._tiles() for span in self._steps_of(rows, keys)]
-            if self._stairs is not None:
-                self._stairs[place] = spans
+            spans = self._seen[place] = [span for keys in tiles for span in self._steps(rows, height, keys)]
         return spans
 
-    def _tiles(self) -> Iterator[slice]:
-        """The keys of each tile."""
-        return _cut_into(slice(0, self.call.key_length), self.sizes.columns)
-
-    def _trimmed(self, rows: slice, keys: slice) -> Span | None:
-        """Cut invisible ends off a tile, and find what is cut in the rest; None if nothing is left."""
-        coverage = self._coverage(rows, keys)
-        if coverage is Coverage.FULL:
-            return Span(rows, keys)
-        if coverage is Coverage.EMPTY:
-            return None
-        found = [(step, self._coverage(rows, step)) for step in _cut_into(keys, STEP)]
-        seen, cut = _ends(found)
-        return None if seen is None else Span(rows, seen, None if cut is None else Cut(rows, cut))
-
-    def _steps_of(self, rows: slice, keys: slice) -> list[Span]:
-        """Cut a tile into steps where fewer of the rows see the next keys."""
+    def _steps(self, rows: slice, height: int, keys: slice) -> list[Span]:
+        """Cut a tile into steps where other rows see the next keys."""
         coverage = self._coverage(rows, keys)
         if coverage is Coverage.FULL:
             return [Span(rows, keys)]
         if coverage is Coverage.EMPTY:
             return []
         spans: list[Span] = []
-        for step in _cut_into(keys, STEP):
-            found = [(some, self._coverage(some, step)) for some in _cut_into(rows, STEP)]
-            seen, cut = _ends(found)
-            if seen is None:
+        for step in cut_into(keys, STEP):
+            found = [(some, self._coverage(some, step)) for some in cut_into(rows, height)]
+            seen = [some for some, coverage in found if coverage is not Coverage.EMPTY]
+            if not seen:
                 continue
-            span = Span(seen, step, None if cut is None else Cut(cut, step))
-            before = spans.pop() if spans else None
-            if before is not None and (before.rows, before.keys.stop) == (span.rows, step.start):
-                spans.append(_joined(before, span))
-            else:
-                spans += [span] if before is None else [before, span]
+            first, last = seen[0].start, seen[-1].stop
+            cut = [some for some, coverage in found if coverage is not Coverage.FULL and first <= some.start < last]
+            span = Span(slice(first, last), step, Cut(slice(cut[0].start, cut[-1].stop), step) if cut else None)
+            if spans and (spans[-1].rows, spans[-1].keys.stop) == (span.rows, step.start):
+                span = _joined(spans.pop(), span)
+            spans.append(span)
         return spans
 
     def _coverage(self, rows: slice, keys: slice) -> Coverage:
@@ -190,20 +175,10 @@ class Block:
         return Columns(span, side, self.call.score_model.key_bound(side), values, largest, broken)
 
 
-def _cut_into(whole: slice, size: int) -> Iterator[slice]:
+def cut_into(whole: slice, size: int) -> Iterator[slice]:
     """Cut a slice into some of that size, but for the last."""
     for start in range(whole.start, whole.stop, size):
         yield slice(start, min(start + size, whole.stop))
-
-
-def _ends(found: list[tuple[slice, Coverage]]) -> tuple[slice | None, slice | None]:
-    """Return what lies between invisible ends, and what in there is not visible throughout; None for nothing."""
-    seen = [step for step, coverage in found if coverage is not Coverage.EMPTY]
-    if not seen:
-        return None, None
-    first, last = seen[0].start, seen[-1].stop
-    cut = [step for step, coverage in found if coverage is not Coverage.FULL and first <= step.start < last]
-    return slice(first, last), slice(cut[0].start, cut[-1].stop) if cut else None
 
 
 def _joined(one: Span, two: Span) -> Span:
@@ -258,6 +233,13 @@ def tile_count(call: ResolvedCall, sizes: TileSizes) -> int:
     usual, last = (len(row_slices(call, sizes.rows, last=last)) for last in (False, True))
     rows = (blocks - 1) * usual + last if blocks else 0
     return rows * len(range(0, call.key_length, sizes.columns))
+
+
+def part_of_output(call: ResolvedCall, block: Block, rows: slice) -> tuple[slice, ...]:
+    """Return where the rows of a block stand in the output; axes that only the values have are whole in each."""
+    whole = (slice(None),) * (len(call.output_leading) - len(call.scores[:-2]))
+    cuts = (slice(None) if size == 1 else cut for size, cut in zip(call.scores[:-2], block.leading, strict=True))
+    return (*whole, *cuts, rows)
 
 
 def first_position(block: Block, rows: slice) -> tuple[int, ...]:

@@ -1,17 +1,16 @@
 """From a call to its output and logsumexp, tile by tile, in as many threads as there are."""
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, PerQuery
-from attention_core.blockwise.blocks import Block, Stairs, leading_blocks, row_slices, tile_count
+from attention_core.blockwise.blocks import Block, Spans, leading_blocks, part_of_output, row_slices, tile_count
 from attention_core.blockwise.rows import Wanted, evaluate_rows
+from attention_core.blockwise.tasks import share_tasks
 from attention_core.blockwise.watch import Watch
-from attention_core.blockwise.workers import Stay, Workers
-from attention_core.buffers import take_rows_as_they_lie
+from attention_core.blockwise.workers import Workers
+from attention_core.blockwise.workspace import Workspace
 from attention_core.call import ResolvedCall
 from attention_core.cost import TileSizes, output_shape
 from attention_core.interfaces import Progress, ShouldStop
@@ -32,20 +31,11 @@ def evaluate_tiled(
     """
     results = _Results(call)
     watch = Watch(should_stop, progress, tile_count(call, sizes))
-    tasks = _Tasks(_cut(call, sizes))
 
-    def work(stay: Stay) -> None:
-        try:
-            # Each thread has its own idea of what to do about overflow, and of buffers.
-            with workers.spaces.lend(call.dtype.compute) as space, np.errstate(all="ignore"):
-                take_rows_as_they_lie(call.key_length)
-                while stay() and (task := tasks.next()) is not None:
-                    evaluate_rows(*task, results.wanted(*task), space, watch)
-        except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made
-            watch.fail(error)
+    def do(task: Task, space: Workspace) -> None:
+        evaluate_rows(*task, results.wanted(*task), space, watch)
 
-    workers.share(work)
-    watch.conclude()
+    share_tasks(call, _cut(call, sizes), do, workers, watch)
     return results.fields, results.maximum
 
 
@@ -53,29 +43,13 @@ def _cut(call: ResolvedCall, sizes: TileSizes) -> Iterator[Task]:
     """Every block's rows, one block after the other, so that its keys are made and let go of once."""
     blocks = leading_blocks(call, sizes.matrices)
     leading = next(blocks, None)
-    stairs: Stairs = {}
+    spans: Spans = {}
     while leading is not None:
         following = next(blocks, None)
-        block = Block(call, leading, sizes, stairs)
+        block = Block(call, leading, sizes, spans)
         for rows in row_slices(call, sizes.rows, last=following is None):
             yield block, rows
         leading = following
-
-
-@dataclass(slots=True)
-class _Tasks:
-    """Tasks for several threads."""
-
-    left: Iterator[Task]
-    lock: threading.Lock
-
-    def __init__(self, tasks: Iterator[Task]) -> None:
-        self.left, self.lock = tasks, threading.Lock()
-
-    def next(self) -> Task | None:
-        """Return a task that nobody else has, None when there is none left."""
-        with self.lock:
-            return next(self.left, None)
 
 
 class _Results:
@@ -83,7 +57,7 @@ class _Results:
 
     def __init__(self, call: ResolvedCall) -> None:
         dtype = call.dtype.compute
-        self._scores, self._leading = call.scores[:-2], call.output_leading
+        self._call = call
         self.maximum: PerQuery = np.empty(call.scores[:-1], dtype=dtype)
         self.fields: dict[str, FloatArray] = {}
         if "output" in call.include:
@@ -94,12 +68,9 @@ class _Results:
     def wanted(self, block: Block, rows: slice) -> Wanted:
         """Return the part of the arrays that the rows of a block fill."""
         own = (*block.leading, rows)
-        # Axes that only the values have are whole in every block.
-        whole = (slice(None),) * (len(self._leading) - len(self._scores))
-        cuts = (slice(None) if size == 1 else cut for size, cut in zip(self._scores, block.leading, strict=True))
         output, logsumexp = self.fields.get("output"), self.fields.get("logsumexp")
         return Wanted(
-            output=None if output is None else output[(*whole, *cuts, rows)],
+            output=None if output is None else output[part_of_output(self._call, block, rows)],
             maximum=self.maximum[own],
             logsumexp=None if logsumexp is None else logsumexp[own],
         )

@@ -52,10 +52,8 @@ def _stream_rows(
         seen = logits.copy() if mixed.needs_logits(columns) else None
         factor = stream.weigh(logits, span.keys.start, own)
         mixed.add(logits, factor, columns, seen, own)
-        done = -(-span.keys.stop // block.sizes.columns)
-        watch.tell(done - told)
-        told = done
-    watch.tell(block.tiles_per_row - told)
+        told = _tell(block, span.keys.stop, watch, told)
+    _tell(block, call.key_length, watch, told)
     ends = stream.ends()
     mixed.end(ends, poisons=not call.normalizer.passes_non_finite)
     wanted.maximum[...] = ends.maximum[..., 0]
@@ -117,20 +115,26 @@ def _whole_rows(block: Block, rows: slice, wanted: Wanted, space: Workspace, wat
     queries, spans = _queries(block, rows), block.visible(rows)
     first, last = (spans[0].keys.start, spans[-1].keys.stop) if spans else (0, 0)
     logits = space.array("logits", (*call.scores[:-2], rows.stop - rows.start, last - first))
-    done = first
+    done, told = first, 0
     for columns in block.met(spans):
         watch.ask()
         start, stop = columns.span.keys.start, columns.span.keys.stop
         logits[..., done - first : start - first] = -np.inf
         _score(block, queries, columns, logits[..., start - first : stop - first])
-        done = stop
-        watch.tell(1)
-    watch.tell(block.tiles_per_row - len(spans))
+        done, told = stop, _tell(block, stop, watch, told)
+    _tell(block, call.key_length, watch, told)
     maximum = row_maximum(logits)
     wanted.maximum[...] = maximum[..., 0]
     if wanted.output is not None and call.value is not None:
         weights = normalize(call.normalizer, logits, maximum)
         wanted.output[...] = mix(weights, call.value[..., first:last, :], logits)
+
+
+def _tell(block: Block, key: int, watch: Watch, told: int) -> int:
+    """Tell of the tiles up to a key that have not been told of; return how many have been now."""
+    done = block.tiles_until(key)
+    watch.tell(done - told)
+    return done
 
 
 def _queries(block: Block, rows: slice) -> Side:

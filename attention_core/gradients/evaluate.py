@@ -1,7 +1,7 @@
 """The door: check, go forward and back a few rows at a time, cast back."""
 
-import threading
 from collections.abc import Iterator
+from itertools import count
 from math import prod
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from attention_core.arrays import FloatArray
 from attention_core.attend import as_floats
 from attention_core.blockwise import Workers
-from attention_core.blockwise.blocks import Block, leading_blocks
+from attention_core.blockwise.blocks import Block, Spans, cut_into, leading_blocks, part_of_output
+from attention_core.blockwise.tasks import share_tasks
 from attention_core.blockwise.watch import Watch
-from attention_core.blockwise.workers import Stay
-from attention_core.buffers import take_rows_as_they_lie
+from attention_core.blockwise.workspace import Workspace
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
-from attention_core.cost import TILE_COLUMNS, TileSizes, output_shape
+from attention_core.cost import SHARES, TILE_COLUMNS, TILE_ROWS, TileSizes, output_shape
 from attention_core.errors import ShapeMismatch
 from attention_core.gradients.rows import differentiate_rows
 from attention_core.gradients.shares import Share, Totals
@@ -31,14 +31,11 @@ HELD_NUMBERS = 1 << 24
 BACKWARD = 8
 """So many times the way back holds what it takes to score a pair, beside the score."""
 
-MOST_ROWS, MASKED_ROWS = 512, 256
-"""Of short rows no more are taken at once: fewer where a mask hides much of them, as long as they are short."""
+MASKED_ROWS = 256
+"""Fewer rows are taken at once where a mask hides much of them, as long as they are short."""
 
 LONG = 4096
 """Rows of so many keys are worth taking together, masked or not."""
-
-SHARES = 8
-"""In so many parts the rows of a call can be shared by threads, if there are enough of them."""
 
 
 def differentiate(
@@ -112,15 +109,8 @@ def differentiate(
     with np.errstate(all="ignore"):
         resolved = resolve(call)
         upstream = _load_upstream(as_floats(output_gradient), resolved, call.heads)
-        output, totals = _run(resolved, upstream, workers or Workers(1), _Watching(should_stop, progress))
+        output, totals = _run(resolved, upstream, workers or Workers(1), should_stop, progress)
         return _stored(call, resolved, output, totals)
-
-
-class _Watching(NamedTuple):
-    """What a caller passes to watch the work."""
-
-    should_stop: ShouldStop | None
-    progress: Progress | None
 
 
 class _Task(NamedTuple):
@@ -147,36 +137,30 @@ def _load_upstream(gradient: FloatArray, call: ResolvedCall, heads: Heads | None
     return loaded if heads is None else unpack(loaded, heads.query, "output_gradient")
 
 
-def _run(call: ResolvedCall, upstream: FloatArray, workers: Workers, watching: _Watching) -> tuple[FloatArray, Totals]:
+def _run(
+    call: ResolvedCall,
+    upstream: FloatArray,
+    workers: Workers,
+    should_stop: ShouldStop | None,
+    progress: Progress | None,
+) -> tuple[FloatArray, Totals]:
     """Share the rows among threads; the result does not depend on their number."""
     sizes = sizes_of(call)
     output = np.empty(output_shape(call), dtype=call.dtype.compute)
     totals = Totals(call)
     tasks = list(_cut(call, sizes))
-    watch = Watch(*watching, sum(len(_row_slices(task.rows, sizes.rows)) for task in tasks))
-    left, lock = iter(tasks), threading.Lock()
+    watch = Watch(should_stop, progress, sum(len(_last_first(task.rows, sizes.rows)) for task in tasks))
 
-    def work(stay: Stay) -> None:
-        try:
-            with workers.spaces.lend(call.dtype.compute) as space, np.errstate(all="ignore"):
-                take_rows_as_they_lie(call.key_length)
-                while stay():
-                    with lock:
-                        task = next(left, None)
-                    if task is None:
-                        return
-                    share = Share.of(task.block.call, task.rows)
-                    for rows in _row_slices(task.rows, sizes.rows):
-                        watch.ask()
-                        own = _own_rows(call, task.block, rows)
-                        differentiate_rows(task.block, rows, output[own], upstream[own], share, space)
-                        watch.tell(1)
-                    totals.deliver(task.place, task.block.leading, share)
-        except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made
-            watch.fail(error)
+    def do(task: _Task, space: Workspace) -> None:
+        share = Share.of(task.block.call, task.rows)
+        for rows in _last_first(task.rows, sizes.rows):
+            watch.ask()
+            own = part_of_output(call, task.block, rows)
+            differentiate_rows(task.block, rows, output[own], upstream[own], share, space)
+            watch.tell(1)
+        totals.deliver(task.place, task.block.leading, share)
 
-    workers.share(work)
-    watch.conclude()
+    share_tasks(call, tasks, do, workers, watch)
     return output, totals
 
 
@@ -185,9 +169,9 @@ def sizes_of(call: ResolvedCall) -> TileSizes:
     keys = max(1, call.key_length)
     pair = 2 + call.normalizer.scratch() + BACKWARD * (call.score_model.scratch(call.features) - 1)
     fitting = max(1, HELD_NUMBERS // (keys * pair))
-    most = MASKED_ROWS if call.mask is not None and keys < LONG else MOST_ROWS
+    most = MASKED_ROWS if call.mask is not None and keys < LONG else TILE_ROWS
     rows = max(1, min(call.query_length, most, fitting))
-    matrices = min(MOST_ROWS // rows, fitting // rows, 2 * prod(call.scores[:-2]) // SHARES)
+    matrices = min(TILE_ROWS // rows, fitting // rows, 2 * prod(call.scores[:-2]) // SHARES)
     return TileSizes(rows, min(keys, TILE_COLUMNS), max(1, matrices))
 
 
@@ -197,25 +181,16 @@ def _cut(call: ResolvedCall, sizes: TileSizes) -> Iterator[_Task]:
     parts = -(-SHARES // max(1, len(blocks)))
     # Whole numbers of what is taken at once, but for the last.
     length = sizes.rows * max(1, -(-call.query_length // (parts * sizes.rows)))
-    place = 0
+    places, spans = count(), Spans()
     for leading in blocks:
-        block = Block(call, leading, sizes)
-        for rows in _row_slices(slice(0, call.query_length), length):
-            yield _Task(place, block, rows)
-            place += 1
+        block = Block(call, leading, sizes, spans)
+        for rows in _last_first(slice(0, call.query_length), length):
+            yield _Task(next(places), block, rows)
 
 
-def _row_slices(rows: slice, size: int) -> list[slice]:
-    """Cut rows into so many at a time, last first: under a causal mask the longest come first."""
-    starts = range(rows.start, rows.stop, size)
-    return [slice(start, min(start + size, rows.stop)) for start in starts][::-1]
-
-
-def _own_rows(call: ResolvedCall, block: Block, rows: slice) -> tuple[slice, ...]:
-    """Return where the rows of a block stand in the output; axes that only the values have are whole."""
-    whole = (slice(None),) * (len(call.output_leading) - len(call.scores[:-2]))
-    cuts = (slice(None) if size == 1 else cut for size, cut in zip(call.scores[:-2], block.leading, strict=True))
-    return (*whole, *cuts, rows)
+def _last_first(rows: slice, size: int) -> list[slice]:
+    """Cut rows into so many at a time: under a causal mask the longest come first."""
+    return list(cut_into(rows, size))[::-1]
 
 
 def _stored(call: AttentionCall, resolved: ResolvedCall, output: FloatArray, totals: Totals) -> AttentionGradients:

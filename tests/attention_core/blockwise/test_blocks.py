@@ -68,7 +68,7 @@ def two_at_once(work):
 
 def block_of(call, sizes):
     [leading] = leading_blocks(call, sizes.matrices)
-    return Block(call, leading, sizes)
+    return Block(call, leading, sizes, {})
 
 
 def test_threads_that_begin_together_make_the_keys_once(monkeypatch):
@@ -150,7 +150,7 @@ def test_blocks_that_see_the_same_share_their_stairs_and_others_do_not(monkeypat
     query, key = rng.standard_normal((2, 8, 4)), rng.standard_normal((2, 8, 4))
     for mask, shared in ((Causal(), True), (Causal() & Window(3, 0), True), (KeyLengths(np.array([3, 7])), False)):
         call = resolve(AttentionCall(query=query, key=key, mask=mask, include=("logsumexp",)))
-        stairs = {}
-        first, second = (Block(call, leading, TileSizes(4, 4), stairs) for leading in leading_blocks(call, 1))
+        spans = {}
+        first, second = (Block(call, leading, TileSizes(4, 4), spans) for leading in leading_blocks(call, 1))
         assert (first.stairs(slice(4, 8)) is second.stairs(slice(4, 8))) is shared
-        assert bool(stairs) is shared
+        assert bool(spans) is shared
