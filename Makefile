@@ -11,8 +11,10 @@ PORT ?= 8000
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
+NATIVE := $(wildcard service/codecs/json/native/*.[ch])
+
 # The service itself is installed editable; its build backend comes from the lock, so nothing is resolved here.
-$(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml | $(VENV)/pyvenv.cfg
+$(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml hatch_build.py $(NATIVE) | $(VENV)/pyvenv.cfg
 	$(PIP) install --require-hashes --requirement requirements/build.txt
 	$(PIP) install --require-hashes --requirement requirements/service.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .

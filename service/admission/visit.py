@@ -6,8 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from attention_core import Stopped, Workers
 from service.admission.deadline import Deadline
 from service.admission.follow import Follower
@@ -15,6 +13,7 @@ from service.admission.memory import Lease, Memory
 from service.admission.observer import Observer
 from service.admission.reading import Receive, read_body, too_large
 from service.admission.turns import Turns
+from service.codecs.json.native import count
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run
 from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull
 from service.settings import Settings
@@ -38,9 +37,7 @@ COPIES = 2
 """A body is decoded beside itself, at most into numbers twice as wide."""
 
 BYTES_PER_COMMA = 16
-"""In JSON a number may be two characters long, and is held as a float64 and as an entry of the parser's."""
-
-SLICE = 1 << 20
+"""In JSON a number may be two characters long, and is held as a float64 and once more in the type of the call."""
 
 Preparation = Callable[[], tuple[Prepared, int]]
 """Prepares a request in its thread, and says how many bytes its tensors hold."""
@@ -134,7 +131,7 @@ class Visit:
         settings, lease = self._place.settings, self._leased()
         size = len(body.content)
         if body.encoding is None:
-            decoding = COPIES * size + BYTES_PER_COMMA * _commas(body.content)
+            decoding = COPIES * size + BYTES_PER_COMMA * count(body.content, b",")
         else:
             # What is in it is known only when it is there: at most this, in pieces and then whole.
             decoding = (COPIES + 1) * min(settings.max_body_bytes, size * settings.max_decompression_ratio)
@@ -227,13 +224,6 @@ class Visit:
         failed = future.cancelled() or future.exception() is not None
         self._place.memory.end(self._leased(), 0 if failed else len(future.result().content))
         self._place.turns.leave()
-
-
-def _commas(content: bytes) -> int:
-    """Count commas, piece by piece so that nothing as large as the content is made on the way."""
-    view = memoryview(content)
-    pieces = (view[start : start + SLICE] for start in range(0, len(view), SLICE))
-    return sum(int(np.count_nonzero(np.frombuffer(piece, np.uint8) == ord(","))) for piece in pieces)
 
 
 async def _disconnected(receive: Receive) -> None:

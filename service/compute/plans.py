@@ -1,8 +1,8 @@
 """What is known of a small request before its numbers are, worked out once, as a database plans a query.
 
 Two requests have the same form if they differ in nothing but the numbers of query, key and value.  Validation, checks,
-defaults and cost depend on the form alone, as long as float64 takes the numbers as they are: they are done once for
-each form, with zeros, and kept.
+defaults and cost depend on the form alone, as long as nothing but their type is changed about the numbers: they are done
+once for each form, with zeros, and kept.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from attention_core import Cost, predict
+from attention_core import Cost, InvalidValue, predict
 from attention_core.call import ResolvedCall
 from service.compute.requests import resolve_document
 from service.errors import InvalidRequest
@@ -21,7 +21,7 @@ from service.schemas.attention import AttentionRequest
 
 VECTORS = ("query", "key", "value")
 
-MOST_NUMBERS = 4096
+MOST_NUMBERS = 1 << 17
 """Of more numbers a request takes so long to compute that planning it does not matter."""
 
 MOST_BYTES = 4096
@@ -62,7 +62,14 @@ def plan_of(document: Any, threads: int) -> tuple[Plan, ResolvedCall] | None:
     if len(rest) > MOST_BYTES:
         return None
     plan = _plan(query.shape, key.shape, None if value is None else value.shape, rest, threads)
-    return None if plan is None else (plan, plan.call.with_vectors(query, key, value))
+    if plan is None:
+        return None
+    load = plan.call.dtype.load
+    try:
+        loaded = load(query, ("query",)), load(key, ("key",)), None if value is None else load(value, ("value",))
+    except InvalidValue:
+        return None
+    return plan, plan.call.with_vectors(*loaded)
 
 
 def _numbers(member: Any) -> NDArray[np.float64] | None:
@@ -74,14 +81,18 @@ def _numbers(member: Any) -> NDArray[np.float64] | None:
 
 @lru_cache(maxsize=PLANS)
 def _plan(query_shape: Shape, key_shape: Shape, value_shape: Shape | None, rest: bytes, threads: int) -> Plan | None:
-    """Return the plan of a form, None if it is refused, or if the numbers are not taken as they are."""
-    query, key = np.broadcast_to(0.0, query_shape), np.broadcast_to(0.0, key_shape)
-    value = None if value_shape is None else np.broadcast_to(0.0, value_shape)
-    document = orjson.loads(rest) | {"query": query, "key": key, "value": value}
-    try:
-        request, call = resolve_document(document)
-    except InvalidRequest:
-        return None
-    if call.query is not query or call.key is not key or call.value is not value or call.present is not None:
-        return None
-    return Plan(request, call, predict(call, threads))
+    """Return the plan of a form, None if it is refused, or if more than their type is changed about the numbers."""
+    # Only numbers that have the type of the call already are seen to be taken as they are.
+    for kind in (np.float64, np.float32):
+        query, key = np.broadcast_to(kind(0), query_shape), np.broadcast_to(kind(0), key_shape)
+        value = None if value_shape is None else np.broadcast_to(kind(0), value_shape)
+        document = orjson.loads(rest) | {"query": query, "key": key, "value": value}
+        try:
+            request, call = resolve_document(document)
+        except InvalidRequest:
+            return None
+        if call.query is query and call.key is key and call.value is value and call.present is None:
+            return Plan(request, call, predict(call, threads))
+        if call.dtype.name != "float32":
+            return None
+    return None

@@ -56,7 +56,7 @@ def with_vectors_alone(request):
             return any(map(holds_numbers, member.values()))
         return isinstance(member, list) and not any(isinstance(one, str) for one in member)
 
-    kept = {name for name, member in request.items() if not holds_numbers(member)} - {"dtype", "position"}
+    kept = {name for name, member in request.items() if not holds_numbers(member)} - {"position"}
     return {name: member for name, member in request.items() if name in kept or name in plans.VECTORS}
 
 
@@ -90,13 +90,24 @@ def test_a_wrong_request_is_refused_alike_with_and_without_a_plan(wrong, monkeyp
     assert [answer(wrong.request) for _ in range(2)] == [expected] * 2
 
 
-def test_a_known_form_is_not_looked_at_again(monkeypatch):
-    answer(SMALL)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_known_form_is_not_looked_at_again(monkeypatch, dtype):
+    form = SMALL | {"dtype": dtype}
+    answer(form)
     monkeypatch.setattr(plans, "resolve_document", None)
-    other = copy.deepcopy(SMALL)
+    other = copy.deepcopy(form)
     other["query"] = [[7, -2.5]]
     content = orjson.loads(answer(other)[2])
     assert content["scores"] == [[pytest.approx((3.5 - 7.5) / 2**0.5), pytest.approx((7 + 2.5) / 2**0.5)]]
+
+
+def test_numbers_are_rounded_to_the_type_of_the_form_and_refused_beyond_it(monkeypatch):
+    form = SMALL | {"dtype": "float32"}
+    fitting, beyond = form | {"query": [[0.1, 1e38]]}, form | {"query": [[0.1, 1e39]]}
+    assert answer(form)
+    assert answer(fitting) == unplanned(fitting, monkeypatch)
+    assert answer(beyond) == unplanned(beyond, monkeypatch)
+    assert answer(beyond)[2][0].pointer == "/query/0/1"
 
 
 def test_what_is_kept_is_small():
@@ -133,8 +144,9 @@ def test_what_differs_in_anything_but_numbers_is_another_form():
 
 @pytest.mark.parametrize(
     "request_",
-    [SMALL | {"dtype": "float32"}, SMALL | {"position": "rotary"}, SMALL | {"bias": [[1, 2]]}],
-    ids=["rounded", "turned", "with numbers beside the vectors"],
+    [SMALL | {"dtype": "float16"}, SMALL | {"position": "rotary"}, SMALL | {"bias": [[1, 2]]},
+     SMALL | {"dtype": "float32", "position": "rotary"}],
+    ids=["rounded twice", "turned", "with numbers beside the vectors", "rounded and turned"],
 )  # fmt: skip
 def test_what_depends_on_numbers_has_no_plan(request_):
     document = {name: np.asarray(member, float) if isinstance(member, list) else member

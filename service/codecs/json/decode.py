@@ -13,7 +13,7 @@ import orjson
 
 from service.codecs.json.arrays import Extended, Overflowing, as_array
 from service.codecs.json.cut import SHORTEST, cut_arrays
-from service.codecs.json.read import Array
+from service.codecs.json.native import Array, count
 from service.errors import MalformedBody
 
 WORTH_CUTTING = 8192
@@ -50,7 +50,7 @@ def decode_cut(body: bytes, max_depth: int, shortest: int = SHORTEST) -> Any:
 
 def _require_few(text: bytes, received: str) -> None:
     """Keep from making a Python object of each of very many values: a body could hold thirty times its size in them."""
-    if text.count(b",") > MOST_PLAIN:
+    if count(text, b",") > MOST_PLAIN:
         raise MalformedBody(
             f"expected strict JSON with at most {MOST_PLAIN} values beside arrays of numbers; received {received}. "
             "Check the arrays of numbers, and names, commas and brackets around them."

@@ -1,0 +1,79 @@
+"""The compiled code as functions of bytes and arrays; while it works, other threads go on.
+
+`hatch_build.py` compiles `read.c` and `write.c` when the project is installed: for any processor of the kind, and once
+more for those with wider instructions.
+"""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.codecs.json.arrays import Extended
+
+Array = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | Extended
+
+INTEGERS, NUMBERS, EXTENDED, BOOLEANS = range(1, 5)
+
+MOST_ARRAYS = 256
+"""So many arrays are read; a document with more has small ones."""
+
+FIELDS = 14
+"""Integers in the `struct array` of `read.c`."""
+
+
+def _load() -> ctypes.CDLL | None:
+    """Return the best library that was built and that this processor can run, or None."""
+    folder = Path(__file__).parent
+    try:
+        library = ctypes.CDLL(str(folder / "numbers.so"))
+        if library.attention_runs_wide():
+            library = ctypes.CDLL(str(folder / "numbers-wide.so"))
+    except OSError:
+        return None
+    library.attention_read_arrays.restype = ctypes.c_int64
+    size, address = ctypes.c_int64, ctypes.c_void_p
+    library.attention_read_arrays.argtypes = [ctypes.c_char_p, size, size, address, address, size]
+    library.attention_count.restype = ctypes.c_int64
+    library.attention_count.argtypes = [ctypes.c_char_p, size, ctypes.c_char]
+    return library
+
+
+_library = _load()
+
+AVAILABLE = _library is not None
+
+
+def read_arrays(text: bytes, shortest: int) -> list[tuple[int, int, Array]]:
+    """Return the number arrays that are values of members in a JSON document, each with where it starts and ends.
+
+    Only those of `shortest` bytes or more; what is not plainly one whole array is not among them.
+    """
+    if _library is None:
+        return []
+    slots = np.empty(len(text) // 2 + 1, np.float64)
+    fields = np.empty((MOST_ARRAYS, FIELDS), np.int64)
+    found = _library.attention_read_arrays(
+        text, len(text), shortest, slots.ctypes.data, fields.ctypes.data, MOST_ARRAYS
+    )
+    return [
+        (start, end, _array(slots[first:], count, kind, shape[:rank]))
+        for start, end, first, count, kind, rank, *shape in fields[:found].tolist()
+    ]
+
+
+def count(text: bytes, character: bytes) -> int:
+    """Return how often a character comes."""
+    if _library is None:
+        return text.count(character)
+    return int(_library.attention_count(text, len(text), character))
+
+
+def _array(slots: NDArray[np.float64], count: int, kind: int, shape: list[int]) -> Array:
+    if kind == BOOLEANS:
+        return slots.view(np.bool_)[:count].reshape(shape)
+    if kind == INTEGERS:
+        return slots.view(np.int64)[:count].reshape(shape)
+    numbers = slots[:count].reshape(shape)
+    return Extended(numbers) if kind == EXTENDED else numbers

@@ -1,0 +1,540 @@
+/* Reads the number arrays of a JSON document where they stand.
+
+   An array is taken only if it is one that `as_array` takes, and then it has the same shape, type and values; at
+   anything else it is left to the ordinary parser, which finds out what is wrong.
+
+   A number of up to 19 digits is an integer and a power of ten, and the double nearest to it comes from one or two
+   multiplications (Clinger 1990, "How to read floating point numbers accurately"; Lemire 2021, "Number parsing at a
+   gigabyte per second", with the proof of Mushtak and Lemire 2023 that needs no second try).  What is longer, or near
+   to the ends of the range, goes to `strtod`. */
+
+#define _GNU_SOURCE /* strtod_l */
+
+#include "powers.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+/* Tensors have fewer dimensions; an array with more is left to the ordinary parser. */
+#define MOST_DIMENSIONS 8
+
+/* So many characters are looked at at once; with a sign, the point and 19 digits most numbers have fewer. */
+#define WINDOW 32
+
+/* Words of digits are read up to the last digit, so they may begin so far before a number. */
+#define BEFORE 24
+
+enum kind { NOTHING, INTEGERS, NUMBERS, EXTENDED, BOOLEANS };
+
+struct array {
+  int64_t start, end; /* where it stands in the text */
+  int64_t first, count; /* where its elements stand among all, in slots of eight bytes, and how many they are */
+  int64_t kind, rank, shape[MOST_DIMENSIONS];
+};
+
+union slot {
+  int64_t integer;
+  double number;
+};
+
+struct reader {
+  const char *begin, *end; /* the text; a zero character follows it */
+  union slot *slots; /* the elements of one array; booleans take a byte each */
+  int64_t count;
+  enum kind kind;
+};
+
+static inline const char *after_space(const char *at) {
+  while (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')
+    at++;
+  return at;
+}
+
+static inline bool is_digit(char character) { return (unsigned char)(character - '0') <= 9; }
+
+/* A bit for each of the next 32 characters that is no digit. */
+static inline uint32_t not_digits(const char *at) {
+#ifdef __AVX2__
+  __m256i all = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)at), _mm256_set1_epi8('0'));
+  return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(all, _mm256_set1_epi8(9)), all));
+#else
+  const uint64_t ones = 0x0101010101010101;
+  uint32_t mask = 0;
+  for (int place = 0; place < WINDOW; place += 8) {
+    uint64_t word = load_word(at + place) ^ 0x30 * ones;
+    uint64_t beyond_nine = (((word & 0x7F * ones) + 0x76 * ones) | word) & 0x80 * ones;
+    /* The product gathers the highest bit of each byte in its highest byte. */
+    mask |= (uint32_t)(((beyond_nine >> 7) * 0x0102040810204080) >> 56) << place;
+  }
+  return mask;
+#endif
+}
+
+/* The integer that the last `digits` of eight characters before `end` spell. */
+static inline uint64_t digits_before(const char *end, int digits) {
+  uint64_t word = load_word(end - 8) ^ 0x3030303030303030;
+  /* What is not wanted leaves at one end and comes back as zeros; in two steps, since 64 are too many for one. */
+  int unwanted = 32 - 4 * digits;
+  word = word >> unwanted >> unwanted << unwanted << unwanted;
+  /* Neighbours are put together: digits to pairs, pairs to fours, fours to eight. */
+  word = word * 10 + (word >> 8);
+  word = (word & 0x00FF00FF00FF00FF) * 100 + ((word >> 16) & 0x00FF00FF00FF00FF);
+  return (word & 0xFFFF) * 10000 + ((word >> 32) & 0xFFFF);
+}
+
+/* The same of sixteen characters. */
+static inline uint64_t sixteen_before(const char *end, int digits) {
+  int last = digits < 8 ? digits : 8;
+  return digits_before(end - 8, digits - last) * 100000000 + digits_before(end, last);
+}
+
+/* Powers of ten that are doubles. */
+static const double EXACT_POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* The double nearest to significand · 10^exponent, or false where that is not normal. */
+static inline bool nearest(uint64_t significand, int exponent, double *number) {
+  if (significand == 0) {
+    *number = 0;
+    return true;
+  }
+  if (UNLIKELY(exponent < LEAST_POWER || exponent > 308))
+    return false;
+  int zeros = __builtin_clzll(significand);
+  significand <<= zeros;
+  const struct power *power = &POWERS[exponent - LEAST_POWER];
+  uint128 product = (uint128)significand * power->high;
+  uint64_t high = product >> 64, low = (uint64_t)product;
+  if (UNLIKELY((high & 0x1FF) == 0x1FF)) {
+    uint64_t more = (uint128)significand * power->low >> 64;
+    low += more;
+    high += low < more;
+  }
+  int top = high >> 63, shift = top + 9;
+  uint64_t mantissa = high >> shift;
+  /* ⌊log2 10^exponent⌋ */
+  int binary = ((217706 * exponent) >> 16) + top - zeros + 63 + 1023;
+  if (UNLIKELY(binary <= 0))
+    return false;
+  /* Exactly between two doubles, which only small powers can be: to the even one. */
+  if (UNLIKELY(low <= 1 && exponent >= -4 && exponent <= 23 && (mantissa & 3) == 1 && mantissa << shift == high))
+    mantissa &= ~UINT64_C(1);
+  mantissa = (mantissa + (mantissa & 1)) >> 1;
+  /* What is rounded up to the next power of two carries into the exponent. */
+  uint64_t bits = mantissa + ((uint64_t)(binary - 1) << 52);
+  if (UNLIKELY(bits >= UINT64_C(0x7FF) << 52))
+    return false;
+  memcpy(number, &bits, sizeof *number);
+  return true;
+}
+
+/* Reads what `strtod` reads, with a point whatever the locale. */
+static double read_slowly(const char *start) {
+  static locale_t posix;
+  /* Two threads may both make one; one of them is lost. */
+  locale_t known = __atomic_load_n(&posix, __ATOMIC_ACQUIRE);
+  if (known == 0) {
+    known = newlocale(LC_ALL_MASK, "C", 0);
+    if (known == 0)
+      return NAN;
+    __atomic_store_n(&posix, known, __ATOMIC_RELEASE);
+  }
+  return strtod_l(start, NULL, known);
+}
+
+/* Reads any number, one character at a time; returns its end, or NULL if it is none or beyond float64. */
+static const char *read_any_number(const char *start, union slot *slot, bool *integer) {
+  const char *at = start;
+  bool negative = *at == '-';
+  at += negative;
+  uint64_t significand = 0;
+  int digits = 0, exponent = 0;
+  bool long_number = false, whole = true;
+  if (*at == '0')
+    at++;
+  else if (is_digit(*at))
+    for (; is_digit(*at); at++, digits++)
+      significand = significand * 10 + (uint64_t)(*at - '0');
+  else
+    return NULL;
+  long_number = digits > 19;
+  if (*at == '.') {
+    whole = false;
+    const char *point = at++;
+    for (; is_digit(*at); at++) {
+      significand = significand * 10 + (uint64_t)(*at - '0');
+      /* Leading zeros do not count; that 2^64 looks like zero does not end the counting. */
+      digits += digits > 0 || significand != 0;
+    }
+    if (at == point + 1)
+      return NULL;
+    long_number = digits > 19 || at - point > 300;
+    exponent = long_number ? 0 : (int)(point + 1 - at);
+  }
+  if (*at == 'e' || *at == 'E') {
+    whole = false;
+    at++;
+    bool below = *at == '-';
+    at += below || *at == '+';
+    if (!is_digit(*at))
+      return NULL;
+    int written = 0;
+    for (; is_digit(*at); at++)
+      written = written < 100000 ? written * 10 + (*at - '0') : written;
+    exponent += below ? -written : written;
+  }
+  *integer = whole && !long_number && significand <= (uint64_t)INT64_MAX + negative;
+  if (*integer) {
+    slot->integer = (int64_t)(negative ? 0 - significand : significand);
+    return at;
+  }
+  double number;
+  if (!long_number && nearest(significand, exponent, &number))
+    number = negative ? -number : number;
+  else
+    number = read_slowly(start);
+  slot->number = number;
+  return isfinite(number) ? at : NULL;
+}
+
+/* Reads a number, all characters at once if it has few and no exponent; returns its end, or NULL. */
+static inline const char *read_number(const struct reader *reader, const char *at, union slot *slot, bool *integer) {
+  if (UNLIKELY(at - reader->begin < BEFORE || reader->end - at < WINDOW))
+    return read_any_number(at, slot, integer);
+  uint32_t negative = *at == '-';
+  uint32_t marks = not_digits(at) & ~negative;
+  if (UNLIKELY((marks & (marks - 1)) == 0))
+    return read_any_number(at, slot, integer);
+  int point = __builtin_ctz(marks), whole = point - (int)negative;
+  if (UNLIKELY(whole < 1 || whole > 8 || (whole > 1 && at[negative] == '0')))
+    return read_any_number(at, slot, integer);
+  uint64_t significand = digits_before(at + point, whole);
+  if (at[point] != '.') {
+    if (UNLIKELY((at[point] | 0x20) == 'e'))
+      return read_any_number(at, slot, integer);
+    *integer = true;
+    slot->integer = negative ? -(int64_t)significand : (int64_t)significand;
+    return at + point;
+  }
+  int end = __builtin_ctz(marks & (marks - 1)), places = end - point - 1;
+  if (UNLIKELY(places < 1 || places + whole > 19 || (at[end] | 0x20) == 'e'))
+    return read_any_number(at, slot, integer);
+  uint64_t fraction = sixteen_before(at + end, places < 16 ? places : 16);
+  if (places > 16)
+    fraction += digits_before(at + end - 16, places - 16) * 10000000000000000;
+  significand = significand * SMALL_POWERS[places] + fraction;
+  double number;
+  if (significand <= UINT64_C(1) << 53)
+    /* Both are doubles, so that their quotient is rounded once. */
+    number = (double)(int64_t)significand / EXACT_POWERS[places];
+  else if (UNLIKELY(!nearest(significand, -places, &number)))
+    return read_any_number(at, slot, integer);
+  slot->number = negative ? -number : number;
+  *integer = false;
+  return at + end;
+}
+
+#ifdef __AVX2__
+
+/* The integer that sixteen digits spell. */
+static inline uint64_t sixteen_digits(__m128i digits) {
+  __m128i pairs = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010A));
+  __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(0x00010064));
+  __m128i eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours), _mm_set1_epi32(0x00012710));
+  uint64_t both = (uint64_t)_mm_cvtsi128_si64(eights);
+  return (both & 0xFFFFFFFF) * 100000000 + (both >> 32);
+}
+
+/* The integer that the last `digits` of at most fifteen characters before `end` spell, without the point before the last
+   `places` of them. */
+static inline uint64_t without_point(const char *end, int digits, int places) {
+  /* Sixteen of one and sixteen of the other: what is loaded from between them changes with the place. */
+  static const char BACK[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+  static const char KEPT[32] = {0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+                                15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15};
+  const __m128i places_of_all = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  __m128i characters = _mm_loadu_si128((const __m128i *)(end - 16));
+  __m128i from = _mm_add_epi8(places_of_all, _mm_loadu_si128((const __m128i *)(BACK + places)));
+  __m128i kept = _mm_loadu_si128((const __m128i *)(KEPT + digits));
+  return sixteen_digits(_mm_and_si128(_mm_shuffle_epi8(characters, from), kept));
+}
+
+/* The integer that the first sixteen digits spell, of which one stands before the point. */
+static inline uint64_t first_sixteen(const char *first) {
+  __m128i characters = _mm_insert_epi8(_mm_loadu_si128((const __m128i *)(first + 1)), *first, 0);
+  return sixteen_digits(_mm_and_si128(characters, _mm_set1_epi8(15)));
+}
+
+/* The integer that the last `digits` of three characters before `end` spell. */
+static inline uint64_t three_before(const char *end, int digits) {
+  uint32_t word;
+  memcpy(&word, end - 4, sizeof word);
+  /* In two steps, since 32 are too many for one. */
+  int unwanted = 16 - 4 * digits;
+  word = (word & 0x0F0F0F0F) >> unwanted >> unwanted << unwanted << unwanted;
+  return (word >> 8 & 0xFF) * 100 + (word >> 16 & 0xFF) * 10 + (word >> 24);
+}
+
+/* Reads a number that has a point and no exponent and is followed by a comma, and by a space if `gap` is 2, where `marks`
+   has a bit for each character that is no digit; returns how many characters that is, or 0 if it is anything else.  Most
+   numbers are like that, and no branch depends on a sign or a number of digits. */
+static inline int read_plain(const char *at, uint64_t marks, int gap, double *number) {
+  int negative = marks & 1;
+  marks &= ~UINT64_C(1);
+  int point = (int)_tzcnt_u64(marks), stop = (int)_tzcnt_u64(_blsr_u64(marks));
+  int whole = point - negative, places = stop - point - 1, digits = whole + places;
+  if (UNLIKELY(at[point] != '.' || at[stop] != ',' || (gap == 2 && at[stop + 1] != ' ')))
+    return 0;
+  if (UNLIKELY((negative & (*at != '-')) | (whole < 1) | (places < 1) | ((whole > 1) & (at[negative] == '0'))))
+    return 0;
+  if (LIKELY(digits <= 15)) {
+    /* Both are doubles, so that their quotient is rounded once. */
+    *number = (double)(int64_t)without_point(at + stop, digits, places) / EXACT_POWERS[places];
+  } else {
+    if (UNLIKELY(whole != 1 || digits > 19))
+      return 0;
+    uint64_t significand = first_sixteen(at + negative) * SMALL_POWERS[digits - 16];
+    significand += three_before(at + stop, digits - 16);
+    if (UNLIKELY(!nearest(significand, -places, number)))
+      return 0;
+  }
+  uint64_t bits;
+  memcpy(&bits, number, sizeof bits);
+  bits |= (uint64_t)negative << 63;
+  memcpy(number, &bits, sizeof bits);
+  return stop + gap;
+}
+
+/* Reads numbers up to one that `read_plain` does not read; returns where that one begins. */
+static inline const char *read_run_spaced(const char *at, const char *end, int gap, double **numbers) {
+  double *to = *numbers;
+  while (LIKELY(end - at >= 96)) {
+    /* Two of them from one look at 64 characters, since where the next begins is known only behind it. */
+    uint64_t marks = not_digits(at) | (uint64_t)not_digits(at + 32) << 32;
+    int first = read_plain(at, marks, gap, to);
+    if (UNLIKELY(first == 0))
+      break;
+    at += first;
+    int second = read_plain(at, marks >> first, gap, to + 1);
+    at += second;
+    to += second ? 2 : 1;
+  }
+  *numbers = to;
+  return at;
+}
+
+static const char *read_run(const char *at, const char *end, double **numbers) {
+  return at[-1] == ' ' ? read_run_spaced(at, end, 2, numbers) : read_run_spaced(at, end, 1, numbers);
+}
+
+#else
+
+static const char *read_run(const char *at, const char *end, double **numbers) {
+  (void)end, (void)numbers;
+  return at;
+}
+
+#endif
+
+/* What was read as integers becomes numbers, as soon as one is none. */
+static void integers_to_numbers(struct reader *reader) {
+  for (int64_t i = 0; i < reader->count; i++)
+    reader->slots[i].number = (double)reader->slots[i].integer;
+}
+
+static inline const char *word(const char *at, const char *spelling) {
+  size_t length = strlen(spelling);
+  return strncmp(at, spelling, length) ? NULL : at + length;
+}
+
+/* Reads true or false. */
+static const char *read_boolean(struct reader *reader, const char *at) {
+  if (reader->kind != NOTHING && reader->kind != BOOLEANS)
+    return NULL;
+  reader->kind = BOOLEANS;
+  bool yes = *at == 't';
+  ((uint8_t *)reader->slots)[reader->count] = yes;
+  return word(at, yes ? "true" : "false");
+}
+
+/* Reads what stands for −∞, NaN and +∞. */
+static const char *read_not_finite(struct reader *reader, const char *at) {
+  if (reader->kind == BOOLEANS)
+    return NULL;
+  if (reader->kind == INTEGERS)
+    integers_to_numbers(reader);
+  reader->kind = EXTENDED;
+  double *number = &reader->slots[reader->count].number;
+  const char *end = NULL;
+  if ((end = word(at, "null")))
+    *number = -INFINITY;
+  else if ((end = word(at, "\"NaN\"")))
+    *number = NAN;
+  else if ((end = word(at, "\"Infinity\"")))
+    *number = INFINITY;
+  return end;
+}
+
+/* Reads an element; returns its end, or NULL if it is none, or none that may stand beside those before it. */
+static inline const char *read_element(struct reader *reader, const char *at) {
+  if (UNLIKELY(*at == 't' || *at == 'f'))
+    return read_boolean(reader, at);
+  if (UNLIKELY(*at == 'n' || *at == '"'))
+    return read_not_finite(reader, at);
+  union slot *slot = &reader->slots[reader->count];
+  bool integer = false;
+  const char *end = read_number(reader, at, slot, &integer);
+  if (UNLIKELY(end == NULL || reader->kind == BOOLEANS))
+    return NULL;
+  if (integer) {
+    if (reader->kind == NOTHING)
+      reader->kind = INTEGERS;
+    else if (reader->kind != INTEGERS)
+      slot->number = (double)slot->integer;
+  } else if (UNLIKELY(reader->kind < NUMBERS)) {
+    integers_to_numbers(reader);
+    reader->kind = NUMBERS;
+  }
+  return end;
+}
+
+/* Reads the array that starts here; returns its end, or NULL if it is ragged, empty anywhere, or no array. */
+static const char *read_array(struct reader *reader, const char *start, struct array *array) {
+  int64_t lengths[MOST_DIMENSIONS];
+  int rank = 0;
+  const char *at = start;
+  for (; *at == '['; at = after_space(at + 1)) {
+    if (rank == MOST_DIMENSIONS)
+      return NULL;
+    array->shape[rank] = -1;
+    lengths[rank++] = 0;
+  }
+  for (;;) {
+    if (reader->kind == NUMBERS && at - reader->begin >= BEFORE) {
+      double *start = &reader->slots[reader->count].number, *stop = start;
+      at = after_space(read_run(at, reader->end, &stop));
+      reader->count += stop - start;
+      lengths[rank - 1] += stop - start;
+    }
+    at = read_element(reader, at);
+    if (UNLIKELY(at == NULL))
+      return NULL;
+    reader->count++;
+    lengths[rank - 1]++;
+    at = after_space(at);
+    if (LIKELY(*at == ',')) {
+      at = after_space(at + 1);
+      continue;
+    }
+    int axis = rank - 1;
+    for (; *at == ']'; at = after_space(at + 1)) {
+      if (array->shape[axis] < 0)
+        array->shape[axis] = lengths[axis];
+      if (array->shape[axis] != lengths[axis])
+        return NULL;
+      if (axis == 0) {
+        array->rank = rank;
+        return at + 1;
+      }
+      lengths[axis--] = 0;
+      lengths[axis]++;
+    }
+    if (axis == rank - 1 || *at != ',')
+      return NULL;
+    at = after_space(at + 1);
+    for (; axis < rank - 1; axis++) {
+      if (*at != '[')
+        return NULL;
+      at = after_space(at + 1);
+    }
+  }
+}
+
+/* The end of the string that starts here, or of the text. */
+static const char *string_end(const char *at, const char *end) {
+  for (at++; at < end; at++) {
+    if (*at == '"')
+      return at + 1;
+    at += *at == '\\';
+  }
+  return end;
+}
+
+/* Finds the number arrays that are values of members and take `shortest` bytes or more, at most `most` of them.
+
+   `text` is followed by a zero character; `slots` has room for half as many as the text has bytes, and one more.
+   Returns how many were found. */
+EXPORT int64_t attention_read_arrays(const char *text, int64_t size, int64_t shortest, union slot *slots,
+                              struct array *arrays, int64_t most) {
+  struct reader reader = {.begin = text, .end = text + size, .slots = slots};
+  int64_t found = 0;
+  const char *at = text;
+  while (at < reader.end && found < most) {
+    if (*at == '"') {
+      at = string_end(at, reader.end);
+      continue;
+    }
+    if (*at++ != ':')
+      continue;
+    const char *start = after_space(at);
+    if (*start != '[')
+      continue;
+    struct array *array = &arrays[found];
+    reader.count = 0;
+    reader.kind = NOTHING;
+    const char *end = read_array(&reader, start, array);
+    if (end == NULL) {
+      /* Nothing before its next colon can be another. */
+      at = start + 1;
+      continue;
+    }
+    at = end;
+    if (end - start < shortest)
+      continue;
+    array->start = start - text;
+    array->end = end - text;
+    array->first = reader.slots - slots;
+    array->count = reader.count;
+    array->kind = reader.kind;
+    reader.slots += reader.kind == BOOLEANS ? (reader.count + 7) / 8 : reader.count;
+    found++;
+  }
+  return found;
+}
+
+/* How often a character comes. */
+EXPORT int64_t attention_count(const char *text, int64_t size, char character) {
+  enum { LANES = 64, MOST_ROWS = 255 };
+  int64_t count = 0;
+  while (size >= LANES) {
+    /* A byte for each lane, which counts so far before it must be emptied. */
+    uint8_t lanes[LANES] = {0};
+    int64_t rows = size / LANES < MOST_ROWS ? size / LANES : MOST_ROWS;
+    for (int64_t row = 0; row < rows; row++, text += LANES)
+      for (int lane = 0; lane < LANES; lane++)
+        lanes[lane] += text[lane] == character;
+    for (int lane = 0; lane < LANES; lane++)
+      count += lanes[lane];
+    size -= rows * LANES;
+  }
+  while (size--)
+    count += *text++ == character;
+  return count;
+}
+
+/* Whether this processor can run what is compiled for wider instructions. */
+EXPORT int attention_runs_wide(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#else
+  return 0;
+#endif
+}
