@@ -6,8 +6,10 @@ WORKDIR /source
 # Two environments: one holds what builds, the other what runs and nothing else, not even pip.
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
 
+# For our own C alone: what is installed comes as wheels, since a build from source would fail late and unclearly.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
 # Dependencies before the source, so that a change of the source does not install them again.
-# Wheels only: the base image has no compiler, and a build from source would fail late and unclearly.
 # `--build-arg LOCK=otel` adds what traces need.
 ARG LOCK=service
 COPY requirements/build.txt requirements/service.txt requirements/otel.txt requirements/
@@ -15,12 +17,13 @@ RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requiremen
     && /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-compile \
         --requirement requirements/${LOCK}.txt
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml hatch_build.py README.md ./
 COPY attention_core attention_core
 COPY service service
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-compile \
-        --find-links /wheels attention-service
+        --find-links /wheels attention-service \
+    && /opt/venv/bin/python -I -c "from service.codecs.json import native; raise SystemExit(not native.AVAILABLE)"
 
 # Bytecode that does not depend on the times of the files: some engines round them when they copy between stages, and
 # every start would compile everything again, since nothing can be written then.

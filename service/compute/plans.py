@@ -1,8 +1,8 @@
 """What is known of a small request before its numbers are, worked out once, as a database plans a query.
 
 Two requests have the same form if they differ in nothing but the numbers of query, key and value.  Validation, checks,
-defaults and cost depend on the form alone, as long as nothing but their type is changed about the numbers: they are done
-once for each form, with zeros, and kept.
+defaults and cost depend on the form alone, as long as nothing about the numbers is changed but their type: they are
+done once for each form, with zeros, and kept.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The compiled code as functions of bytes and arrays; while it works, other threads go on.
 
-`hatch_build.py` compiles `read.c` and `write.c` when the project is installed: for any processor of the kind, and once
-more for those with wider instructions.
+`hatch_build.py` compiles `read.c` when the project is installed: for any processor of the kind, and once more for those
+with wider instructions.
 """
 
 import ctypes
@@ -19,28 +19,32 @@ INTEGERS, NUMBERS, EXTENDED, BOOLEANS = range(1, 5)
 MOST_ARRAYS = 256
 """So many arrays are read; a document with more has small ones."""
 
+ANY_PROCESSOR, WIDE = "numbers.so", "numbers-wide.so"
+
 FIELDS = 14
 """Integers in the `struct array` of `read.c`."""
 
 
-def _load() -> ctypes.CDLL | None:
-    """Return the best library that was built and that this processor can run, or None."""
-    folder = Path(__file__).parent
-    try:
-        library = ctypes.CDLL(str(folder / "numbers.so"))
-        if library.attention_runs_wide():
-            library = ctypes.CDLL(str(folder / "numbers-wide.so"))
-    except OSError:
-        return None
-    library.attention_read_arrays.restype = ctypes.c_int64
+def open_library(name: str) -> ctypes.CDLL:
+    """Return a library that was built, here or at a path; raises OSError if it was not."""
+    library = ctypes.CDLL(str(Path(__file__).parent / name))
     size, address = ctypes.c_int64, ctypes.c_void_p
+    library.attention_read_arrays.restype = library.attention_count.restype = ctypes.c_int64
     library.attention_read_arrays.argtypes = [ctypes.c_char_p, size, size, address, address, size]
-    library.attention_count.restype = ctypes.c_int64
     library.attention_count.argtypes = [ctypes.c_char_p, size, ctypes.c_char]
     return library
 
 
-_library = _load()
+def _best_library() -> ctypes.CDLL | None:
+    """Return the best library that was built and that this processor can run, or None."""
+    try:
+        library = open_library(ANY_PROCESSOR)
+        return open_library(WIDE) if library.attention_runs_wide() else library
+    except OSError:
+        return None
+
+
+_library = _best_library()
 
 AVAILABLE = _library is not None
 

@@ -176,7 +176,7 @@ static const char *read_any_number(const char *start, union slot *slot, bool *in
     }
     if (at == point + 1)
       return NULL;
-    long_number = digits > 19 || at - point > 300;
+    long_number = digits > 19 || at - point > 100000;
     exponent = long_number ? 0 : (int)(point + 1 - at);
   }
   if (*at == 'e' || *at == 'E') {
@@ -189,6 +189,7 @@ static const char *read_any_number(const char *start, union slot *slot, bool *in
     int written = 0;
     for (; is_digit(*at); at++)
       written = written < 100000 ? written * 10 + (*at - '0') : written;
+    long_number |= written >= 100000;
     exponent += below ? -written : written;
   }
   *integer = whole && !long_number && significand <= (uint64_t)INT64_MAX + negative;

@@ -1,0 +1,56 @@
+"""Reads texts with a library that was compiled to end the process at the first byte that it must not touch.
+
+python -m tests.service.codecs.sanitized LIBRARY
+"""
+
+import ctypes
+import random
+import sys
+
+from service.codecs.json.native import library
+
+TEXTS = 6000
+
+WORDS = """
+0 -0 1 -1 12 0.5 -0.25 0.12345678901234567 -123.456 12345678 123456789012345678901234567890 1e5 -1.5e-300 1e400 5e-324
+0.000000000000000000000000000001 null true false "NaN" "Infinity" "x" [ ] { } , : " \\ ],[ 1.5,2.5,3.5
+"""
+PIECES = [*WORDS.split(), " ", ", ", "\n", "\x00", "\xff"]
+
+
+def text(chance: random.Random) -> bytes:
+    """Return something that begins like an array, of any length, and ends anywhere."""
+    if chance.random() < 0.5:
+        rows = ",".join(
+            "[" + ",".join(f"{chance.gauss(0, 9):.{chance.randint(1, 20)}f}" for _ in range(9)) + "]" for _ in range(9)
+        )
+        body = f'{{"a":[{rows}],"b":[1,2]}}'
+    else:
+        body = '{"a":[' + ",".join(chance.choices(PIECES, k=chance.randint(0, 40)))
+    whole = bytearray(body.encode("latin-1"))
+    for _ in range(chance.randint(0, 3)):
+        whole[chance.randrange(len(whole))] = chance.choice(b'0159.,-e[]\x00 "tfn')
+    return bytes(whole[: chance.randint(0, len(whole))] if chance.random() < 0.5 else whole)
+
+
+def main() -> None:
+    """Read, and say how many arrays there were."""
+    compiled = library.open_library(sys.argv[1])
+    chance = random.Random(3)
+    found = 0
+    for _ in range(TEXTS):
+        body = text(chance)
+        # Unlike bytes, which have a head before them, this has memory of its own, with guards at both ends.
+        alone = ctypes.create_string_buffer(body, len(body) + 1)
+        slots = (ctypes.c_double * (len(body) // 2 + 1))()
+        fields = (ctypes.c_int64 * (library.FIELDS * library.MOST_ARRAYS))()
+        found += compiled.attention_read_arrays(
+            alone, len(body), 1, ctypes.addressof(slots), ctypes.addressof(fields), library.MOST_ARRAYS
+        )
+        assert compiled.attention_count(alone, len(body), b",") == body.count(b",")
+    assert found > TEXTS / 10
+    print(f"read {found} arrays")
+
+
+if __name__ == "__main__":
+    main()
