@@ -1,5 +1,6 @@
 """The only place where things are wired together."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from attention_core import Workers
 from attention_core.blockwise.blas import one_blas_thread
 from service.admission import Gate
+from service.codecs.json import native
 from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
 from service.examples import load_examples
@@ -32,6 +34,8 @@ from service.telemetry.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
 
 if TYPE_CHECKING:
     from service.telemetry.tracing import Tracing
+
+log = logging.getLogger("service.server")
 
 SWITCH_SECONDS = 0.0005
 """How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
@@ -57,6 +61,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Callable[..., None]]]:
         sys.setswitchinterval(SWITCH_SECONDS)
+        if not native.AVAILABLE:
+            log.warning(
+                "large requests in JSON take longer: there was no gcc when this was installed, install it again"
+            )
         # The compute threads are what shares the cores; their products start no threads of their own.
         with one_blas_thread():
             state.ready = True

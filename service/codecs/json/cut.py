@@ -9,7 +9,7 @@ import secrets
 
 from service.codecs.json.native import Array, read_arrays
 
-SHORTEST = 256
+SHORTEST = 64
 """From so many bytes on an array is worth cutting."""
 
 

@@ -26,7 +26,7 @@ true1 1true -true -false falsefalse "NaN" "Infinity" "-Infinity" "nan" "" "x" []
 ODD_NUMBERS = ODD_WORDS.split()
 ODD_NUMBERS += ["1" * 400, "0." + "0" * 400 + "1", "123456789" * 5 + "." + "987654321" * 90, "1" * 310 + "e-300"]
 ODD_NUMBERS += ["0." + "0" * zeros + f"1e{zeros + 1}" for zeros in (1500, 1_000_000)]
-ODD_NUMBERS += ["0." + "0" * 400 + "1e4010", "0." + "0" * 99_990 + "1e1000000"]
+ODD_NUMBERS += ["0." + "0" * 400 + "1e4010", "0." + "0" * 999_990 + "1e10000000"]
 TOKENS = [
     *ODD_NUMBERS,
     "[",

@@ -13,6 +13,8 @@ import hatch_build
 from service.codecs.json import Extended, native
 from service.codecs.json.decode import decode_cut, decode_plain
 from service.codecs.json.native import library
+from service.main import create_app
+from service.settings import Settings
 from tests.service.codecs.test_cut import ODD_NUMBERS, cut_small, outcome
 
 RUNS_WIDE = library.open_library(library.ANY_PROCESSOR).attention_runs_wide()
@@ -206,6 +208,17 @@ def test_where_nothing_is_compiled_all_is_read_all_the_same(monkeypatch):
     assert native.read_arrays(body, 1) == []
     assert native.count(body, b",") == body.count(b",")
     assert outcome(decode_cut, body) == fast
+
+
+async def test_a_service_without_compiled_code_says_so_at_its_start(monkeypatch, caplog):
+    for available in (True, False):
+        monkeypatch.setattr(native, "AVAILABLE", available)
+        monkeypatch.setattr("service.main.configure", lambda *_: None)
+        app = create_app(Settings(compute_threads=1))
+        caplog.clear()
+        async with app.router.lifespan_context(app):
+            told = [record.getMessage() for record in caplog.records if record.name == "service.server"]
+        assert [("gcc" in message) for message in told] == [True] * (not available)
 
 
 def test_without_a_compiler_installing_goes_on(tmp_path, monkeypatch):

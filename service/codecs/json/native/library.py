@@ -6,6 +6,7 @@ with wider instructions.
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,7 @@ def read_arrays(text: bytes, shortest: int) -> list[tuple[int, int, Array]]:
         return []
     slots = np.empty(len(text) // 2 + 1, np.float64)
     fields = np.empty((MOST_ARRAYS, FIELDS), np.int64)
-    found = _library.attention_read_arrays(
-        text, len(text), shortest, slots.ctypes.data, fields.ctypes.data, MOST_ARRAYS
-    )
+    found = _library.attention_read_arrays(text, len(text), shortest, _address(slots), _address(fields), MOST_ARRAYS)
     return [
         (start, end, _array(slots[first:], count, kind, shape[:rank]))
         for start, end, first, count, kind, rank, *shape in fields[:found].tolist()
@@ -72,6 +71,11 @@ def count(text: bytes, character: bytes) -> int:
     if _library is None:
         return text.count(character)
     return int(_library.attention_count(text, len(text), character))
+
+
+def _address(array: NDArray[Any]) -> int:
+    # A third of the time that `array.ctypes` takes.
+    return ctypes.addressof(ctypes.c_char.from_buffer(array))
 
 
 def _array(slots: NDArray[np.float64], count: int, kind: int, shape: list[int]) -> Array:

@@ -26,12 +26,6 @@
 /* Tensors have fewer dimensions; an array with more is left to the ordinary parser. */
 #define MOST_DIMENSIONS 8
 
-/* So many characters are looked at at once; with a sign, the point and 19 digits most numbers have fewer. */
-#define WINDOW 32
-
-/* Words of digits are read up to the last digit, so they may begin so far before a number. */
-#define BEFORE 24
-
 enum kind { NOTHING, INTEGERS, NUMBERS, EXTENDED, BOOLEANS };
 
 struct array {
@@ -60,48 +54,12 @@ static inline const char *after_space(const char *at) {
 
 static inline bool is_digit(char character) { return (unsigned char)(character - '0') <= 9; }
 
-/* A bit for each of the next 32 characters that is no digit. */
-static inline uint32_t not_digits(const char *at) {
-#ifdef __AVX2__
-  __m256i all = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)at), _mm256_set1_epi8('0'));
-  return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(all, _mm256_set1_epi8(9)), all));
-#else
-  const uint64_t ones = 0x0101010101010101;
-  uint32_t mask = 0;
-  for (int place = 0; place < WINDOW; place += 8) {
-    uint64_t word = load_word(at + place) ^ 0x30 * ones;
-    uint64_t beyond_nine = (((word & 0x7F * ones) + 0x76 * ones) | word) & 0x80 * ones;
-    /* The product gathers the highest bit of each byte in its highest byte. */
-    mask |= (uint32_t)(((beyond_nine >> 7) * 0x0102040810204080) >> 56) << place;
-  }
-  return mask;
-#endif
-}
-
-/* The integer that the last `digits` of eight characters before `end` spell. */
-static inline uint64_t digits_before(const char *end, int digits) {
-  uint64_t word = load_word(end - 8) ^ 0x3030303030303030;
-  /* What is not wanted leaves at one end and comes back as zeros; in two steps, since 64 are too many for one. */
-  int unwanted = 32 - 4 * digits;
-  word = word >> unwanted >> unwanted << unwanted << unwanted;
-  /* Neighbours are put together: digits to pairs, pairs to fours, fours to eight. */
-  word = word * 10 + (word >> 8);
-  word = (word & 0x00FF00FF00FF00FF) * 100 + ((word >> 16) & 0x00FF00FF00FF00FF);
-  return (word & 0xFFFF) * 10000 + ((word >> 32) & 0xFFFF);
-}
-
-/* The same of sixteen characters. */
-static inline uint64_t sixteen_before(const char *end, int digits) {
-  int last = digits < 8 ? digits : 8;
-  return digits_before(end - 8, digits - last) * 100000000 + digits_before(end, last);
-}
-
 /* Powers of ten that are doubles. */
 static const double EXACT_POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* The double nearest to significand · 10^exponent, or false where that is not normal. */
-static inline bool nearest(uint64_t significand, int exponent, double *number) {
+static inline bool nearest(uint64_t significand, int64_t exponent, double *number) {
   if (significand == 0) {
     *number = 0;
     return true;
@@ -121,7 +79,7 @@ static inline bool nearest(uint64_t significand, int exponent, double *number) {
   int top = high >> 63, shift = top + 9;
   uint64_t mantissa = high >> shift;
   /* ⌊log2 10^exponent⌋ */
-  int binary = ((217706 * exponent) >> 16) + top - zeros + 63 + 1023;
+  int binary = (int)((217706 * exponent) >> 16) + top - zeros + 63 + 1023;
   if (UNLIKELY(binary <= 0))
     return false;
   /* Exactly between two doubles, which only small powers can be: to the even one. */
@@ -150,100 +108,96 @@ static double read_slowly(const char *start) {
   return strtod_l(start, NULL, known);
 }
 
-/* Reads any number, one character at a time; returns its end, or NULL if it is none or beyond float64. */
-static const char *read_any_number(const char *start, union slot *slot, bool *integer) {
+/* Whether all of eight characters are digits: no other has a 3 above, and one that is more than 9 gets a 4 there. */
+static inline bool are_digits(uint64_t word) {
+  const uint64_t above = 0xF0F0F0F0F0F0F0F0;
+  return ((word & above) | (((word + 0x0606060606060606) & above) >> 4)) == 0x3333333333333333;
+}
+
+/* The integer that eight digits spell. */
+static inline uint64_t eight_digits(uint64_t word) {
+  /* Neighbours are put together: digits to pairs, pairs to fours, fours to eight. */
+  word ^= 0x3030303030303030;
+  word = word * 10 + (word >> 8);
+  word = (word & 0x00FF00FF00FF00FF) * 100 + ((word >> 16) & 0x00FF00FF00FF00FF);
+  return (word & 0xFFFF) * 10000 + ((word >> 32) & 0xFFFF);
+}
+
+/* How many digits there are, leading zeros and the point apart. */
+static int64_t significant_digits(const char *at, const char *end) {
+  while (at < end && (*at == '0' || *at == '.'))
+    at++;
+  int64_t digits = 0;
+  for (; at < end; at++)
+    digits += *at != '.';
+  return digits;
+}
+
+/* Reads any number; returns its end, or NULL if it is none or beyond float64. */
+static inline const char *read_number(const char *start, const char *end, union slot *slot, bool *integer) {
   const char *at = start;
   bool negative = *at == '-';
-  at += negative;
-  uint64_t significand = 0;
-  int digits = 0, exponent = 0;
-  bool long_number = false, whole = true;
-  if (*at == '0')
-    at++;
-  else if (is_digit(*at))
-    for (; is_digit(*at); at++, digits++)
-      significand = significand * 10 + (uint64_t)(*at - '0');
-  else
+  const char *first = at += negative;
+  if (UNLIKELY(!is_digit(*at)))
     return NULL;
-  long_number = digits > 19;
-  if (*at == '.') {
-    whole = false;
-    const char *point = at++;
-    for (; is_digit(*at); at++) {
+  uint64_t significand = (uint64_t)(*at++ - '0');
+  if (significand)
+    for (; is_digit(*at); at++)
       significand = significand * 10 + (uint64_t)(*at - '0');
-      /* Leading zeros do not count; that 2^64 looks like zero does not end the counting. */
-      digits += digits > 0 || significand != 0;
-    }
-    if (at == point + 1)
+  int64_t digits = at - first, exponent = 0;
+  *integer = true;
+  if (*at == '.') {
+    *integer = false;
+    const char *point = at++;
+    for (uint64_t word; end - at >= 8 && are_digits(word = load_word(at)); at += 8)
+      significand = significand * 100000000 + eight_digits(word);
+    for (; is_digit(*at); at++)
+      significand = significand * 10 + (uint64_t)(*at - '0');
+    if (UNLIKELY(at == point + 1))
       return NULL;
-    long_number = digits > 19 || at - point > 100000;
-    exponent = long_number ? 0 : (int)(point + 1 - at);
+    exponent = point + 1 - at;
+    digits -= exponent;
   }
-  if (*at == 'e' || *at == 'E') {
-    whole = false;
+  bool any_length = digits > 19 && significant_digits(first, at) > 19;
+  if (UNLIKELY((*at | 0x20) == 'e')) {
+    *integer = false;
     at++;
     bool below = *at == '-';
     at += below || *at == '+';
     if (!is_digit(*at))
       return NULL;
-    int written = 0;
+    int64_t written = 0;
     for (; is_digit(*at); at++)
-      written = written < 100000 ? written * 10 + (*at - '0') : written;
-    long_number |= written >= 100000;
+      written = written < 1000000 ? written * 10 + (*at - '0') : written;
+    /* Where the exponent was too long to be read, or makes up for very many zeros. */
+    any_length |= written >= 1000000;
     exponent += below ? -written : written;
   }
-  *integer = whole && !long_number && significand <= (uint64_t)INT64_MAX + negative;
+  *integer &= !any_length && significand <= (uint64_t)INT64_MAX + negative;
   if (*integer) {
     slot->integer = (int64_t)(negative ? 0 - significand : significand);
     return at;
   }
   double number;
-  if (!long_number && nearest(significand, exponent, &number))
-    number = negative ? -number : number;
-  else
-    number = read_slowly(start);
-  slot->number = number;
-  return isfinite(number) ? at : NULL;
-}
-
-/* Reads a number, all characters at once if it has few and no exponent; returns its end, or NULL. */
-static inline const char *read_number(const struct reader *reader, const char *at, union slot *slot, bool *integer) {
-  if (UNLIKELY(at - reader->begin < BEFORE || reader->end - at < WINDOW))
-    return read_any_number(at, slot, integer);
-  uint32_t negative = *at == '-';
-  uint32_t marks = not_digits(at) & ~negative;
-  if (UNLIKELY((marks & (marks - 1)) == 0))
-    return read_any_number(at, slot, integer);
-  int point = __builtin_ctz(marks), whole = point - (int)negative;
-  if (UNLIKELY(whole < 1 || whole > 8 || (whole > 1 && at[negative] == '0')))
-    return read_any_number(at, slot, integer);
-  uint64_t significand = digits_before(at + point, whole);
-  if (at[point] != '.') {
-    if (UNLIKELY((at[point] | 0x20) == 'e'))
-      return read_any_number(at, slot, integer);
-    *integer = true;
-    slot->integer = negative ? -(int64_t)significand : (int64_t)significand;
-    return at + point;
-  }
-  int end = __builtin_ctz(marks & (marks - 1)), places = end - point - 1;
-  if (UNLIKELY(places < 1 || places + whole > 19 || (at[end] | 0x20) == 'e'))
-    return read_any_number(at, slot, integer);
-  uint64_t fraction = sixteen_before(at + end, places < 16 ? places : 16);
-  if (places > 16)
-    fraction += digits_before(at + end - 16, places - 16) * 10000000000000000;
-  significand = significand * SMALL_POWERS[places] + fraction;
-  double number;
-  if (significand <= UINT64_C(1) << 53)
+  if (LIKELY(!any_length && exponent <= 0 && exponent >= -22 && significand <= UINT64_C(1) << 53))
     /* Both are doubles, so that their quotient is rounded once. */
-    number = (double)(int64_t)significand / EXACT_POWERS[places];
-  else if (UNLIKELY(!nearest(significand, -places, &number)))
-    return read_any_number(at, slot, integer);
+    number = (double)(int64_t)significand / EXACT_POWERS[-exponent];
+  else if (UNLIKELY(any_length || !nearest(significand, exponent, &number))) {
+    number = read_slowly(start);
+    slot->number = number;
+    return isfinite(number) ? at : NULL;
+  }
   slot->number = negative ? -number : number;
-  *integer = false;
-  return at + end;
+  return at;
 }
 
 #ifdef __AVX2__
+
+/* A bit for each of the next 32 characters that is no digit. */
+static inline uint64_t not_digits(const char *at) {
+  __m256i all = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)at), _mm256_set1_epi8('0'));
+  return (uint32_t)~_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(all, _mm256_set1_epi8(9)), all));
+}
 
 /* The integer that sixteen digits spell. */
 static inline uint64_t sixteen_digits(__m128i digits) {
@@ -319,7 +273,7 @@ static inline const char *read_run_spaced(const char *at, const char *end, int g
   double *to = *numbers;
   while (LIKELY(end - at >= 96)) {
     /* Two of them from one look at 64 characters, since where the next begins is known only behind it. */
-    uint64_t marks = not_digits(at) | (uint64_t)not_digits(at + 32) << 32;
+    uint64_t marks = not_digits(at) | not_digits(at + 32) << 32;
     int first = read_plain(at, marks, gap, to);
     if (UNLIKELY(first == 0))
       break;
@@ -332,15 +286,12 @@ static inline const char *read_run_spaced(const char *at, const char *end, int g
   return at;
 }
 
-static const char *read_run(const char *at, const char *end, double **numbers) {
+static const char *read_run(const struct reader *reader, const char *at, double **numbers) {
+  const char *end = reader->end;
+  /* Sixteen characters are read up to the end of a number, so they may begin before it. */
+  if (at - reader->begin < 16)
+    return at;
   return at[-1] == ' ' ? read_run_spaced(at, end, 2, numbers) : read_run_spaced(at, end, 1, numbers);
-}
-
-#else
-
-static const char *read_run(const char *at, const char *end, double **numbers) {
-  (void)end, (void)numbers;
-  return at;
 }
 
 #endif
@@ -392,7 +343,7 @@ static inline const char *read_element(struct reader *reader, const char *at) {
     return read_not_finite(reader, at);
   union slot *slot = &reader->slots[reader->count];
   bool integer = false;
-  const char *end = read_number(reader, at, slot, &integer);
+  const char *end = read_number(at, reader->end, slot, &integer);
   if (UNLIKELY(end == NULL || reader->kind == BOOLEANS))
     return NULL;
   if (integer) {
@@ -419,12 +370,14 @@ static const char *read_array(struct reader *reader, const char *start, struct a
     lengths[rank++] = 0;
   }
   for (;;) {
-    if (reader->kind == NUMBERS && at - reader->begin >= BEFORE) {
-      double *start = &reader->slots[reader->count].number, *stop = start;
-      at = after_space(read_run(at, reader->end, &stop));
-      reader->count += stop - start;
-      lengths[rank - 1] += stop - start;
+#ifdef __AVX2__
+    if (reader->kind == NUMBERS) {
+      double *first = &reader->slots[reader->count].number, *behind = first;
+      at = after_space(read_run(reader, at, &behind));
+      reader->count += behind - first;
+      lengths[rank - 1] += behind - first;
     }
+#endif
     at = read_element(reader, at);
     if (UNLIKELY(at == NULL))
       return NULL;
