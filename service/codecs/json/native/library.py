@@ -75,7 +75,7 @@ def count(text: bytes, character: bytes) -> int:
 
 def _address(array: NDArray[Any]) -> int:
     # A third of the time that `array.ctypes` takes.
-    return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
 
 
 def _array(slots: NDArray[np.float64], count: int, kind: int, shape: list[int]) -> Array:
