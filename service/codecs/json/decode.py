@@ -16,7 +16,7 @@ from service.codecs.json.cut import SHORTEST, cut_arrays
 from service.codecs.json.native import Array, count
 from service.errors import MalformedBody
 
-WORTH_CUTTING = 1024
+WORTH_CUTTING = 4096
 """From so many bytes on, arrays are read where they stand; below, lists of Python numbers are made as soon."""
 
 MOST_PLAIN = 2_000_000
