@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def compile_library(folder: Path, library: Path, *options: str) -> None:
         raise OSError(f"there is no C compiler called {compiler} (Debian packages gcc and libc6-dev)")
     with tempfile.TemporaryDirectory(dir=folder) as made:
         Path(made, "powers.inc").write_text("".join(powers()))
+        Path(made, "scales.inc").write_text("".join(scales()))
         built = Path(made, library.name)
-        command = [compiler, *COMMON, *options, f"-I{made}", str(folder / "read.c"), "-o", str(built)]
+        sources = [str(folder / name) for name in ("read.c", "write.c")]
+        command = [compiler, *COMMON, *options, f"-I{made}", *sources, "-o", str(built)]
         subprocess.run(command, check=True, stdout=sys.stderr)
         built.replace(library)
 
@@ -72,3 +75,17 @@ def significand(exponent: int) -> int:
     if exponent >= 0:
         return five << 128 - bits if bits <= 128 else five >> bits - 128
     return 2 ** (bits + 127) // five + (exponent >= -27)
+
+
+def scales() -> Iterator[str]:
+    """Return the scales of `write.c`, one for each exponent of a float32."""
+    for biased in range(2**8):
+        # What lies between two numbers of this exponent.
+        step = Fraction(2) ** (max(biased, 1) - 150)
+        exponent = 0
+        while Fraction(10) ** (exponent + 1) <= step:
+            exponent += 1
+        while Fraction(10) ** exponent > step:
+            exponent -= 1
+        factor = 1 / Fraction(10) ** exponent
+        yield f"{{{float(factor).hex()}, {float(step / 2 * factor).hex()}, {exponent}}},\n"

@@ -1,7 +1,8 @@
 """From a document to bytes.
 
 The JSON writer keeps the interpreter to itself while it writes, so what is large is written in pieces, between which
-other threads get their turn: some rows of an array, some items of a list.
+other threads get their turn: some rows of an array, some items of a list.  Long arrays of float32 are written by
+compiled code, the same characters in less time and beside other threads.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from service.codecs.json import native
 from service.codecs.json.arrays import plain
 
 FEW_LETTERS = 16
@@ -20,13 +22,16 @@ FEW_LETTERS = 16
 PIECE = 1 << 15
 """About so many numbers are written at once: one millisecond."""
 
+WORTH_COMPILED = 1 << 10
+"""From so many numbers on an array of float32 is written by compiled code."""
+
 
 def encode(document: dict[str, Any]) -> bytes:
     """Return strict JSON; in arrays −∞ becomes null, NaN "NaN" and +∞ "Infinity".
 
     Numbers are the shortest that read back to the same value in the array's own type.
     """
-    if _weight(document) <= PIECE:
+    if _at_once(document):
         return _dumps(document)
     # Unlike a list of pieces that is joined, a growing buffer holds everything once.
     written = BytesIO()
@@ -39,9 +44,26 @@ def number(value: float | None) -> Any:
     return None if value is None else plain(np.asarray(value))
 
 
-def _pieces(value: Any) -> Iterator[bytes]:
-    if _weight(value) <= PIECE:
-        yield _dumps(value)
+def _at_once(value: Any) -> bool:
+    """Whether a value is small, and written as a whole."""
+    members = value.values() if isinstance(value, dict) else ()
+    return _weight(value) <= PIECE and not any(map(_is_compiled, members))
+
+
+def _is_compiled(value: Any) -> bool:
+    """Whether a value is written by compiled code."""
+    if not isinstance(value, np.ndarray) or value.size < WORTH_COMPILED:
+        return False
+    return native.AVAILABLE and value.dtype == np.float32
+
+
+def _text(value: Any) -> bytes | memoryview:
+    return native.write_numbers(value) if _is_compiled(value) else _dumps(value)
+
+
+def _pieces(value: Any) -> Iterator[bytes | memoryview]:
+    if _at_once(value):
+        yield _text(value)
     elif isinstance(value, dict):
         for place, (name, member) in enumerate(value.items()):
             yield (b"," if place else b"{") + orjson.dumps(name) + b":"
@@ -51,13 +73,13 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield from _row_pieces(value)
 
 
-def _row_pieces(rows: list[Any] | NDArray[Any]) -> Iterator[bytes]:
+def _row_pieces(rows: list[Any] | NDArray[Any]) -> Iterator[bytes | memoryview]:
     """Write a long list or array, as many rows at once as make a piece; a row may be several."""
     step = PIECE // _weight(rows[0])
     for start in range(0, len(rows), max(1, step)):
         yield b"," if start else b"["
         if step:
-            yield _dumps(rows[start : start + step])[1:-1]
+            yield _text(rows[start : start + step])[1:-1]
         else:
             yield from _pieces(rows[start])
     yield b"]"

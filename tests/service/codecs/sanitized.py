@@ -1,4 +1,4 @@
-"""Reads texts with a library that was compiled to end the process at the first byte that it must not touch.
+"""Reads texts and writes numbers with a library that was compiled to end the process at the first byte that it must not touch.
 
 python -m tests.service.codecs.sanitized LIBRARY
 """
@@ -33,8 +33,20 @@ def text(chance: random.Random) -> bytes:
     return bytes(whole[: chance.randint(0, len(whole))] if chance.random() < 0.5 else whole)
 
 
+def write(compiled: ctypes.CDLL, chance: random.Random, size: int) -> None:
+    """Write numbers of any bits into as much room as is asked for, to the last of it."""
+    numbers = (ctypes.c_uint32 * size)(*(chance.getrandbits(32) for _ in range(size)))
+    shape = (ctypes.c_int64 * 3)(1, size, 1)
+    lists = size * 3
+    room = library.BYTES_PER_NUMBER * size + library.BYTES_PER_LIST * lists + library.BYTES_BEHIND
+    characters = ctypes.create_string_buffer(room)
+    addresses = [ctypes.addressof(one) for one in (numbers, shape, characters)]
+    length = compiled.attention_write_numbers(addresses[0], addresses[1], 3, addresses[2])
+    assert characters.raw[:length].count(b"[") == 1 + 1 + size
+
+
 def main() -> None:
-    """Read, and say how many arrays there were."""
+    """Read, and say how many arrays there were; then write."""
     compiled = library.open_library(sys.argv[1])
     chance = random.Random(3)
     found = 0
@@ -49,6 +61,8 @@ def main() -> None:
         )
         assert compiled.attention_count(alone, len(body), b",") == body.count(b",")
     assert found > TEXTS / 10
+    for size in range(1, 600):
+        write(compiled, chance, size)
     print(f"read {found} arrays")
 
 

@@ -29,6 +29,9 @@ def test_in_pieces_it_is_the_same_text_as_in_one(document, piece):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["service.codecs.json.encode"], "PIECE", piece)
         assert encode(document) == whole
+        # And so it is where every array of float32 is written by compiled code.
+        patch.setattr(sys.modules["service.codecs.json.encode"], "WORTH_COMPILED", 1)
+        assert encode(document) == whole
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

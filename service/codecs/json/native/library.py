@@ -1,7 +1,7 @@
 """The compiled code as functions of bytes and arrays; while it works, other threads go on.
 
-`hatch_build.py` compiles `read.c` when the project is installed: for any processor of the kind, and once more for those
-with wider instructions.
+`hatch_build.py` compiles `read.c` and `write.c` when the project is installed: for any processor of the kind, and once
+more for those with wider instructions.
 """
 
 import ctypes
@@ -25,6 +25,9 @@ ANY_PROCESSOR, WIDE = "numbers.so", "numbers-wide.so"
 FIELDS = 14
 """Integers in the `struct array` of `read.c`."""
 
+BYTES_PER_NUMBER, BYTES_PER_LIST, BYTES_BEHIND = 32, 2, 32
+"""Room that `write.c` asks for."""
+
 
 def open_library(name: str) -> ctypes.CDLL:
     """Return a library that was built, here or at a path; raises OSError if it was not."""
@@ -32,6 +35,8 @@ def open_library(name: str) -> ctypes.CDLL:
     size, address = ctypes.c_int64, ctypes.c_void_p
     library.attention_read_arrays.restype = library.attention_count.restype = ctypes.c_int64
     library.attention_read_arrays.argtypes = [ctypes.c_char_p, size, size, address, address, size]
+    library.attention_write_numbers.restype = ctypes.c_int64
+    library.attention_write_numbers.argtypes = [address, address, size, address]
     library.attention_count.argtypes = [ctypes.c_char_p, size, ctypes.c_char]
     return library
 
@@ -64,6 +69,21 @@ def read_arrays(text: bytes, shortest: int) -> list[tuple[int, int, Array]]:
         (start, end, _array(slots[first:], count, kind, shape[:rank]))
         for start, end, first, count, kind, rank, *shape in fields[:found].tolist()
     ]
+
+
+def write_numbers(array: NDArray[np.float32]) -> memoryview:
+    """Return the characters of an array of float32 as nested lists; no axis is empty.
+
+    Raises RuntimeError where nothing was compiled.
+    """
+    if _library is None:
+        raise RuntimeError("expected compiled code; there is none")
+    array = np.ascontiguousarray(array)
+    lists = array.size // array.shape[-1] * array.ndim
+    room = BYTES_PER_NUMBER * array.size + BYTES_PER_LIST * lists + BYTES_BEHIND
+    characters, shape = np.empty(room, np.uint8), np.array(array.shape, np.int64)
+    written = _library.attention_write_numbers(array.ctypes.data, _address(shape), array.ndim, _address(characters))
+    return characters.data[:written]
 
 
 def count(text: bytes, character: bytes) -> int:
