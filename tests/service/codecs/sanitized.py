@@ -1,6 +1,6 @@
 """Reads texts and writes numbers with a library that ends the process at the first byte that it must not touch.
 
-    python -m tests.service.codecs.sanitized LIBRARY
+python -m tests.service.codecs.sanitized LIBRARY
 """
 
 import ctypes
