@@ -18,7 +18,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = Path("service", "codecs", "json", "native")
 
-LEAST_POWER, GREATEST_POWER = -342, 324
+LEAST_POWER, GREATEST_POWER = -342, 308
+"""Of ten: an integer of 19 digits is no float64 of full precision with a lower one, and none at all with a higher."""
 
 COMMON = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 WIDE = "-march=x86-64-v3"
@@ -56,7 +57,8 @@ def compile_library(folder: Path, library: Path, *options: str) -> None:
         Path(made, "scales.inc").write_text("".join(scales()))
         built = Path(made, library.name)
         sources = [str(folder / name) for name in ("read.c", "write.c")]
-        command = [compiler, *COMMON, *options, f"-I{made}", *sources, "-o", str(built)]
+        known = (f"-DLEAST_POWER={LEAST_POWER}", f"-DGREATEST_POWER={GREATEST_POWER}", f"-I{made}")
+        command = [compiler, *COMMON, *options, *known, *sources, "-o", str(built)]
         subprocess.run(command, check=True, stdout=sys.stderr)
         built.replace(library)
 

@@ -1,4 +1,4 @@
-/* Powers of ten to 128 bits, and what else reading and writing numbers share.  */
+/* Powers of ten to 128 bits, and what else reading and writing numbers share. */
 
 #ifndef ATTENTION_POWERS_H
 #define ATTENTION_POWERS_H
@@ -18,40 +18,39 @@ typedef unsigned __int128 uint128;
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-#define LEAST_POWER (-342)
-#define GREATEST_POWER 324
-
 struct power {
   uint64_t low, high;
 };
 
-/* 10^(LEAST_POWER + i) as a significand of 128 bits, of which the first is 1: rounded up from 10^-27 to 10^-1, cut off
-   where it is no more than 128 bits elsewhere.  `hatch_build.py` writes it. */
-static const struct power POWERS[] = {
+/* The powers from 10^LEAST_POWER to 10^GREATEST_POWER as significands of 128 bits, of which the first is 1: those from
+   10^-27 to 10^-1 rounded up, all others cut off.  `hatch_build.py` works them out, and says how many there are. */
+static const struct power POWERS[GREATEST_POWER - (LEAST_POWER) + 1] = {
 #include "powers.inc"
 };
 
 /* What an integer of up to 19 digits is multiplied by. */
-static const uint64_t SMALL_POWERS[20] = {1u,
-                                          10u,
-                                          100u,
-                                          1000u,
-                                          10000u,
-                                          100000u,
-                                          1000000u,
-                                          10000000u,
-                                          100000000u,
-                                          1000000000u,
-                                          10000000000u,
-                                          100000000000u,
-                                          1000000000000u,
-                                          10000000000000u,
-                                          100000000000000u,
-                                          1000000000000000u,
-                                          10000000000000000u,
-                                          100000000000000000u,
-                                          1000000000000000000u,
-                                          10000000000000000000u};
+static const uint64_t SMALL_POWERS[20] = {
+    1u,
+    10u,
+    100u,
+    1000u,
+    10000u,
+    100000u,
+    1000000u,
+    10000000u,
+    100000000u,
+    1000000000u,
+    10000000000u,
+    100000000000u,
+    1000000000000u,
+    10000000000000u,
+    100000000000000u,
+    1000000000000000u,
+    10000000000000000u,
+    100000000000000000u,
+    1000000000000000000u,
+    10000000000000000000u,
+};
 
 static inline uint64_t load_word(const char *characters) {
   uint64_t word;

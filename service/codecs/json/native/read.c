@@ -64,11 +64,11 @@ static inline bool nearest(uint64_t significand, int64_t exponent, double *numbe
     *number = 0;
     return true;
   }
-  if (UNLIKELY(exponent < LEAST_POWER || exponent > 308))
+  if (UNLIKELY(exponent < LEAST_POWER || exponent > GREATEST_POWER))
     return false;
   int zeros = __builtin_clzll(significand);
   significand <<= zeros;
-  const struct power *power = &POWERS[exponent - LEAST_POWER];
+  const struct power *power = &POWERS[exponent - (LEAST_POWER)];
   uint128 product = (uint128)significand * power->high;
   uint64_t high = product >> 64, low = (uint64_t)product;
   if (UNLIKELY((high & 0x1FF) == 0x1FF)) {
@@ -291,6 +291,7 @@ static const char *read_run(const struct reader *reader, const char *at, double 
   /* Sixteen characters are read up to the end of a number, so they may begin before it. */
   if (at - reader->begin < 16)
     return at;
+  /* Twice, so that how far numbers are apart is known when this is compiled. */
   return at[-1] == ' ' ? read_run_spaced(at, end, 2, numbers) : read_run_spaced(at, end, 1, numbers);
 }
 
@@ -427,7 +428,7 @@ static const char *string_end(const char *at, const char *end) {
    `text` is followed by a zero character; `slots` has room for half as many as the text has bytes, and one more.
    Returns how many were found. */
 EXPORT int64_t attention_read_arrays(const char *text, int64_t size, int64_t shortest, union slot *slots,
-                              struct array *arrays, int64_t most) {
+                                     struct array *arrays, int64_t most) {
   struct reader reader = {.begin = text, .end = text + size, .slots = slots};
   int64_t found = 0;
   const char *at = text;
@@ -487,7 +488,7 @@ EXPORT int64_t attention_count(const char *text, int64_t size, char character) {
 /* Whether this processor can run what is compiled for wider instructions. */
 EXPORT int attention_runs_wide(void) {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("x86-64-v3");
 #else
   return 0;
 #endif

@@ -46,7 +46,7 @@ static struct decimal exact_decimal(uint32_t fraction, int biased) {
   int decimal = (exponent * 1262611 - (nearer_below ? 524031 : 0)) >> 22;
   /* ⌊log2 10^−decimal⌋ */
   int shift = exponent + ((-decimal * 1741647) >> 19) + 1;
-  struct power power = POWERS[-decimal - LEAST_POWER];
+  struct power power = POWERS[-decimal - (LEAST_POWER)];
   uint64_t above = power.high + (power.low != 0);
   /* Quarters of a unit of the last digit: the number, and what lies in the middle between it and its neighbours. */
   uint64_t four = (uint64_t)significand * 4;
