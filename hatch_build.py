@@ -22,7 +22,8 @@ LEAST_POWER, GREATEST_POWER = -342, 308
 """Of ten: an integer of 19 digits is no float64 of full precision with a lower one, and none at all with a higher."""
 
 COMMON = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
-WIDE = "-march=x86-64-v3"
+LIBRARIES = {"numbers.so": (), "numbers-wide.so": ("-march=x86-64-v3",)}
+"""The options of the library for any processor, and of the one for wide registers."""
 
 
 class NativeNumbers(BuildHookInterface):
@@ -42,9 +43,9 @@ class NativeNumbers(BuildHookInterface):
 
 def compile_libraries(folder: Path) -> None:
     """Compile the sources in a folder; raises OSError or CalledProcessError where that is not possible."""
-    compile_library(folder, folder / "numbers.so")
-    if platform.machine().lower() in {"x86_64", "amd64"}:
-        compile_library(folder, folder / "numbers-wide.so", WIDE)
+    for name, options in LIBRARIES.items():
+        if not options or platform.machine().lower() in {"x86_64", "amd64"}:
+            compile_library(folder, folder / name, *options)
 
 
 def compile_library(folder: Path, library: Path, *options: str) -> None:

@@ -204,13 +204,6 @@ def test_a_name_that_comes_twice_has_its_last_value():
         assert outcome(cut_small, body) == outcome(decode_plain, body)
 
 
-def test_without_compiled_code_nothing_is_cut(monkeypatch):
-    monkeypatch.setattr("service.codecs.json.native.library._library", None)
-    body = json.dumps({"a": [[0.5] * 1000] * 5}).encode()
-    assert cut_arrays(body) == (body, {})
-    assert decode(body, DEPTH)["a"].shape == (5, 1000)
-
-
 @pytest.mark.alone
 @pytest.mark.parametrize("piece", [b":[", b":[1", b":[1]}", b':[1],"', b":[]", b'":["', b':["a"],', b'\\"', b':["NaN"'])
 def test_text_that_looks_like_many_arrays_is_looked_at_a_few_times(piece):

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 import hatch_build
 from service.codecs.json import Extended, encode, native
+from service.codecs.json.cut import cut_arrays
 from service.codecs.json.decode import decode_cut, decode_plain
 from service.codecs.json.native import library
 from service.main import create_app
 from service.settings import Settings
+from tests.service.codecs.libraries import RUNNABLE
 from tests.service.codecs.test_cut import ODD_NUMBERS, cut_small, outcome
 
-RUNS_WIDE = library.open_library(library.ANY_PROCESSOR).attention_runs_wide()
 
-
-@pytest.fixture(params=[library.ANY_PROCESSOR, library.WIDE] if RUNS_WIDE else [library.ANY_PROCESSOR], autouse=True)
+@pytest.fixture(params=RUNNABLE, autouse=True)
 def each_library(request, monkeypatch):
     monkeypatch.setattr(library, "_library", library.open_library(request.param))
 
@@ -207,6 +207,7 @@ def test_where_nothing_is_compiled_all_is_read_all_the_same(monkeypatch):
     fast = outcome(decode_cut, body)
     monkeypatch.setattr(library, "_library", None)
     assert native.read_arrays(body, 1) == []
+    assert cut_arrays(body) == (body, {})
     assert native.count(body, b",") == body.count(b",")
     assert outcome(decode_cut, body) == fast
 

@@ -7,12 +7,10 @@ import sys
 import pytest
 
 import hatch_build
-from service.codecs.json.native import library
-
-RUNS_WIDE = library.open_library(library.ANY_PROCESSOR).attention_runs_wide()
+from tests.service.codecs.libraries import RUNNABLE
 
 
-@pytest.mark.parametrize("options", [(), (hatch_build.WIDE,)][: 1 + bool(RUNS_WIDE)], ids=["any processor", "wide"])
+@pytest.mark.parametrize("options", RUNNABLE.values(), ids=RUNNABLE)
 def test_no_byte_beside_the_text_is_touched(tmp_path, options):
     built = tmp_path / "sanitized.so"
     checks = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
