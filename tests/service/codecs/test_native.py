@@ -239,6 +239,14 @@ def test_float32_are_written_as_in_small_answers():
         assert written(numbers) == by_orjson(numbers)
 
 
+@pytest.mark.soak
+def test_every_float32_there_is():
+    infinity = 0x7F80_0000
+    for first in range(0, infinity, 1 << 20):
+        numbers = np.arange(first, min(first + (1 << 20), infinity), dtype=np.uint32).view(np.float32)
+        assert written(numbers) == by_orjson(numbers), f"from the bits {first:#x} on"
+
+
 @pytest.mark.parametrize(
     "shape", [(1,), (7,), (1, 1), (3, 1), (1, 3), (2, 3, 4), (1, 2, 1, 3), (4, 1, 1, 1, 1), (5, 64)]
 )

@@ -17,7 +17,7 @@
 /* Products of two float64 below 2^28 are this near to what is meant, several times over. */
 #define UNSURE 1e-6
 
-/* What a float32 of each exponent is multiplied by to have seven digits or more before the point, the half of what lies
+/* What a float32 of each exponent is multiplied by to have up to nine digits or more before the point, the half of what lies
    between two of them then, and the exponent of ten that is lost. */
 struct scale {
   double factor, half;
@@ -76,7 +76,7 @@ static inline struct decimal shortest(float number) {
   memcpy(&bits, &number, sizeof bits);
   int biased = bits >> 23;
   uint32_t fraction = bits & ((UINT32_C(1) << 23) - 1);
-  if (UNLIKELY(fraction == 0 || biased == 0))
+  if (UNLIKELY(fraction == 0))
     return exact_decimal(fraction, biased);
   const struct scale *scale = &SCALES[biased];
   double scaled = number * scale->factor, ones = rounded(scaled), tens = rounded(scaled * 0.1);
