@@ -17,8 +17,8 @@
 /* Products of two float64 below 2^28 are this near to what is meant, several times over. */
 #define UNSURE 1e-6
 
-/* What a float32 of each exponent is multiplied by to have up to nine digits or more before the point, the half of what lies
-   between two of them then, and the exponent of ten that is lost. */
+/* What a float32 of each exponent is multiplied by to have nine digits before the point at most, the half of what then
+   lies between two of them, and the exponent of ten that is lost. */
 struct scale {
   double factor, half;
   int exponent;
