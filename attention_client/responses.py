@@ -1,31 +1,30 @@
-"""What came back: a result, a document, or the error that it stands for."""
+"""Responses of the service: the result, the document or the problem that each holds."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.client.errors import Problem, UnreadableAnswer, Violation
-from service.client.framing import HEADER, held, unframe
+from attention_client.errors import Problem, UnreadableAnswer, Violation
+from attention_client.names import OUTPUTS
+from attention_client.tensors import unframe
+from attention_wire.datatypes import BY_DTYPE
+from attention_wire.open_inference import HEADER
 
 FloatArray = NDArray[np.floating[Any]]
 
 REQUEST_ID = "x-request-id"
 
-ARRAYS = (
-    *("scores", "capped_scores", "logits", "weights", "output", "logsumexp"),
-    *("present_key", "present_value"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came; the names of its headers are in lower case."""
+    """A response as it was received; names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,11 +33,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionResult:
-    """What was asked for; a field that was not asked for is not in `arrays`.
+    """The arrays that were included, and how they were computed.
 
-    ``result.weights`` and so on read from `arrays`.  A bfloat16 is held in a float32 array.  `score_model` is the name
-    of the one that was used; `notes` are about rows that need a word, such as one without a visible key; `request_id`
-    finds the request in the log of the service.
+    :param arrays: by name; ``result.weights`` reads ``arrays["weights"]``.  bfloat16 is held in float32.
+    :param score_model: name of the score model.
+    :param dtype: number type of the call: float64, float32, float16 or bfloat16.
+    :param request_id: identifies the request in the log of the service.
+    :param notes: remarks of the service, such as one about a row without a visible key.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -47,73 +48,74 @@ class AttentionResult:
     request_id: str | None
     notes: tuple[str, ...] = ()
 
-    def _asked(self, name: str) -> FloatArray:
+    def _included(self, name: str) -> FloatArray:
         if name not in self.arrays:
             field = "present" if name.startswith("present") else name
-            raise AttributeError(f"{name} was not asked for; add {field} to include")
+            raise AttributeError(f"{name} was not included; add {field} to include")
         return self.arrays[name]
 
     @property
     def scores(self) -> FloatArray:
         """Raw scores a(q, k), (…, Lq, Lk)."""
-        return self._asked("scores")
+        return self._included("scores")
 
     @property
     def capped_scores(self) -> FloatArray:
         """Scores after the soft cap, (…, Lq, Lk)."""
-        return self._asked("capped_scores")
+        return self._included("capped_scores")
 
     @property
     def logits(self) -> FloatArray:
         """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
-        return self._asked("logits")
+        return self._included("logits")
 
     @property
     def weights(self) -> FloatArray:
-        """Normalised logits, (…, Lq, Lk)."""
-        return self._asked("weights")
+        """Normalized logits, (…, Lq, Lk)."""
+        return self._included("weights")
 
     @property
     def output(self) -> FloatArray:
         """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv)."""
-        return self._asked("output")
+        return self._included("output")
 
     @property
     def logsumexp(self) -> FloatArray:
         """Natural logarithm of the softmax denominator, (…, Lq); float32 for the half types."""
-        return self._asked("logsumexp")
+        return self._included("logsumexp")
 
     @property
     def present_key(self) -> FloatArray:
         """Past and new keys, to be sent as the next past: (…, Lk, Dk)."""
-        return self._asked("present_key")
+        return self._included("present_key")
 
     @property
     def present_value(self) -> FloatArray:
         """Past and new values: (…, Lk, Dv)."""
-        return self._asked("present_value")
+        return self._included("present_value")
 
 
-def read_result(reply: Reply, dtype: str) -> AttentionResult:
-    """Return the result of an inference; raises UnreadableAnswer."""
-    head, arrays = unframe(reply.content, reply.headers.get(HEADER.lower()))
+def read_inference(reply: Reply, dtype: str) -> AttentionResult:
+    """Return the result of an inference whose outputs are raw tensors; raises UnreadableAnswer."""
+    document, arrays = unframe(reply.content, reply.headers.get(HEADER.lower()))
     return AttentionResult(
         arrays=arrays,
-        score_model=str(head.get("model_name")),
+        score_model=str(document.get("model_name")),
         dtype=dtype,
         request_id=reply.headers.get(REQUEST_ID),
-        notes=_notes(head.get("parameters")),
+        notes=_notes(document.get("parameters")),
     )
 
 
-def read_spelt_result(reply: Reply, dtype: str) -> AttentionResult:
-    """Return the result of /v1/attention, spelt out as JSON; raises UnreadableAnswer."""
+def read_attention(reply: Reply, dtype: str) -> AttentionResult:
+    """Return the result of POST /v1/attention, which is JSON; raises UnreadableAnswer."""
     document = read_json(reply)
-    # A logsumexp stays in the type that was computed in.
-    own = {"logsumexp": "float64" if dtype == "float64" else "float32"}
+    # Logsumexp is returned in the compute type.
+    dtypes = {"logsumexp": "float64" if dtype == "float64" else "float32"}
+    included = [name for name in chain(*OUTPUTS.values()) if name in document]
     try:
         return AttentionResult(
-            arrays={name: _unspelt(document[name], own.get(name, dtype)) for name in ARRAYS if name in document},
+            arrays={name: _array_of(document[name], dtypes.get(name, dtype)) for name in included},
             score_model=str(document["score_model"]["name"]),
             dtype=dtype,
             request_id=reply.headers.get(REQUEST_ID),
@@ -123,19 +125,18 @@ def read_spelt_result(reply: Reply, dtype: str) -> AttentionResult:
         raise UnreadableAnswer(f"expected a result of /v1/attention; received something else: {error!r}") from None
 
 
-def _unspelt(nested: Any, dtype: str) -> FloatArray:
-    """Return nested lists as an array of a number type: null is −∞, NaN and Infinity are words."""
+def _array_of(nested: Any, dtype: str) -> FloatArray:
+    """Return nested lists as an array: null is −∞, and NaN and Infinity are strings."""
     numbers = np.array(nested, dtype=np.float64)
     if np.isnan(numbers).any():
-        # NumPy takes null for NaN.
+        # NumPy reads null as NaN.
         leaves = np.array(nested, dtype=object).reshape(-1)
-        spelt = [-np.inf if leaf is None else float(leaf) for leaf in leaves]
-        numbers = np.array(spelt).reshape(numbers.shape)
-    return held(numbers, dtype)
+        numbers = np.array([-np.inf if leaf is None else float(leaf) for leaf in leaves]).reshape(numbers.shape)
+    return BY_DTYPE[dtype].round(numbers)
 
 
 def _notes(parameters: Any) -> tuple[str, ...]:
-    """Return what the service has to say about some rows, which it writes as a JSON list in one string."""
+    """Return the notes of an inference: the parameter `notes` is a JSON list in a string."""
     text = parameters.get("notes", "[]") if isinstance(parameters, dict) else "[]"
     try:
         notes = json.loads(text)
@@ -146,25 +147,33 @@ def _notes(parameters: Any) -> tuple[str, ...]:
 
 def read_json(reply: Reply) -> dict[str, Any]:
     """Return a JSON object; raises UnreadableAnswer."""
+    return parse_object(reply.content, "an answer")
+
+
+def parse_object(content: bytes, name: str) -> dict[str, Any]:
+    """Return the JSON object in some bytes; raises UnreadableAnswer, which calls the bytes by `name`."""
     try:
-        document = json.loads(reply.content)
+        document = json.loads(content)
     except ValueError as error:
-        raise UnreadableAnswer(f"expected JSON; received something else: {error}") from None
+        raise UnreadableAnswer(f"expected JSON as {name}; received something else: {error}") from None
     if not isinstance(document, dict):
-        raise UnreadableAnswer(f"expected a JSON object; received {type(document).__name__}.")
+        raise UnreadableAnswer(f"expected a JSON object as {name}; received {type(document).__name__}.")
     return document
 
 
 def read_list(reply: Reply, name: str) -> list[dict[str, Any]]:
-    """Return the list in a JSON object; raises UnreadableAnswer."""
+    """Return the list that is a member of a JSON object; raises UnreadableAnswer."""
     found = read_json(reply).get(name)
     if not isinstance(found, list):
         raise UnreadableAnswer(f"expected a list of {name}; received none.")
     return found
 
 
-def read_problem(reply: Reply, located: Callable[[str], str]) -> Problem:
-    """Return what an error says of itself, whoever sent it: a proxy may have answered with a page."""
+def read_problem(reply: Reply, locate: Callable[[str], str]) -> Problem:
+    """Return what an error response says; one without JSON comes from a proxy and has no slug.
+
+    :param locate: returns the pointer to an argument for a pointer into the request.
+    """
     request_id = reply.headers.get(REQUEST_ID)
     try:
         document = read_json(reply)
@@ -177,7 +186,7 @@ def read_problem(reply: Reply, located: Callable[[str], str]) -> Problem:
         slug=kind.rpartition("/problems/")[2] if "/problems/" in kind else None,
         detail=str(document.get("detail") or document.get("error") or document.get("title") or "no explanation"),
         errors=tuple(
-            Violation(located(str(one.get("pointer", ""))), str(one.get("detail", "")))
+            Violation(locate(str(one.get("pointer", ""))), str(one.get("detail", "")))
             for one in document.get("errors") or ()
         ),
         request_id=document.get("instance") or request_id,
@@ -185,9 +194,9 @@ def read_problem(reply: Reply, located: Callable[[str], str]) -> Problem:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return for how many seconds the service asks to be left alone: a number, or a date; None when it says neither."""
+    """Return the seconds that Retry-After asks to wait, from a number or a date; None without either."""
     text = reply.headers.get("retry-after", "").strip()
-    if text.isdecimal():
+    if text.isascii() and text.isdecimal():
         return float(text)
     try:
         until = parsedate_to_datetime(text)

@@ -1,18 +1,16 @@
-"""Attention over the network, NumPy in and out: a client of the service that needs httpx and NumPy alone.
+"""Client of the attention service: NumPy arrays in and out, with httpx and NumPy alone.
 
->>> from service.client import AttentionClient
+>>> from attention_client import AttentionClient
 >>> with AttentionClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
 ...     result = client.attend(query, key, value, mask={"causal": True}, normalizer={"name": "softmax", "sink": 0.5})
 ...     result.output, result.weights
 
-Arguments are those of ``POST /v1/attention``; arrays travel as raw bytes by the Open Inference Protocol V2.
-`AsyncAttentionClient` is the same with asyncio.  Errors are in `service.client.errors`.
+Arguments are those of ``POST /v1/attention``; arrays are sent as raw bytes by the Open Inference Protocol V2.
+`AsyncAttentionClient` has the same methods for asyncio.  `attention_client.errors` draws the tree of errors.
 """
 
-from service.client.answers import AttentionResult
-from service.client.arguments import Heads, Mask, Options, Window
-from service.client.clients import AsyncAttentionClient, AttentionClient
-from service.client.errors import (
+from attention_client.clients import AsyncAttentionClient, AttentionClient
+from attention_client.errors import (
     AttentionServiceError,
     ConnectionFailed,
     DeadlineExceeded,
@@ -31,8 +29,10 @@ from service.client.errors import (
     UnreadableAnswer,
     Violation,
 )
-from service.client.exchange import Retry
-from service.client.progress import OnProgress, Progress, ProgressBar
+from attention_client.exchange import Retry
+from attention_client.progress import OnProgress, Progress, ProgressBar
+from attention_client.responses import AttentionResult
+from attention_client.schema import Heads, Mask, Options, Window
 
 __all__ = [
     "AsyncAttentionClient",

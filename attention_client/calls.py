@@ -1,0 +1,134 @@
+"""Every endpoint that the client calls, as a request and the function that reads the response."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from attention_client import safetensors
+from attention_client.arguments import Document, check_include
+from attention_client.events import EVENT_STREAM
+from attention_client.inference import Inference
+from attention_client.names import VECTORS
+from attention_client.progress import OnProgress
+from attention_client.responses import AttentionResult, Reply, read_attention, read_inference, read_json, read_list
+from attention_client.tensors import as_array, frame
+from attention_wire.documents import plain
+
+T = TypeVar("T")
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request, and how its response is read.
+
+    :param read: returns the result of a response with status 200; raises UnreadableAnswer.
+    :param locate: returns the pointer to an argument for a pointer into the request.
+    :param on_progress: called with each progress event, if the request asks for events.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Reply], T]
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    may_be_compressed: bool = False
+    locate: Callable[[str], str] = str
+    on_progress: OnProgress | None = None
+
+
+def attend(document: Document) -> Call[AttentionResult]:
+    """Return an inference with raw tensors in both directions."""
+    inference = Inference(document)
+    head: Document = {"parameters": {"binary_data_output": True, **inference.parameters}}
+    if inference.options:
+        head["parameters"]["options"] = json.dumps(inference.options)
+    if inference.outputs:
+        head["outputs"] = [{"name": output} for output in inference.outputs]
+    content, headers = frame(head, inference.inputs)
+    dtype = document["dtype"]
+    return Call(
+        "POST",
+        f"/v2/models/{quote(inference.model, safe='')}/infer",
+        lambda reply: read_inference(reply, dtype),
+        content,
+        {"Content-Type": "application/octet-stream", **headers},
+        may_be_compressed=True,
+        locate=inference.locate,
+    )
+
+
+def attend_with_progress(document: Document, on_progress: OnProgress) -> Call[AttentionResult]:
+    """Return a request that is answered with events: raw tensors to the service, JSON back."""
+    if not all(document[name].size for name in VECTORS if name in document):
+        # JSON cannot express the shape of an empty array, and an empty call takes no time.
+        return attend(document)
+    check_include(document.get("include"))
+    dtype = document["dtype"]
+    return Call(
+        "POST",
+        "/v1/attention",
+        lambda reply: read_attention(reply, dtype),
+        safetensors.write(document),
+        {"Content-Type": safetensors.MEDIA_TYPE, "Accept": EVENT_STREAM},
+        on_progress=on_progress,
+    )
+
+
+def estimate(document: Document) -> Call[Document]:
+    """Return a request for the cost of a call."""
+    return _post("/v1/attention/estimate", document)
+
+
+def explain(document: Document, pair: Document) -> Call[Document]:
+    """Return a request for the explanation of the weight of a query and a key."""
+    return _post("/v1/attention/explain", {"request": document, **pair})
+
+
+def check(
+    document: Document,
+    candidate: Mapping[str, ArrayLike],
+    rtol: float | None,
+    atol: float | None,
+    on_progress: OnProgress | None,
+) -> Call[Document]:
+    """Return a request for a check of arrays that were computed elsewhere."""
+    arrays = {name: as_array(array, f"/candidate/{name}") for name, array in candidate.items()}
+    body = {"request": document, "candidate": arrays, "rtol": rtol, "atol": atol}
+    call = _post("/v1/attention/check", body)
+    if on_progress is None:
+        return call
+    return replace(call, headers={**call.headers, "Accept": EVENT_STREAM}, on_progress=on_progress)
+
+
+def _get_list(name: str, path: str) -> Call[list[Document]]:
+    return Call("GET", path, lambda reply: read_list(reply, name))
+
+
+SCORE_MODELS = _get_list("score_models", "/v1/score-models")
+NORMALIZERS = _get_list("normalizers", "/v1/normalizers")
+EXAMPLES = _get_list("examples", "/v1/examples")
+
+
+def example(identifier: str) -> Call[Document]:
+    """Return a request for one worked example."""
+    return Call("GET", f"/v1/examples/{quote(identifier, safe='')}", read_json)
+
+
+def _post(path: str, body: Document) -> Call[Document]:
+    return Call("POST", path, read_json, json.dumps(_to_json(body)).encode(), {"Content-Type": JSON})
+
+
+def _to_json(value: Any) -> Any:
+    """Return a value with nested lists for arrays, as /v1 reads them: null is −∞, NaN and Infinity are strings."""
+    if isinstance(value, Mapping):
+        return {name: _to_json(member) for name, member in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    return plain(value)

@@ -1,0 +1,257 @@
+"""The two clients: they send and wait, with and without asyncio; `exchange` decides everything else."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, cast
+
+import httpx
+from numpy.typing import ArrayLike
+
+from attention_client import calls
+from attention_client.arguments import Document, build_document
+from attention_client.calls import Call
+from attention_client.connection import Configured, failure_of, reader_of, request_of
+from attention_client.errors import ConnectionFailed
+from attention_client.exchange import Attempt, Exchange, exchange, timed_out
+from attention_client.progress import OnProgress
+from attention_client.responses import AttentionResult, Reply
+from attention_client.schema import Options
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
+    """Client of an attention service, with NumPy arrays in and out; keeps its connections; threads may share it.
+
+    >>> with AttentionClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     client.attend(query, key, value, mask={"causal": True}).output
+
+    :param base_url: of the service, with its path prefix; default http://127.0.0.1:8000.
+    :param api_key: sent as ``Authorization: Bearer``; default none.
+    :param timeout: seconds for all attempts and waits of a call, default 60; sent to the service as Request-Timeout.
+    :param retry: when to try again after 429, 503 or a broken connection; default ``Retry()``.
+    :param compress: whether tensors are compressed with gzip in both directions, default False; raw floats hardly
+        shrink, so that it pays on slow networks alone.
+    :param transport: of httpx, for certificates and proxies; default httpx's own.
+
+    Raises InvalidArgument for a URL or a key that cannot be used.
+    """
+
+    _open = httpx.Client
+
+    def attend(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike | None = None,
+        *,
+        progress: OnProgress | None = None,
+        **options: Unpack[Options],
+    ) -> AttentionResult:
+        """Score every key for every query, normalize the scores to weights, and return weighted sums of the values.
+
+        :param query: queries, (…, Lq, D); they, keys and values may hold NaN and ±∞.
+        :param key: keys, (…, Lk, D).
+        :param value: values, (…, Lk, Dv); without them the result has no output.
+        :param progress: called with each `Progress` of a long computation.  The result then arrives as JSON, which
+            takes longer to read.
+        :param options: score_model, normalizer, softcap, mask, bias, position, heads, past_key, past_value, dtype and
+            include; see `Options`.
+
+        Raises InvalidArgument or TypeError for arguments that cannot be sent, else an error of
+        `attention_client.errors`.
+        """
+        document = build_document(query, key, value, **options)
+        if progress is not None:
+            return self._run(calls.attend_with_progress(document, progress))
+        return self._run(calls.attend(document))
+
+    def estimate(
+        self, query: ArrayLike, key: ArrayLike, value: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> Document:
+        """Return the predicted cost of a call: bytes, operations and whether the service allows them.
+
+        :param query, key, value, options: as for `attend`.
+        """
+        return self._run(calls.estimate(build_document(query, key, value, **options)))
+
+    def explain(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike | None = None,
+        *,
+        query_index: int,
+        key_index: int,
+        index: tuple[int, ...] | None = None,
+        language: Literal["en", "zh"] = "en",
+        **options: Unpack[Options],
+    ) -> Document:
+        """Return every number behind one weight, with sentences that explain them.
+
+        :param query, key, value, options: as for `attend`.
+        :param query_index: the query, counted from 0 along Lq.
+        :param key_index: the key, counted from 0 along Lk.
+        :param index: of the matrix along the leading axes; None if there is only one.
+        :param language: of the sentences; default en.
+        """
+        pair = {"query_index": query_index, "key_index": key_index, "index": index, "language": language}
+        return self._run(calls.explain(build_document(query, key, value, **options), pair))
+
+    def check(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike | None = None,
+        *,
+        candidate: Mapping[str, ArrayLike],
+        rtol: float | None = None,
+        atol: float | None = None,
+        progress: OnProgress | None = None,
+        **options: Unpack[Options],
+    ) -> Document:
+        """Compare arrays of your own with the float64 reference, and name the mistake behind a difference.
+
+        :param query, key, value, options: as for `attend`.
+        :param candidate: your output, weights, scores or logsumexp, by name.
+        :param rtol: relative tolerance; None is the default of the service for the dtype.
+        :param atol: absolute tolerance, as `rtol`.
+        :param progress: called with each `Progress` of a long computation.
+        """
+        document = build_document(query, key, value, **options)
+        return self._run(calls.check(document, candidate, rtol, atol, progress))
+
+    def score_models(self) -> list[Document]:
+        """Return title, formula, parameters, source and example of each score model."""
+        return self._run(calls.SCORE_MODELS)
+
+    def normalizers(self) -> list[Document]:
+        """Return title, formula, parameters, source and example of each normalizer."""
+        return self._run(calls.NORMALIZERS)
+
+    def examples(self) -> list[Document]:
+        """Return id and title of each worked example."""
+        return self._run(calls.EXAMPLES)
+
+    def example(self, identifier: str) -> Document:
+        """Return one worked example: a story, a request and the expected numbers.
+
+        :param identifier: id of the example, as `examples` returns it.
+        """
+        return self._run(calls.example(identifier))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, call: Call[T]) -> T:
+        attempts: Exchange[T] = exchange(call, self._settings)
+        attempt = next(attempts)
+        while True:
+            time.sleep(attempt.delay)
+            try:
+                attempt = attempts.send(self._outcome(attempt))
+            except StopIteration as end:
+                return end.value
+
+    def _outcome(self, attempt: Attempt) -> Reply | ConnectionFailed:
+        request = request_of(self._http, attempt)
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                reader = reader_of(response, attempt)
+                # The time-out of httpx is for each read, not for all of them.
+                for chunk in response.iter_bytes():
+                    attempt.check_deadline()
+                    reader.feed(chunk)
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            return failure_of(error)
+        return reader.finish()
+
+
+def awaited(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate["AsyncAttentionClient", P], Coroutine[Any, Any, T]]:
+    """Return a method of `AttentionClient` as one that is awaited.
+
+    The method builds a call and returns the result of `_run`, which is a coroutine in `AsyncAttentionClient`.
+    """
+
+    @wraps(method)
+    async def wait(client: "AsyncAttentionClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        running: Any = method(client, *args, **kwargs)
+        return cast("T", await running)
+
+    return wait
+
+
+class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTransport]):
+    """`AttentionClient` with asyncio: the same arguments and results, and every call is awaited.
+
+    >>> async with AsyncAttentionClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     (await client.attend(query, key, value, mask={"causal": True})).output
+    """
+
+    _open = httpx.AsyncClient
+
+    attend = awaited(AttentionClient.attend)
+    estimate = awaited(AttentionClient.estimate)
+    explain = awaited(AttentionClient.explain)
+    check = awaited(AttentionClient.check)
+    score_models = awaited(AttentionClient.score_models)
+    normalizers = awaited(AttentionClient.normalizers)
+    examples = awaited(AttentionClient.examples)
+    example = awaited(AttentionClient.example)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _run(self, call: Call[T]) -> T:
+        attempts: Exchange[T] = exchange(call, self._settings)
+        attempt = next(attempts)
+        while True:
+            await asyncio.sleep(attempt.delay)
+            try:
+                attempt = attempts.send(await self._outcome(attempt))
+            except StopIteration as end:
+                return end.value
+
+    async def _outcome(self, attempt: Attempt) -> Reply | ConnectionFailed:
+        request = request_of(self._http, attempt)
+        try:
+            async with asyncio.timeout(attempt.remaining):
+                response = await self._http.send(request, stream=True)
+                try:
+                    reader = reader_of(response, attempt)
+                    async for chunk in response.aiter_bytes():
+                        reader.feed(chunk)
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            raise timed_out("none had come") from error
+        except httpx.RequestError as error:
+            return failure_of(error)
+        return reader.finish()

@@ -1,0 +1,351 @@
+"""Types of arguments, as the OpenAPI document describes them.
+
+Written by `python -m development.client_schema`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Required, TypedDict
+
+from numpy.typing import ArrayLike
+
+Field = Literal["scores", "capped_scores", "logits", "weights", "output", "logsumexp", "present"]
+"""Results that are arrays."""
+
+
+class Additive(TypedDict, total=False):
+    """Additive. A small network scores each pair: query and key are projected to U hidden units, added, squashed by
+    tanh and weighed by v. Queries and keys may differ in their number of features.
+
+    Formula: `a(q, k) = vᵀ tanh(W_k k + W_q q + b)`
+
+    Source: Bahdanau, Cho & Bengio 2015, Neural Machine Translation by Jointly Learning to Align and Translate,
+    section A.1.2
+    """
+
+    name: Required[Literal["additive"]]
+    query_weight: Required[ArrayLike]
+    """W_q, shape [U, Dq]: hidden units × features of a query."""
+    key_weight: Required[ArrayLike]
+    """W_k, shape [U, Dk]: hidden units × features of a key."""
+    score_vector: Required[ArrayLike]
+    """v, shape [U]: what each hidden unit adds to the score."""
+    hidden_bias: ArrayLike | None
+    """b, shape [U]; None means none."""
+
+
+class Bilinear(TypedDict):
+    """Bilinear. A matrix between query and key: it learns which features match which. Queries and keys may differ in
+    their number of features; W = I/√D is the scaled dot product.
+
+    Formula: `a(q, k) = qᵀ W k`
+
+    Source: Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation, general
+    """
+
+    name: Literal["bilinear"]
+    weight: ArrayLike
+    """W, shape [Dq, Dk]: features of a query × features of a key."""
+
+
+class Cosine(TypedDict, total=False):
+    """Cosine. Only directions count, not lengths: scores lie between −scale and scale, and a zero vector scores 0.
+
+    Formula: `a(q, k) = scale · q·k / (‖q‖‖k‖)`
+
+    Source: Graves, Wayne & Danihelka 2014, Neural Turing Machines
+    """
+
+    name: Required[Literal["cosine"]]
+    scale: float | ArrayLike | None
+    """Factor of the cosine; default 1."""
+
+
+class DotProduct(TypedDict):
+    """Dot product. Features of query and key are multiplied one by one and summed: the more they point the same way
+    and the longer they are, the higher the score.
+
+    Formula: `a(q, k) = q·k`
+
+    Source: Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation, dot
+    """
+
+    name: Literal["dot_product"]
+
+
+class Gaussian(TypedDict, total=False):
+    """Gaussian. The nearer a key is to the query, the higher it scores; with softmax this is Nadaraya–Watson kernel
+    regression.
+
+    Formula: `a(q, k) = −‖q − k‖² / (2·bandwidth²)`
+
+    Source: Nadaraya 1964 and Watson 1964, kernel regression
+    """
+
+    name: Required[Literal["gaussian"]]
+    bandwidth: float | ArrayLike | None
+    """Width of the kernel, > 0; default 1."""
+
+
+class Laplacian(TypedDict, total=False):
+    """Laplacian. Distance is the sum of absolute differences, so that one far feature counts less than in the
+    gaussian.
+
+    Formula: `a(q, k) = −‖q − k‖₁ / bandwidth`
+
+    Source: Kim et al. 2019, Attentive Neural Processes
+    """
+
+    name: Required[Literal["laplacian"]]
+    bandwidth: float | ArrayLike | None
+    """Width of the kernel, > 0; default 1."""
+
+
+class ScaledDotProduct(TypedDict, total=False):
+    """Scaled dot product. The dot product divided by the square root of the number of features, so that its variance
+    does not grow with them, the softmax does not saturate and its gradient does not vanish.
+
+    Formula: `a(q, k) = q·k · scale, scale = 1/√D`
+
+    Source: Vaswani et al. 2017, Attention Is All You Need, equation 1
+    """
+
+    name: Required[Literal["scaled_dot_product"]]
+    scale: float | ArrayLike | None
+    """Factor of q·k; default 1/√D."""
+
+
+class Trilinear(TypedDict):
+    """Trilinear. The features of the query, of the key and of their product are weighed and summed.
+
+    Formula: `a(q, k) = wᵀ[q; k; q∘k]`
+
+    Source: Seo et al. 2017, Bidirectional Attention Flow for Machine Comprehension
+    """
+
+    name: Literal["trilinear"]
+    weight: ArrayLike
+    """w, shape [3·D]: for q, for k, for q∘k."""
+
+
+ScoreModel = (
+    str
+    | Additive
+    | Bilinear
+    | Cosine
+    | DotProduct
+    | Gaussian
+    | Laplacian
+    | ScaledDotProduct
+    | Trilinear
+    | Mapping[str, Any]
+)
+"""How a query scores a key: a name, or an object."""
+
+
+class Entmax(TypedDict, total=False):
+    """α-entmax. Between softmax and sparsemax: the larger α, the sparser the weights.
+
+    Formula: `w_j = max((α − 1)·z_j − τ, 0)^(1/(α − 1)) with τ so that Σ w = 1`
+
+    Source: Peters, Niculae & Martins 2019, Sparse Sequence-to-Sequence Models
+    """
+
+    name: Required[Literal["entmax"]]
+    alpha: float | None
+    """α, ≥ 1: 1 is softmax, 2 is sparsemax; default 1.5."""
+
+
+class Hardmax(TypedDict):
+    """Hardmax. All attention on the key with the highest score, the lowest index on ties.
+
+    Formula: `w_j = 1 at the largest z_j, else 0`
+
+    Source: The limit of softmax as T → 0
+    """
+
+    name: Literal["hardmax"]
+
+
+class Identity(TypedDict):
+    """None. The weights are the scores themselves: raw linear attention.
+
+    Formula: `w_j = z_j`
+
+    Source: Katharopoulos et al. 2020, Transformers are RNNs
+    """
+
+    name: Literal["none"]
+
+
+class Proportional(TypedDict):
+    """Proportional. Each score over the sum of scores: 70, 15, 10, 5 become 0.70, 0.15, 0.10, 0.05. Scores must not be
+    negative; a row of zeros weighs nothing.
+
+    Formula: `w_j = z_j / Σ z_i`
+
+    Source: The founding tutorial of this project
+    """
+
+    name: Literal["proportional"]
+
+
+class Relu(TypedDict):
+    """ReLU. The positive part of each score over the number of visible keys.
+
+    Formula: `w_j = max(z_j, 0) / (number of visible keys)`
+
+    Source: Wortsman et al. 2023, Replacing softmax with ReLU in Vision Transformers
+    """
+
+    name: Literal["relu"]
+
+
+class Sigmoid(TypedDict, total=False):
+    """Sigmoid. Each key is decided on its own, without competition; rows need not sum to 1.
+
+    Formula: `w_j = 1 / (1 + exp(−(z_j + bias)))`
+
+    Source: Ramapuram et al. 2024, Theory, Analysis, and Best Practices for Sigmoid Self-Attention
+    """
+
+    name: Required[Literal["sigmoid"]]
+    bias: float | None
+    """Added to every logit; default 0."""
+
+
+class Softmax(TypedDict, total=False):
+    """Softmax. Exponentials over their sum: weights are positive and each row sums to 1. The maximum is taken off
+    first, so no finite score overflows.
+
+    Formula: `w_j = exp(z_j / T) / (Σ exp(z_i / T) + exp(sink))`
+
+    Source: Vaswani et al. 2017, equation 1; temperature: Hinton, Vinyals & Dean 2015, equation 1
+    """
+
+    name: Required[Literal["softmax"]]
+    temperature: float | None
+    """T, > 0: smaller is sharper, larger is flatter; default 1."""
+    sink: float | ArrayLike | None
+    """Logit of a key that is always there and carries no value, or one for each query head, not divided by T; None
+    means none.
+    """
+
+
+class Sparsemax(TypedDict):
+    """Sparsemax. The scores are projected on the simplex: keys that lie too far behind weigh exactly 0.
+
+    Formula: `w_j = max(z_j − τ, 0) with τ so that Σ w = 1`
+
+    Source: Martins & Astudillo 2016, From Softmax to Sparsemax
+    """
+
+    name: Literal["sparsemax"]
+
+
+Normalizer = str | Entmax | Hardmax | Identity | Proportional | Relu | Sigmoid | Softmax | Sparsemax | Mapping[str, Any]
+"""How scores become weights: a name, or an object."""
+
+
+class Window(TypedDict, total=False):
+    """With p = i + offset, key j is visible iff p − left ≤ j ≤ p + right."""
+
+    left: int | None
+    """Keys to the left; None is unbounded."""
+    right: int | None
+    """Keys to the right; None is unbounded."""
+
+
+class Mask(TypedDict, total=False):
+    """Which keys a query may see; everything given must allow it."""
+
+    allowed: bool | ArrayLike | None
+    """Booleans, True = may see, broadcast right-aligned to the scores' shape, or one for all."""
+    causal: bool | None
+    """Key j is visible to query i iff j ≤ i + offset; default False."""
+    offset: Literal["bottom_right"] | int | ArrayLike | None
+    """Position of query 0 among the keys: an integer, one per batch row, or bottom_right; default the length of the
+    past.
+    """
+    window: Window | None
+    """A window around each query's position."""
+    key_lengths: ArrayLike | None
+    """Valid keys of each batch row, [B], or of each query, [B, Lq]; the rest is padding."""
+    query_segments: ArrayLike | None
+    """Document number of each query, [Lq] or [B, Lq]; with key_segments."""
+    key_segments: ArrayLike | None
+    """Document number of each key, [Lk] or [B, Lk]; visible iff equal."""
+
+
+class Alibi(TypedDict, total=False):
+    """ALiBi. Subtracts a slope times the distance from each score: the farther the key, the lower it scores.
+
+    Formula: `z_ij −= slope · |i + offset − j|`
+
+    Source: Press, Smith & Lewis 2022, Train Short, Test Long
+    """
+
+    name: Required[Literal["alibi"]]
+    slopes: float | ArrayLike | None
+    """A slope, or one for each query head; default the paper's rule."""
+
+
+class Rotary(TypedDict, total=False):
+    """Rotary. Rotates features in pairs by angles that grow with the position, so that scores depend on distances
+    only. The number of features must be even.
+
+    Formula: `θ_m = base^(−2m/D); pair m of query i is rotated by (i + offset)·θ_m, of key j by j·θ_m`
+
+    Source: Su et al. 2021, RoFormer, equation 34
+    """
+
+    name: Required[Literal["rotary"]]
+    base: float | None
+    """Base of the angles, > 0; default 10000."""
+    interleaved: bool | None
+    """Pairs (2m, 2m + 1) instead of (m, m + D/2); default False."""
+
+
+Position = str | Alibi | Rotary | Mapping[str, Any]
+"""How positions count: a name, or an object."""
+
+
+class Heads(TypedDict):
+    """How many heads are packed into the last axis of rank-3 inputs (B, L, H·D)."""
+
+    query: int
+    """Query heads."""
+    key_value: int
+    """Key and value heads; divides query."""
+
+
+DType = Literal["float64", "float32", "float16", "bfloat16"]
+"""How numbers are stored."""
+
+
+class Options(TypedDict, total=False):
+    """Arguments beside query, key and value; None is the default of the service."""
+
+    score_model: ScoreModel | None
+    """How a query scores a key; default scaled_dot_product."""
+    normalizer: Normalizer | None
+    """How scores become weights; default softmax."""
+    softcap: float | None
+    """Squeezes scores to softcap·tanh(score/softcap), before bias and mask."""
+    mask: Mask | None
+    """Which keys a query may see; default all."""
+    bias: float | ArrayLike | None
+    """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
+    position: Position | None
+    """alibi or rotary; default none."""
+    heads: Heads | None
+    """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
+    past_key: ArrayLike | None
+    """Keys of the cache, (…, P, Dk), before the new ones; with past_value."""
+    past_value: ArrayLike | None
+    """Values of the cache, (…, P, Dv)."""
+    dtype: DType | None
+    """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
+    else float64. Half types compute in float32.
+    """
+    include: Sequence[Field] | None
+    """What to return; default scores, weights and, with values, output."""
