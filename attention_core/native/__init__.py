@@ -1,0 +1,31 @@
+"""Compiled kernels: both passes in C, chosen by the processor, with the same bits for a row in every call."""
+
+from attention_core.native.backward import KernelGradients, differentiate_with_kernel
+from attention_core.native.forward import KernelResult, evaluate_with_kernel
+from attention_core.native.library import (
+    AUTO,
+    KERNEL_CHOICES,
+    NUMPY,
+    Kernel,
+    available_kernels,
+    kernel_name,
+    select_kernel,
+    selected_kernel,
+    using_kernel,
+)
+
+__all__ = [
+    "AUTO",
+    "KERNEL_CHOICES",
+    "NUMPY",
+    "Kernel",
+    "KernelGradients",
+    "KernelResult",
+    "available_kernels",
+    "differentiate_with_kernel",
+    "evaluate_with_kernel",
+    "kernel_name",
+    "select_kernel",
+    "selected_kernel",
+    "using_kernel",
+]

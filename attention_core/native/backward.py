@@ -1,0 +1,257 @@
+"""Run the forward and the backward pass of a call with a compiled kernel.
+
+Results do not depend on the number of threads: a task takes a chunk of keys and all queries that see them, chunks
+depend on the number of keys alone, and what several chunks contribute is added in their order (`backward.h`).
+"""
+
+from array import array
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import FloatArray
+from attention_core.blockwise import Workers
+from attention_core.call import ResolvedCall
+from attention_core.capabilities import supports_kernel_normalizer
+from attention_core.descriptions import Described, parameters_of
+from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.kernel_forms import KernelNormalizer, PairFunction
+from attention_core.native.forward import has_values_of_query_heads, pair_function
+from attention_core.native.leading import KeptArrays, contiguous, operand
+from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
+from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, make_plan
+from attention_core.native.running import run_kernel
+from attention_core.parameters import broadcast_over_pairs, sum_scalar_gradient
+from attention_core.reductions import all_finite, sum_to_shape
+
+MAX_CHUNKS = 4
+"""Chunks of keys of a call: gradients of queries are held once for each of them."""
+
+MIN_CHUNK_BLOCKS = 2
+"""Blocks of keys of a chunk, if there are as many."""
+
+NORMALIZER_PARAMETERS = {"softmax": {"temperature", "sink"}, "sigmoid": {"bias"}}
+"""Parameters with a gradient, by kind of normalizer; no others have any."""
+
+_N_TASKS, _PLAIN = FIELD_INDEX["n_tasks"], FIELD_INDEX["plain"]
+_GRADIENTS, _UNSAFE_ROWS = FIELD_INDEX["gradients"], FIELD_INDEX["unsafe_rows"]
+
+MIN_SCALE, MAX_SCALE = 1e-9, 1e9
+"""Magnitudes of the scale, by which gradients are multiplied before they are summed."""
+
+
+@dataclass(slots=True)
+class KernelGradients:
+    """The output of a call, and its gradients in the shapes that its inputs have in the resolved call."""
+
+    output: FloatArray
+    query: FloatArray
+    key: FloatArray
+    value: FloatArray
+    bias: FloatArray | None
+    score_model: dict[str, FloatArray]
+    """Gradients of the score model's parameters by name."""
+    normalizer: dict[str, FloatArray]
+    """Gradients of the normalizer's parameters by name."""
+
+
+class _Forward(NamedTuple):
+    """The forward pass of a call, ready to run or done."""
+
+    request: "array[int]"
+    """The packed call, with the addresses of all arrays."""
+    plan: Plan
+    operands: Operands
+    pair: PairFunction
+    normalizer: KernelNormalizer
+    results: dict[str, FloatArray]
+    """Output, divisor and, with a sink, logsumexp."""
+    others: list[NDArray[Any]]
+    """Other arrays that the request points into."""
+
+
+class _Gradients:
+    """The fields of `struct gradients` for a call, and the arrays that the kernel fills."""
+
+    def __init__(self, kernel: Kernel, call: ResolvedCall, forward: _Forward, output_gradient: FloatArray) -> None:
+        self.call, self.forward = call, forward
+        self.fields = GRADIENT_FIELDS.copy()
+        self._kept = KeptArrays()
+        leading, n_queries, n_keys = call.score_shape[:-2], call.query_length, call.key_length
+        dtype, repeats = call.dtype.compute, call.queries_per_kv_head
+        self.groups = (leading[0], leading[1] // repeats) if repeats > 1 else leading
+        given = operand(contiguous(output_gradient), leading, 2)
+        self.fields["output_gradient"] = self._kept.keep(given.array)
+        self.fields["output_gradient_at"] = self._kept.keep_starts(given)
+        self.fields["output_gradient_stride"] = given.strides[0]
+        self.fields["finite"] = int(all_finite(call.query) and all_finite(output_gradient))
+        blocks = -(-n_keys // kernel.key_block)
+        chunk_blocks = -(-blocks // min(MAX_CHUNKS, -(-blocks // MIN_CHUNK_BLOCKS)))
+        chunks = -(-blocks // chunk_blocks)
+        self.fields["chunk_keys"], self.fields["n_chunks"] = chunk_blocks * kernel.key_block, chunks
+        self.fields["chunks_done"] = self._kept.keep(np.zeros(prod(self.groups), np.int64))
+        features, width = call.query.shape[-1], output_gradient.shape[-1]
+        self.rows = (chunks, *leading, n_queries)
+        self.query = self._add("query", np.empty((*leading, n_queries, features), dtype))
+        self._add("query_partial", np.empty((chunks - 1, *self.query.shape), dtype))
+        self.key = self._add("key", np.empty((*self.groups, n_keys, features), dtype))
+        self.value = self._add("value", np.empty((*self.groups, n_keys, width), dtype))
+        self.query_dot = self._add("query_dot", np.empty((*leading, n_queries), dtype))
+        self.parameter: FloatArray | None = None
+        kind = forward.normalizer.kind
+        if kind in NORMALIZER_PARAMETERS and not (kind == "softmax" and forward.request[_PLAIN]):
+            self.parameter = self._add("parameter", np.zeros(self.rows, dtype))
+        self.bias = None if call.bias is None else self._add_bias(call.bias)
+
+    def _add(self, name: str, gradient: FloatArray) -> FloatArray:
+        self.fields[name] = self._kept.keep(gradient)
+        return gradient
+
+    def _add_bias(self, bias: FloatArray) -> FloatArray:
+        """Return an array for the gradient of the bias: in its shape, or a number for each key or query of a matrix."""
+        leading, dtype = self.call.score_shape[:-2], self.call.dtype.compute
+        if bias.shape[-2] == 1:
+            return self._add("bias_keys", np.zeros((*leading, self.call.key_length), dtype))
+        if bias.shape[-1] == 1:
+            return self._add("bias_rows", np.zeros(self.rows, dtype))
+        pairs = self._add("bias_pairs", np.zeros(bias.shape, dtype))
+        places = operand(pairs, leading, 2)
+        self.fields["bias_at"], self.fields["bias_row_stride"] = self._kept.keep_starts(places), places.strides[0]
+        own = (*(1,) * (len(self.groups) + 2 - bias.ndim), *bias.shape[:-2])
+        self.fields["all_groups"] = int(any(of == 1 < size for of, size in zip(own, self.groups, strict=True)))
+        return pairs
+
+    def request(self) -> "array[int]":
+        """Return the packed call that runs the backward pass, before the forward pass has run."""
+        packed = self.forward.request[:]
+        packed[_GRADIENTS] = self._kept.keep(np.array(list(self.fields.values()), np.int64))
+        packed[_N_TASKS] = int(self.fields["n_chunks"]) * (1 if self.fields["all_groups"] else prod(self.groups))
+        return packed
+
+    def bias_gradient(self) -> FloatArray | None:
+        """Return ∂bias in the shape of the bias."""
+        bias = self.call.bias
+        if bias is None or self.bias is None:
+            return None
+        if self.fields["bias_keys"]:
+            return sum_to_shape(self.bias[..., None, :], bias.shape)
+        if self.fields["bias_rows"]:
+            return sum_to_shape(self.bias.sum(axis=0)[..., None], bias.shape)
+        return self.bias
+
+    def parameter_gradient(self) -> FloatArray:
+        """Return Σ z · ∂z of softmax or Σ ∂z of sigmoid, over all pairs."""
+        # Without soft cap, bias and ALiBi a logit is scale · query · key.
+        return np.asarray((self.query_dot if self.parameter is None else self.parameter).sum())
+
+
+def differentiate_with_kernel(
+    kernel: Kernel,
+    call: ResolvedCall,
+    output_gradient: FloatArray,
+    workers: Workers | None,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+) -> KernelGradients | None:
+    """Return the output and the gradients of a call; None for a call that is left to NumPy.
+
+    Left to NumPy are what `evaluate_with_kernel` leaves to it, calls with an unsafe row, and score models other than
+    dot products of queries and keys as they are given.
+
+    :param kernel: the kernel.
+    :param call: any call with values.
+    :param output_gradient: gradient of the loss with respect to the output, in its shape.
+    :param workers: threads that share the tasks; None for the calling thread alone.
+    :param should_stop: called about every 10 ms while a large call runs, from one thread at a time.
+    :param progress: called as often, once the forward pass is done, with the numbers of tasks done and in total.
+
+    Raises Stopped.
+    """
+    value = call.value
+    if value is None:
+        raise ValueError("a call without values has no output to differentiate")
+    forward = _prepare_forward(kernel, call, value, 1 if workers is None else workers.threads)
+    if forward is None:
+        return None
+    gradients = _Gradients(kernel, call, forward, output_gradient)
+    backward, kind = gradients.request(), call.dtype.compute.char
+    run_kernel(kernel, forward.request, kind, forward.plan.operations, workers, should_stop)
+    if forward.request[_UNSAFE_ROWS]:
+        return None
+    operations = (6 * call.query.shape[-1] + 4 * output_gradient.shape[-1]) * prod(call.score_shape)
+    run_kernel(kernel, backward, kind, operations, workers, should_stop, progress)
+    return KernelGradients(
+        forward.results["output"],
+        sum_to_shape(gradients.query, call.query.shape),
+        sum_to_shape(gradients.key, call.key.shape),
+        sum_to_shape(gradients.value, value.shape),
+        gradients.bias_gradient(),
+        _score_model_gradients(call, gradients),
+        _normalizer_gradients(gradients, output_gradient),
+    )
+
+
+def _prepare_forward(kernel: Kernel, call: ResolvedCall, value: FloatArray, threads: int) -> _Forward | None:
+    """Return the forward pass of a call, whose values are given; None for a call that is left to NumPy."""
+    if not (_has_only(call.score_model, {"scale"}) and supports_kernel_normalizer(call.normalizer)):
+        return None
+    normalizer, pair = call.normalizer.kernel_normalizer(), pair_function(kernel, call)
+    if normalizer is None or pair is None or not _is_covered(call, pair, normalizer):
+        return None
+    operands = Operands(contiguous(pair.queries), contiguous(pair.keys), contiguous(value))
+    required = frozenset({"output", "divisor"} if normalizer.sink is None else {"output", "divisor", "logsumexp"})
+    plan = make_plan(PlanInputs(kernel, call, pair, normalizer, required, operands, threads))
+    if plan is None:
+        return None
+    request = plan.packed[:]
+    results, others = add_arrays(request, plan, operands)
+    return _Forward(request, plan, operands, pair, normalizer, results, others)
+
+
+def _is_covered(call: ResolvedCall, pair: PairFunction, normalizer: KernelNormalizer) -> bool:
+    """Return whether the kernel's backward pass has the gradients of a call, parameters included."""
+    if not _has_only(call.normalizer, NORMALIZER_PARAMETERS.get(normalizer.kind, set())):
+        return False
+    if pair.kind != "dot" or pair.query_terms is not None:
+        return False
+    if call.queries_per_kv_head > 1 and has_values_of_query_heads(call):
+        return False
+    if pair.queries is not call.query or pair.keys is not call.key:
+        return False
+    if getattr(call.score_model, "scale", pair.scale) is not pair.scale:
+        return False
+    sizes = np.abs(np.asarray(pair.scale, np.float64))
+    return bool(((sizes > MIN_SCALE) & (sizes < MAX_SCALE)).all())
+
+
+def _has_only(model: object, names: set[str]) -> bool:
+    """Return whether a model is described, and has no other parameters than these."""
+    return isinstance(model, Described) and set(parameters_of(type(model))) <= names
+
+
+def _score_model_gradients(call: ResolvedCall, gradients: _Gradients) -> dict[str, FloatArray]:
+    """Return ∂scale = Σ q · ∂query / scale; nothing for a score model without parameters."""
+    if not hasattr(call.score_model, "scale"):
+        return {}
+    scale = gradients.forward.pair.scale
+    per_query = gradients.query_dot[..., None] / broadcast_over_pairs(scale)
+    return {"scale": np.asarray(sum_scalar_gradient(per_query, scale))}
+
+
+def _normalizer_gradients(gradients: _Gradients, output_gradient: FloatArray) -> dict[str, FloatArray]:
+    """Return ∂T = −Σ z · ∂z / T and ∂sink = −(weight of the sink) · Σ ∂output · output, or ∂bias of sigmoid."""
+    forward = gradients.forward
+    if forward.normalizer.kind == "sigmoid":
+        return {"bias": gradients.parameter_gradient()}
+    if forward.normalizer.kind != "softmax":
+        return {}
+    found = {"temperature": np.asarray(-gradients.parameter_gradient() * forward.normalizer.parameter)}
+    sink = forward.normalizer.sink
+    if sink is not None:
+        mean = np.einsum("...d,...d->...", output_gradient, forward.results["output"])[..., None]
+        weight = np.exp(broadcast_over_pairs(sink) - forward.results["logsumexp"][..., None])
+        found["sink"] = sum_scalar_gradient(-weight * mean, sink)
+    return found

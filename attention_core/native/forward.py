@@ -1,0 +1,158 @@
+"""Run the forward pass of a call with a compiled kernel.
+
+A row's result depends on the row, the keys it may see, their positions and the options alone: not on the batch, other
+queries or heads, the number of threads, the included fields, or on how a sequence was cut into calls.  Keys come in
+spans of 2 048 from key 0; every span starts anew, and spans are merged in the order of the keys (Dao et al. 2022,
+"FlashAttention"; the order is fixed here).
+"""
+
+from array import array
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import BoolArray, FloatArray
+from attention_core.blockwise import Workers
+from attention_core.call import ResolvedCall
+from attention_core.capabilities import supports_kernel_normalizer, supports_pair_function
+from attention_core.heads import repeat_kv_heads
+from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.kernel_forms import PairFunction
+from attention_core.native.leading import contiguous, operand, per_matrix
+from attention_core.native.library import CALL_FIELDS, CONSTANTS, FIELD_INDEX, Kernel, address_of, pack_call
+from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, find_plan
+from attention_core.native.request import TASK_TILES
+from attention_core.native.running import run_kernel
+from attention_core.parameters import has_head_tensors
+from attention_core.positions import Alibi, Rotary
+
+_UNSAFE_ROWS, _NOTABLE_ROWS = FIELD_INDEX["unsafe_rows"], FIELD_INDEX["notable_rows"]
+
+
+class KernelResult(NamedTuple):
+    """What a kernel computed."""
+
+    fields: dict[str, FloatArray]
+    """Arrays by name, in the compute type."""
+    maximum: FloatArray | None
+    """Largest visible logit of each row, (…, Lq): −∞ without a visible key, NaN or +∞ in a row with one; None if all
+    are finite."""
+    unsafe: BoolArray | None
+    """Rows, (…, Lq), with NaN or +∞ among their logits or sums, or that have no weights; None for none."""
+
+
+def evaluate_with_kernel(
+    kernel: Kernel,
+    call: ResolvedCall,
+    required: frozenset[str],
+    workers: Workers | None,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+) -> KernelResult | None:
+    """Return the required arrays of a call; None for a call that is left to NumPy.
+
+    Left to NumPy are score models, normalizers and positions that the kernels do not have, parameters beyond the range
+    of the compute type, values with more leading axes than the scores, and calls without a pair.
+
+    :param kernel: the kernel.
+    :param call: any call.
+    :param required: names of arrays: output, logsumexp, scores, capped_scores, logits, weights; others are ignored.
+    :param workers: threads that share the tasks; None for the calling thread alone.
+    :param should_stop: called about every 10 ms while a large call runs, from one thread at a time.
+    :param progress: called as often with the numbers of tasks done and in total, and at the end.
+
+    Raises Stopped.
+    """
+    normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
+    if normalizer is None:
+        return None
+    if call.queries_per_kv_head > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+        call = repeat_kv_heads(call)
+    pair = pair_function(kernel, call)
+    if pair is None:
+        return None
+    operands = Operands(
+        contiguous(pair.queries),
+        contiguous(pair.keys),
+        contiguous(call.value) if "output" in required and call.value is not None else None,
+    )
+    threads = 1 if workers is None else workers.threads
+    plan = find_plan(PlanInputs(kernel, call, pair, normalizer, required, operands, threads))
+    if plan is None:
+        return None
+    packed = plan.packed[:]
+    arrays, others = add_arrays(packed, plan, operands)
+    run_kernel(kernel, packed, call.dtype.compute.char, plan.operations, workers, should_stop, progress)
+    return _result(packed, plan, arrays, others[0], call.dtype.compute)
+
+
+def has_values_of_query_heads(call: ResolvedCall) -> bool:
+    """Return whether the leading axes of the values are those of the query heads, which broadcasting gives rank 3."""
+    return call.value is not None and call.value.ndim == 3 and call.value.shape[0] > 1
+
+
+def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
+    """Return the score model as a pair function; None where a kernel has none, or nothing to score."""
+    if not prod(call.score_shape) or not supports_pair_function(call.score_model):
+        return None
+    if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
+        return None
+    if not (call.position is None or type(call.position) in (Alibi, Rotary)):
+        return None
+    return call.score_model.pair_function(call.query, call.key, lambda rows, weight: project_rows(kernel, rows, weight))
+
+
+def _result(
+    packed: "array[int]", plan: Plan, arrays: dict[str, FloatArray], of_rows: NDArray[np.uint8], dtype: np.dtype[Any]
+) -> KernelResult:
+    """Return the result of a call that has run, with what it says of each row as far as it is needed."""
+    split = prod(plan.row_shape) * dtype.itemsize
+    return KernelResult(
+        arrays,
+        of_rows[:split].view(dtype).reshape(plan.row_shape) if packed[_NOTABLE_ROWS] else None,
+        of_rows[split:].view(np.bool_).reshape(plan.row_shape) if packed[_UNSAFE_ROWS] else None,
+    )
+
+
+def project_rows(kernel: Kernel, rows: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return vectors times the transpose of a weight, each row by itself.
+
+    A matrix product of BLAS rounds a row in one way or another as the number of rows changes.
+
+    :param kernel: the kernel.
+    :param rows: (…, n, D).
+    :param weight: (F, D) or (Hq, F, D).
+    """
+    leading = np.broadcast_shapes(rows.shape[:-2], weight.shape[:-2])
+    projected: FloatArray = np.empty((*leading, rows.shape[-2], weight.shape[-2]), rows.dtype)
+    if not projected.size:
+        return projected
+    fields = CALL_FIELDS.copy()
+    rows, weight = contiguous(rows), contiguous(weight)
+    given, weights = operand(rows, leading, 2), operand(weight, leading, 2)
+    ones = per_matrix(1.0, leading)
+    n_matrices, n_rows = prod(leading), rows.shape[-2]
+    fields.update(
+        n_matrices=n_matrices,
+        n_queries=n_rows,
+        n_keys=weight.shape[-2],
+        n_features=rows.shape[-1],
+        group=1,
+        task_rows=min(n_rows, TASK_TILES * kernel.tile_rows),
+        score=CONSTANTS["projection"],
+        normalizer=CONSTANTS["scores_only"],
+        query=address_of(rows),
+        query_at=given.starts.address,
+        query_stride=given.strides[0],
+        key=address_of(weight),
+        key_at=weights.starts.address,
+        key_stride=weights.strides[0],
+        scale=address_of(ones),
+        temperature=address_of(ones),
+        scores=address_of(projected),
+    )
+    fields["n_tasks"] = n_matrices * -(-n_rows // int(fields["task_rows"]))
+    run_kernel(kernel, pack_call(fields), rows.dtype.char, operations=2 * projected.size * rows.shape[-1])
+    return projected

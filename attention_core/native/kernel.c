@@ -1,0 +1,55 @@
+/* Attention for one instruction set, in float and double; `hatch_build.py` compiles it once for each. */
+#include "call.h"
+#include "functions.h"
+
+#define BLOCK 256 /* keys of a block */
+#define FEW_KEYS 64 /* rows that see at most as many keys take care of every rounding error */
+#define SPAN 2048 /* keys of a span, which starts anew */
+#define KEY_BLOCK (TILE_ROWS == 14 ? 224 : 192) /* backward: keys of a block, whole tiles and whole panels */
+#define QUERY_BLOCK (112 / TILE_ROWS * TILE_ROWS) /* backward: queries of a block */
+#define PAIR_STRIDE (KEY_BLOCK + 16) /* from a row of a block to the next: no power of two, which would fill one cache set */
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+#define T(name) PASTE(name, REAL) /* the variant of a function or type for REAL */
+#define VECTOR PASTE(REAL, vector)
+#define UNALIGNED PASTE(PASTE(unaligned, REAL), vector)
+#define LANES ((int)(VECTOR_BYTES / sizeof(REAL)))
+#define PANEL (2 * LANES) /* keys of a panel, and outputs that one pass over the values adds up */
+
+#define REAL float
+#include "panels.h"
+#include "rows.h"
+#include "tasks.h"
+#include "backward_rows.h"
+#include "backward.h"
+#undef REAL
+#define REAL double
+#include "panels.h"
+#include "rows.h"
+#include "tasks.h"
+#include "backward_rows.h"
+#include "backward.h"
+#undef REAL
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT void attention_float(struct call *call, float *scratch) {
+    if (call->gradients) run_backward_float(call, scratch);
+    else run_float(call, scratch);
+}
+EXPORT void attention_double(struct call *call, double *scratch) {
+    if (call->gradients) run_backward_double(call, scratch);
+    else run_double(call, scratch);
+}
+EXPORT int64_t attention_float_scratch(const struct call *call) {
+    return call->gradients ? backward_scratch_size_float(call) : scratch_size_float(call);
+}
+EXPORT int64_t attention_double_scratch(const struct call *call) {
+    return call->gradients ? backward_scratch_size_double(call) : scratch_size_double(call);
+}
+EXPORT int attention_call_size(void) { return sizeof(struct call); }
+EXPORT int attention_gradients_size(void) { return sizeof(struct gradients); }
+EXPORT int attention_key_block(void) { return KEY_BLOCK; }
+EXPORT int attention_tile_rows(void) { return TILE_ROWS; }
+EXPORT int attention_span(void) { return SPAN; }

@@ -1,0 +1,193 @@
+"""Plans: requests to a kernel without the addresses that differ from one call to the next of the same form."""
+
+from array import array
+from collections.abc import Hashable
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import FloatArray
+from attention_core.call import ResolvedCall
+from attention_core.field_shapes import MATRIX_FIELDS, output_shape
+from attention_core.kernel_forms import KernelNormalizer, PairFunction
+from attention_core.native.leading import KeptArrays
+from attention_core.native.library import FIELD_INDEX, Kernel, address_of, pack_call
+from attention_core.native.request import KernelRequest
+from attention_core.native.visibility import visibility
+from attention_core.positions import Alibi
+
+PAIR_COST = {"dot": 2, "squared_distance": 3, "absolute_distance": 3, "additive": 40}
+"""About how many operations each feature of a pair takes."""
+
+MAX_PLANS = 256
+"""Calls whose plan is kept; beyond it all are forgotten."""
+
+_QUERY, _KEY, _VALUE = (FIELD_INDEX[name] for name in ("query", "key", "value"))
+_PARTIAL_OUTPUT, _PARTIAL_STATE = FIELD_INDEX["partial_output"], FIELD_INDEX["partial_state"]
+_MAXIMUM, _UNSAFE = FIELD_INDEX["maximum"], FIELD_INDEX["unsafe"]
+
+
+class Operands(NamedTuple):
+    """The arrays that differ from one run of a plan to the next, as the kernel reads them."""
+
+    query: FloatArray
+    key: FloatArray
+    value: FloatArray | None
+
+
+class PlanInputs(NamedTuple):
+    """What a plan is made from."""
+
+    kernel: Kernel
+    call: ResolvedCall
+    pair: PairFunction
+    normalizer: KernelNormalizer
+    required: frozenset[str]
+    """Names of the arrays to compute."""
+    operands: Operands
+    threads: int
+    """Threads that share the tasks, ≥ 1."""
+
+
+class Plan(NamedTuple):
+    """A request without the addresses of its operands and results, with which it runs again and again."""
+
+    packed: "array[int]"
+    kept: KeptArrays
+    """Arrays that the request points into."""
+    results: list[tuple[str, int, tuple[int, ...]]]
+    """Fields of the result: name, index in the request, shape."""
+    row_shape: tuple[int, ...]
+    """(…, Lq)."""
+    partial_numbers: tuple[int, int]
+    """Numbers of partial outputs and of partial states, if each span of a row is a task."""
+    operations: int
+
+
+_plans: dict[Hashable, Plan] = {}
+"""Plans of calls without arrays beside query, key and value: a small call takes longer to plan than to compute
+(benchmarks/RESULTS.md, "a plan for each form of a call")."""
+
+
+def find_plan(given: PlanInputs) -> Plan | None:
+    """Return the plan of a call, which may be that of an earlier call of the same form; None for a call of NumPy."""
+    signature = _signature(given)
+    plan = None if signature is None else _plans.get(signature)
+    if plan is None:
+        plan = make_plan(given)
+        if plan is not None and signature is not None:
+            if len(_plans) >= MAX_PLANS:
+                _plans.clear()
+            _plans[signature] = plan
+    return plan
+
+
+def count_plans() -> int:
+    """Return how many plans are kept."""
+    return len(_plans)
+
+
+def forget_plans() -> None:
+    """Forget all plans."""
+    _plans.clear()
+
+
+def _signature(given: PlanInputs) -> Hashable | None:
+    """Return everything that a plan depends on; None for a call with other arrays than query, key and value."""
+    call, pair, normalizer = given.call, given.pair, given.normalizer
+    scalars = (pair.scale, normalizer.parameter, normalizer.sink)
+    if call.mask is not None or call.bias is not None or isinstance(call.position, Alibi):
+        return None
+    if pair.query_terms is not None or pair.score_vector is not None or any(map(_is_array, scalars)):
+        return None
+    query, key, value = given.operands
+    layouts = (query.shape, query.strides, key.shape, key.strides)
+    values = None if value is None else (value.shape, value.strides)
+    form = (given.kernel.name, given.threads, call.dtype.compute.char, call.score_shape, call.queries_per_kv_head)
+    return (form, layouts, values, pair.kind, scalars, normalizer.kind, call.softcap, given.required)
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def make_plan(given: PlanInputs) -> Plan | None:
+    """Return the plan of a call; None for a call that is left to NumPy."""
+    call, pair, operands = given.call, given.pair, given.operands
+    visible = visibility(call)
+    if visible is None or not _is_in_range(given):
+        return None
+    repeats = call.queries_per_kv_head
+    request = KernelRequest(call)
+    request.set_vectors("query", operands.query)
+    request.set_vectors("key", operands.key, repeats)
+    request.set_pair_function(pair, repeats)
+    request.set_normalizer(given.normalizer)
+    request.set_logit_steps(call, visible)
+    request.fields["group"] = repeats
+    results = _result_shapes(call, given.required)
+    if operands.value is not None:
+        request.set_vectors("value", operands.value, repeats if operands.value.ndim == 4 else 1)
+        request.fields["n_value_features"] = operands.value.shape[-1]
+    asks_for_matrices = not MATRIX_FIELDS.isdisjoint(results)
+    takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
+    is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
+    request.fields["plain"] = int(is_plain)
+    partial_numbers = request.share_among(given.threads, given.kernel, may_split=not asks_for_matrices)
+    pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
+    return Plan(
+        pack_call(request.fields),
+        request.kept,
+        [(name, FIELD_INDEX[name], shape) for name, shape in results.items()],
+        call.score_shape[:-1],
+        partial_numbers,
+        pair_operations * prod(call.score_shape),
+    )
+
+
+def _is_in_range(given: PlanInputs) -> bool:
+    """Return whether factors are finite in the compute type, and none becomes 0 by rounding."""
+    tiny = np.finfo(given.call.dtype.compute).tiny
+    for factor in (given.pair.scale, given.normalizer.parameter):
+        numbers = np.asarray(factor, np.float64)
+        rounded = numbers.astype(given.call.dtype.compute)
+        if not (np.isfinite(rounded) & ((numbers == 0) | (np.abs(rounded) >= tiny))).all():
+            return False
+    return True
+
+
+def _result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the required fields, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    shapes.update((name, call.score_shape) for name in MATRIX_FIELDS if name in required)
+    shapes.update((name, call.score_shape[:-1]) for name in ("logsumexp", "divisor") if name in required)
+    if "output" in required and call.value is not None:
+        shapes["output"] = output_shape(call)
+    return shapes
+
+
+def add_arrays(
+    packed: "array[int]", plan: Plan, operands: Operands
+) -> tuple[dict[str, FloatArray], list[NDArray[Any]]]:
+    """Write the addresses of operands and new arrays into a request.
+
+    Returns the results, and the other arrays: first the bytes of the maximum of every row and of whether it is unsafe.
+    """
+    dtype = operands.query.dtype
+    packed[_QUERY], packed[_KEY] = address_of(operands.query), address_of(operands.key)
+    if operands.value is not None:
+        packed[_VALUE] = address_of(operands.value)
+    arrays: dict[str, FloatArray] = {}
+    for name, index, shape in plan.results:
+        arrays[name] = np.empty(shape, dtype)
+        packed[index] = address_of(arrays[name])
+    rows = prod(plan.row_shape)
+    others: list[NDArray[Any]] = [np.empty(rows * (dtype.itemsize + 1), np.uint8)]
+    packed[_MAXIMUM] = address_of(others[0])
+    packed[_UNSAFE] = packed[_MAXIMUM] + rows * dtype.itemsize
+    if plan.partial_numbers[1]:
+        others += [np.empty(plan.partial_numbers[0] + 1, dtype), np.empty(plan.partial_numbers[1], dtype)]
+        packed[_PARTIAL_OUTPUT], packed[_PARTIAL_STATE] = map(address_of, others[1:])
+    return arrays, others

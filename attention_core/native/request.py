@@ -1,0 +1,114 @@
+"""The request to a kernel: fields of `struct call`, and the arrays that they point into."""
+
+from math import prod
+
+import numpy as np
+
+from attention_core.arrays import FloatArray
+from attention_core.call import ResolvedCall
+from attention_core.kernel_forms import KernelNormalizer, PairFunction
+from attention_core.native.leading import KeptArrays, operand, per_matrix
+from attention_core.native.library import CALL_FIELDS, CONSTANTS, Kernel
+from attention_core.native.visibility import Visibility
+from attention_core.positions import Alibi
+
+TASK_TILES = 20
+"""Tiles of a task: keys are packed once for all of them (benchmarks/RESULTS.md, "rows of a task")."""
+
+MAX_PARTIAL_NUMBERS = 1 << 20
+"""Numbers that partial results may hold; a call with more of them has rows enough to share among threads."""
+
+TASKS_PER_THREAD = 4
+"""Tasks for each thread, if there are as many tiles, so that threads end at about the same time."""
+
+
+class KernelRequest:
+    """The fields of a kernel's call, and the arrays that they point into."""
+
+    def __init__(self, call: ResolvedCall) -> None:
+        self.leading, self.dtype = call.score_shape[:-2], call.dtype.compute
+        self.fields = CALL_FIELDS.copy()
+        self.kept = KeptArrays()
+        n_matrices = prod(self.leading)
+        self.fields.update(n_matrices=n_matrices, n_queries=call.query_length, n_keys=call.key_length, group=1)
+
+    def set_vectors(self, name: str, array: FloatArray, repeats: int = 1) -> None:
+        """Set the layout of query, key or value; their addresses come with each run.
+
+        :param name: "query", "key" or "value".
+        :param array: (…, n, features), as `leading.contiguous` returns it.
+        :param repeats: consecutive query heads that share one head of the array.
+        """
+        rows = operand(array, self.leading, 2, repeats)
+        self.fields[f"{name}_at"], self.fields[f"{name}_stride"] = self.kept.keep_starts(rows), rows.strides[0]
+
+    def set_pair_function(self, pair: PairFunction, repeats: int) -> None:
+        """Set the fields of the score model."""
+        fields = self.fields
+        fields["score"], fields["n_features"] = CONSTANTS[pair.kind], pair.queries.shape[-1]
+        fields["scale"] = self.kept.keep(per_matrix(pair.scale, self.leading))
+        if pair.query_terms is not None and pair.key_terms is not None:
+            for name, terms, shared in (("query_terms", pair.query_terms, 1), ("key_terms", pair.key_terms, repeats)):
+                part = operand(np.ascontiguousarray(terms), self.leading, 1, shared)
+                fields[name], fields[f"{name}_at"] = self.kept.keep(part.array), self.kept.keep_starts(part)
+        if pair.score_vector is not None:
+            vector = np.ascontiguousarray(pair.score_vector)
+            part = operand(vector, self.leading, 1)
+            fields["score_vector"], fields["score_vector_at"] = self.kept.keep(vector), self.kept.keep_starts(part)
+
+    def set_normalizer(self, normalizer: KernelNormalizer) -> None:
+        """Set the fields of the normalizer."""
+        fields = self.fields
+        fields["normalizer"] = CONSTANTS[normalizer.kind]
+        fields["temperature"] = self.kept.keep(per_matrix(normalizer.parameter, self.leading))
+        fields["nan_rows"] = int(normalizer.kind != "none")
+        if normalizer.sink is not None:
+            # One for all heads is rounded as one for each is, so that a head alone has the same bits.
+            sink = np.asarray(normalizer.sink, self.dtype)
+            fields["sink"] = self.kept.keep(per_matrix(sink, self.leading))
+
+    def set_logit_steps(self, call: ResolvedCall, visible: Visibility) -> None:
+        """Set the fields of soft cap, bias, ALiBi and masks."""
+        fields, leading = self.fields, self.leading
+        fields["softcap"] = float(call.softcap or 0.0)
+        if call.bias is not None:
+            bias = operand(call.bias, leading, 2)
+            fields["bias"], fields["bias_at"] = self.kept.keep(bias.array), self.kept.keep_starts(bias)
+            fields["bias_row_stride"], fields["bias_key_stride"] = bias.strides
+        if isinstance(call.position, Alibi):
+            fields["slopes"] = self.kept.keep(per_matrix(call.position.slopes, leading))
+            offset = np.broadcast_to(call.offset[..., 0, 0] if call.offset.ndim > 1 else call.offset, leading)
+            fields["position"] = self.kept.keep(np.ascontiguousarray(offset, np.int64))
+        if visible.ranges is not None:
+            first, end = visible.ranges
+            fields["first_key"], fields["end_key"] = self.kept.keep(first), self.kept.keep(end)
+            fields["range_at"] = self.kept.keep_starts(operand(first, leading, 1))
+        if visible.allowed is not None:
+            allowed = operand(visible.allowed, leading, 2)
+            fields["allowed"], fields["allowed_at"] = self.kept.keep(allowed.array), self.kept.keep_starts(allowed)
+            fields["allowed_row_stride"], fields["allowed_key_stride"] = allowed.strides
+
+    def share_among(self, threads: int, kernel: Kernel, *, may_split: bool) -> tuple[int, int]:
+        """Divide the call into tasks, on which results do not depend; return the numbers of partial results.
+
+        :param threads: number of threads.
+        :param kernel: the kernel, for the sizes of its tiles and spans.
+        :param may_split: whether the spans of a row may be tasks of their own.
+        """
+        fields, tile_rows = self.fields, kernel.tile_rows
+        group_rows = int(fields["group"] * fields["n_queries"])
+        groups = int(fields["n_matrices"] // fields["group"])
+        rows = min(group_rows, TASK_TILES * tile_rows)
+        if threads > 1:
+            even = -(-groups * group_rows // (TASKS_PER_THREAD * threads))
+            rows = min(rows, max(2 * tile_rows, -(-even // tile_rows) * tile_rows))
+        tasks, partial_rows = groups * -(-group_rows // rows), 0
+        spans = -(-int(fields["n_keys"]) // kernel.span)
+        all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
+        fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
+        if may_split and fits and spans > 1 and threads > 1 and tasks < TASKS_PER_THREAD * threads:
+            fields["split_spans"] = 1
+            tasks *= spans
+            partial_rows = all_partial
+        fields["task_rows"], fields["n_tasks"] = rows, tasks
+        return partial_rows * int(fields["n_value_features"]), 4 * partial_rows

@@ -1,0 +1,258 @@
+/* Tiles, spans and tasks; included once for each type of number, by `kernel.c`.
+ *
+ * Keys come in blocks of BLOCK from key 0; SPAN keys make a span.  Every span starts anew and is merged into those
+ * before it in the order of the keys, so that a row's result is the same whether one task takes all its spans or each
+ * span is a task.
+ */
+struct T(workspace) {
+    REAL *queries; /* (task rows, features) */
+    REAL *panels;  /* (BLOCK, features) as panels */
+    REAL *tile;    /* (TILE_ROWS, BLOCK): pair function, logits, weights */
+    REAL *logits;  /* (TILE_ROWS, BLOCK), kept where values are not finite */
+    REAL *sums;    /* (task rows, value features) of the span */
+    REAL *totals;  /* (task rows, value features) of the spans before */
+    struct T(row) *rows;
+};
+
+/* Score `rows` rows of a tile against the panels of a block. */
+INLINE void T(score_tile)(int rows, const struct call *call, const struct T(workspace) *space, const struct T(row) *row,
+                          int low, int n) {
+    const int64_t features = call->n_features;
+    const REAL *queries = space->queries + (row - space->rows) * features;
+    REAL *tile = space->tile;
+    const REAL *vector = call->score == ADDITIVE
+                             ? (const REAL *)call->score_vector + call->score_vector_at[row->matrix]
+                             : 0;
+#define SCORE(NAME)                                                                                                    \
+    for (int first = low; first < n; first += PANEL)                                                                   \
+        T(NAME)(rows, queries, features, space->panels + first * features, features, vector, tile + first);
+    if (call->score == DOT) SCORE(score_dot)
+    else if (call->score == PROJECTION) SCORE(score_projection)
+    else if (call->score == SQUARED_DISTANCE) SCORE(score_squared)
+    else if (call->score == ABSOLUTE_DISTANCE) SCORE(score_absolute)
+    else SCORE(score_rows_additive)
+#undef SCORE
+}
+
+/* Evaluate a tile at one block, with a height that the compiler knows. */
+INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspace) *space, int64_t first_row,
+                       int64_t begin, int low, int n, int seen, int finite) {
+    REAL rescale[TILE_ROWS];
+    struct T(row) *row = space->rows + first_row;
+    REAL *tile = space->tile;
+    T(score_tile)(rows, call, space, row, low, n);
+    const int padded = (n + PANEL - 1) / PANEL * PANEL;
+    for (int r = 0; r < rows; r++) {
+        REAL *logits = tile + r * BLOCK;
+        VECTOR scale = T(all)(row[r].scale);
+        if (!call->plain || row[r].first > begin + low || row[r].end < begin + n || n % PANEL) {
+            T(finish_logits)(call, row + r, begin, low, n, logits);
+            scale = T(all)((REAL)1);
+        }
+        if (!seen) continue;
+        if (!finite) memcpy(space->logits + r * BLOCK, logits, padded * sizeof(REAL));
+        rescale[r] = 1;
+        if (call->normalizer == SOFTMAX) rescale[r] = T(update_softmax)(row + r, low, padded, logits, scale);
+        else T(update_elementwise)((int)call->normalizer, row + r, low, padded, logits, scale);
+    }
+    if (!call->output || !seen) return;
+    const int64_t width = call->n_value_features, stride = call->value_stride;
+    const REAL *values = (const REAL *)call->value + call->value_at[row->matrix] + begin * stride;
+    REAL *sums = space->sums + first_row * width;
+    int few = 0;
+    for (int r = 0; r < rows; r++) few |= row[r].few;
+    if (finite && !few) {
+        T(add_values)(rows, low, n, tile, values, stride, width, sums, rescale);
+        return;
+    }
+    for (int r = 0; r < rows; r++) {
+        const REAL *weights = tile + r * BLOCK, *logits = finite ? 0 : space->logits + r * BLOCK;
+        if (finite && !row[r].few)
+            T(add_values)(1, low, n, weights, values, stride, width, sums + r * width, rescale + r);
+        else
+            T(add_values_of_row)(row[r].few, low, n, weights, logits, values, stride, width, sums + r * width, rescale[r]);
+    }
+}
+
+INLINE int T(is_cancelled)(const struct call *call) { return __atomic_load_n(&call->cancelled, __ATOMIC_RELAXED) != 0; }
+
+INLINE int T(asks_for_matrices)(const struct call *call) {
+    return call->scores || call->capped_scores || call->logits || call->weights;
+}
+
+/* Evaluate a tile of up to `rows_left` rows; return its height. */
+static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, const struct T(workspace) *space,
+                                                     int64_t first_row, int64_t rows_left, int64_t begin, int n,
+                                                     int seen, int finite) {
+    int low = 0;
+    if (!T(asks_for_matrices)(call)) {
+        /* Leave out keys that none of the rows sees: panels before the first, and keys after the last that one sees. */
+        int64_t first = n, end = 0;
+        const int64_t tall = rows_left < TILE_ROWS ? rows_left : TILE_ROWS;
+        for (int64_t r = first_row; r < first_row + tall; r++) {
+            if (space->rows[r].first - begin < first) first = space->rows[r].first - begin;
+            if (space->rows[r].end - begin > end) end = space->rows[r].end - begin;
+        }
+        if (first > 0) low = (int)first / PANEL * PANEL;
+        if (end < n) n = (int)end;
+    }
+#define HEIGHT(rows)                                                                                                   \
+    if (rows_left >= rows) {                                                                                           \
+        T(tile_of)(rows, call, space, first_row, begin, low, n, seen, finite);                                         \
+        return rows;                                                                                                   \
+    }
+    HEIGHT(TILE_ROWS)
+#if TILE_ROWS > 8
+    HEIGHT(8)
+#endif
+    HEIGHT(4)
+    HEIGHT(2)
+    HEIGHT(1)
+#undef HEIGHT
+    return 1;
+}
+
+/* Write the logits and weights of a row that sees no key of a block. */
+static void T(write_hidden)(const struct call *call, const struct T(row) *row, int64_t begin, int n) {
+    for (int k = 0; k < n; k++) {
+        if (call->logits) T(in_matrix)(call, call->logits, row, begin)[k] = -INFINITY;
+        if (call->weights) T(in_matrix)(call, call->weights, row, begin)[k] = -INFINITY;
+    }
+}
+
+/* Evaluate the rows of a task against one span of keys; stop early, with any numbers, once the call is cancelled. */
+static void T(evaluate_span)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
+    const int64_t matrix = space->rows->matrix, width = call->output ? call->n_value_features : 0;
+    const int64_t span_end = span + SPAN < call->n_keys ? span + SPAN : call->n_keys;
+    const int scores_everywhere = call->scores || call->capped_scores;
+    for (int64_t r = 0; r < rows; r++) space->rows[r].maximum = -INFINITY, space->rows[r].sum = 0;
+    memset(space->sums, 0, rows * width * sizeof(REAL));
+    for (int64_t begin = span; begin < span_end; begin += BLOCK) {
+        const int n = span_end - begin < BLOCK ? (int)(span_end - begin) : BLOCK;
+        int packed = 0, finite = 1;
+        for (int64_t r = 0; r < rows;) {
+            /* Once a tile: where matrices are written, most of its time may be the system's, which provides memory. */
+            if (T(is_cancelled)(call)) return;
+            const struct T(row) *row = space->rows;
+            const int seen = row[r].end > begin && row[r].first < begin + n;
+            int64_t count = 0; /* rows in succession that all see keys of the block, or all see none */
+            while (r + count < rows && count < TILE_ROWS &&
+                   (row[r + count].end > begin && row[r + count].first < begin + n) == seen)
+                count++;
+            if (!seen && !scores_everywhere) {
+                if (call->logits || call->weights)
+                    for (int64_t i = 0; i < count; i++) T(write_hidden)(call, row + r + i, begin, n);
+                r += count;
+                continue;
+            }
+            if (!packed)
+                T(pack_keys)((const REAL *)call->key + call->key_at[matrix] + begin * call->key_stride,
+                             call->key_stride, n, call->n_features, space->panels);
+            if (!packed && width)
+                finite = T(all_finite)((const REAL *)call->value + call->value_at[matrix] + begin * call->value_stride,
+                                       call->value_stride, n, width);
+            packed = 1;
+            r += T(one_tile)(call, space, r, count, begin, n, seen, finite);
+        }
+    }
+}
+
+/* Store what a span gave to the rows of a task, for `merge_partials`. */
+static void T(store_partial)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
+    const int64_t all = call->n_matrices * call->n_queries, width = call->output ? call->n_value_features : 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const struct T(row) *row = space->rows + r;
+        const int64_t at = span * all + row->matrix * call->n_queries + row->query;
+        REAL *state = (REAL *)call->partial_state + 4 * at;
+        state[0] = row->maximum;
+        state[1] = row->sum;
+        state[2] = row->not_finite;
+        state[3] = row->negative;
+        memcpy((REAL *)call->partial_output + at * width, space->sums + r * width, width * sizeof(REAL));
+    }
+}
+
+/* Merge the partial results of all spans of all rows in the order of the keys. */
+static void T(merge_partials)(struct call *call, REAL *totals) {
+    const int64_t rows = call->n_matrices * call->n_queries, width = call->output ? call->n_value_features : 0;
+    const int64_t spans = (call->n_keys + SPAN - 1) / SPAN;
+    for (int64_t at = 0; at < rows && !T(is_cancelled)(call); at++) {
+        struct T(row) row;
+        T(start_row)(call, at / call->n_queries, at % call->n_queries, &row);
+        memset(totals, 0, width * sizeof(REAL));
+        for (int64_t span = 0; span < spans; span++) {
+            const REAL *state = (const REAL *)call->partial_state + 4 * (span * rows + at);
+            row.maximum = state[0];
+            row.sum = state[1];
+            row.not_finite |= state[2] != 0;
+            row.negative |= state[3] != 0;
+            T(merge_span)(call, &row, (REAL *)call->partial_output + (span * rows + at) * width, totals);
+        }
+        T(finish_row)(call, &row, totals);
+    }
+}
+
+static void T(run_task)(struct call *call, const struct T(workspace) *space, int64_t task) {
+    const int64_t group_rows = call->group * call->n_queries, features = call->n_features;
+    const int64_t row_tasks = (group_rows + call->task_rows - 1) / call->task_rows;
+    const int64_t spans = (call->n_keys + SPAN - 1) / SPAN, width = call->output ? call->n_value_features : 0;
+    const int64_t row_task = call->split_spans ? task / spans : task;
+    const int64_t group = row_task / row_tasks, first = row_task % row_tasks * call->task_rows;
+    const int64_t rows = group_rows - first < call->task_rows ? group_rows - first : call->task_rows;
+    int64_t first_key = call->n_keys, end_key = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        struct T(row) *row = space->rows + r;
+        T(start_row)(call, group * call->group + (first + r) / call->n_queries, (first + r) % call->n_queries, row);
+        if (row->first < first_key) first_key = row->first;
+        if (row->end > end_key) end_key = row->end;
+        memcpy(space->queries + r * features,
+               (const REAL *)call->query + call->query_at[row->matrix] + row->query * call->query_stride,
+               features * sizeof(REAL));
+    }
+    if (call->split_spans) {
+        const int64_t span = task % spans;
+        T(evaluate_span)(call, space, rows, span * SPAN);
+        T(store_partial)(call, space, rows, span);
+        return;
+    }
+    memset(space->totals, 0, rows * width * sizeof(REAL));
+    for (int64_t span = 0; span < call->n_keys; span += SPAN) {
+        if (!T(asks_for_matrices)(call) && (span + SPAN <= first_key || span >= end_key)) continue;
+        T(evaluate_span)(call, space, rows, span);
+        if (T(is_cancelled)(call)) return;
+        for (int64_t r = 0; r < rows; r++)
+            T(merge_span)(call, space->rows + r, space->sums + r * width, space->totals + r * width);
+    }
+    if (call->normalizer == SCORES_ONLY) return;
+    for (int64_t r = 0; r < rows && !T(is_cancelled)(call); r++)
+        T(finish_row)(call, space->rows + r, space->totals + r * width);
+}
+
+/* Bytes of scratch memory that one thread needs. */
+static int64_t T(scratch_size)(const struct call *call) {
+    const int64_t rows = call->task_rows, features = call->n_features;
+    const int64_t numbers = rows * (features + 2 * call->n_value_features) + BLOCK * features + 2 * TILE_ROWS * BLOCK;
+    return (numbers + 6 * 16) * (int64_t)sizeof(REAL) + rows * (int64_t)sizeof(struct T(row));
+}
+
+static void T(run)(struct call *call, REAL *scratch) {
+    struct T(workspace) space;
+    const int64_t rows = call->task_rows, width = call->n_value_features;
+    const int64_t features = call->n_features;
+#define TAKE(count) scratch; scratch += ((count) + 15) / 16 * 16
+    space.queries = TAKE(rows * features);
+    space.panels = TAKE(BLOCK * features);
+    space.tile = TAKE(TILE_ROWS * BLOCK);
+    space.logits = TAKE(TILE_ROWS * BLOCK);
+    space.sums = TAKE(rows * width);
+    space.totals = TAKE(rows * width);
+    space.rows = (struct T(row) *)scratch;
+#undef TAKE
+    for (;;) {
+        const int64_t task = __atomic_fetch_add(&call->next_task, 1, __ATOMIC_RELAXED);
+        if (task >= call->n_tasks || T(is_cancelled)(call)) return;
+        T(run_task)(call, &space, task);
+        const int64_t done = __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
+        if (call->split_spans && done == call->n_tasks) T(merge_partials)(call, space.totals);
+    }
+}

@@ -1,0 +1,55 @@
+"""Masks as a kernel reads them: a range of keys for each query, and a byte for each pair where ranges do not do."""
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import BoolArray
+from attention_core.call import ResolvedCall
+from attention_core.capabilities import supports_key_range
+from attention_core.interfaces import Tile
+from attention_core.masks import Allowed, masks_in
+
+MAX_PAIR_BYTES = 1 << 26
+"""Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
+
+
+class Visibility(NamedTuple):
+    """Which keys each query sees: those of its range that are also allowed."""
+
+    ranges: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+    """First key, and key after the last: each (…, Lq), contiguous; None for all keys."""
+    allowed: BoolArray | None
+    """Broadcasts to (…, Lq, Lk); None for all pairs."""
+
+
+def visibility(call: ResolvedCall) -> Visibility | None:
+    """Return which keys each query of a call sees; None if that would take too much memory."""
+    if call.mask is None:
+        return Visibility(None, None)
+    n_queries, n_keys = call.query_length, call.key_length
+    whole = Tile(slice(0, n_queries), slice(0, n_keys), call.offset)
+    positions = whole.query_positions
+    first, end, has_ranges = np.zeros((1, 1), np.int64), np.full((1, 1), n_keys, np.int64), False
+    allowed: BoolArray | None = None
+    for mask in masks_in(call.mask):
+        seen = mask.key_range(positions, n_keys) if supports_key_range(mask) else None
+        if seen is not None:
+            first, end = np.maximum(first, seen[0]), np.minimum(end, seen[1])
+            has_ranges = True
+            continue
+        makes_matrix = allowed is not None or not isinstance(mask, Allowed)
+        if makes_matrix and prod(call.score_shape) > MAX_PAIR_BYTES:
+            return None
+        pairs = mask.visible(whole)
+        allowed = pairs if allowed is None else allowed & pairs
+    if not has_ranges:
+        return Visibility(None, allowed)
+    shape = np.broadcast_shapes(first.shape, end.shape, (n_queries, 1))
+    first, end = (
+        np.ascontiguousarray(np.broadcast_to(bound, shape)[..., 0], np.int64)
+        for bound in (np.minimum(first, n_keys), np.maximum(end, 0))
+    )
+    return Visibility((first, end), allowed)

@@ -1,0 +1,58 @@
+"""A plan is kept for each form of a call: it holds on to all that it points into, and to nothing of the call."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from attention_core import attend
+from attention_core.native import plans, using_kernel
+from attention_core.native.leading import starts
+from tests.attention_core.native.kernels import KERNELS
+
+
+@pytest.fixture(autouse=True)
+def _without_plans():
+    plans.forget_plans()
+    yield
+    plans.forget_plans()
+
+
+def vectors(*shape):
+    return np.random.default_rng(len(shape)).standard_normal(shape)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("mask", [None, "bias"])
+def test_a_plan_holds_on_to_where_its_matrices_begin(kernel, mask):
+    query, bias = vectors(2, 3, 4, 8), None if mask is None else vectors(2, 3, 4, 4)
+    with using_kernel(kernel):
+        expected = attend(query, query, query, bias=bias).output
+        # Other layouts push these out of the cache, and their memory is given to arrays of the same size.
+        starts.cache_clear()
+        zeros = [np.zeros(6, np.int64) for _ in range(1000)]
+        np.testing.assert_array_equal(attend(query, query, query, bias=bias).output, expected)
+    assert len(zeros) == 1000
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_plan_is_made_once_for_a_form_and_keeps_none_of_its_arrays(kernel):
+    with using_kernel(kernel):
+        for _ in range(3):
+            query = vectors(4, 8)
+            alive = weakref.ref(query)
+            attend(query, query, query)
+            del query
+            gc.collect()
+            assert alive() is None
+        assert plans.count_plans() == 1
+        attend(vectors(5, 8), vectors(4, 8), vectors(4, 8))
+        assert plans.count_plans() == 2
+
+
+def test_plans_are_limited():
+    with using_kernel(KERNELS[0]):
+        for length in range(1, plans.MAX_PLANS + 20):
+            attend(np.ones((length, 1)), np.ones((2, 1)))
+            assert plans.count_plans() <= plans.MAX_PLANS
