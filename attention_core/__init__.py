@@ -1,4 +1,4 @@
-"""Soft attention in pure NumPy: every score model, normalizer and mask, to the last edge case.
+"""Soft attention with NumPy and compiled kernels: score models, normalizers, masks and positions, forward and backward.
 
 >>> from attention_core import Causal, Softmax, attend
 >>> attend([[1.0], [1.0]], [[1.0], [2.0]], mask=Causal(), normalizer=Softmax(temperature=2.0)).weights.round(3).tolist()
@@ -12,6 +12,7 @@ from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
 from attention_core.gradients import differentiate
 from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.native import available_kernels, kernel_name, select_kernel
 from attention_core.normalizers import (
     NORMALIZERS,
     Entmax,
@@ -83,9 +84,12 @@ __all__ = [
     "Window",
     "Workers",
     "attend",
+    "available_kernels",
     "differentiate",
     "evaluate",
+    "kernel_name",
     "merge",
     "predict",
     "resolve",
+    "select_kernel",
 ]

@@ -1,4 +1,4 @@
-"""The vocabulary of array shapes: every dimension is named once, here.
+"""Array types with their shapes: the one place that names every dimension.
 
 ===== =====================================================
 name  meaning
@@ -8,14 +8,14 @@ Lq    queries
 Lk    keys (past and new together when there is a cache)
 D     features of a query and a key
 Dq    features of a query, where they may differ from a key's
-Dk    features of a key, likewise
+Dk    features of a key, where they may differ from a query's
 Dv    features of a value
 U     hidden units of a score model
 q, k  the queries and keys of one tile
 ===== =====================================================
 
-``...`` stands for leading axes, which broadcast as in NumPy.  The strings are not decoration: the tests read them
-from the annotations of every score model and normalizer and check them against the arrays that really pass.
+``...`` stands for leading axes, which broadcast as in NumPy.  The tests read these strings from the annotations of
+every score model and normalizer and compare them with the shapes of real arguments and results.
 """
 
 from typing import Annotated, Any, TypeAlias
@@ -34,11 +34,11 @@ Scores = Annotated[FloatArray, "... q k"]
 Logits = Annotated[FloatArray, "... q k"]
 Weights = Annotated[FloatArray, "... q k"]
 RowMaximum = Annotated[FloatArray, "... q 1"]
-Side = tuple[FloatArray, ...]
-"""What a score model makes of the queries, or of the keys, before it pairs them."""
+Projection = tuple[FloatArray, ...]
+"""Arrays that a score model computes from queries alone, or from keys alone, before it scores pairs."""
 
-Leading: TypeAlias = tuple[slice, ...]
-"""A block of the leading axes of the scores: one slice for each."""
+LeadingSlices: TypeAlias = tuple[slice, ...]
+"""A block of the leading axes of the scores: one slice for each axis."""
 
 PerQuery = Annotated[FloatArray, "... q"]
 Query = Annotated[FloatArray, "Dq"]
@@ -51,15 +51,15 @@ __all__ = [
     "IntArray",
     "Key",
     "Keys",
-    "Leading",
+    "LeadingSlices",
     "Logits",
     "PerQuery",
+    "Projection",
     "Queries",
     "Query",
     "Row",
     "RowMaximum",
     "Scores",
-    "Side",
     "Values",
     "Weights",
 ]

@@ -1,4 +1,4 @@
-"""The door: check, choose a path, run, cast back."""
+"""The entry points of the forward pass: check a call, choose a path, run it, round the results."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,15 +9,25 @@ from numpy.typing import ArrayLike
 
 from attention_core.arrays import FloatArray
 from attention_core.blockwise import Workers, evaluate_tiled
-from attention_core.buffers import take_rows_as_they_lie
-from attention_core.call import AttentionCall, AttentionResult, Diagnostics, Field, Heads, Offset, Ranking, ResolvedCall
-from attention_core.cost import choose_path, tile_sizes
-from attention_core.dense import evaluate_dense
-from attention_core.diagnostics import diagnose, rank
-from attention_core.heads import pack
-from attention_core.interfaces import Mask, Normalizer, Position, Progress, ScoreModel, ShouldStop
-from attention_core.notes import row_notes
+from attention_core.call import (
+    AttentionCall,
+    AttentionResult,
+    Diagnostics,
+    Heads,
+    Offset,
+    Ranking,
+    ResolvedCall,
+    ResultField,
+)
+from attention_core.dense import evaluate_dense, list_required_matrices
+from attention_core.diagnostics import diagnose, rank_keys
+from attention_core.execution_path import choose_path
+from attention_core.heads import pack_heads
+from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
+from attention_core.native import evaluate_with_kernel, selected_kernel
+from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.resolve import resolve
+from attention_core.tile_sizes import choose_tile_sizes
 
 
 def attend(
@@ -36,17 +46,17 @@ def attend(
     past_key: ArrayLike | None = None,
     past_value: ArrayLike | None = None,
     dtype: str | None = None,
-    include: tuple[Field, ...] | None = None,
+    include: tuple[ResultField, ...] | None = None,
     top_k: int | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> AttentionResult:
-    """Soft attention: score every key for every query, turn scores into weights, mix the values.
+    """Compute soft attention: score every key for every query, normalize the scores, average the values.
 
     ::
 
-        query, key    = turned by their positions, if rotary
+        query, key    = rotated by their positions, if rotary
         scores        = a(query, key)
         capped_scores = softcap · tanh(scores / softcap)
         logits        = capped_scores + bias + ALiBi, and −∞ where the mask hides a key
@@ -60,40 +70,52 @@ def attend(
     >>> result.output.round(2).tolist()
     [[11.96]]
 
-    Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv); leading axes broadcast.  The matrices are
-    (…, Lq, Lk), output (…, Lq, Dv), logsumexp (…, Lq).  At rank 4, (B, H, L, D), key and value may have fewer heads:
-    each serves Hq/Hkv query heads in a row.
+    Leading axes (…) broadcast.  At rank 4, (B, H, L, D), key and value may have fewer heads than query: each key and
+    value head serves Hq/Hkv consecutive query heads (grouped-query attention).
 
+    :param query: (…, Lq, Dq).  Floats keep their type, other numbers become float64, here and for every array.
+    :param key: (…, Lk, Dk).
+    :param value: (…, Lk, Dv); default none, with which there is no output.
     :param score_model: a(q, k); default `ScaledDotProduct()`, that is q·k/√D.  See `attention_core.scores`.
-    :param normalizer: logits to weights; default `Softmax()`.  See `attention_core.normalizers`.
-    :param softcap: squeezes scores between −softcap and softcap, before bias and mask.
-    :param mask: which keys a query may see, as in ``Causal() & KeyLengths(lengths)``.  See `attention_core.masks`.
-    :param offset: position of query 0 among the keys, for `Causal`, `Window` and positions: an integer, one per batch
-        row, or "bottom_right"; default the length of the past, which is 0 without a cache.
-    :param bias: numbers added to the scores, broadcast right-aligned to their shape; −∞ hides a key.
-    :param position: `Alibi()` or `Rotary()`.  See `attention_core.positions`.
-    :param heads: how many heads are packed into the last axis of rank-3 inputs; output comes back packed.
-    :param past_key: keys (…, P, Dk) that come before the new ones, unturned; together with past_value (…, P, Dv).
-    :param dtype: "float64", "float32", "float16" or "bfloat16": inputs are rounded to it, results are returned in it;
-        half types compute in float32.  A bfloat16 is held in a float32 array.  Default: what query, key and value all
-        are, else float64.
-    :param include: fields of the result, any of `attention_core.call.FIELDS`; logsumexp is softmax's alone.  Default:
-        scores and weights, and output when there is a value.  What is not asked for may not be computed.
-    :param top_k: how many keys of each row the ranking names; default every visible one.
-    :param workers: threads that share the tiles of a large call of which no matrix is asked back; default this one.
-    :param should_stop: asked between tiles; when it answers True the call ends with `Stopped`.
-    :param progress: told after each tile how many are done, of how many.
+    :param normalizer: maps logits to weights; default `Softmax()`.  See `attention_core.normalizers`.
+    :param softcap: bounds scores to (−softcap, softcap), before bias and mask; a number > 0; default none.
+    :param mask: which keys a query may see, as in ``Causal() & KeyLengths(lengths)``; default all of them.  See
+        `attention_core.masks`.
+    :param offset: position of query 0 among the keys, for `Causal`, `Window` and positions: an integer, one integer
+        per batch row (B), or "bottom_right"; default the length of the past, which is 0 without a cache.
+    :param bias: added to the scores, to whose shape (…, Lq, Lk) it broadcasts right-aligned; −∞ hides a key; default
+        none.
+    :param position: `Alibi()` or `Rotary()`; default none.  See `attention_core.positions`.
+    :param heads: how many heads are packed into the last axis of rank-3 inputs (B, L, H·D); output comes back packed,
+        (B, Lq, Hq·Dv).  Default: heads, if any, have an axis of their own.
+    :param past_key: cached keys (…, P, Dk), before rotation, that precede `key`; default none.
+    :param past_value: cached values (…, P, Dv); default none; given if and only if `past_key` is.
+    :param dtype: storage type, "float64", "float32", "float16" or "bfloat16": inputs are rounded to it, results are
+        returned in it.  Half types compute in float32; a bfloat16 is held in a float32 array.  Default: the type that
+        query, key and value share, else float64.
+    :param include: fields of the result, any of `attention_core.call.RESULT_FIELDS`; logsumexp needs softmax.
+        Default: scores and weights, and output when there is a value.  Fields left out may not be computed.
+    :param top_k: maximum keys of each row in the ranking, ≥ 1; default every visible key.
+    :param workers: threads that share the tiles of a large call without matrices in `include`; default the calling
+        thread alone.
+    :param should_stop: called between tiles, from one thread at a time; True ends the call with `Stopped`; default
+        none.
+    :param progress: called after each tile with the numbers of tiles done and in total; default none.
+
+    Returns an `AttentionResult` with the fields of `include`: matrices (…, Lq, Lk), output (…, Lq, Dv), logsumexp
+    (…, Lq).
 
     Edge cases: a row without a visible key has weights 0, output 0 and logsumexp −∞.  NaN or ±∞ in a key or value that
-    a query may not see has no influence on it.  NaN or +∞ among a row's visible logits make that row, and no other,
-    NaN.  Both kinds of row are named in ``result.notes``.
+    a query may not see does not change its results.  NaN or +∞ among a row's visible logits make that row, and no
+    other, NaN.  ``result.notes`` names both kinds of row, and the fields whose finite numbers exceed the storage type.
 
-    Raises ShapeMismatch, InvalidValue or UnknownName (all `CallError`, a ValueError) with a path to the first
-    offending element, what was expected, what came and what to change; `Stopped`.
+    Raises ShapeMismatch, InvalidValue or UnknownName (all `CallError`, a ValueError) with the path of the first
+    offending element, the expected and the received value, and advice; `Stopped`.
 
-    Vaswani et al. 2017, "Attention Is All You Need", equation 1, with the score a function of one's choice as in Luong,
-    Pham & Manning 2015, section 3.1.
+    Vaswani et al. 2017, "Attention Is All You Need", equation 1, with any score function as in Luong, Pham & Manning
+    2015, "Effective Approaches to Attention-based Neural Machine Translation", section 3.1.
     """
+    # Positional, in the order of the fields: see `ResolvedCall`.
     call = AttentionCall(
         as_floats(query),
         as_floats(key),
@@ -120,35 +142,91 @@ def evaluate(
     *,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> AttentionResult:
-    """Run a call that `resolve` has checked, for callers that look at its cost in between; see `attend`."""
+    """Run a call that `resolve` has checked; `attend` is ``evaluate(resolve(call))``.
+
+    Separate from `resolve` so that a caller can look at the call's cost, `attention_core.predict`, before running it.
+
+    :param call: what `resolve` returned.
+    :param workers: threads that share the tiles of a call on the tiled path; default the calling thread alone.
+    :param should_stop: called between tiles, from one thread at a time; True ends the call with `Stopped`; default
+        none.
+    :param progress: called after each tile with the numbers of tiles done and in total; default none.
+
+    Returns an `AttentionResult` with the fields of ``call.include``, rounded to the storage type.
+
+    Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights (proportional: negative ones).
+    """
+    fields, maximum = evaluate_fields(call, workers, should_stop, progress)
+    arrays, ranking = _to_storage(call, fields), _ranking(call, fields)
+    stored = _stored_ranking(call, ranking)
+    overflow_notes: tuple[str, ...] = ()
+    if call.dtype.narrow:
+        overflow_notes = storage_notes({**fields, **_ranked(ranking)}, {**arrays, **_ranked(stored)}, call.dtype)
+    max_rows = MAX_NOTES - len(call.notes) - len(overflow_notes)
+    of_rows = () if maximum is None else row_notes(maximum, call.normalizer, max_rows)
+    return AttentionResult(
+        arrays,
+        call.score_model,
+        call.normalizer,
+        call.dtype.name,
+        (*call.notes, *of_rows, *overflow_notes),
+        _diagnostics(call, fields),
+        stored,
+    )
+
+
+def evaluate_fields(
+    call: ResolvedCall,
+    workers: Workers | None,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+) -> tuple[Mapping[str, FloatArray], FloatArray | None]:
+    """Return the arrays that the included fields need, and the maximum of every row: by a kernel if there is one.
+
+    :param call: what `resolve` returned.
+    :param workers: threads that share a large call; None for the calling thread alone.
+    :param should_stop: called between tiles, or about every 10 ms; None for never.
+    :param progress: called as often, with the numbers done and in total; None for never.
+
+    The arrays are in the compute type, and the maximum, (…, Lq), is None if it is finite in every row.  Rows with NaN
+    or ∞ among a kernel's numbers are computed again with NumPy.
+
+    Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights.
+    """
+    kernel = selected_kernel()
+    result = None
+    if kernel is not None:
+        required = list_required_matrices(call.include)
+        with np.errstate(all="ignore"):
+            result = evaluate_with_kernel(kernel, call, required, workers, should_stop, progress)
+    if result is not None and result.unsafe is None:
+        return result.fields, result.maximum
+    if result is not None:
+        progress = None  # the kernel has reported the end
     with np.errstate(all="ignore"):
-        take_rows_as_they_lie(call.key_length)
         if choose_path(call) == "tiled":
-            fields, maximum = evaluate_tiled(call, tile_sizes(call), workers or Workers(1), should_stop, progress)
+            workers = workers or Workers(1)
+            fields, maximum = evaluate_tiled(call, choose_tile_sizes(call), workers, should_stop, progress)
         else:
             fields, maximum = evaluate_dense(call, should_stop, progress)
-        return AttentionResult(
-            _stored(call, fields),
-            call.score_model,
-            call.normalizer,
-            call.dtype.name,
-            row_notes(maximum, call.normalizer),
-            _diagnostics(call, fields),
-            _ranking(call, fields),
-        )
+    if result is None:
+        return fields, maximum
+    for name, array in result.fields.items():
+        array[result.unsafe] = fields[name][result.unsafe]
+    return result.fields, result.maximum
 
 
-def _stored(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Return the arrays asked for, rounded once to the storage type; logsumexp stays in the compute type."""
+def _to_storage(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return the included arrays, rounded once to the storage type; logsumexp stays in the compute type."""
     arrays: dict[str, FloatArray] = {
         name: array if name == "logsumexp" else call.dtype.store(array)
         for name in call.include
         if (array := fields.get(name)) is not None
     }
-    if "output" in arrays and call.packed:
-        arrays["output"] = pack(arrays["output"])
+    if "output" in arrays and call.has_packed_heads:
+        arrays["output"] = pack_heads(arrays["output"])
     if call.present is not None:
         arrays["present_key"], arrays["present_value"] = map(call.dtype.store, call.present)
     return arrays
@@ -157,18 +235,34 @@ def _stored(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> dict[str, F
 def _diagnostics(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Diagnostics | None:
     if "diagnostics" not in call.include:
         return None
-    return diagnose(fields["weights"], fields["logits"], call.normalizer)
+    with np.errstate(all="ignore"):
+        return diagnose(fields["weights"], fields["logits"], call.normalizer)
 
 
 def _ranking(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Ranking | None:
     if "ranking" not in call.include:
         return None
-    ranking = rank(fields["weights"], fields["scores"], fields["logits"], call.top_k)
+    with np.errstate(all="ignore"):
+        return rank_keys(fields["weights"], fields["scores"], fields["logits"], call.top_k)
+
+
+def _stored_ranking(call: ResolvedCall, ranking: Ranking | None) -> Ranking | None:
+    """Return a ranking with its numbers in the storage type."""
+    if ranking is None:
+        return None
     store = call.dtype.store
     return replace(ranking, scores=store(ranking.scores), weights=store(ranking.weights))
 
 
+def _ranked(ranking: Ranking | None) -> Mapping[str, FloatArray]:
+    """Return the numbers that a ranking shows, under its name."""
+    if ranking is None:
+        return {}
+    shown = np.arange(ranking.scores.shape[-1]) < ranking.counts[..., None]
+    return {"ranking": np.concatenate((ranking.scores[shown], ranking.weights[shown]))}
+
+
 def as_floats(array: ArrayLike) -> FloatArray:
-    """Return the array itself if it holds floats, else its numbers as float64."""
+    """Return the array itself if its dtype is floating, else a float64 copy."""
     numbers: np.ndarray[Any, np.dtype[Any]] = np.asarray(array)
     return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)

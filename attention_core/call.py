@@ -1,17 +1,18 @@
-"""What goes in and what comes out: nobody changes either."""
+"""Calls and results: the dataclasses that enter and leave the core.  Treat all of them as immutable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, get_args
 
 from numpy import broadcast_shapes
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
-from attention_core.interfaces import Features, Mask, Normalizer, Position, ScoreModel
+from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel
 
-Field = Literal[
+ResultField = Literal[
     "scores",
     "capped_scores",
     "logits",
@@ -22,246 +23,295 @@ Field = Literal[
     "ranking",
     "present",
 ]
-"""What can be asked for."""
+"""Name of a field of the result."""
 
-FIELDS: tuple[Field, ...] = (
-    "scores",
-    "capped_scores",
-    "logits",
-    "weights",
-    "output",
-    "logsumexp",
-    "diagnostics",
-    "ranking",
-    "present",
-)
+RESULT_FIELDS: tuple[ResultField, ...] = get_args(ResultField)
 
 Offset = int | IntArray | Literal["bottom_right"]
-"""Position of query 0 among the keys: one for all, one per batch row (B), or aligned at the lower right corner."""
+"""Position of query 0 among the keys: one integer, one per batch row (B), or "bottom_right": the last query at the
+last key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """How many heads are packed into the last axis of rank-3 inputs (B, L, H·D)."""
+    """Numbers of heads that are packed into the last axis of rank-3 inputs (B, L, H·D), each at least 1."""
 
     query: int
+    """Heads of query, Hq."""
     key_value: int
+    """Heads of key and value, Hkv, which divides Hq."""
 
 
 @dataclass(slots=True)
 class AttentionCall:
-    """Everything `attend` was given, as it was given; None is the default described there.
+    """The arguments of one `attend` call, unchecked; `resolve` checks them.  None stands for the default.
 
-    Nobody changes one, but it is not frozen, for the sake of small calls; see `ResolvedCall`.
+    Treat as immutable.  Not frozen, for the reason given at `ResolvedCall`.
     """
 
     query: FloatArray
+    """(…, Lq, Dq), or packed (B, Lq, Hq·Dq)."""
     key: FloatArray
+    """(…, Lk, Dk), or packed (B, Lk, Hkv·Dk)."""
     value: FloatArray | None = None
+    """(…, Lk, Dv), or packed (B, Lk, Hkv·Dv); None for a call without output."""
     score_model: ScoreModel | None = None
+    """a(q, k); default `ScaledDotProduct()`."""
     normalizer: Normalizer | None = None
+    """Maps logits to weights; default `Softmax()`."""
     softcap: float | None = None
+    """Bounds scores to (−softcap, softcap); > 0; default none."""
     mask: Mask | None = None
+    """Which keys a query may see; default all."""
     offset: Offset | None = None
+    """Position of query 0 among the keys; default the length of the past."""
     bias: FloatArray | None = None
+    """Added to the scores, broadcast right-aligned to (…, Lq, Lk); default none."""
     position: Position | None = None
+    """Rotary embeddings or ALiBi; default none."""
     heads: Heads | None = None
+    """Numbers of packed heads; default: heads, if any, have an axis of their own."""
     past_key: FloatArray | None = None
+    """Cached keys (…, P, Dk), before rotation; default none."""
     past_value: FloatArray | None = None
+    """Cached values (…, P, Dv), together with past_key; default none."""
     dtype: str | None = None
-    include: tuple[Field, ...] | None = None
+    """Storage type by name; default the type that query, key and value share, else float64."""
+    include: tuple[ResultField, ...] | None = None
+    """Fields of the result; default scores and weights, and output when there is a value."""
     top_k: int | None = None
+    """Maximum keys of each row in the ranking, ≥ 1; default every visible key."""
 
 
 @dataclass(slots=True)
 class ResolvedCall:
-    """A call after every check: arrays in the compute type, heads unpacked and grouped, models bound, defaults decided.
+    """A checked call: arrays in the compute type, heads unpacked, models bound, defaults resolved.
 
-    Nobody changes one, but it is not frozen: setting its fields would take as long as a small product of matrices.
-
-    Shapes: query (…, Lq, Dq), key (…, Lk, Dk), value (…, Lk, Dv), past and new keys together, turned if positions turn
-    them; `scores` is the shape (…, Lq, Lk).  Each key and value head serves `group` query heads, one after the other;
-    `heads.repeat_heads` makes as many of them as there are query heads.
+    Treat as immutable.  Not frozen: a call that is not frozen and gets its fields in order, without keywords,
+    saves 3 µs (benchmarks/RESULTS.md, "The small call").
     """
 
     query: FloatArray
+    """(…, Lq, Dq), rotated if positions rotate."""
     key: FloatArray
+    """(…, Lk, Dk), past and new keys, rotated if positions rotate."""
     value: FloatArray | None
+    """(…, Lk, Dv), past and new values."""
     score_model: ScoreModel
+    """Bound to `features` and the compute type."""
     normalizer: Normalizer
+    """Bound to the number of heads and the compute type."""
     softcap: float | None
     mask: Mask | None
+    """Bound to `score_shape`."""
     offset: IntArray
+    """Position of query 0 among the keys, shaped to broadcast against the scores."""
     bias: FloatArray | None
+    """Rank 2 or more, in the compute type."""
     position: Position | None
-    packed: bool
+    """Bound to `features`."""
+    has_packed_heads: bool
+    """Whether the output is to be packed again, (B, Lq, Hq·Dv)."""
     present: tuple[FloatArray, FloatArray] | None
+    """Past and new keys (…, Lk, Dk), not rotated, and values (…, Lk, Dv); None unless included."""
     dtype: DType
-    include: frozenset[Field]
+    """Storage type and compute type."""
+    include: frozenset[ResultField]
     top_k: int | None
-    group: int
-    features: Features
-    scores: tuple[int, ...]
+    queries_per_kv_head: int
+    """Consecutive query heads that each key and value head serves; `heads.repeat_kv_heads` makes it 1."""
+    features: FeatureSizes
+    score_shape: tuple[int, ...]
+    """(…, Lq, Lk)."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the call that the result repeats, see `attention_core.notes.call_notes`."""
 
-    def with_vectors(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
-        """Return the same call of other numbers: arrays of the same shapes in the compute type, none of them turned."""
-        # Every field in its order, without its name: `replace` takes as long as a small product of matrices.
-        # fmt: off
-        return ResolvedCall(
-            query, key, value, self.score_model, self.normalizer, self.softcap, self.mask, self.offset, self.bias,
-            self.position, self.packed, self.present, self.dtype, self.include, self.top_k, self.group, self.features,
-            self.scores,
-        )
-        # fmt: on
+    def replace_inputs(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
+        """Return the same call with other inputs, which skips every check.
+
+        :param query: same shape as the call's own, in the compute type, as `DType.load` returns it, not rotated.
+        :param key: same as `query`, for keys.
+        :param value: same as `query`, for values; None if the call has none.
+        """
+        return ResolvedCall(query, key, value, *_settings_of(self))
 
     @property
     def scores_per_query(self) -> int:
-        """How many scores one query position has, leading axes included."""
-        return prod(self.scores[:-2]) * self.scores[-1]
+        """Number of scores of one query position, over all leading axes."""
+        return prod(self.score_shape[:-2]) * self.score_shape[-1]
 
     @property
-    def output_leading(self) -> tuple[int, ...]:
-        """Leading axes of the output: those of the scores and of the values together."""
-        leading = self.scores[:-2]
+    def output_leading_shape(self) -> tuple[int, ...]:
+        """Leading axes of the output: those of scores and value, broadcast against each other."""
+        leading = self.score_shape[:-2]
         if self.value is None:
             return leading
         if self.value.ndim == 2:
             return leading
-        shared = self.group > 1 and self.value.ndim == 4
+        shared = self.queries_per_kv_head > 1 and self.value.ndim == 4
         return broadcast_shapes(leading, (self.value.shape[0], 1) if shared else self.value.shape[:-2])
 
     @property
     def query_length(self) -> int:
-        """Lq."""
-        return self.scores[-2]
+        """Number of queries, Lq."""
+        return self.score_shape[-2]
 
     @property
     def key_length(self) -> int:
-        """Lk."""
-        return self.scores[-1]
+        """Number of keys, past and new, Lk."""
+        return self.score_shape[-1]
+
+
+_settings_of = attrgetter(*[field.name for field in fields(ResolvedCall)][3:])
+"""Return all fields of a call after query, key and value, in the order of their declaration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """How attention is spread, in the compute type: per query row (…, Lq), and per key (…, Lk).
+    """How attention is spread, in the compute type.
 
-    `entropy` is −Σ w ln w in nats, `effective_keys` e^entropy, `softmax_sensitivity` Σ w(1 − w), the trace of the
-    softmax Jacobian: near 0 the softmax is saturated and its gradient vanishes.  All three are None where weights are
-    no distribution (sigmoid, relu, none).  `top_key` is −1 for a row without a visible key, and for a NaN row.
-    `received_weight` is each key's column sum.
+    Entropy, effective keys and sensitivity are None where weights are no distribution (sigmoid, relu, none).
     """
 
     entropy: FloatArray | None
+    """−Σ w ln w of each query row, in nats, (…, Lq)."""
     effective_keys: FloatArray | None
+    """e^entropy of each query row, (…, Lq); 0 for a row without a visible key."""
     max_weight: FloatArray
+    """Largest weight of each query row, (…, Lq); 0 for a row without a visible key."""
     top_key: IntArray
+    """Index of the largest weight, (…, Lq); −1 for a row without a visible key, and for a NaN row."""
     softmax_sensitivity: FloatArray | None
+    """Σ w(1 − w) of each query row, (…, Lq), the trace of the softmax Jacobian: near 0 the softmax is saturated."""
     received_weight: FloatArray
+    """Sum of the weights that each key receives from all queries, (…, Lk)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The visible keys of each query row, weight descending, ties by key, at most top_k.
+    """The visible keys of each query row, at most top_k, by descending weight, ties by ascending index.
 
-    Shapes: keys, scores and weights (…, Lq, top_k or Lk), of which the first `counts` (…, Lq) are meant.
+    In each row only the first `counts` entries are valid.
     """
 
     keys: IntArray
+    """Indices of keys, (…, Lq, top_k or Lk)."""
     scores: FloatArray
+    """Raw scores of these keys, (…, Lq, top_k or Lk)."""
     weights: FloatArray
+    """Weights of these keys, (…, Lq, top_k or Lk)."""
     counts: IntArray
+    """Valid entries of each row, (…, Lq)."""
 
 
 @dataclass(slots=True)
 class AttentionResult:
-    """What was asked for, in the storage type; a field that was not asked for is not in `arrays`.
+    """The included fields of a call, in its storage type.
 
-    ``result.weights`` and so on read from `arrays`.  Nobody changes one, but it is not frozen; see `ResolvedCall`.
+    ``result.weights`` and the other properties read from `arrays` and raise AttributeError for a field that was not
+    included.  Treat as immutable.  Not frozen: a frozen `__init__` adds 0.9 µs a call (benchmarks/RESULTS.md, "The
+    small call").
     """
 
     arrays: Mapping[str, FloatArray]
+    """Arrays by name: the included ones of scores, capped_scores, logits, weights, output, logsumexp, present_key and
+    present_value."""
     score_model: ScoreModel
+    """The score model with its defaults resolved."""
     normalizer: Normalizer
+    """The normalizer with its defaults resolved."""
     dtype: str
+    """Name of the storage type."""
     notes: tuple[str, ...] = ()
+    """Sentences on the call, on rows that see no key or are NaN, and on numbers beyond the storage type; about 20."""
     diagnostics: Diagnostics | None = None
+    """None unless included."""
     ranking: Ranking | None = None
+    """None unless included; scores and weights in the storage type."""
 
-    def _asked(self, name: str) -> FloatArray:
+    def _included(self, name: str) -> FloatArray:
         if name not in self.arrays:
             field = "present" if name.startswith("present") else name
-            raise AttributeError(f"{name} was not asked for; add {field} to include")
+            raise AttributeError(f"{name} was not included; add {field} to include")
         return self.arrays[name]
 
     @property
     def scores(self) -> FloatArray:
-        """Raw scores a(q, k), (…, Lq, Lk)."""
-        return self._asked("scores")
+        """Raw scores a(q, k), (…, Lq, Lk), in the storage type."""
+        return self._included("scores")
 
     @property
     def capped_scores(self) -> FloatArray:
         """Scores after the soft cap, (…, Lq, Lk)."""
-        return self._asked("capped_scores")
+        return self._included("capped_scores")
 
     @property
     def logits(self) -> FloatArray:
         """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
-        return self._asked("logits")
+        return self._included("logits")
 
     @property
     def weights(self) -> FloatArray:
         """Normalized logits, (…, Lq, Lk)."""
-        return self._asked("weights")
+        return self._included("weights")
 
     @property
     def output(self) -> FloatArray:
         """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv)."""
-        return self._asked("output")
+        return self._included("output")
 
     @property
     def logsumexp(self) -> FloatArray:
         """Natural logarithm of the softmax denominator, sink included, (…, Lq), in the compute type."""
-        return self._asked("logsumexp")
+        return self._included("logsumexp")
 
     @property
     def present_key(self) -> FloatArray:
-        """Past and new keys, as they were sent: (…, Lk, Dk)."""
-        return self._asked("present_key")
+        """Past and new keys before rotation, heads unpacked: (…, Lk, Dk)."""
+        return self._included("present_key")
 
     @property
     def present_value(self) -> FloatArray:
-        """Past and new values: (…, Lk, Dv)."""
-        return self._asked("present_value")
+        """Past and new values, heads unpacked: (…, Lk, Dv)."""
+        return self._included("present_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionGradients:
-    """The output, and how what is made of it changes with each thing that was sent: gradients in the shapes sent.
+    """The output of `differentiate`, and the gradient of the loss with respect to each input.
 
-    Vectors come in the storage type; bias and parameters in the compute type, by the parameters' names.  None where
-    nothing was sent.
+    Each gradient has the shape of its input; axes that were broadcast are summed.  None where the input was not given.
     """
 
     output: FloatArray
+    """(…, Lq, Dv), or packed (B, Lq, Hq·Dv), in the storage type."""
     query: FloatArray
+    """∂query, in the storage type."""
     key: FloatArray
+    """∂key, in the storage type."""
     value: FloatArray
+    """∂value, in the storage type."""
     past_key: FloatArray | None
+    """∂past_key, in the storage type."""
     past_value: FloatArray | None
+    """∂past_value, in the storage type."""
     bias: FloatArray | None
+    """∂bias, in the compute type."""
     score_model: Mapping[str, FloatArray]
+    """Gradients of the score model's parameters by name, in the compute type."""
     normalizer: Mapping[str, FloatArray]
+    """Gradients of the normalizer's parameters by name, in the compute type."""
 
 
 __all__ = [
-    "FIELDS",
+    "RESULT_FIELDS",
     "AttentionCall",
     "AttentionGradients",
     "AttentionResult",
     "Diagnostics",
-    "Field",
     "Heads",
     "Offset",
     "Ranking",
     "ResolvedCall",
+    "ResultField",
 ]

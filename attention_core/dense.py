@@ -1,8 +1,7 @@
-"""The plain path: every score, logit and weight exists at once.
+"""The dense path: scores, logits and weights of a call as whole matrices.
 
-Usually one tile is the whole matrix.  Where scoring a pair needs much room (additive holds U numbers a pair), the
-queries are cut into blocks, so that what is held beside the results stays small, and `should_stop` and `progress`
-have a place to be asked between blocks.
+Queries are evaluated in blocks where scoring needs much scratch memory (additive holds U numbers a pair).  Most calls
+are one block.  `should_stop` and `progress` are called between blocks.
 """
 
 from collections.abc import Set
@@ -11,94 +10,102 @@ from functools import lru_cache
 import numpy as np
 
 from attention_core.arrays import FloatArray
-from attention_core.call import Field, ResolvedCall
-from attention_core.cost import queries_per_block
+from attention_core.call import ResolvedCall, ResultField
+from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
-from attention_core.heads import repeat_heads
-from attention_core.interfaces import LogSumExp, Progress, ShouldStop, Tile
-from attention_core.tiles import mix, normalize, row_maximum, score_tile
+from attention_core.heads import repeat_kv_heads
+from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
+from attention_core.memory import queries_per_block
+from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
-NEEDS: dict[str, tuple[str, ...]] = {
+FIELD_DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "diagnostics": ("weights", "logits"),
     "ranking": ("weights", "scores", "logits"),
 }
-"""What is made of whole matrices afterwards, and of which."""
+"""Fields that are computed from whole matrices afterwards, with the matrices they need."""
 
-Block = dict[str, FloatArray]
+FieldArrays = dict[str, FloatArray]
 
 
 def evaluate_dense(
-    call: ResolvedCall, should_stop: ShouldStop | None, progress: Progress | None
-) -> tuple[Block, FloatArray]:
-    """Return the matrices that the fields asked for need, in the compute type, and the largest logit of every row.
+    call: ResolvedCall, should_stop: ShouldStop | None, progress: ProgressCallback | None
+) -> tuple[FieldArrays, FloatArray]:
+    """Return the arrays that the included fields need, in the compute type, and the maximum of every row, (…, Lq).
 
-    Raises Stopped as soon as `should_stop` answers True.
+    :param call: any call.
+    :param should_stop: called before every block of queries; None for never.
+    :param progress: called after every block of queries; None for never.
+
+    Raises Stopped as soon as `should_stop` returns True; InvalidValue for logits without weights (proportional).
     """
-    call = repeat_heads(call)
-    wanted = needed(call.include)
+    call = repeat_kv_heads(call)
+    required = list_required_matrices(call.include)
     blocks = query_blocks(call)
-    if len(blocks) == 1 and should_stop is None and progress is None:
-        return evaluate_block(call, blocks[0], wanted)
-    whole: Block = {}
+    whole: FieldArrays = {}
     maxima: list[FloatArray] = []
     for done, rows in enumerate(blocks):
         if should_stop is not None and should_stop():
             raise Stopped("stopped between blocks of queries")
-        block, maximum = evaluate_block(call, rows, wanted)
+        block, maximum = evaluate_query_block(call, rows, required)
         maxima.append(maximum)
         if len(blocks) == 1:
             whole = block
         else:
-            _place(block, rows, whole, call.query_length)
+            _copy_rows(block, rows, whole, call.query_length)
         if progress is not None:
             progress(done + 1, len(blocks))
     return whole, maxima[0] if len(maxima) == 1 else np.concatenate(maxima, axis=-1)
 
 
 @lru_cache(maxsize=64)
-def needed(include: frozenset[Field]) -> frozenset[str]:
-    """Return the matrices that the fields asked for are, or are made of."""
-    return frozenset(name for field in include for name in NEEDS.get(field, (field,)))
+def list_required_matrices(include: frozenset[ResultField]) -> frozenset[str]:
+    """Return the names of the arrays that the included fields are, or are computed from."""
+    return frozenset(name for field in include for name in FIELD_DEPENDENCIES.get(field, (field,)))
 
 
 def query_blocks(call: ResolvedCall) -> list[slice]:
-    """Cut the queries into blocks; there is one at least."""
+    """Return slices of the queries, each a block; at least one, even without queries."""
     size, length = queries_per_block(call), call.query_length
     if size >= length:
         return [slice(0, length)]
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 
-def evaluate_block(call: ResolvedCall, rows: slice, wanted: Set[str]) -> tuple[Block, FloatArray]:
-    """Evaluate some queries against all keys."""
-    call = repeat_heads(call)
+def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) -> tuple[FieldArrays, FloatArray]:
+    """Return the required arrays of some queries, in the compute type, and the maximum of their rows, (…, q).
+
+    :param call: any call.
+    :param rows: the queries.
+    :param required: names of arrays, as `list_required_matrices` returns them.
+    """
+    call = repeat_kv_heads(call)
     scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
-    fields: Block = {}
-    for name, array in (("scores", scored.scores), ("capped_scores", scored.capped), ("logits", scored.logits)):
-        if name in wanted:
+    fields: FieldArrays = {}
+    for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):
+        if name in required:
             fields[name] = array
-    if "weights" in wanted or "output" in wanted:
-        place = (*(0,) * (len(call.scores) - 2), rows.start, 0)
-        weights = normalize(call.normalizer, scored.logits, maximum, place)
-        if "weights" in wanted:
+    if "weights" in required or "output" in required:
+        first_index = (*(0,) * (len(call.score_shape) - 2), rows.start, 0)
+        weights = normalize(call.normalizer, scored.logits, maximum, first_index)
+        if "weights" in required:
             fields["weights"] = weights
-        if "output" in wanted and call.value is not None:
-            fields["output"] = mix(weights, call.value, scored.logits)
-    if "logsumexp" in wanted and isinstance(call.normalizer, LogSumExp):
+        if "output" in required and call.value is not None:
+            fields["output"] = apply_weights(weights, call.value, scored.logits)
+    if "logsumexp" in required and supports_logsumexp(call.normalizer):
         fields["logsumexp"] = _logsumexp(call.normalizer, scored.logits, maximum)
     return fields, maximum[..., 0]
 
 
-def _logsumexp(normalizer: LogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:
-    """Return the logsumexp of any rows; a poisoned row has its largest logit, NaN or +∞."""
-    poisoned = ~(maximum < np.inf)
-    result = normalizer.logsumexp(logits, np.where(poisoned, 0, maximum))
-    return np.where(poisoned[..., 0], maximum[..., 0], result).astype(logits.dtype, copy=False)
+def _logsumexp(normalizer: SupportsLogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:
+    """Return the logsumexp of any rows, (…, q); NaN or +∞ for a row with NaN or +∞ among its visible logits."""
+    nan_rows = ~(maximum < np.inf)
+    result = normalizer.compute_logsumexp(logits, np.where(nan_rows, 0, maximum))
+    return np.where(nan_rows[..., 0], maximum[..., 0], result).astype(logits.dtype, copy=False)
 
 
-def _place(block: Block, rows: slice, whole: Block, length: int) -> None:
-    """Copy a block's rows to where they belong in the whole."""
+def _copy_rows(block: FieldArrays, rows: slice, whole: FieldArrays, length: int) -> None:
+    """Copy a block's arrays to its rows of the whole arrays, which are made when the first block comes."""
     for name, part in block.items():
         axis = part.ndim - (1 if name == "logsumexp" else 2)
         shape = (*part.shape[:axis], length, *part.shape[axis + 1 :])

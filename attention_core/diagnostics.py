@@ -1,4 +1,4 @@
-"""How attention is spread, and in which order the keys matter."""
+"""Diagnostics of weights and the ranking of keys."""
 
 import numpy as np
 
@@ -8,7 +8,12 @@ from attention_core.interfaces import Normalizer
 
 
 def diagnose(weights: Weights, logits: Logits, normalizer: Normalizer) -> Diagnostics:
-    """Return the diagnostics of every row; see `Diagnostics`."""
+    """Return the diagnostics of every row; see `Diagnostics`.
+
+    :param weights: (…, Lq, Lk).
+    :param logits: (…, Lq, Lk); −∞ marks a hidden key.
+    :param normalizer: the normalizer that returned the weights.
+    """
     visible = ~np.isneginf(logits)
     any_visible = visible.any(axis=-1)
     entropy = effective = sensitivity = None
@@ -30,10 +35,16 @@ def diagnose(weights: Weights, logits: Logits, normalizer: Normalizer) -> Diagno
     )
 
 
-def rank(weights: Weights, scores: Scores, logits: Logits, top_k: int | None) -> Ranking:
-    """Return the visible keys of every row, weight descending, ties by key, at most `top_k`; see `Ranking`."""
+def rank_keys(weights: Weights, scores: Scores, logits: Logits, top_k: int | None) -> Ranking:
+    """Return the visible keys of every row by descending weight, ties by ascending index; see `Ranking`.
+
+    :param weights: (…, Lq, Lk).
+    :param scores: (…, Lq, Lk).
+    :param logits: (…, Lq, Lk); −∞ marks a hidden key.
+    :param top_k: maximum keys of a row; None for all.
+    """
     visible = ~np.isneginf(logits)
-    # The sort is stable, so equal weights stay in the order of their keys; hidden keys go last.
+    # Stable sorts keep equal weights in the order of their keys; the second one moves hidden keys to the end.
     order = np.argsort(np.where(visible, -weights, np.inf), axis=-1, kind="stable")
     hidden_last = np.argsort(np.take_along_axis(~visible, order, axis=-1), axis=-1, kind="stable")
     order = np.take_along_axis(order, hidden_last, axis=-1)

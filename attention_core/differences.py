@@ -1,23 +1,25 @@
-"""How far two arrays that should be equal are apart."""
+"""Differences between two arrays that should be equal, and between two results."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, FloatArray, IntArray
+from attention_core.arrays import BoolArray, FloatArray
 from attention_core.dtypes import DType
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Equal means ``|received − expected| ≤ absolute + relative · |expected|``; infinities and NaN equal themselves."""
+    """Numbers are equal if ``|received − expected| ≤ absolute + relative · |expected|``, or both are NaN, ∞ or −∞."""
 
     relative: float
+    """Relative tolerance, ≥ 0."""
     absolute: float
+    """Absolute tolerance, ≥ 0."""
 
     def accepts(self, expected: FloatArray, received: FloatArray) -> BoolArray:
-        """Return which elements are equal."""
+        """Return which elements are equal, in the arrays' common shape."""
         allowed = self.absolute + self.relative * np.abs(expected)
         near = np.abs(received - expected) <= allowed
         same = (received == expected) | (np.isnan(received) & np.isnan(expected))
@@ -26,47 +28,59 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDifference:
-    """One array held against what it should be.
+    """Comparison of one array with the expected one.
 
-    Errors are over the elements that are finite in both, relative ones where the expected is not 0, and None when there
-    are none; `max_ulps` counts the steps from one number of the storage type to the next.  `worst_index` is the first
-    NaN or infinity that should not be there (or is missing), else the element that exceeds its tolerance most; None for
-    an empty array.
+    Errors, correlation and ulps are over the elements that are finite in both arrays, and None if there are none.
     """
 
     passed: bool
+    """Whether all elements are equal within the tolerance."""
     max_abs_error: float | None
+    """Largest |received − expected|."""
     max_rel_error: float | None
+    """Largest |received − expected| / |expected|, where expected is not 0."""
     correlation: float | None
+    """Pearson's correlation coefficient; None also where one side is constant."""
     max_ulps: float | None
+    """Largest distance in units in the last place of the storage type."""
     worst_index: tuple[int, ...] | None
+    """The first NaN or infinity that is wrong or missing, else the element furthest beyond its tolerance; None for an
+    empty array."""
     expected: float | None
+    """Expected element at `worst_index`."""
     received: float | None
+    """Received element at `worst_index`."""
     size: int
-    """How many elements there are."""
+    """Number of elements."""
     wrong: int
-    """How many elements are not equal."""
+    """Number of elements that are not equal."""
     wrong_nan: int
-    """How many are NaN though they should not be."""
+    """Number of elements that are NaN and should not be."""
     wrong_infinities: int
-    """How many are infinite though a number should be there."""
+    """Number of elements that are infinite and should be finite."""
     factor: float | None
-    """By what everything is multiplied, where that alone makes the array wrong."""
+    """Number by which all expected elements must be multiplied to equal the received ones; None if there is none."""
 
 
-def difference(expected: FloatArray, received: FloatArray, tolerance: Tolerance, dtype: DType) -> FieldDifference:
-    """Compare two arrays of one shape, element by element, in float64."""
+def compare_field(expected: FloatArray, received: FloatArray, tolerance: Tolerance, dtype: DType) -> FieldDifference:
+    """Compare two float64 arrays of one shape, element by element.
+
+    :param expected: the reference.
+    :param received: the array to judge.
+    :param tolerance: when elements count as equal.
+    :param dtype: storage type whose units in the last place `max_ulps` counts.
+    """
     equal = tolerance.accepts(expected, received)
     both = np.isfinite(expected) & np.isfinite(received)
     errors = np.abs(received[both] - expected[both])
     sizes = np.abs(expected[both])
-    worst = _worst(expected, received, equal, tolerance)
+    worst = _find_worst(expected, received, equal, tolerance)
     return FieldDifference(
         passed=bool(equal.all()),
         max_abs_error=_largest(errors),
         max_rel_error=_largest(errors[sizes > 0] / sizes[sizes > 0]),
         correlation=correlation(expected[both], received[both]),
-        max_ulps=_largest(_steps(expected[both], received[both], dtype)),
+        max_ulps=_largest(_ulp_distances(expected[both], received[both], dtype)),
         worst_index=worst,
         expected=None if worst is None else float(expected[worst]),
         received=None if worst is None else float(received[worst]),
@@ -80,17 +94,27 @@ def difference(expected: FloatArray, received: FloatArray, tolerance: Tolerance,
 
 @dataclass(frozen=True, slots=True)
 class ResultDifference:
-    """How far two results are apart; None where one lacks a field or shapes differ."""
+    """Comparison of two results; None where one lacks the field or shapes differ."""
 
     max_abs_difference: Mapping[str, float | None]
+    """Largest absolute difference of each field, by name."""
     correlation: float | None
-    """Pearson's, of all weights."""
+    """Pearson's correlation coefficient of all weights."""
     mean_total_variation: float | None
+    """Mean over rows of the total variation distance ½ Σ |w − w′| of their weights."""
     max_total_variation: float | None
+    """Largest total variation distance of a row."""
 
 
-def compare(left: Mapping[str, FloatArray], right: Mapping[str, FloatArray], names: Iterable[str]) -> ResultDifference:
-    """Compare two results by the fields of these names, and by their weights row by row, in float64."""
+def compare_results(
+    left: Mapping[str, FloatArray], right: Mapping[str, FloatArray], names: Iterable[str]
+) -> ResultDifference:
+    """Compare two results, in float64.
+
+    :param left: arrays by name.
+    :param right: arrays by name.
+    :param names: fields to compare; weights are compared row by row as well.
+    """
     largest: dict[str, float | None] = {}
     for name in names:
         both = _comparable(left, right, name)
@@ -111,7 +135,7 @@ def _comparable(
 
 
 def _distances(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return absolute differences; equal infinities and two NaN are no distance apart."""
+    """Return absolute differences; 0 between equal infinities and between NaN and NaN."""
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     with np.errstate(all="ignore"):
         return np.where(same, 0, np.abs(left - right))
@@ -121,7 +145,7 @@ def correlation(left: FloatArray, right: FloatArray) -> float | None:
     """Return Pearson's correlation coefficient; None for fewer than two elements or where one side is constant."""
     if left.size < 2:
         return None
-    # The largest deviation is taken out before squaring, so that nothing overflows or vanishes.
+    # Divide by the largest deviation before squaring, so that no square over- or underflows.
     with np.errstate(all="ignore"):
         deviations = [side.ravel() - side.mean() for side in (left, right)]
     largest = [np.max(np.abs(side)) for side in deviations]
@@ -131,22 +155,23 @@ def correlation(left: FloatArray, right: FloatArray) -> float | None:
     return float(np.clip(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b)), -1, 1))
 
 
-def _worst(
+def _find_worst(
     expected: FloatArray, received: FloatArray, equal: BoolArray, tolerance: Tolerance
 ) -> tuple[int, ...] | None:
-    """Return the index of the element that is furthest from equal; among those that may not differ at all, by error."""
+    """Return the index of the element with the largest error in units of its tolerance; ties by absolute error."""
     if not expected.size:
         return None
-    odd = ~(np.isfinite(expected) & np.isfinite(received))
+    non_finite = ~(np.isfinite(expected) & np.isfinite(received))
     apart = np.where(equal, 0, np.inf)
-    errors = np.where(odd, apart, np.abs(received - expected))
-    excess = np.where(odd | (errors == 0), apart, errors / (tolerance.absolute + tolerance.relative * np.abs(expected)))
+    errors = np.where(non_finite, apart, np.abs(received - expected))
+    allowed = tolerance.absolute + tolerance.relative * np.abs(expected)
+    excess = np.where(non_finite | (errors == 0), apart, errors / allowed)
     index = np.argmax(np.where(excess == excess.max(), errors, -1))
     return tuple(int(i) for i in np.unravel_index(index, expected.shape))
 
 
 def _factor(expected: FloatArray, received: FloatArray, tolerance: Tolerance) -> float | None:
-    """Return by what all that is expected must be multiplied to be what was received; None if no number does."""
+    """Return the number that makes expected · factor equal received within the tolerance; None if there is none."""
     finite = np.isfinite(expected)
     largest = np.max(np.abs(expected[finite]), initial=0)
     if largest == 0 or np.count_nonzero(expected[finite]) < 2:
@@ -156,23 +181,12 @@ def _factor(expected: FloatArray, received: FloatArray, tolerance: Tolerance) ->
     return factor if np.isfinite(factor) and tolerance.accepts(expected * factor, received).all() else None
 
 
-def _steps(expected: FloatArray, received: FloatArray, dtype: DType) -> FloatArray:
-    """Return how many steps it is from one to the other, both rounded to the storage type."""
-    left, right = _ordinals(expected, dtype), _ordinals(received, dtype)
-    # The largest distance takes 64 bits without a sign.
+def _ulp_distances(expected: FloatArray, received: FloatArray, dtype: DType) -> FloatArray:
+    """Return distances in units in the last place, with both arrays rounded to the storage type."""
+    left, right = dtype.ordinals(expected), dtype.ordinals(received)
+    # The largest distance needs 64 bits, unsigned.
     steps = np.maximum(left, right).view(np.uint64) - np.minimum(left, right).view(np.uint64)
     return steps.astype(np.float64)
-
-
-def _ordinals(numbers: FloatArray, dtype: DType) -> IntArray:
-    """Number what the storage type can hold in its order; 0 and −0 are 0."""
-    stored = np.ascontiguousarray(dtype.store(numbers))
-    bits = stored.view(f"i{stored.itemsize}").astype(np.int64)
-    width = 8 * stored.itemsize
-    if dtype.name == "bfloat16":
-        bits, width = bits >> 16, 16
-    lowest = np.int64(-(2 ** (width - 1)))
-    return np.where(bits < 0, lowest - bits, bits)
 
 
 def _largest(numbers: FloatArray) -> float | None:

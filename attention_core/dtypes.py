@@ -1,20 +1,20 @@
-"""Storage types by name, and the type each one computes in."""
+"""Storage types by name, with the compute type of each."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
-from attention_core.errors import InvalidValue, Path, UnknownName
+from attention_core.arrays import FloatArray, IntArray
+from attention_core.errors import ArgumentPath, InvalidValue, UnknownName
 
-Rounding = Callable[[FloatArray], FloatArray]
+RoundFunction = Callable[[FloatArray], FloatArray]
+"""Rounds an array of any floating type to a storage type, to nearest, ties to even."""
 
 
-def _to(kind: type[np.floating[Any]]) -> Rounding:
-    """Rounding that NumPy does itself: to the nearest, ties to even."""
+def _round_with_numpy(kind: type[np.floating[Any]]) -> RoundFunction:
+    """Return a function that casts to a NumPy type: to nearest, ties to even."""
     storage: np.dtype[Any] = np.dtype(kind)
 
     def rounded(array: FloatArray) -> FloatArray:
@@ -26,25 +26,25 @@ def _to(kind: type[np.floating[Any]]) -> Rounding:
     return rounded
 
 
-def _to_bfloat16(array: FloatArray) -> FloatArray:
-    """Round to the 8 significant bits of a bfloat16, ties to even, held in float32.
+def _round_to_bfloat16(array: FloatArray) -> FloatArray:
+    """Return numbers rounded to bfloat16 (8 significant bits, ties to even), in float32.
 
-    Rounded in one step from whatever precision comes in: going through float32 first would round twice.
+    Rounds once, from the precision of the array: a detour through float32 would round twice.
     """
     if array.dtype == np.float32:
-        return _bits_to_bfloat16(array)
+        return _round_float32_to_bfloat16(array)
     wide = array.astype(np.float64)
     _, exponents = np.frexp(wide)
-    # The last bit of a normal number lies 8 below the exponent, that of every subnormal at 2^-133.
+    # One ulp of a normal number is 2^(exponent − 8); of every subnormal, 2^-133.
     last = np.maximum(exponents - 8, -133)
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = np.ldexp(np.rint(np.ldexp(wide, -last)), last)
-        rounded = np.where(np.abs(rounded) > BFLOAT16_LARGEST, np.copysign(np.inf, rounded), rounded)
+        rounded = np.where(np.abs(rounded) > BFLOAT16_MAX, np.copysign(np.inf, rounded), rounded)
         return np.where(np.isfinite(wide), rounded, wide).astype(np.float32)
 
 
-def _bits_to_bfloat16(array: FloatArray) -> FloatArray:
-    """Round float32 numbers by their bits: the lower half goes, after adding what carries if it must."""
+def _round_float32_to_bfloat16(array: FloatArray) -> FloatArray:
+    """Return float32 numbers rounded to bfloat16 on their bits: the upper 16, after the lower 16 carry into them."""
     bits = array.view(np.uint32)
     rounded = (bits >> 16) & 1
     rounded += 0x7FFF
@@ -55,50 +55,98 @@ def _bits_to_bfloat16(array: FloatArray) -> FloatArray:
     return result
 
 
-BFLOAT16_LARGEST = float.fromhex("0x1.fep127")
+BFLOAT16_MAX = float.fromhex("0x1.fep127")
+"""Largest finite bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """A storage type: inputs are rounded to it on the way in, results once on the way out."""
+    """A storage type: inputs are rounded to it before a call computes, results once afterwards."""
 
     name: str
-    holder: np.dtype[Any]
-    """The NumPy type that holds it: its own, or float32 for bfloat16."""
+    """"float64", "float32", "float16" or "bfloat16"."""
+    numpy_dtype: np.dtype[Any]
+    """NumPy type of arrays in this storage type; float32 for bfloat16."""
     compute: np.dtype[Any]
-    largest: float
-    round: Rounding
+    """Compute type, float32 or float64."""
+    max_finite: float
+    """Largest finite number."""
+    epsilon: float
+    """Distance from 1 to the next larger number."""
+    round: RoundFunction
+    """Rounds an array of any floating type to the storage type."""
+    narrow: bool = False
+    """Whether the compute type holds larger numbers."""
 
-    def load(self, array: FloatArray, path: Path) -> FloatArray:
-        """Round an input to the storage type and return it in the compute type.
+    def load(self, array: FloatArray, path: ArgumentPath) -> FloatArray:
+        """Return an input rounded to the storage type, in the compute type.
 
-        Raises InvalidValue when a finite number does not fit.
+        :param array: any floating type.
+        :param path: the argument, for the error.
+
+        Raises InvalidValue with the path of a finite number beyond the storage type's range.
         """
-        if array.dtype == self.compute == self.holder and self.name != "bfloat16":
+        if array.dtype == self.compute == self.numpy_dtype and self.name != "bfloat16":
             return array
         rounded = self.round(array)
-        _require_within(array, rounded, path, self.name, self.largest)
+        _require_within(array, rounded, path, self.name, self.max_finite)
         return rounded.astype(self.compute, copy=False)
 
     def store(self, array: FloatArray) -> FloatArray:
-        """Round a result to the storage type."""
+        """Return a result rounded to the storage type."""
         return self.round(array)
+
+    def ordinals(self, array: FloatArray) -> IntArray:
+        """Return the rank of each number among all numbers of the storage type, in ascending order; 0 for ±0."""
+        stored = np.ascontiguousarray(self.round(array))
+        bits = stored.view(f"i{stored.itemsize}").astype(np.int64)
+        width = 8 * stored.itemsize
+        if self.name == "bfloat16":
+            bits, width = bits >> 16, 16
+        lowest = np.int64(-(2 ** (width - 1)))
+        return np.where(bits < 0, lowest - bits, bits)
+
+
+def _numpy_dtype(kind: type[np.floating[Any]], compute: type[np.floating[Any]]) -> DType:
+    """Return the storage type of a NumPy type."""
+    info = np.finfo(kind)
+    return DType(
+        info.dtype.name,
+        info.dtype,
+        np.dtype(compute),
+        max_finite=float(info.max),
+        epsilon=float(info.eps),
+        round=_round_with_numpy(kind),
+        narrow=kind is np.float16,
+    )
 
 
 DTYPES: dict[str, DType] = {
-    "float64": DType("float64", np.dtype(np.float64), np.dtype(np.float64), sys.float_info.max, _to(np.float64)),
-    "float32": DType(
-        "float32", np.dtype(np.float32), np.dtype(np.float32), float(np.finfo(np.float32).max), _to(np.float32)
+    "float64": _numpy_dtype(np.float64, np.float64),
+    "float32": _numpy_dtype(np.float32, np.float32),
+    "float16": _numpy_dtype(np.float16, np.float32),
+    "bfloat16": DType(
+        "bfloat16",
+        np.dtype(np.float32),
+        np.dtype(np.float32),
+        max_finite=BFLOAT16_MAX,
+        epsilon=2.0**-7,
+        round=_round_to_bfloat16,
+        narrow=True,
     ),
-    "float16": DType(
-        "float16", np.dtype(np.float16), np.dtype(np.float32), float(np.finfo(np.float16).max), _to(np.float16)
-    ),
-    "bfloat16": DType("bfloat16", np.dtype(np.float32), np.dtype(np.float32), BFLOAT16_LARGEST, _to_bfloat16),
 }
+"""Storage types by name."""
 
 
-def in_compute_type(array: FloatArray, dtype: np.dtype[Any], path: Path) -> FloatArray:
-    """Return a bias or a parameter in the compute type; raise InvalidValue when a finite number does not fit."""
+def to_compute_dtype(array: FloatArray, dtype: np.dtype[Any], path: ArgumentPath) -> FloatArray:
+    """Return a bias or a parameter in the compute type.
+
+    :param array: any floating type.
+    :param dtype: compute type.
+    :param path: the argument, for the error.
+
+    Raises InvalidValue with the path of a finite number beyond the compute type's range.
+    """
     if array.dtype == dtype:
         return array
     with np.errstate(over="ignore"):
@@ -107,22 +155,13 @@ def in_compute_type(array: FloatArray, dtype: np.dtype[Any], path: Path) -> Floa
     return converted
 
 
-def positive_number(value: float, dtype: np.dtype[Any], path: Path, advice: str) -> float:
-    """Return a scalar that is finite and greater than 0, in the compute type too; raise InvalidValue otherwise."""
-    with np.errstate(over="ignore", under="ignore"):
-        converted = float(dtype.type(value))
-    if not 0 < converted < np.inf:
-        smallest, largest = float(np.finfo(dtype).smallest_subnormal), float(np.finfo(dtype).max)
-        raise InvalidValue(
-            path,
-            expected=f"a finite number greater than 0, in {dtype.name} from {smallest:.2g} to {largest:.6g}",
-            received=str(value),
-            advice=advice,
-        )
-    return value
+def describe_range(dtype: np.dtype[Any]) -> str:
+    """Return the smallest and largest positive numbers of a compute type, for errors: "in float32 from … to …"."""
+    limits = np.finfo(dtype)
+    return f"in {dtype.name} from {float(limits.smallest_subnormal):.2g} to {float(limits.max):.6g}"
 
 
-def _require_within(array: FloatArray, rounded: FloatArray, path: Path, name: str, largest: float) -> None:
+def _require_within(array: FloatArray, rounded: FloatArray, path: ArgumentPath, name: str, largest: float) -> None:
     overflowed = np.isinf(rounded) & np.isfinite(array)
     if overflowed.any():
         index = tuple(int(i) for i in np.argwhere(overflowed)[0])
@@ -134,12 +173,18 @@ def _require_within(array: FloatArray, rounded: FloatArray, path: Path, name: st
         )
 
 
-BY_NUMPY = {dtype.holder: dtype for dtype in DTYPES.values() if dtype.name != "bfloat16"}
-"""What an array without a named dtype is taken for."""
+DTYPE_BY_NUMPY_DTYPE = {dtype.numpy_dtype: dtype for dtype in DTYPES.values() if dtype.name != "bfloat16"}
+"""Storage type of an array by its NumPy type; a float32 array counts as float32, never as bfloat16."""
 
 
-def dtype_named(name: str | None, *arrays: FloatArray | None) -> DType:
-    """Return the dtype of that name; without a name the one that all arrays share, else float64."""
+def resolve_dtype(name: str | None, *arrays: FloatArray | None) -> DType:
+    """Return the storage type of a call.
+
+    :param name: its name; None for the type that all arrays share, else float64.
+    :param arrays: query, key and value; None is ignored.
+
+    Raises UnknownName.
+    """
     if name is None:
         shared: np.dtype[Any] | None = None
         for array in arrays:
@@ -147,7 +192,7 @@ def dtype_named(name: str | None, *arrays: FloatArray | None) -> DType:
                 if shared is not None:
                     return DTYPES["float64"]
                 shared = array.dtype
-        return DTYPES["float64"] if shared is None else BY_NUMPY.get(shared, DTYPES["float64"])
+        return DTYPES["float64"] if shared is None else DTYPE_BY_NUMPY_DTYPE.get(shared, DTYPES["float64"])
     if name not in DTYPES:
-        raise UnknownName(("dtype",), kind="a dtype", received=name, known=DTYPES)
+        raise UnknownName(("dtype",), expected="a dtype", kind="dtype", received=str(name), known=DTYPES)
     return DTYPES[name]

@@ -1,4 +1,4 @@
-"""Everything the core raises on purpose.
+"""Errors that the core raises on purpose.
 
 ::
 
@@ -7,26 +7,28 @@
     │   ├── ShapeMismatch      lengths, feature sizes or leading axes that do not fit together
     │   ├── InvalidValue       a value outside its domain
     │   └── UnknownName        a name that is not registered
-    └── Stopped                ``should_stop`` answered True; nothing was computed to the end
+    └── Stopped                ``should_stop`` returned True; there is no result
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-Path = tuple[str | int, ...]
+from attention_core.hints import Kind, Write, advise, as_python, fill_places
+
+ArgumentPath = tuple[str | int, ...]
 
 
 class AttentionError(Exception):
-    """Base of every error the core raises on purpose."""
+    """Base of all errors that the core raises on purpose."""
 
 
 class CallError(AttentionError, ValueError):
-    """The call is wrong: what was expected, what came, what to change.
+    """A wrong call: the expected and the received value, and advice on what to change.
 
-    ``path`` names the argument and, inside it, the first offending element: ``("mask", "allowed", 0, 3)``.
+    ``path`` names the argument and, inside it, the first offending element: ``("mask", "allowed", 0, 3)``.  `expected`
+    and `advice` name other arguments as places in braces, as in `attention_core.hints`: ``{heads}``.
     """
 
-    def __init__(self, path: Path, *, expected: str, received: str, advice: str) -> None:
+    def __init__(self, path: ArgumentPath, *, expected: str, received: str, advice: str) -> None:
         self.path = path
         self.expected = expected
         self.received = received
@@ -38,7 +40,7 @@ class CallError(AttentionError, ValueError):
 
     @property
     def argument(self) -> str:
-        """The path as a person writes it: ``mask.allowed[0][3]``."""
+        """The path as it is written in Python: ``mask.allowed[0][3]``."""
         text = ""
         for step in self.path:
             text += f"[{step}]" if isinstance(step, int) else f".{step}"
@@ -46,8 +48,13 @@ class CallError(AttentionError, ValueError):
 
     @property
     def detail(self) -> str:
-        """Expected, received, advice, as one sentence each."""
-        return f"expected {self.expected}; received {self.received}. {self.advice}"
+        """Expected, received and advice, one sentence each, for a caller in Python."""
+        return self.write_detail(as_python)
+
+    def write_detail(self, write: Write) -> str:
+        """Return expected, received and advice, one sentence each, with places as `write` spells them."""
+        expected, advice = fill_places(self.expected, write), fill_places(self.advice, write)
+        return f"expected {expected}; received {self.received}. {advice}"
 
 
 class ShapeMismatch(CallError):
@@ -59,23 +66,27 @@ class InvalidValue(CallError):
 
 
 class UnknownName(CallError):
-    """A name that is not registered; the advice suggests the nearest one that is."""
+    """A name that is not registered; the advice says what it is called here, see `attention_core.hints`.
 
-    def __init__(self, path: Path, *, kind: str, received: str, known: Iterable[str]) -> None:
+    :param expected: the kind of thing, such as "a dtype".
+    :param kind: the same for the table of hints.
+    :param known: every name that is registered.
+    """
+
+    def __init__(self, path: ArgumentPath, *, expected: str, kind: Kind, received: str, known: Iterable[str]) -> None:
         known = sorted(known)
         super().__init__(
             path,
-            expected=f"{kind}, one of {', '.join(known)}",
+            expected=f"{expected}, one of {', '.join(known)}",
             received=repr(received),
-            advice=did_you_mean(received, known) or "Use one of these names.",
+            advice=advise(received, known, kind=kind, write=_write_value) or "Use one of these names.",
         )
 
 
+def _write_value(place: str, value: str | None) -> str:
+    """Return the value alone: the error's path names the argument already."""
+    return place if value is None else repr(value)
+
+
 class Stopped(AttentionError):
-    """``should_stop`` answered True."""
-
-
-def did_you_mean(received: str, known: Iterable[str]) -> str:
-    """Return "Did you mean 'x'?" for the nearest known name, or an empty string when none is near."""
-    nearest = get_close_matches(received.lower(), list(known), n=1, cutoff=0.5)
-    return f"Did you mean '{nearest[0]}'?" if nearest else ""
+    """``should_stop`` returned True: the call was cancelled and has no result."""

@@ -1,23 +1,30 @@
-"""Heads: packed into the last axis, or grouped so that several query heads share a key and value head."""
+"""Heads: packed into the last axis, and grouped-query attention, where query heads share a key and value head."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Leading
+from attention_core.arrays import FloatArray, LeadingSlices
 from attention_core.call import Heads, ResolvedCall
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.shapes import part
+from attention_core.shapes import slice_leading
 
 
-def unpack(array: FloatArray, heads: int, name: str) -> FloatArray:
-    """Split (B, L, H·D) into (B, H, L, D)."""
+def unpack_heads(array: FloatArray, heads: int, name: str) -> FloatArray:
+    """Return (B, L, H·D) as (B, H, L, D).
+
+    :param array: rank 3.
+    :param heads: H, which divides the last axis.
+    :param name: argument's name, for the error.
+
+    Raises ShapeMismatch.
+    """
     if array.ndim != 3:
         raise ShapeMismatch(
             (name,),
-            expected="rank 3, (batch, length, heads · features), since heads is given",
+            expected="rank 3, (batch, length, heads · features), because of {heads}",
             received=f"shape {list(array.shape)}",
-            advice="Leave heads out when the heads have an axis of their own.",
+            advice="Leave out {heads} when the heads have an axis of their own.",
         )
     batch, length, packed = array.shape
     if packed % heads:
@@ -30,14 +37,14 @@ def unpack(array: FloatArray, heads: int, name: str) -> FloatArray:
     return array.reshape(batch, length, heads, packed // heads).swapaxes(1, 2)
 
 
-def pack(array: FloatArray) -> FloatArray:
-    """Join (B, H, L, D) into (B, L, H·D)."""
+def pack_heads(array: FloatArray) -> FloatArray:
+    """Return (B, H, L, D) as (B, L, H·D)."""
     batch, heads, length, features = array.shape
     return array.swapaxes(1, 2).reshape(batch, length, heads * features)
 
 
 def check_heads(heads: Heads) -> None:
-    """Raise InvalidValue unless there is a head of each kind."""
+    """Raise InvalidValue unless both numbers of heads are at least 1."""
     for count, name in ((heads.query, "query"), (heads.key_value, "key_value")):
         if count < 1:
             raise InvalidValue(
@@ -45,11 +52,19 @@ def check_heads(heads: Heads) -> None:
             )
 
 
-def group_size(query: FloatArray, key: FloatArray, value: FloatArray | None) -> int:
-    """Return how many query heads share a key and value head; 1 unless the rank is 4, where heads have an axis.
+def count_queries_per_kv_head(query: FloatArray, key: FloatArray, value: FloatArray | None) -> int:
+    """Return Hq/Hkv, the number of query heads that share a key and value head; 1 unless query and key have rank 4.
 
-    Query head h uses key head h // (Hq/Hkv).  Everything else broadcasts.
-    Ainslie et al. 2023, "GQA: Training Generalized Multi-Query Transformer Models", section 2.2.
+    Query head h uses key and value head h // (Hq/Hkv).
+
+    :param query: (B, Hq, Lq, Dq), or another rank.
+    :param key: (B, Hkv, Lk, Dk), or another rank.
+    :param value: (B, Hkv, Lk, Dv), another rank, or None.
+
+    Raises ShapeMismatch unless Hkv divides Hq and value has the heads of key.
+
+    Ainslie et al. 2023, "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", section
+    2.2.
     """
     if query.ndim != 4 or key.ndim != 4:
         return 1
@@ -73,48 +88,64 @@ def group_size(query: FloatArray, key: FloatArray, value: FloatArray | None) -> 
     return query_heads // key_heads
 
 
-def shape_repeated(array: FloatArray, times: int) -> FloatArray:
-    """Return the array itself, or one that holds nothing in the shape that it has with each head repeated."""
+def placeholder_with_repeated_heads(array: FloatArray, times: int) -> FloatArray:
+    """Return an array of the shape with each head repeated, for shape checks: `array` itself if `times` is 1.
+
+    The other one is a broadcast scalar, so that it takes no memory.
+    """
     if times == 1:
         return array
     shape = (*array.shape[:1], array.shape[1] * times, *array.shape[2:])
     return np.broadcast_to(np.empty((), dtype=array.dtype), shape)
 
 
-def repeat_heads(call: ResolvedCall) -> ResolvedCall:
-    """Return the call with a key and value head of its own for each query head, in memory."""
-    if call.group == 1:
+def repeat_kv_heads(call: ResolvedCall) -> ResolvedCall:
+    """Return the call with key and value copied so that each query head has its own; the call itself if it has."""
+    if call.queries_per_kv_head == 1:
         return call
     value = call.value
     return replace(
         call,
-        key=np.repeat(call.key, call.group, axis=1),
-        value=np.repeat(value, call.group, axis=1) if value is not None and value.ndim == 4 else value,
-        group=1,
+        key=np.repeat(call.key, call.queries_per_kv_head, axis=1),
+        value=np.repeat(value, call.queries_per_kv_head, axis=1) if value is not None and value.ndim == 4 else value,
+        queries_per_kv_head=1,
     )
 
 
-def within(call: ResolvedCall, leading: Leading) -> ResolvedCall:
-    """Return the call for a block of the leading axes of its scores, which must not reach beyond a group of heads."""
-    own = tuple(slice(None) if size == 1 else cut for size, cut in zip(call.scores[:-2], leading, strict=True))
-    shared = own
-    if call.group > 1:
-        head = leading[1].start // call.group
-        shared = (own[0], slice(head, head + 1))
-    value = call.value
-    if value is not None:
-        value = part(value, shared if value.ndim == 4 else own)
+def slice_call(call: ResolvedCall, leading: LeadingSlices) -> ResolvedCall:
+    """Return the call restricted to a block of the leading axes of its scores.
+
+    :param call: any call.
+    :param leading: one slice for each leading axis; all its heads must share one key and value head.
+    """
+    query_slices, key_slices, value_slices = input_slices(call, leading)
     return replace(
         call,
-        query=part(call.query, own),
-        key=part(call.key, shared),
-        value=value,
-        score_model=call.score_model.within(leading),
-        normalizer=call.normalizer.within(leading),
-        mask=None if call.mask is None else call.mask.within(leading),
-        offset=call.offset if call.offset.ndim < 2 else part(call.offset, leading),
-        bias=None if call.bias is None else part(call.bias, leading),
-        position=None if call.position is None else call.position.within(leading),
-        group=1,
-        scores=(*(cut.stop - cut.start for cut in leading), *call.scores[-2:]),
+        query=slice_leading(call.query, query_slices),
+        key=slice_leading(call.key, key_slices),
+        value=None if call.value is None else slice_leading(call.value, value_slices),
+        score_model=call.score_model.slice_leading(leading),
+        normalizer=call.normalizer.slice_leading(leading),
+        mask=None if call.mask is None else call.mask.slice_leading(leading),
+        offset=call.offset if call.offset.ndim < 2 else slice_leading(call.offset, leading),
+        bias=None if call.bias is None else slice_leading(call.bias, leading),
+        position=None if call.position is None else call.position.slice_leading(leading),
+        queries_per_kv_head=1,
+        score_shape=(*(block.stop - block.start for block in leading), *call.score_shape[-2:]),
     )
+
+
+def input_slices(call: ResolvedCall, leading: LeadingSlices) -> tuple[LeadingSlices, LeadingSlices, LeadingSlices]:
+    """Return a block's slices of the leading axes of query, key and value.
+
+    :param call: any call.
+    :param leading: one slice for each leading axis of the scores; all its heads must share one key and value head.
+    """
+    queries = tuple(
+        slice(None) if size == 1 else block for size, block in zip(call.score_shape[:-2], leading, strict=True)
+    )
+    if call.queries_per_kv_head == 1:
+        return queries, queries, queries
+    head = leading[1].start // call.queries_per_kv_head
+    keys = (queries[0], slice(head, head + 1))
+    return queries, keys, keys if call.value is not None and call.value.ndim == 4 else queries

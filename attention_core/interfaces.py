@@ -1,12 +1,16 @@
-"""What a score model, a normalizer and a mask must offer, and what a caller may pass to watch the work."""
+"""What score models, normalizers, masks and positions are, and the types that pass between them and their callers.
 
+Shapes: ``…`` are leading axes, q and k the numbers of queries and keys of a tile; see `attention_core.arrays`.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from math import fsum
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import (
     BoolArray,
@@ -14,304 +18,260 @@ from attention_core.arrays import (
     IntArray,
     Key,
     Keys,
-    Leading,
+    LeadingSlices,
     Logits,
-    PerQuery,
+    Projection,
     Queries,
     Query,
     Row,
     RowMaximum,
     Scores,
-    Side,
     Weights,
 )
+from attention_core.descriptions import Described, takes_two_sizes
+from attention_core.expressions import Expression, ScoreTerms
+from attention_core.parameters import bind_parameters, slice_parameters
+from attention_core.shapes import require_equal_features
 
 ShouldStop = Callable[[], bool]
-"""Asked between tiles; True ends the work with :class:`~attention_core.errors.Stopped`."""
+"""Called between tiles, from one thread at a time; True ends the call with `attention_core.errors.Stopped`."""
 
-Progress = Callable[[int, int], None]
-"""Told after every tile: how many are done, of how many."""
-
-
-ELEMENTWISE = 16
-"""Operations of a matrix product that take as long as one operation on every number of an array: its unit of cost."""
+ProgressCallback = Callable[[int, int], None]
+"""Called after each tile, from one thread at a time, with the numbers of tiles done and in total."""
 
 
-class Features(NamedTuple):
-    """Sizes that parameters must fit: features of a query (Dq) and of a key (Dk), and query heads (Hq) if any.
+ELEMENTWISE_COST = 16
+"""Cost of one elementwise operation on one number, in floating-point operations of a matrix product of equal time."""
 
-    Scores have a head axis when their rank is 4.
-    """
+SHORT_SUM_COST = 40
+"""Cost of starting the sum over one pair's features, in elementwise operations."""
+
+
+class FeatureSizes(NamedTuple):
+    """Sizes that the parameters of a model must fit."""
 
     query: int
+    """Features of a query, Dq."""
     key: int
-    heads: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One number and how it comes about: ``value`` is what `pattern` makes of `operands`, as "{} × {}" of 2 and 1.9.
-
-    In a pattern ``{*, }`` stands for any number of operands, with a comma between them; ``{* + }`` for their sum.
-    `name` says what the number is or where it comes from: a feature, a hidden unit, a scale.
-    """
-
-    name: str
-    value: float
-    pattern: str
-    operands: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreTerms:
-    """A score taken apart: ``score = factor · Σ terms``; the factor is None for a plain sum."""
-
-    terms: tuple[Term, ...]
-    factor: Term | None = None
-
-    @property
-    def sum(self) -> float:
-        """Σ terms."""
-        values = [term.value for term in self.terms]
-        try:
-            return fsum(values)
-        except (OverflowError, ValueError):  # beyond float64 on the way, or +∞ beside −∞: what arithmetic makes of it
-            return sum(values)
-
-    @property
-    def score(self) -> float:
-        """The terms put together again."""
-        return self.sum if self.factor is None else self.factor.value * self.sum
+    """Features of a key, Dk."""
+    n_heads: int | None = None
+    """Query heads, Hq; None unless the scores have rank 4, where axis 1 counts heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreGradient:
-    """What a score model passes back: gradients of queries, keys and its own parameters by name.
-
-    The first two carry the leading axes of the scores; summing broadcast axes is the caller's work.
-    """
+    """Gradients that `ScoreModel.backward` returns."""
 
     queries: Queries
+    """∂queries, (…, q, Dq) with the leading axes of the scores; the caller sums broadcast axes."""
     keys: Keys
-    parameters: Mapping[str, FloatArray]
+    """∂keys, (…, k, Dk) with the leading axes of the scores; the caller sums broadcast axes."""
+    parameters: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Gradients of the model's parameters by name, each in the shape of its parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class NormalizerGradient:
-    """What a normalizer passes back: the gradient of the logits, and of its own parameters by name."""
+    """Gradients that `Normalizer.backward` returns."""
 
     logits: Logits
-    parameters: Mapping[str, FloatArray]
+    """∂logits, (…, q, k)."""
+    parameters: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Gradients of the normalizer's parameters by name, each in the shape of its parameter."""
 
 
-class ScoreModel(Protocol):
-    """a(q, k): one object that holds its own parameters and evaluates any slice of queries and keys.
+class ScoreModel(Described, ABC):
+    """A score function a(q, k) with its parameters: a frozen dataclass whose fields are the parameters.
 
-    The views belong together: what the dense and the tiled path compute, what is differentiated, explained and
-    paid for is one formula, written in one file.
+    A model writes `name`, `description`, its parameters, `backward`, and one of `compute_scores` and `score_pairs`:
+    each is by default computed by the other.  It overrides other methods where it knows better: projections of queries
+    are computed once for all tiles of a row, terms explain a score.  All methods but `bind` need a bound model.  They
+    describe one formula and must agree: forward, tiled forward, backward, explanation and cost.
     """
 
-    name: ClassVar[str]
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __slots__ = ()
 
-    key_axis: ClassVar[int]
-    """Along which axis of all that `for_keys` returns the keys stand: −1 or −2."""
+    def bind(self, features: FeatureSizes, dtype: np.dtype[Any]) -> Self:
+        """Return the model with parameters checked, defaults resolved and everything cast to `dtype`.
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Return the model with parameters checked against the features, defaults resolved and cast to `dtype`.
+        :param features: sizes that the parameters must fit.
+        :param dtype: compute type, float32 or float64.
+
+        Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name; ShapeMismatch for "key"
+        if queries and keys differ in their features and no parameter has the axis Dk.
+        """
+        if not takes_two_sizes(type(self)):
+            require_equal_features(features.query, features.key, self.name)
+        sizes = {"D": features.query, "Dq": features.query, "Dk": features.key, **self.free_sizes()}
+        return bind_parameters(self, features.n_heads, dtype, sizes)
+
+    def free_sizes(self) -> dict[str, int]:
+        """Return the sizes of axes that the parameters decide, such as the hidden units U; by default none."""
+        return {}
+
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the model for a block of the leading axes: parameters with a head axis keep the heads of the block."""
+        return slice_parameters(self, leading)
+
+    def compute_scores(self, queries: Queries, keys: Keys) -> Scores:
+        """Return a(q, k) of every pair, (…, q, k), by default from `score_pairs`; leading axes broadcast."""
+        return self.score_pairs(self.project_queries(queries), self.project_keys(keys))
+
+    def project_queries(self, queries: Queries) -> Projection:
+        """Return arrays computed from queries alone; by default the queries, (…, q, Dq)."""
+        return (queries,)
+
+    def project_keys(self, keys: Keys) -> Projection:
+        """Return arrays computed from keys alone; by default the keys, transposed: (…, Dk, k)."""
+        return (keys.swapaxes(-1, -2),)
+
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return a(q, k) of every pair of projections, (…, q, k), by default from `compute_scores`.
+
+        :param queries: what `project_queries` returned.
+        :param keys: what `project_keys` returned.
+        :param out: array for the scores; None for a new one.
+        """
+        scores = self.compute_scores(queries[0], keys[0].swapaxes(-1, -2))
+        if out is None:
+            return scores
+        out[...] = scores
+        return out
+
+    @abstractmethod
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return the gradients of queries, keys and parameters.
+
+        :param queries: (…, q, Dq), finite.
+        :param keys: (…, k, Dk), finite.
+        :param score_gradient: gradient of the loss with respect to the scores, (…, q, k).
+        """
+
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one score as a sum of named terms, by default of one.
+
+        :param query: (Dq).
+        :param key: (Dk).
+        :param head: index into parameters that have a head axis.
+        """
+        block = (slice(None), slice(head, head + 1))
+        score = float(self.slice_leading(block).compute_scores(query[None, None], key[None, None])[0, 0, 0])
+        return ScoreTerms((Expression("score 0", score, "{}", (score,)),))
+
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Return the cost of scoring `n_queries` × `n_keys` pairs, in floating-point operations of a matrix product.
+
+        An elementwise operation counts as `ELEMENTWISE_COST`.  By default two for each feature of each pair, and a sum
+        for each pair.
+        """
+        return ELEMENTWISE_COST * n_queries * n_keys * (2 * features.query + SHORT_SUM_COST)
+
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return how many numbers scoring holds at once for each score, the score itself included.
+
+        By default 2·D + 1: two arrays with a number for each feature of each pair, and the score.
+        """
+        return 2 * features.query + 1
+
+
+class Normalizer(Described, ABC):
+    """A map from logits to weights along the last axis: a frozen dataclass whose fields are its parameters.
+
+    A normalizer writes `name`, `description`, its parameters, `compute_weights` and `backward`.  It overrides other
+    methods where it knows better.  Optional capabilities are the protocols of `attention_core.capabilities`, which a
+    normalizer has as soon as it has their methods.
+    """
+
+    __slots__ = ()
+
+    propagates_non_finite: ClassVar[bool] = False
+    """Whether NaN and +∞ stay where they are; otherwise either makes its whole row NaN."""
+
+    is_distribution: ClassVar[bool] = False
+    """Whether the weights of a row are non-negative and sum to at most 1, so that they have an entropy."""
+
+    def bind(self, n_heads: int | None, dtype: np.dtype[Any]) -> Self:
+        """Return the normalizer with parameters checked and cast to `dtype`.
+
+        :param n_heads: Hq; None unless the scores have a head axis.
+        :param dtype: compute type, float32 or float64.
 
         Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name.
         """
-        ...
+        return bind_parameters(self, n_heads, dtype)
 
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return a(q, k) for every pair; leading axes broadcast.  Only on a bound model, like all below."""
-        ...
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the normalizer for a block of the leading axes: parameters with a head axis keep its heads."""
+        return slice_parameters(self, leading)
 
-    def within(self, leading: Leading) -> Self:
-        """Return the model for a block of the leading axes: of parameters with a head axis, the heads in it."""
-        ...
+    @abstractmethod
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the weights of each row, (…, q, k).
 
-    def for_queries(self, queries: Queries) -> Side:
-        """Return what can be made of queries before they meet a key; it serves every tile in their rows."""
-        ...
+        Defined for rows with a visible key whose visible logits are all below +∞; the caller overwrites other rows
+        (`attention_core.tiles.normalize`).
 
-    def for_keys(self, keys: Keys) -> Side:
-        """Return what can be made of keys before they meet a query; it serves every tile in their columns."""
-        ...
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Return a(q, k) for every pair of what `for_queries` and `for_keys` returned, in `out` if it is given."""
-        ...
-
-    def query_bound(self, queries: Side) -> float:
-        """Return the first of two numbers whose product no finite |a(q, k)| exceeds; ∞ or NaN when none is known."""
-        ...
-
-    def key_bound(self, keys: Side) -> float:
-        """Return the second."""
-        ...
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """Return the chain rule through `scores` for the given gradient of the scores."""
-        ...
-
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """Take one score apart into addends; `head` chooses among parameters that have a head axis."""
-        ...
-
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """Return the floating-point operations of a queries × keys tile; an elementary function counts as one."""
-        ...
-
-    def scratch(self, features: Features) -> int:
-        """Return how many numbers are held per score while scoring, the score itself included."""
-        ...
-
-
-class Normalizer(Protocol):
-    """Logits to weights, along the last axis."""
-
-    name: ClassVar[str]
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    passes_non_finite: ClassVar[bool]
-    """Whether NaN and +∞ stay where they are; otherwise one of them makes its whole row NaN."""
-
-    is_distribution: ClassVar[bool]
-    """Whether weights are shares of a whole, so that their entropy means something."""
-
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Return the normalizer with its parameters checked and cast; `heads` is Hq if the scores have a head axis.
-
-        Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name.
+        :param logits: (…, q, k); −∞ marks a hidden key.
+        :param maximum: largest logit of each row, (…, q, 1).
         """
-        ...
 
-    def within(self, leading: Leading) -> Self:
-        """Return the normalizer for a block of the leading axes: of parameters with a head axis, the heads in it."""
-        ...
+    @abstractmethod
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return the gradients of logits and parameters.
 
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the weights of rows that have a visible key and whose visible logits are all below +∞.
+        :param logits: (…, q, k).
+        :param weights: what `compute_weights` returned for them.
+        :param weight_gradient: gradient of the loss with respect to the weights, (…, q, k); may be overwritten.
 
-        −∞ marks a key that is not there.  `maximum` is the largest logit of each row.  Rows outside this domain are
-        decided by the caller, once for all normalizers, so what is returned for them does not matter.
+        Raises InvalidValue for a normalizer without a slope (hardmax).
         """
-        ...
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """Return the chain rule through `weights`, whose result is passed in to save computing it again.
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return the steps from a visible key's logit to its weight; by default the weight alone.
 
-        The gradient of the weights may be overwritten.
+        In this order, each only if the normalizer uses it: maximum, exponential, denominator, threshold; last the
+        weight.
+
+        :param logits: one row, (k), as `compute_weights` accepts it.
+        :param weights: its weights, (k).
+        :param key: index of a visible key.
+        :param head: index into parameters that have a head axis.
         """
-        ...
+        weight = float(weights[key])
+        return (Expression("weight", weight, "{}", (weight,)),)
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Tell how a visible key's weight comes about, in a row as `weights` takes them; `head` chooses its sink.
-
-        In this order, each only if it is used: maximum, exponential, denominator, threshold, and always weight.
-        """
-        ...
-
-    def scratch(self) -> int:
-        """Numbers held per logit while weights are made, logits and weights included."""
-        ...
-
+    @property
     def operations_per_logit(self) -> int:
-        """Return how many floating-point operations a logit costs."""
-        ...
+        """Cost of normalizing one logit, in elementwise operations (`ELEMENTWISE_COST`).
 
-
-@runtime_checkable
-class LogSumExp(Protocol):
-    """A normalizer with a denominator whose logarithm can be asked for: softmax."""
-
-    def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
-        """Return the natural logarithm of each row's denominator; `maximum` is −∞ for a row without a visible key."""
-        ...
-
-
-Require = Callable[[Logits, tuple[int, ...]], None]
-"""What a normalizer that has no weights for some finite logits (proportional) offers as `require`.
-
-Raises InvalidValue for the first visible logit without a weight; the second argument is where logits[0, …, 0] stands.
-"""
-
-
-class Rows(NamedTuple):
-    """Rows that are about to be streamed, and what is known of them before any logit is."""
-
-    shape: tuple[int, ...]
-    """(…, q)."""
-    place: tuple[int, ...]
-    """The index of the first of them in the whole."""
-    dtype: np.dtype[Any]
-    keys: int
-    """How many keys each may meet."""
-    bound: float
-    """No finite |logit| of a visible key exceeds it; ∞ or NaN when nothing is known."""
-    largest_value: float
-    """Nor a finite magnitude in the values that they mix; ∞ or NaN likewise."""
-    logsumexp: bool = True
-    """Whether the logarithm of the denominator is wanted at the end."""
-
-
-class RowEnds(NamedTuple):
-    """What is known of rows when all their tiles have passed; shapes (…, q, 1), logsumexp (…, q)."""
-
-    maximum: RowMaximum
-    """The largest logit, −∞ for a row without a visible key, NaN or +∞ for a poisoned one; else any finite number."""
-    divisor: RowMaximum | None
-    """What the mixed values are to be divided by, never 0; None for 1."""
-    factor: RowMaximum | None = None
-    """What they are to be multiplied by before; None for 1."""
-    logsumexp: PerQuery | None = None
-
-
-class Stream(Protocol):
-    """Rows whose logits arrive tile by tile, each seen once."""
-
-    def weigh(self, logits: Logits, first_key: int, rows: slice) -> RowMaximum | None:
-        """Turn the logits of some keys into weights in place, up to the divisor that comes at the end.
-
-        `rows` says which of the rows they are of.  Returns the factor for everything that was mixed for these from
-        earlier tiles, or None for 1.
+        By default 30: about twelve passes over new memory, one of them an exponential.
         """
-        ...
+        return 30
 
-    def ends(self) -> RowEnds:
-        """Return what all tiles together say."""
-        ...
-
-
-@runtime_checkable
-class Streaming(Protocol):
-    """A normalizer that needs to see each tile of a row once; the others need whole rows."""
-
-    def stream(self, rows: Rows) -> Stream:
-        """Return the state before the first tile."""
-        ...
+    @property
+    def scratch_per_logit(self) -> int:
+        """Numbers that `compute_weights` holds at once for each logit, logit and weight included; by default 4."""
+        return 4
 
 
 class Coverage(Enum):
-    """How much of a tile a mask leaves visible."""
+    """How much of a tile a mask leaves visible: FlexAttention's empty, full and partial blocks."""
 
     EMPTY = "no key visible to any query"
     FULL = "every key visible to every query"
-    MIXED = "some"
+    PARTIAL = "some pairs visible"
 
 
 class Tile(NamedTuple):
-    """A rectangle of the score matrix, and where its queries stand among the keys.
-
-    `offset` is the position of query 0 among the keys: one integer, or one per batch row (and, with a length for each
-    query, per query), shaped to broadcast against the scores.
-    """
+    """A rectangle of the score matrix, with the positions of its queries among the keys."""
 
     rows: slice
+    """Queries."""
     columns: slice
+    """Keys."""
     offset: IntArray
+    """Position of query 0 among the keys: one integer, one per batch row, or one per batch row and query, shaped to
+    broadcast against the scores."""
 
     @property
     def query_positions(self) -> IntArray:
@@ -320,8 +280,12 @@ class Tile(NamedTuple):
         return np.arange(self.rows.start, self.rows.stop)[:, None] + offset
 
     @property
-    def query_span(self) -> tuple[int, int]:
-        """The first and the last position of the queries; only where offsets differ by query are all of them made."""
+    def query_position_range(self) -> tuple[int, int]:
+        """First and last position of the queries.
+
+        Two integers, so that a mask compares integers and not arrays: 2 instead of 5.5 µs for each of the 96 tiles of
+        causal 1024 (benchmarks/RESULTS.md, "a mask asked with numbers").
+        """
         if self.offset.ndim > 1 and self.offset.shape[-2] > 1:
             positions = self.query_positions
             return int(positions.min()), int(positions.max())
@@ -332,7 +296,7 @@ class Tile(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no pair in it."""
+        """Whether the tile has no pair."""
         return self.rows.start >= self.rows.stop or self.columns.start >= self.columns.stop or not self.offset.size
 
     @property
@@ -341,51 +305,83 @@ class Tile(NamedTuple):
         return np.arange(self.columns.start, self.columns.stop)
 
 
-class Mask(Protocol):
-    """A predicate over positions: which keys may a query see?  Masks combine with ``&``."""
+def slice_tile(array: NDArray[Any], tile: Tile) -> NDArray[Any]:
+    """Return a view of a tile's part of an array; axes of length 1 stay.
 
-    def bind(self, scores: tuple[int, ...]) -> Self:
-        """Return the mask with its arrays checked against the scores' shape and shaped to broadcast against it."""
+    :param array: rank 2 or more; broadcasts to the scores.
+    :param tile: rows and columns of the scores.
+    """
+    rows = tile.rows if array.shape[-2] > 1 else slice(None)
+    columns = tile.columns if array.shape[-1] > 1 else slice(None)
+    return array[..., rows, columns]
+
+
+class Mask(Protocol):
+    """A predicate over positions that says which keys a query may see.  Masks combine with ``&``."""
+
+    def bind(self, score_shape: tuple[int, ...]) -> Self:
+        """Return the mask with its arrays checked and shaped to broadcast against the scores.
+
+        :param score_shape: (…, Lq, Lk).
+
+        Raises ShapeMismatch or InvalidValue with a path that begins with "mask".
+        """
         ...
 
-    def within(self, leading: Leading) -> Self:
-        """Return the bound mask for a block of the leading axes."""
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the bound mask for a block of the leading axes; the mask itself if it is the same there."""
         ...
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Return whether a tile is wholly hidden, wholly visible or mixed; MIXED is always a correct answer."""
+        """Return whether the mask hides all, none or some pairs of a tile; PARTIAL is always a correct answer."""
         ...
 
     def visible(self, tile: Tile) -> BoolArray:
-        """Return which pairs of the tile are visible, broadcastable against (…, q, k)."""
+        """Return which pairs of a tile are visible, broadcastable to (…, q, k)."""
         ...
 
     def __and__(self, other: "Mask") -> "Mask":
-        """Return the mask that allows what both allow."""
+        """Return the mask that shows the pairs that both show."""
         ...
 
 
-class Position(Protocol):
-    """What positions do to attention: turn the vectors before they are scored, or add to the scores."""
+class Position(Described):
+    """A positional encoding, which rotates queries and keys before they are scored, or adds a bias to the scores.
 
-    name: ClassVar[str]
+    A frozen dataclass whose fields are its parameters.  It writes `name`, `description`, its parameters, and `rotate`,
+    or `score_bias` and `explain_bias`.
+    """
 
-    def bind(self, features: Features) -> Self:
-        """Return it with parameters checked and defaults resolved."""
-        ...
+    __slots__ = ()
 
-    def within(self, leading: Leading) -> Self:
-        """Return it for a block of the leading axes: of parameters with a head axis, the heads in it."""
-        ...
+    def bind(self, features: FeatureSizes) -> Self:
+        """Return the encoding with parameters checked and defaults resolved.
 
-    def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
-        """Return queries or keys (…, L, D) as they are scored; positions broadcast against (…, L)."""
-        ...
+        Raises ShapeMismatch or InvalidValue with a path that begins with the parameter's name.
+        """
+        return bind_parameters(self, features.n_heads, np.dtype(np.float64))
 
-    def added(self, tile: Tile) -> FloatArray | None:
-        """Return what is added to the scores of a tile, in float64, or None for nothing."""
-        ...
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the encoding for a block of the leading axes: parameters with a head axis keep its heads."""
+        return slice_parameters(self, leading)
 
-    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
-        """Take apart what is added to one score, or return None for nothing; `head` chooses among the slopes."""
-        ...
+    def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Return queries or keys as they are to be scored; by default unchanged.
+
+        :param vectors: (…, L, D).
+        :param positions: integers that broadcast to (…, L).
+        """
+        return vectors
+
+    def score_bias(self, tile: Tile) -> FloatArray | None:
+        """Return the bias of a tile's scores, in float64, broadcastable to (…, q, k); None for none."""
+        return None
+
+    def explain_bias(self, query_position: int, key_position: int, head: int) -> Expression | None:
+        """Return the bias of one score with its formula; None for none.
+
+        :param query_position: position of the query, offset included.
+        :param key_position: index of the key.
+        :param head: index into parameters that have a head axis.
+        """
+        return None

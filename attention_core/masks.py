@@ -1,61 +1,86 @@
-"""Masks are predicates over positions, so a tile needs nothing special and a causal mask is never a matrix.
+"""Masks: predicates over positions, which are evaluated tile by tile, so that a causal mask is never a matrix.
 
-``Causal() & Allowed(array)`` allows what both allow.  A tile asks first whether it is empty, full or mixed, and only
-a mixed one builds booleans.
+``Causal() & Allowed(array)`` shows the pairs that both show.  Tiles are classified as full, partial or empty first, as
+in FlexAttention; only partial ones evaluate booleans.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn, Self
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray, IntArray, Leading
-from attention_core.errors import InvalidValue, Path, ShapeMismatch
-from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.shapes import Shape, check_broadcastable, cut, integers, part
+from attention_core.arrays import BoolArray, IntArray, LeadingSlices
+from attention_core.descriptions import Text
+from attention_core.errors import InvalidValue, ShapeMismatch
+from attention_core.interfaces import Coverage, Mask, Tile, slice_tile
+from attention_core.shapes import Shape, as_integers, check_broadcastable, shape_per_batch_row, slice_leading
+
+FAR = 1 << 60
+"""A distance beyond every key."""
 
 
-class _Combinable:
-    """``&`` for every mask; a mask has no truth value of its own."""
+class BaseMask:
+    """Base of masks, with the texts about each; its defaults are those of a mask that depends on positions alone."""
 
     __slots__ = ()
 
+    name: ClassVar[str]
+    title: ClassVar[Text]
+    """What a sentence calls it."""
+    shows: ClassVar[Text]
+    """When key j is visible to query i."""
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask itself, which has no arrays: positions come with the tile."""
+        return self
+
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the mask with the block's part of its arrays; the mask itself if it has none."""
+        sliced = {
+            one.name: slice_leading(array, leading)
+            for one in fields(self)
+            if isinstance(array := getattr(self, one.name), np.ndarray)
+        }
+        return replace(self, **sliced) if sliced else self
+
     def __and__(self: Mask, other: Mask) -> "All":
-        mine = self.masks if isinstance(self, All) else (self,)
-        others = other.masks if isinstance(other, All) else (other,)
-        return All((*mine, *others))
+        left = self.masks if isinstance(self, All) else (self,)
+        right = other.masks if isinstance(other, All) else (other,)
+        return All((*left, *right))
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a mask is neither true nor false; combine masks with &, not with `and`")
 
 
 @dataclass(frozen=True, slots=True)
-class All(_Combinable):
-    """Allows what every one of `masks` allows."""
+class All(BaseMask):
+    """Shows the pairs that all of `masks` show."""
 
     masks: tuple[Mask, ...]
+    """Any number of masks; with none, every key is visible."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Bind each."""
-        return replace(self, masks=tuple(mask.bind(scores) for mask in self.masks))
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask with each of `masks` bound."""
+        return replace(self, masks=tuple(mask.bind(score_shape) for mask in self.masks))
 
-    def within(self, leading: Leading) -> Self:
-        """Cut each; it stays itself if all of them do."""
-        own = tuple(mask.within(leading) for mask in self.masks)
-        same = all(one is other for one, other in zip(own, self.masks, strict=True))
-        return self if same else replace(self, masks=own)
+    def slice_leading(self, leading: LeadingSlices) -> Self:
+        """Return the mask with each of `masks` sliced; the mask itself if none of them changes."""
+        sliced = tuple(mask.slice_leading(leading) for mask in self.masks)
+        unchanged = all(new is old for new, old in zip(sliced, self.masks, strict=True))
+        return self if unchanged else replace(self, masks=sliced)
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Empty as soon as one is, full when all are."""
-        found = {mask.coverage(tile) for mask in self.masks}
-        if Coverage.EMPTY in found:
+        """Return EMPTY if one of `masks` is empty there, FULL if all are full, else PARTIAL."""
+        coverages = {mask.coverage(tile) for mask in self.masks}
+        if Coverage.EMPTY in coverages:
             return Coverage.EMPTY
-        return Coverage.MIXED if Coverage.MIXED in found else Coverage.FULL
+        return Coverage.PARTIAL if Coverage.PARTIAL in coverages else Coverage.FULL
 
     def visible(self, tile: Tile) -> BoolArray:
-        """The conjunction; a mask that covers the whole tile is not asked for booleans."""
+        """Return the conjunction of those masks that are not full there."""
         visible: BoolArray = np.ones((1, 1), dtype=np.bool_)
         for mask in self.masks:
             if mask.coverage(tile) is not Coverage.FULL:
@@ -64,43 +89,55 @@ class All(_Combinable):
 
 
 @dataclass(frozen=True, slots=True)
-class Causal(_Combinable):
-    """Key j is visible to query i iff j ≤ i + offset: nobody looks into the future."""
+class Causal(BaseMask):
+    """Key j is visible to query i iff j ≤ i + offset."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Nothing to fit: positions come with the tile."""
-        return self
+    name: ClassVar[str] = "causal"
+    title: ClassVar[Text] = Text("因果掩码", "the causal mask")
+    shows: ClassVar[Text] = Text(
+        "j ≤ i + offset",
+        "j ≤ i + offset",
+    )
 
-    def within(self, leading: Leading) -> Self:
-        """The same everywhere: positions come with the tile."""
-        return self
+    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
+        """Return 0 and i + offset + 1."""
+        return 0, query_positions + 1
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Compare the corners of the tile with the diagonal."""
+        """Return the coverage by comparing the tile's corners with the diagonal."""
         if tile.is_empty:
             return Coverage.FULL
-        first, last = tile.query_span
+        first, last = tile.query_position_range
         if tile.columns.stop - 1 <= first:
             return Coverage.FULL
-        return Coverage.EMPTY if tile.columns.start > last else Coverage.MIXED
+        return Coverage.EMPTY if tile.columns.start > last else Coverage.PARTIAL
 
     def visible(self, tile: Tile) -> BoolArray:
-        """j ≤ i + offset."""
+        """Return j ≤ i + offset."""
         return tile.key_positions <= tile.query_positions
 
 
 @dataclass(frozen=True, slots=True)
-class Window(_Combinable):
-    """With p = i + offset, key j is visible iff p − left ≤ j ≤ p + right; None is unbounded.
+class Window(BaseMask):
+    """Key j is visible to query i iff p − left ≤ j ≤ p + right, with p = i + offset.
 
     Beltagy, Peters & Cohan 2020, "Longformer: The Long-Document Transformer", section 3.1.
     """
 
     left: int | None = None
+    """Visible keys before the query's position, ≥ 0; None for all."""
     right: int | None = None
+    """Visible keys after the query's position, ≥ 0; None for all."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Raise InvalidValue for a negative side."""
+    name: ClassVar[str] = "window"
+    title: ClassVar[Text] = Text("窗口", "the window")
+    shows: ClassVar[Text] = Text(
+        "i + offset − left ≤ j ≤ i + offset + right；不写的一侧没有界限",
+        "i + offset − left ≤ j ≤ i + offset + right; a side that is left out is unbounded",
+    )
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask itself; raise InvalidValue for a negative side."""
         for side, name in ((self.left, "left"), (self.right, "right")):
             if side is not None and side < 0:
                 raise InvalidValue(
@@ -111,29 +148,31 @@ class Window(_Combinable):
                 )
         return self
 
-    def within(self, leading: Leading) -> Self:
-        """The same everywhere: positions come with the tile."""
-        return self
+    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
+        """Return p − left and p + right + 1; 0 and n_keys on a side that is left out."""
+        # A side of any length fits into 64 bits beside a position.
+        first = 0 if self.left is None else query_positions - min(self.left, FAR)
+        return first, n_keys if self.right is None else query_positions + min(self.right, FAR) + 1
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Compare the keys with the windows of the first and the last position."""
+        """Return the coverage by comparing the keys with the windows of the first and the last query."""
         if tile.is_empty:
             return Coverage.FULL
-        (first, last), first_key, last_key = tile.query_span, tile.columns.start, tile.columns.stop - 1
-        if self._beyond(last, last_key, first, first_key):
+        (first, last), first_key, last_key = tile.query_position_range, tile.columns.start, tile.columns.stop - 1
+        if self._is_outside(last, last_key, first, first_key):
             return Coverage.EMPTY
         seen_left = self.left is None or first_key >= last - self.left
         seen_right = self.right is None or last_key <= first + self.right
-        return Coverage.FULL if seen_left and seen_right else Coverage.MIXED
+        return Coverage.FULL if seen_left and seen_right else Coverage.PARTIAL
 
-    def _beyond(self, last: int, last_key: int, first: int, first_key: int) -> bool:
-        """Whether the whole tile lies left or right of every window."""
+    def _is_outside(self, last: int, last_key: int, first: int, first_key: int) -> bool:
+        """Return whether the whole tile lies left or right of every window."""
         left_of_all = self.left is not None and last_key < first - self.left
         right_of_all = self.right is not None and first_key > last + self.right
         return left_of_all or right_of_all
 
     def visible(self, tile: Tile) -> BoolArray:
-        """p − left ≤ j ≤ p + right."""
+        """Return p − left ≤ j ≤ p + right."""
         distance = tile.key_positions - tile.query_positions
         visible = np.ones(distance.shape, dtype=np.bool_)
         if self.left is not None:
@@ -144,68 +183,88 @@ class Window(_Combinable):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KeyLengths(_Combinable):
-    """Keys at or past the length are invisible; lengths (B), or (B, Lq) with one for each query."""
+class KeyLengths(BaseMask):
+    """Key j is visible iff j < length: padding at the end of the keys is hidden."""
 
     lengths: IntArray
+    """Integers from 0 to Lk: (B), one per batch row, or (B, Lq), one per query."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Check 0 ≤ length ≤ Lk and shape the lengths to (B, 1, …, 1 or Lq, 1)."""
+    name: ClassVar[str] = "key_lengths"
+    title: ClassVar[Text] = Text("键长度", "the key lengths")
+    shows: ClassVar[Text] = Text(
+        "j < 长度；每个批次一个长度 [B]，或每个查询一个 [B, Lq]",
+        "j < length; one length for each batch row, [B], or for each query, [B, Lq]",
+    )
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask with lengths shaped (B, 1, …, 1 or Lq, 1).
+
+        Raises ShapeMismatch for another shape, InvalidValue unless they are integers from 0 to Lk.
+        """
         path = ("mask", "key_lengths")
-        lengths = per_batch_row(integers(self.lengths, path), scores, scores[-2], path)
-        wrong = (self.lengths < 0) | (self.lengths > scores[-1])
+        lengths = shape_per_batch_row(as_integers(self.lengths, path), score_shape, score_shape[-2], path)
+        wrong = (self.lengths < 0) | (self.lengths > score_shape[-1])
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise InvalidValue(
                 (*path, *where),
-                expected=f"a length from 0 to {scores[-1]}, the number of keys",
+                expected=f"a length from 0 to {score_shape[-1]}, the number of keys",
                 received=str(self.lengths[where]),
                 advice="Lengths count past and new keys together.",
             )
         return replace(self, lengths=lengths)
 
-    def within(self, leading: Leading) -> Self:
-        """Take the lengths of the block's batch rows."""
-        return replace(self, lengths=part(self.lengths, leading))
+    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
+        """Return 0 and the lengths, (B, 1, …, 1 or Lq, 1)."""
+        return 0, self.lengths
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Compare the shortest and the longest length with the columns."""
-        lengths = self._of(tile)
+        """Return the coverage by comparing the shortest and the longest length with the keys."""
+        lengths = self._select(tile)
         if lengths.size == 0 or lengths.min() >= tile.columns.stop:
             return Coverage.FULL
-        return Coverage.EMPTY if lengths.max() <= tile.columns.start else Coverage.MIXED
+        return Coverage.EMPTY if lengths.max() <= tile.columns.start else Coverage.PARTIAL
 
     def visible(self, tile: Tile) -> BoolArray:
-        """j < length."""
-        return tile.key_positions < self._of(tile)
+        """Return j < length."""
+        return tile.key_positions < self._select(tile)
 
-    def _of(self, tile: Tile) -> IntArray:
-        return cut(self.lengths, tile._replace(columns=slice(None)))
+    def _select(self, tile: Tile) -> IntArray:
+        return slice_tile(self.lengths, tile._replace(columns=slice(None)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Segments(_Combinable):
-    """Visible iff query and key carry the same number: packed documents.
-
-    Numbers are shared, (Lq) and (Lk), or per batch row, (B, Lq) and (B, Lk).
-    """
+class Segments(BaseMask):
+    """Key j is visible to query i iff both have the same segment number, as in packed documents."""
 
     query_segments: IntArray
+    """Integers, (Lq), or (B, Lq) with numbers for each batch row."""
     key_segments: IntArray
+    """Integers, (Lk), or (B, Lk) with numbers for each batch row."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Check the lengths and shape the numbers to (…, Lq, 1) and (…, 1, Lk)."""
-        queries = self._bind(self.query_segments, scores, scores[-2], "query_segments")
-        keys = self._bind(self.key_segments, scores, scores[-1], "key_segments")
+    name: ClassVar[str] = "segments"
+    title: ClassVar[Text] = Text("分段", "the segments")
+    shows: ClassVar[Text] = Text(
+        "两者编号相同；[Lq] 与 [Lk]，或 [B, Lq] 与 [B, Lk]",
+        "both carry the same number; [Lq] and [Lk], or [B, Lq] and [B, Lk]",
+    )
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask with numbers shaped (…, Lq, 1) and (…, 1, Lk).
+
+        Raises ShapeMismatch for another shape, InvalidValue for numbers that are not integers.
+        """
+        queries = self._bind(self.query_segments, score_shape, score_shape[-2], "query_segments")
+        keys = self._bind(self.key_segments, score_shape, score_shape[-1], "key_segments")
         return replace(self, query_segments=queries, key_segments=keys.swapaxes(-1, -2))
 
-    def _bind(self, segments: IntArray, scores: Shape, length: int, name: str) -> IntArray:
+    def _bind(self, segments: IntArray, score_shape: Shape, length: int, name: str) -> IntArray:
         path = ("mask", name)
-        numbers = integers(segments, path)
+        numbers = as_integers(segments, path)
         if numbers.ndim == 1 and len(numbers) == length:
             return numbers[:, None]
         if numbers.ndim == 2:
-            return per_batch_row(numbers, scores, length, path)
+            return shape_per_batch_row(numbers, score_shape, length, path)
         raise ShapeMismatch(
             path,
             expected=f"shape [{length}], or one such list for each batch row",
@@ -213,14 +272,23 @@ class Segments(_Combinable):
             advice="Give every query and every key (past and new) the number of its document.",
         )
 
-    def within(self, leading: Leading) -> Self:
-        """Take the numbers of the block's batch rows."""
-        queries, keys = (part(numbers, leading) for numbers in (self.query_segments, self.key_segments))
-        return replace(self, query_segments=queries, key_segments=keys)
+    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int] | None:
+        """Return where the keys of each query's segment begin and end; None unless segments ascend along the keys."""
+        keys = self.key_segments
+        if (keys[..., 1:] < keys[..., :-1]).any():
+            return None
+        leading = np.broadcast_shapes(self.query_segments.shape[:-2], keys.shape[:-2])
+        queries = np.broadcast_to(self.query_segments, (*leading, *self.query_segments.shape[-2:]))
+        first, end = (np.empty(queries.shape, np.int64) for _ in range(2))
+        for index in np.ndindex(*leading):
+            numbers = np.broadcast_to(keys, (*leading, *keys.shape[-2:]))[index][0]
+            first[index] = np.searchsorted(numbers, queries[index], side="left")
+            end[index] = np.searchsorted(numbers, queries[index], side="right")
+        return first, end
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Full when one number fills the tile, empty when the numbers of queries and keys do not overlap."""
-        queries, keys = self._of(tile)
+        """Return FULL if the tile has one number, EMPTY if the ranges of queries' and keys' numbers are disjoint."""
+        queries, keys = self._select(tile)
         if queries.size == 0 or keys.size == 0:
             return Coverage.FULL
         (first_query, last_query), (first_key, last_key) = (
@@ -229,61 +297,61 @@ class Segments(_Combinable):
         if np.all((last_query < first_key) | (last_key < first_query)):
             return Coverage.EMPTY
         same = (first_query == last_query) & (first_key == last_key) & (first_query == first_key)
-        return Coverage.FULL if np.all(same) else Coverage.MIXED
+        return Coverage.FULL if np.all(same) else Coverage.PARTIAL
 
     def visible(self, tile: Tile) -> BoolArray:
-        """The numbers are equal."""
-        queries, keys = self._of(tile)
+        """Return whether the numbers are equal."""
+        queries, keys = self._select(tile)
         return queries == keys
 
-    def _of(self, tile: Tile) -> tuple[IntArray, IntArray]:
+    def _select(self, tile: Tile) -> tuple[IntArray, IntArray]:
         return self.query_segments[..., tile.rows, :], self.key_segments[..., tile.columns]
 
 
-def per_batch_row(numbers: IntArray, scores: Shape, length: int, path: Path) -> IntArray:
-    """Shape (B) to (B, 1, …, 1, 1) or (B, length) to (B, 1, …, length, 1), so that it broadcasts over the scores.
-
-    B is axis 0 of scores of rank 3 or more; scores of rank 2 have B = 1.  Raises ShapeMismatch.
-    """
-    batch = scores[0] if len(scores) > 2 else 1
-    if numbers.shape not in ((batch,), (batch, length)):
-        raise ShapeMismatch(
-            path,
-            expected=f"shape {[batch]}, one for each batch row, or {[batch, length]}",
-            received=f"shape {list(numbers.shape)}",
-            advice=f"The scores have shape {list(scores)}; axis 0 counts batch rows from rank 3 on.",
-        )
-    column = numbers[:, None] if numbers.ndim == 1 else numbers
-    between = (1,) * max(len(scores) - 3, 0)
-    shaped = column.reshape(batch, *between, column.shape[1], 1)
-    return shaped if len(scores) > 2 else shaped[0]
-
-
-def hidden_by(mask: Mask | None, sees: Callable[[Mask], bool]) -> tuple[str, ...]:
-    """Return the names of those masks among the combined ones that do not let a pair be seen, as `sees` tells."""
+def masks_in(mask: Mask | None) -> tuple[Mask, ...]:
+    """Return the components of a combined mask, a single mask by itself, nothing for None."""
     if mask is None:
         return ()
-    masks = mask.masks if isinstance(mask, All) else (mask,)
-    names = {kind: name for name, kind in MASKS.items()}
-    return tuple(names[type(one)] for one in masks if not sees(one))
+    return mask.masks if isinstance(mask, All) else (mask,)
 
 
-def key_lengths_of(mask: Mask | None) -> IntArray | None:
-    """Return the key lengths that a mask contains, as they were given; None when it has none."""
+def list_hiding_masks(mask: Mask | None, sees: Callable[[Mask], bool]) -> tuple[str, ...]:
+    """Return the names of the masks that hide a pair.
+
+    :param mask: a mask or a combination of masks; None for none.
+    :param sees: returns whether one mask shows the pair.
+    """
+    names: dict[type, str] = {kind: name for name, kind in MASKS.items()}
+    return tuple(names[type(component)] for component in masks_in(mask) if not sees(component))
+
+
+def find_key_lengths(mask: Mask | None) -> IntArray | None:
+    """Return the lengths of the first `KeyLengths` in a mask, as they were given; None if there is none."""
     if isinstance(mask, KeyLengths):
         return mask.lengths
-    found = (key_lengths_of(one) for one in mask.masks) if isinstance(mask, All) else ()
+    found = (find_key_lengths(component) for component in mask.masks) if isinstance(mask, All) else ()
     return next((lengths for lengths in found if lengths is not None), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Allowed(_Combinable):
-    """Any boolean array, True where the query may see the key, broadcast right-aligned to the scores' shape."""
+class Allowed(BaseMask):
+    """Key j is visible to query i iff the array is True there."""
 
     allowed: NDArray[Any]
+    """Booleans that broadcast right-aligned to the scores, (…, Lq, Lk)."""
 
-    def bind(self, scores: Shape) -> Self:
-        """Check that the array holds booleans and broadcasts to the scores."""
+    name: ClassVar[str] = "allowed"
+    title: ClassVar[Text] = Text("布尔掩码", "the boolean mask")
+    shows: ClassVar[Text] = Text(
+        "布尔值为 true；右对齐广播到 (…, Lq, Lk)，也可以是用于所有位置的一个布尔值",
+        "the boolean is true; broadcast right-aligned to (…, Lq, Lk), or one boolean for all pairs",
+    )
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask with an array of rank 2 or more.
+
+        Raises InvalidValue unless it holds booleans, ShapeMismatch unless it broadcasts to the scores.
+        """
         array = np.asarray(self.allowed)
         if array.dtype != np.bool_:
             raise InvalidValue(
@@ -292,29 +360,19 @@ class Allowed(_Combinable):
                 received=f"{array.dtype} numbers",
                 advice="Compare explicitly, or pass additive numbers as bias.",
             )
-        check_broadcastable(array, scores, ("mask", "allowed"))
+        check_broadcastable(array, score_shape, ("mask", "allowed"))
         return replace(self, allowed=np.atleast_2d(array))
 
-    def within(self, leading: Leading) -> Self:
-        """Cut the array."""
-        return replace(self, allowed=part(self.allowed, leading))
-
     def coverage(self, tile: Tile) -> Coverage:
-        """Look at the array; this is far cheaper than scoring the tile."""
-        part = self.visible(tile)
-        if part.all():
+        """Return the coverage by reducing the tile's booleans."""
+        visible = self.visible(tile)
+        if visible.all():
             return Coverage.FULL
-        return Coverage.MIXED if part.any() else Coverage.EMPTY
+        return Coverage.PARTIAL if visible.any() else Coverage.EMPTY
 
     def visible(self, tile: Tile) -> BoolArray:
-        """Cut the tile out of the axes that are not broadcast."""
-        return cut(self.allowed, tile)
+        """Return the tile's booleans; broadcast axes have length 1."""
+        return slice_tile(self.allowed, tile)
 
 
-MASKS: dict[str, type[Mask]] = {
-    "causal": Causal,
-    "window": Window,
-    "key_lengths": KeyLengths,
-    "segments": Segments,
-    "allowed": Allowed,
-}
+MASKS: dict[str, type[BaseMask]] = {mask.name: mask for mask in (Causal, Window, KeyLengths, Segments, Allowed)}

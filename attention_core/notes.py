@@ -1,29 +1,118 @@
-"""What a person should know about a result that looks odd."""
+"""Notes on unusual rows of a result, and on requests that are valid but often meant otherwise."""
+
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from attention_core.arrays import PerQuery
+from attention_core.arrays import FloatArray, PerQuery
+from attention_core.call import RESULT_FIELDS, AttentionCall
+from attention_core.dtypes import DType
 from attention_core.interfaces import Normalizer
+from attention_core.masks import Allowed, Causal, masks_in
 from attention_core.reductions import all_finite
+from attention_core.shapes import Shape
 
-MOST = 20
-"""So many rows are named; the others are counted."""
+MAX_NOTES = 20
+"""Maximum number of notes about rows and the call together; the other rows are counted in one more."""
 
 
-def row_notes(maximum: PerQuery, normalizer: Normalizer) -> tuple[str, ...]:
-    """Name the rows whose largest logit is −∞ (no visible key) or NaN or +∞ (poisoned)."""
+def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[str, ...]:
+    """Return notes on valid options that are often meant otherwise; they depend on shapes and options, not on numbers.
+
+    :param call: the call, unchecked.
+    :param scores: shape of the scores, (…, Lq, Lk), heads unpacked.
+    :param past_length: number of cached keys, P.
+    """
+    masks = masks_in(call.mask)
+    if not masks and call.bias is None and call.query.ndim != 4:
+        return ()
+    found = [_corner_note(call, scores, past_length)] if any(isinstance(mask, Causal) for mask in masks) else []
+    found += [_reading_note("allowed", np.shape(mask.allowed), scores) for mask in masks if isinstance(mask, Allowed)]
+    if call.bias is not None:
+        found.append(_reading_note("bias", call.bias.shape, scores))
+    found.append(_order_note(call))
+    return tuple(note for note in found if note)
+
+
+def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:
+    """Return where a causal mask begins, for lengths that differ and no offset; empty otherwise."""
+    queries, keys = scores[-2:]
+    if call.offset is not None or past_length or queries == keys or not queries or not keys:
+        return ""
+    return f"causal with {queries} queries and {keys} keys: query 0 stands at key 0; bottom_right aligns the ends"
+
+
+def _reading_note(name: str, shape: Shape, scores: Shape) -> str:
+    """Return how an array of rank 2 or 3 is read that would fit the batch rows as well; empty for any other."""
+    batch, lengths = scores[0], scores[-2:]
+    if len(scores) > 2 and shape == lengths and shape[0] == batch > 1:
+        read, meant, sent = "(Lq, Lk)", "(B, Lk)", [batch, *(1,) * (len(scores) - 2), shape[1]]
+    elif len(scores) == 4 and len(shape) == 3 and shape[0] == scores[1] == batch > 1:
+        read, meant, sent = "(H, Lq, Lk)", "(B, Lq, Lk)", [batch, 1, *shape[1:]]
+    else:
+        return ""
+    return f"{name} of shape {list(shape)} is read as {read}, the same for every batch row; for {meant} send {sent}"
+
+
+def _order_note(call: AttentionCall) -> str:
+    """Return how axes 1 and 2 are read, for more heads than positions where the other order fits; else nothing."""
+    query, key, value = call.query, call.key, call.value
+    if query.ndim != 4 or key.ndim != 4 or call.past_key is not None:
+        return ""
+    (query_heads, queries), (key_heads, keys) = query.shape[1:3], key.shape[1:3]
+    fits = keys > 0 and queries % keys == 0 and (value is None or value.shape[1:3] == key.shape[1:3])
+    if not fits or query_heads <= queries or key_heads <= keys:
+        return ""
+    return (
+        f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, {queries} queries and {keys} keys; "
+        "if it is (batch, length, heads, features), transpose axes 1 and 2"
+    )
+
+
+def row_notes(maximum: PerQuery, normalizer: Normalizer, max_rows: int = MAX_NOTES) -> tuple[str, ...]:
+    """Return a note for each row without a visible key, or with NaN or +∞ among its visible logits.
+
+    :param maximum: largest logit of each row, (…, Lq).
+    :param normalizer: the call's normalizer.
+    :param max_rows: maximum rows with a note of their own; one more note counts the others.
+    """
     if all_finite(maximum):
         return ()
-    rows = np.argwhere(~np.isfinite(maximum))
-    notes = [_note(tuple(int(i) for i in row), float(maximum[tuple(row)]), normalizer) for row in rows[:MOST]]
-    if len(rows) > MOST:
-        notes.append(f"and {len(rows) - MOST} more")
-    return tuple(notes)
+    return tuple(_row_notes(np.argwhere(~np.isfinite(maximum)), maximum, normalizer, max_rows))
+
+
+def _row_notes(rows: np.ndarray, maximum: PerQuery, normalizer: Normalizer, max_rows: int) -> Iterator[str]:
+    for row in rows[:max_rows]:
+        yield _note(tuple(int(i) for i in row), float(maximum[tuple(row)]), normalizer)
+    if len(rows) > max_rows:
+        yield f"and {len(rows) - max_rows} more"
 
 
 def _note(row: tuple[int, ...], maximum: float, normalizer: Normalizer) -> str:
     name = f"row {row[0]}" if len(row) == 1 else f"row {list(row)}"
     if maximum == -np.inf:
         return f"{name}: no visible key; weights and output are zero"
-    poisoned = f"{name}: NaN or +infinity among the visible logits"
-    return poisoned if normalizer.passes_non_finite else f"{poisoned}; weights and output are NaN"
+    note = f"{name}: NaN or +infinity among the visible logits"
+    return note if normalizer.propagates_non_finite else f"{note}; weights and output are NaN"
+
+
+def storage_notes(
+    computed: Mapping[str, FloatArray], stored: Mapping[str, FloatArray], dtype: DType
+) -> tuple[str, ...]:
+    """Return a note on the fields with finite numbers that became ±∞ when they were stored; none if there are none.
+
+    :param computed: arrays by field, in the compute type.
+    :param stored: the same arrays rounded to the storage type, possibly in another shape.
+    :param dtype: the storage type.
+    """
+    both = ((name, computed[name], stored[name]) for name in RESULT_FIELDS if name in computed and name in stored)
+    names = [name for name, before, after in both if _infinite(after) > _infinite(before)]
+    if not names:
+        return ()
+    limit = f"{dtype.name}, which holds at most {dtype.max_finite:.6g}"
+    return (f"{', '.join(names)}: finite numbers exceed {limit}, and are returned as infinite; choose a wider dtype",)
+
+
+def _infinite(array: FloatArray) -> int:
+    """Return how many numbers are ±∞."""
+    return int(np.count_nonzero(np.isinf(array)))

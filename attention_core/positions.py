@@ -1,124 +1,150 @@
-"""Positions: rotary embeddings turn queries and keys, ALiBi adds to their scores."""
+"""Positional encodings: rotary embeddings rotate queries and keys, ALiBi adds a bias to their scores."""
 
-from dataclasses import dataclass, replace
-from math import isfinite, log2
+from dataclasses import dataclass, field, replace
+from math import log2
 from typing import ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, IntArray, Leading
-from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import Features, Term, Tile
+from attention_core.arrays import FloatArray, IntArray
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.errors import ShapeMismatch
+from attention_core.expressions import Expression
+from attention_core.interfaces import FeatureSizes, Position, Tile
+from attention_core.parameters import PerHead
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Alibi:
-    """Adds −slope · |i + offset − j| to each score; slopes is a number, one per query head (Hq), or None.
+class Alibi(Position):
+    """Adds −slope · |i + offset − j| to each score.
 
-    Default for n heads (n = 1 without a head axis): 2^(−8h/n), h = 1…n, when n is a power of two; else the slopes of
-    the nearest lower power, then every other slope of twice that.
     Press, Smith & Lewis 2022, "Train Short, Test Long", section 3.
     """
 
-    slopes: float | FloatArray | None = None
+    slopes: PerHead | None = field(
+        default=None,
+        metadata=parameter(
+            zh="斜率",
+            en="A slope, or one for each query head",
+            default_text=Text("论文的规则", "the paper's rule"),
+            advice="Leave out {position.alibi.slopes} for the default.",
+            flat_name="alibi_slopes",
+        ),
+    )
+    """None for `default_alibi_slopes` of the number of query heads, of 1 without a head axis."""
     name: ClassVar[str] = "alibi"
+    description: ClassVar[Description] = Description(
+        title=Text("ALiBi 线性偏置", "ALiBi"),
+        summary=Text(
+            "得分减去斜率乘以距离：越远的键得分越低。",
+            "Subtracts a slope times the distance from each score: the farther the key, the lower it scores.",
+        ),
+        latex=r"z_{ij} \mathrel{-}= \mathrm{slope} \cdot |i + \mathrm{offset} - j|",
+        plain="z_ij −= slope · |i + offset − j|",
+        source="Press, Smith & Lewis 2022, Train Short, Test Long",
+        example={"slopes": 0.5},
+    )
 
-    def bind(self, features: Features) -> Self:
-        """Resolve the default slopes; raise unless they are finite, one number or one per query head."""
+    def bind(self, features: FeatureSizes) -> Self:
+        """Return the encoding with default slopes resolved.
+
+        Raises ShapeMismatch unless slopes are a number or (Hq), InvalidValue unless they are finite.
+        """
         if self.slopes is None:
-            slopes = default_slopes(features.heads or 1)
-            return replace(self, slopes=slopes if features.heads else float(slopes[0]))
-        slopes = np.asarray(self.slopes, dtype=np.float64)
-        if slopes.ndim and slopes.shape != (features.heads,):
-            raise ShapeMismatch(
-                ("slopes",),
-                expected="a number" if features.heads is None else f"a number, or {features.heads}: one for each head",
-                received=f"shape {list(slopes.shape)}",
-                advice="Send one number; a list needs scores of rank 4 (batch, heads, queries, keys).",
-            )
-        if not np.isfinite(slopes).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(slopes))[0])
-            raise InvalidValue(
-                ("slopes", *where),
-                expected="a finite number",
-                received=str(slopes[where]),
-                advice="Leave slopes out for the default.",
-            )
-        return replace(self, slopes=slopes if slopes.ndim else float(slopes))
+            slopes = default_alibi_slopes(features.n_heads or 1)
+            return replace(self, slopes=slopes if features.n_heads else float(slopes[0]))
+        return Position.bind(self, features)
 
-    def within(self, leading: Leading) -> Self:
-        """Take the slopes of the block's heads."""
-        slopes = self.slopes
-        return replace(self, slopes=slopes[leading[1]] if isinstance(slopes, np.ndarray) else slopes)
-
-    def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
-        """Leave the vectors as they are."""
-        return vectors
-
-    def added(self, tile: Tile) -> FloatArray | None:
-        """Return −slope · distance, (…, q, k)."""
+    def score_bias(self, tile: Tile) -> FloatArray | None:
+        """Return −slope · |i + offset − j|, broadcastable to (…, q, k)."""
         slopes = np.asarray(self.slopes, dtype=np.float64)
         distance = np.abs(tile.query_positions - tile.key_positions)
         return -(slopes[:, None, None] if slopes.ndim else slopes) * distance
 
-    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
-        """−slope · distance, of one head."""
+    def explain_bias(self, query_position: int, key_position: int, head: int) -> Expression | None:
+        """Return −slope · |i + offset − j| of one head."""
         slopes = np.asarray(self.slopes, dtype=np.float64)
         slope, distance = float(slopes[head] if slopes.ndim else slopes), abs(query_position - key_position)
         operands = (slope, float(query_position), float(key_position))
-        return Term("alibi", -slope * distance, "−{} × |{} − {}|", operands)
+        return Expression("alibi", -slope * distance, "−{} × |{} − {}|", operands)
 
 
-def default_slopes(heads: int) -> FloatArray:
-    """Return the paper's slopes for a number of heads."""
-    power = 2 ** int(log2(heads))
+def default_alibi_slopes(n_heads: int) -> FloatArray:
+    """Return the default slopes for n heads, (n): 2^(−8h/n), h = 1…n, if n is a power of two.
+
+    Else the slopes of the nearest lower power of two, then every other slope of twice that power.
+    Press, Smith & Lewis 2022, "Train Short, Test Long", section 3.
+    """
+    power = 2 ** int(log2(n_heads))
     slopes = _geometric(power)
-    if power == heads:
+    if power == n_heads:
         return slopes
-    return np.concatenate([slopes, _geometric(2 * power)[0::2][: heads - power]])
+    return np.concatenate([slopes, _geometric(2 * power)[0::2][: n_heads - power]])
 
 
-def _geometric(heads: int) -> FloatArray:
-    return np.exp2(-8.0 * np.arange(1, heads + 1) / heads)
+def _geometric(n_heads: int) -> FloatArray:
+    return np.exp2(-8.0 * np.arange(1, n_heads + 1) / n_heads)
 
 
 @dataclass(frozen=True, slots=True)
-class Rotary:
-    """Turns pairs of features by angles that grow with the position: query i by i + offset, key j by j.
+class Rotary(Position):
+    """Rotates pair m of features by position · θ_m with θ_m = base^(−2m/D): query i by i + offset, key j by j.
 
-    θ_m = base^(−2m/D); the pairs are (m, m + D/2), or (2m, 2m + 1) when interleaved.
     Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding", equation 34.
     """
 
-    base: float = 10000.0
-    interleaved: bool = False
+    base: float = field(
+        default=10000.0,
+        metadata=parameter(
+            zh="角度的底数",
+            en="Base of the angles",
+            per_head=False,
+            above=0,
+            advice="The paper's base is 10000.",
+            flat_name="",
+        ),
+    )
+    interleaved: bool = field(
+        default=False,
+        metadata=parameter(
+            zh="是否交错配对",
+            en="Pairs (2m, 2m + 1) instead of (m, m + D/2)",
+            per_head=False,
+            kind="boolean",
+            flat_name="",
+        ),
+    )
     name: ClassVar[str] = "rotary"
+    description: ClassVar[Description] = Description(
+        title=Text("旋转位置编码", "Rotary"),
+        summary=Text(
+            "把特征两两配对，按位置旋转：得分只取决于相对距离。特征数须为偶数。",
+            "Rotates features in pairs by angles that grow with the position, so that scores depend on distances only. "
+            "The number of features must be even.",
+        ),
+        latex=r"\theta_m = \mathrm{base}^{-2m/D}",
+        plain="θ_m = base^(−2m/D); pair m of query i is rotated by (i + offset)·θ_m, of key j by j·θ_m",
+        source="Su et al. 2021, RoFormer, equation 34",
+        example={"base": 10000},
+    )
 
-    def bind(self, features: Features) -> Self:
-        """Raise unless base is positive and finite and every feature has a partner."""
-        if not (self.base > 0 and isfinite(self.base)):
-            raise InvalidValue(
-                ("base",),
-                expected="a finite number greater than 0",
-                received=str(self.base),
-                advice="10000 is the paper's.",
-            )
+    def bind(self, features: FeatureSizes) -> Self:
+        """Return the encoding with its base checked.
+
+        Raises InvalidValue unless base is finite and greater than 0, ShapeMismatch for an odd number of features.
+        """
         for size, whose in ((features.query, "query"), (features.key, "key")):
             if size % 2:
                 raise ShapeMismatch(
                     (),
-                    expected="an even number of features, since rotary turns them in pairs",
+                    expected="an even number of features, since rotary rotates them in pairs",
                     received=f"{size} features in each {whose}",
                     advice="Add a feature of zeros, or use alibi.",
                 )
-        return self
+        return Position.bind(self, features)
 
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def turn(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
-        """Return the vectors turned; angles are computed in float64, where even far positions keep their digits."""
+    def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Return the rotated vectors; angles are computed in float64, so that large positions keep their digits."""
         half = vectors.shape[-1] // 2
         angles = positions[..., None] * self.base ** (-np.arange(half) / half)
         cosines, sines = (part.astype(vectors.dtype) for part in (np.cos(angles), np.sin(angles)))
@@ -126,18 +152,10 @@ class Rotary:
             first, second = vectors[..., 0::2], vectors[..., 1::2]
         else:
             first, second = vectors[..., :half], vectors[..., half:]
-        turned = (first * cosines - second * sines, first * sines + second * cosines)
+        rotated = (first * cosines - second * sines, first * sines + second * cosines)
         if self.interleaved:
-            return np.stack(turned, axis=-1).reshape(*turned[0].shape[:-1], 2 * half)
-        return np.concatenate(turned, axis=-1)
-
-    def added(self, tile: Tile) -> FloatArray | None:
-        """Add nothing to the scores."""
-        return None
-
-    def part(self, query_position: int, key_position: int, head: int) -> Term | None:
-        """Add nothing to a score."""
-        return None
+            return np.stack(rotated, axis=-1).reshape(*rotated[0].shape[:-1], 2 * half)
+        return np.concatenate(rotated, axis=-1)
 
 
-POSITIONS: dict[str, type[Alibi] | type[Rotary]] = {"alibi": Alibi, "rotary": Rotary}
+POSITIONS: dict[str, type[Position]] = {position.name: position for position in (Alibi, Rotary)}

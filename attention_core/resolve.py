@@ -1,85 +1,149 @@
-"""From what was sent to what is computed: every check, every default, every cast, once."""
+"""Resolve a call: check every argument, cast arrays, resolve defaults and bind models, once for both paths."""
 
+from dataclasses import replace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.call import FIELDS, AttentionCall, Field, ResolvedCall
-from attention_core.dtypes import DType, dtype_named, in_compute_type, positive_number
-from attention_core.errors import CallError, InvalidValue, Path, ShapeMismatch, UnknownName
-from attention_core.heads import check_heads, group_size, shape_repeated, unpack
-from attention_core.interfaces import Features, LogSumExp, Normalizer, Position
-from attention_core.masks import key_lengths_of, per_batch_row
+from attention_core.call import RESULT_FIELDS, AttentionCall, ResolvedCall, ResultField
+from attention_core.capabilities import supports_logsumexp
+from attention_core.dtypes import DType, describe_range, resolve_dtype, to_compute_dtype
+from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch, UnknownName
+from attention_core.heads import check_heads, count_queries_per_kv_head, placeholder_with_repeated_heads, unpack_heads
+from attention_core.interfaces import FeatureSizes, Normalizer, Position
+from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
+from attention_core.notes import call_notes
 from attention_core.scores import ScaledDotProduct
-from attention_core.shapes import Shape, check_broadcastable, check_past, check_value, integers, scores_shape
+from attention_core.shapes import (
+    Shape,
+    as_integers,
+    check_broadcastable,
+    check_past,
+    check_value,
+    infer_score_shape,
+    shape_per_batch_row,
+)
 
-FARTHEST = 2**53
-"""The farthest offset: positions beyond it are no longer exact in float64, where angles and slopes are computed."""
+MAX_OFFSET = 2**53
+"""Largest magnitude of an offset: float64, in which angles and ALiBi are computed, holds integers exactly up to it."""
 
 
 DEFAULT_SCORE_MODEL = ScaledDotProduct()
 DEFAULT_NORMALIZER = Softmax()
 
-MATRICES: frozenset[Field] = frozenset(("scores", "weights"))
-MATRICES_AND_OUTPUT: frozenset[Field] = MATRICES | {"output"}
-"""What comes back if nobody says what, without a value and with one."""
+DEFAULT_FIELDS_WITHOUT_VALUE: frozenset[ResultField] = frozenset(("scores", "weights"))
+DEFAULT_FIELDS: frozenset[ResultField] = DEFAULT_FIELDS_WITHOUT_VALUE | {"output"}
+"""Fields that a call includes by default, without a value and with one."""
 
 
 class _Vectors(NamedTuple):
-    """Queries, keys and values in the compute type, heads unpacked, past and new together, not yet grouped."""
+    """Queries, keys and values in the compute type, heads unpacked, past and new joined, not rotated."""
 
     query: FloatArray
+    """(…, Lq, Dq)."""
     key: FloatArray
+    """(…, Lk, Dk)."""
     value: FloatArray | None
+    """(…, Lk, Dv)."""
     past_length: int
+    """P."""
 
 
 def resolve(call: AttentionCall) -> ResolvedCall:
-    """Return the call with arrays in the compute type, models bound and defaults decided.
+    """Return the checked call: arrays in the compute type, models bound, defaults resolved.
 
-    Raises CallError with the path of the first argument that is wrong.
+    :param call: the arguments of `attend`.
+
+    Raises ShapeMismatch, InvalidValue or UnknownName (all `CallError`, a ValueError) with the path of the first wrong
+    argument.
     """
-    dtype = dtype_named(call.dtype, call.query, call.key, call.value)
+    try:
+        return _resolve(call)
+    except CallError as error:
+        if _fits_with_heads_third(call):
+            error.advice += HEADS_THIRD
+        raise
+
+
+HEADS_THIRD = (
+    " Read as (batch, length, heads, features) everything fits: transpose axes 1 and 2, since rank 4 is (batch, heads, "
+    "length, features) here."
+)
+
+
+def _fits_with_heads_third(call: AttentionCall) -> bool:
+    """Return whether a call of rank 4 has nothing wrong with axes 1 and 2 of its vectors exchanged."""
+    given = {name: getattr(call, name) for name in ("query", "key", "value", "past_key", "past_value")}
+    vectors: dict[str, Any] = {name: array for name, array in given.items() if array is not None}
+    if any(array.ndim != 4 for array in vectors.values()):
+        return False
+    try:
+        _resolve(replace(call, **{name: array.swapaxes(1, 2) for name, array in vectors.items()}))
+    except CallError:
+        return False
+    return True
+
+
+def _resolve(call: AttentionCall) -> ResolvedCall:
+    dtype = resolve_dtype(call.dtype, call.query, call.key, call.value)
     vectors = _load_vectors(call, dtype)
     query, key, value, past_length = vectors
-    group = group_size(query, key, value)
-    scores = scores_shape(query, shape_repeated(key, group))
+    queries_per_kv_head = count_queries_per_kv_head(query, key, value)
+    score_shape = infer_score_shape(query, placeholder_with_repeated_heads(key, queries_per_kv_head))
     if value is not None:
-        check_value(shape_repeated(value, group if value.ndim == 4 else 1), key, scores)
-    heads = scores[1] if len(scores) == 4 else None
-    features = Features(query.shape[-1], key.shape[-1], heads)
+        check_value(
+            placeholder_with_repeated_heads(value, queries_per_kv_head if value.ndim == 4 else 1), key, score_shape
+        )
+    heads = score_shape[1] if len(score_shape) == 4 else None
+    features = FeatureSizes(query.shape[-1], key.shape[-1], heads)
     normalizer = _bind(call.normalizer or DEFAULT_NORMALIZER, "normalizer", heads, dtype.compute)
-    mask = None if call.mask is None else call.mask.bind(scores)
-    offset = _resolve_offset(call, scores, past_length)
+    mask = None if call.mask is None else call.mask.bind(score_shape)
+    offset = _resolve_offset(call, score_shape, past_length)
     position = None if call.position is None else _bind(call.position, "position", features)
     if position is not None:
-        query, key = _turn(position, query, key, offset)
+        query, key = _rotate(position, query, key, offset)
     include = _resolve_include(call, normalizer)
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
-    bias = None if call.bias is None else _load_bias(call.bias, scores, dtype)
+    bias = None if call.bias is None else _load_bias(call.bias, score_shape, dtype)
     present = (vectors.key, vectors.value) if "present" in include and vectors.value is not None else None
-    packed, top_k = call.heads is not None, _check_top_k(call.top_k, include)
-    # Every field in its order, without its name: passing eighteen names takes as long as adding two small matrices.
-    # fmt: off
+    top_k = _check_top_k(call.top_k, include)
+    # Positional, in the order of the fields: see `ResolvedCall`.
     return ResolvedCall(
-        query, key, value, score_model, normalizer, softcap, mask, offset, bias, position, packed, present, dtype,
-        include, top_k, group, features, scores,
+        query,
+        key,
+        value,
+        score_model,
+        normalizer,
+        softcap,
+        mask,
+        offset,
+        bias,
+        position,
+        call.heads is not None,
+        present,
+        dtype,
+        include,
+        top_k,
+        queries_per_kv_head,
+        features,
+        score_shape,
+        call_notes(call, score_shape, past_length),
     )
-    # fmt: on
 
 
 def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
-    """Cast query, key and value, unpack their heads and put the past before the new."""
+    """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
     value = None if call.value is None else dtype.load(call.value, ("value",))
     if call.heads is not None:
         check_heads(call.heads)
-        query = unpack(query, call.heads.query, "query")
-        key = unpack(key, call.heads.key_value, "key")
-        value = None if value is None else unpack(value, call.heads.key_value, "value")
+        query = unpack_heads(query, call.heads.query, "query")
+        key = unpack_heads(key, call.heads.key_value, "key")
+        value = None if value is None else unpack_heads(value, call.heads.key_value, "value")
     if call.past_key is None and call.past_value is None:
         return _Vectors(query, key, value, 0)
     past_key, past_value = _check_past(call)
@@ -103,7 +167,7 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
 
 
 def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:
-    """Raise InvalidValue unless past key and past value come together."""
+    """Return past key and past value; raise InvalidValue unless both are given."""
     if call.past_key is None or call.past_value is None:
         missing, given = ("past_key", "past_value") if call.past_key is None else ("past_value", "past_key")
         raise InvalidValue(
@@ -121,7 +185,7 @@ def _join(past: FloatArray, new: FloatArray, name: str, other: str) -> FloatArra
 
 
 def _bind(model: Any, name: str, *arguments: Any) -> Any:
-    """Bind a score model, normalizer or position; an error about one of its parameters is put under `name`."""
+    """Return a score model, normalizer or position, bound; errors about its parameters get a path under `name`."""
     try:
         return model.bind(*arguments)
     except CallError as error:
@@ -130,29 +194,31 @@ def _bind(model: Any, name: str, *arguments: Any) -> Any:
         raise
 
 
-def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> IntArray:
-    """Return the position of query 0 among the keys, shaped to broadcast over the scores."""
-    path: Path = ("offset",)
+def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -> IntArray:
+    """Return the position of query 0 among the keys, shaped to broadcast to the scores."""
+    path: ArgumentPath = ("offset",)
     if call.offset is None:
         return np.asarray(past_length)
     if isinstance(call.offset, str):
         if call.offset != "bottom_right":
-            raise UnknownName(path, kind="an integer or a name", received=call.offset, known=("bottom_right",))
-        lengths = key_lengths_of(call.mask)
+            raise UnknownName(
+                path, expected="an integer or a name", kind="offset", received=call.offset, known=("bottom_right",)
+            )
+        lengths = find_key_lengths(call.mask)
         if lengths is None:
-            return np.asarray(scores[-1] - scores[-2])
-        return per_batch_row(integers(lengths, path), scores, scores[-2], path) - scores[-2]
-    offsets = integers(np.asarray(call.offset), path)
-    if np.any(np.abs(offsets) > FARTHEST):
+            return np.asarray(score_shape[-1] - score_shape[-2])
+        return shape_per_batch_row(as_integers(lengths, path), score_shape, score_shape[-2], path) - score_shape[-2]
+    offsets = as_integers(np.asarray(call.offset), path)
+    if np.any(np.abs(offsets) > MAX_OFFSET):
         raise InvalidValue(
             path,
-            expected=f"a position between −{FARTHEST} and {FARTHEST}",
+            expected=f"a position between −{MAX_OFFSET} and {MAX_OFFSET}",
             received=str(call.offset),
             advice="Positions are added to one another, and beyond that they overflow.",
         )
     if offsets.ndim == 0:
         return offsets
-    batch = scores[0] if len(scores) > 2 else 1
+    batch = score_shape[0] if len(score_shape) > 2 else 1
     if offsets.shape != (batch,):
         raise ShapeMismatch(
             path,
@@ -160,28 +226,40 @@ def _resolve_offset(call: AttentionCall, scores: Shape, past_length: int) -> Int
             received=f"shape {list(offsets.shape)}",
             advice="Axis 0 of the scores counts batch rows from rank 3 on.",
         )
-    return per_batch_row(offsets, scores, scores[-2], path)
+    return shape_per_batch_row(offsets, score_shape, score_shape[-2], path)
 
 
-def _turn(position: Position, query: FloatArray, key: FloatArray, offset: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return queries turned by i + offset and keys by j; what is not finite goes its way in silence, as everywhere."""
+def _rotate(position: Position, query: FloatArray, key: FloatArray, offset: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return queries rotated by i + offset and keys by j; non-finite values propagate without NumPy warnings."""
     rows = np.arange(query.shape[-2])[:, None] + offset
     with np.errstate(all="ignore"):
-        return position.turn(query, rows[..., 0]), position.turn(key, np.arange(key.shape[-2]))
+        return position.rotate(query, rows[..., 0]), position.rotate(key, np.arange(key.shape[-2]))
 
 
-def _load_bias(bias: FloatArray, scores: Shape, dtype: DType) -> FloatArray:
-    """Check that the bias broadcasts and convert it to the compute type; rank 2 at least."""
-    check_broadcastable(bias, scores, ("bias",))
-    return np.atleast_2d(in_compute_type(bias, dtype.compute, ("bias",)))
+def _load_bias(bias: FloatArray, score_shape: Shape, dtype: DType) -> FloatArray:
+    """Return the bias in the compute type, with rank 2 or more.
+
+    Raises ShapeMismatch unless it broadcasts to the scores, InvalidValue for a number beyond the compute type's range.
+    """
+    check_broadcastable(bias, score_shape, ("bias",))
+    return np.atleast_2d(to_compute_dtype(bias, dtype.compute, ("bias",)))
 
 
 def _check_softcap(softcap: float, dtype: DType) -> float:
-    advice = "Scores are squeezed between −softcap and softcap; leave it out for none."
-    return positive_number(softcap, dtype.compute, ("softcap",), advice)
+    """Return the softcap; raise InvalidValue unless it is finite and greater than 0 in the compute type."""
+    with np.errstate(over="ignore", under="ignore"):
+        converted = float(dtype.compute.type(softcap))
+    if not 0 < converted < inf:
+        raise InvalidValue(
+            ("softcap",),
+            expected=f"a finite number greater than 0, {describe_range(dtype.compute)}",
+            received=str(softcap),
+            advice="Scores are squeezed between −softcap and softcap; leave it out for none.",
+        )
+    return softcap
 
 
-def _check_top_k(top_k: int | None, include: frozenset[Field]) -> int | None:
+def _check_top_k(top_k: int | None, include: frozenset[ResultField]) -> int | None:
     if top_k is None:
         return None
     if "ranking" not in include:
@@ -198,25 +276,30 @@ def _check_top_k(top_k: int | None, include: frozenset[Field]) -> int | None:
     return top_k
 
 
-def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[Field]:
-    """Return the fields to compute; raise for a name that is unknown or a field that this call cannot have."""
+def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[ResultField]:
+    """Return the included fields.
+
+    Raises UnknownName for an unknown field, InvalidValue for one that this call cannot have.
+    """
     if call.include is None:
-        return MATRICES if call.value is None else MATRICES_AND_OUTPUT
+        return DEFAULT_FIELDS_WITHOUT_VALUE if call.value is None else DEFAULT_FIELDS
     for index, name in enumerate(call.include):
-        if name not in FIELDS:
-            raise UnknownName(("include", index), kind="a field of the result", received=name, known=FIELDS)
+        if name not in RESULT_FIELDS:
+            raise UnknownName(
+                ("include", index), expected="a field of the result", kind="include", received=name, known=RESULT_FIELDS
+            )
         if name in ("output", "present") and call.value is None:
             raise InvalidValue(
                 ("include", index),
-                expected=f"a value, since {name} is included",
+                expected=f"a value, which {{include={name}}} needs",
                 received="no value",
-                advice=f"Send value, or take {name} out of include.",
+                advice=f"Send {{value}}, or leave out {{include={name}}}.",
             )
-        if name == "logsumexp" and not isinstance(normalizer, LogSumExp):
+        if name == "logsumexp" and not supports_logsumexp(normalizer):
             raise InvalidValue(
                 ("include", index),
                 expected="softmax, the one normalizer with a logsumexp",
                 received=normalizer.name,
-                advice="Take logsumexp out of include, or choose softmax.",
+                advice="Leave out {include=logsumexp}, or choose {normalizer.softmax}.",
             )
     return frozenset(call.include)

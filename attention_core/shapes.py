@@ -1,26 +1,35 @@
-"""Do the pieces fit?  Every question about shapes is answered here, in the words of the person who sent them."""
+"""Shape checks with errors in the caller's terms, and slices of arrays that broadcast over the scores."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray, IntArray, Leading
-from attention_core.errors import InvalidValue, Path, ShapeMismatch
-from attention_core.interfaces import Tile
+from attention_core.arrays import FloatArray, IntArray, LeadingSlices
+from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch
 
 Shape = tuple[int, ...]
 
 
-def scores_shape(query: FloatArray, key: FloatArray) -> Shape:
-    """Return (…, Lq, Lk): the broadcast leading axes of query and key, then the number of queries and of keys."""
+def infer_score_shape(query: FloatArray, key: FloatArray) -> Shape:
+    """Return (…, Lq, Lk): the broadcast leading axes of query and key, then the numbers of queries and keys.
+
+    :param query: (…, Lq, Dq).
+    :param key: (…, Lk, Dk), with as many heads as query at rank 4.
+
+    Raises ShapeMismatch for a rank below 2, no features, or leading axes that do not broadcast.
+    """
     for array, name in ((query, "query"), (key, "key")):
         require_matrix(array, name)
-    return (*broadcast_leading(query, key, "key", "query"), query.shape[-2], key.shape[-2])
+    return (*broadcast_leading(query.shape, key, "key", "query"), query.shape[-2], key.shape[-2])
 
 
 def require_matrix(array: FloatArray, name: str) -> None:
-    """Raise ShapeMismatch unless the array has two axes or more and at least one feature."""
+    """Raise ShapeMismatch unless the array has rank 2 or more and, but for value, at least one feature.
+
+    :param array: query, key or value.
+    :param name: "query", "key" or "value".
+    """
     if array.ndim < 2:
         raise ShapeMismatch(
             (name,),
@@ -37,8 +46,29 @@ def require_matrix(array: FloatArray, name: str) -> None:
         )
 
 
-def check_value(value: FloatArray, key: FloatArray, scores: Shape) -> None:
-    """Raise ShapeMismatch unless there is one value per key and the leading axes broadcast."""
+def require_equal_features(query: int, key: int, score_model: str) -> None:
+    """Raise ShapeMismatch unless queries and keys have the same number of features.
+
+    :param query: features of a query.
+    :param key: features of a key.
+    :param score_model: name of the model that needs it, for the error.
+    """
+    if query != key:
+        raise ShapeMismatch(
+            ("key",),
+            expected=f"{query} features per key, as many as a query has: {score_model} pairs them one to one",
+            received=f"{key}",
+            advice="Send keys with as many features, or choose additive or bilinear, which take two sizes.",
+        )
+
+
+def check_value(value: FloatArray, key: FloatArray, score_shape: Shape) -> None:
+    """Raise ShapeMismatch unless value has one vector per key and leading axes that broadcast with those of the scores.
+
+    :param value: (…, Lk, Dv), with as many heads as query at rank 4.
+    :param key: (…, Lk, Dk).
+    :param score_shape: (…, Lq, Lk).
+    """
     require_matrix(value, "value")
     if value.shape[-2] != key.shape[-2]:
         raise ShapeMismatch(
@@ -47,21 +77,17 @@ def check_value(value: FloatArray, key: FloatArray, scores: Shape) -> None:
             received=f"{value.shape[-2]}, since value has shape {list(value.shape)}",
             advice="Send as many value vectors as key vectors.",
         )
-    if value.shape[:-2] in ((), scores[:-2]):
-        return
-    try:
-        np.broadcast_shapes(scores[:-2], value.shape[:-2])
-    except ValueError:
-        raise ShapeMismatch(
-            ("value",),
-            expected=f"leading axes that broadcast with those of the scores, {list(scores[:-2])}",
-            received=f"{list(value.shape[:-2])}, since value has shape {list(value.shape)}",
-            advice="Each leading axis must be equal or 1.",
-        ) from None
+    broadcast_leading(score_shape, value, "value", "the scores")
 
 
 def check_past(past: NDArray[Any], new: NDArray[Any], name: str, other: str) -> None:
-    """Raise ShapeMismatch unless the past differs from the new in its length only."""
+    """Raise ShapeMismatch unless the shapes of past and new differ in the length (axis −2) only.
+
+    :param past: cached keys or values.
+    :param new: key or value, heads unpacked.
+    :param name: argument's name of `past`, which the error blames.
+    :param other: argument's name of `new`.
+    """
     fits = past.ndim == new.ndim and past.shape[:-2] == new.shape[:-2] and past.shape[-1] == new.shape[-1]
     if not fits:
         raise ShapeMismatch(
@@ -72,37 +98,56 @@ def check_past(past: NDArray[Any], new: NDArray[Any], name: str, other: str) -> 
         )
 
 
-def broadcast_leading(left: FloatArray, right: FloatArray, name: str, other: str) -> Shape:
-    """Return the broadcast leading axes of two arrays; the error names the second argument's field."""
-    if left.ndim == right.ndim == 2:
+def broadcast_leading(left: Shape, right: FloatArray, name: str, other: str) -> Shape:
+    """Return the broadcast leading axes of two arrays.
+
+    :param left: shape of rank 2 or more.
+    :param right: rank 2 or more.
+    :param name: name of `right`, which the error blames.
+    :param other: what `left` is the shape of.
+
+    Raises ShapeMismatch.
+    """
+    if len(left) == right.ndim == 2:
         return ()
     try:
-        return np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        return np.broadcast_shapes(left[:-2], right.shape[:-2])
     except ValueError:
         raise ShapeMismatch(
             (name,),
-            expected=f"leading axes that broadcast with those of {other}, {list(left.shape[:-2])}",
+            expected=f"leading axes that broadcast with those of {other}, {list(left[:-2])}",
             received=f"{list(right.shape[:-2])}, since {name} has shape {list(right.shape)}",
             advice="Each leading axis must be equal or 1.",
         ) from None
 
 
-def check_broadcastable(array: NDArray[Any], scores: Shape, path: Path) -> None:
-    """Raise ShapeMismatch unless the array broadcasts, right-aligned, to the scores' shape and does not enlarge it."""
-    fits = array.ndim <= len(scores) and all(
-        size in (1, target) for size, target in zip(array.shape[::-1], scores[::-1], strict=False)
+def check_broadcastable(array: NDArray[Any], score_shape: Shape, path: ArgumentPath) -> None:
+    """Raise ShapeMismatch unless the array broadcasts, right-aligned, to the score shape without enlarging it.
+
+    :param array: bias or mask, any rank.
+    :param score_shape: (…, Lq, Lk).
+    :param path: the argument, for the error.
+    """
+    fits = array.ndim <= len(score_shape) and all(
+        size in (1, target) for size, target in zip(array.shape[::-1], score_shape[::-1], strict=False)
     )
     if not fits:
         raise ShapeMismatch(
             path,
-            expected=f"a shape that broadcasts, right-aligned, to the scores' shape {list(scores)}",
+            expected=f"a shape that broadcasts, right-aligned, to the scores' shape {list(score_shape)}",
             received=f"shape {list(array.shape)}",
             advice="The last axis counts keys and the one before it queries; each axis must be equal or 1.",
         )
 
 
-def integers(numbers: NDArray[Any], path: Path) -> IntArray:
-    """Return integers that may have come as floats; raise InvalidValue for a fraction."""
+def as_integers(numbers: NDArray[Any], path: ArgumentPath) -> IntArray:
+    """Return the numbers as integers; floats without a fraction count as integers.
+
+    :param numbers: array of any shape and dtype.
+    :param path: the argument, for the error.
+
+    Raises InvalidValue for a fraction, NaN, ±∞ and other dtypes, with the path of the first one.
+    """
     array = np.asarray(numbers)
     if array.dtype.kind in "iu":
         return array
@@ -120,18 +165,36 @@ def integers(numbers: NDArray[Any], path: Path) -> IntArray:
     return whole
 
 
-def cut(array: NDArray[Any], tile: Tile) -> NDArray[Any]:
-    """Cut a tile out of an array of rank 2 or more that broadcasts over the scores; axes of length 1 stay."""
-    rows = tile.rows if array.shape[-2] > 1 else slice(None)
-    columns = tile.columns if array.shape[-1] > 1 else slice(None)
-    return array[..., rows, columns]
+def slice_leading(array: NDArray[Any], leading: LeadingSlices) -> NDArray[Any]:
+    """Return a view of a block's part of an array; axes of length 1 stay, and so do leading axes that only it has.
 
-
-def part(array: NDArray[Any], leading: Leading) -> NDArray[Any]:
-    """Cut a block of the leading axes out of an array of rank 2 or more that broadcasts over the scores.
-
-    Axes of length 1 stay, and so do those that only the array has.
+    :param array: rank 2 or more; broadcasts to the scores, but for its last two axes.
+    :param leading: one slice for each leading axis of the scores.
     """
-    own = array.shape[:-2]
-    aligned = (slice(None),) * max(len(own) - len(leading), 0) + leading[max(len(leading) - len(own), 0) :]
-    return array[tuple(slice(None) if size == 1 else cut for size, cut in zip(own, aligned, strict=True))]
+    axes = array.shape[:-2]
+    aligned = (slice(None),) * max(len(axes) - len(leading), 0) + leading[max(len(leading) - len(axes), 0) :]
+    return array[tuple(slice(None) if size == 1 else block for size, block in zip(axes, aligned, strict=True))]
+
+
+def shape_per_batch_row(numbers: IntArray, score_shape: Shape, length: int, path: ArgumentPath) -> IntArray:
+    """Return (B) as (B, 1, …, 1, 1), or (B, length) as (B, 1, …, length, 1), which broadcast to the scores.
+
+    :param numbers: one number per batch row, or `length` for each.
+    :param score_shape: (…, Lq, Lk); B is axis 0 from rank 3 on, and 1 at rank 2.
+    :param length: Lq or Lk.
+    :param path: the argument, for the error.
+
+    Raises ShapeMismatch.
+    """
+    batch = score_shape[0] if len(score_shape) > 2 else 1
+    if numbers.shape not in ((batch,), (batch, length)):
+        raise ShapeMismatch(
+            path,
+            expected=f"shape {[batch]}, one for each batch row, or {[batch, length]}",
+            received=f"shape {list(numbers.shape)}",
+            advice=f"The scores have shape {list(score_shape)}; axis 0 counts batch rows from rank 3 on.",
+        )
+    column = numbers[:, None] if numbers.ndim == 1 else numbers
+    between = (1,) * max(len(score_shape) - 3, 0)
+    shaped = column.reshape(batch, *between, column.shape[1], 1)
+    return shaped if len(score_shape) > 2 else shaped[0]

@@ -1,89 +1,110 @@
-"""One tile: score, cap, bias, mask, normalise, mix.  The only place where these steps meet, in this order."""
+"""The steps of attention on one tile, in their order: score, cap, add biases, mask, normalize, apply weights."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, RowMaximum, Scores, Side, Values, Weights
+from attention_core.arrays import FloatArray, Logits, Projection, RowMaximum, Scores, Values, Weights
 from attention_core.call import ResolvedCall
-from attention_core.interfaces import Coverage, Normalizer, Require, Tile
-from attention_core.reductions import all_finite, product
-from attention_core.shapes import cut
+from attention_core.capabilities import refuses_logits
+from attention_core.interfaces import Coverage, Normalizer, Tile, slice_tile
+from attention_core.reductions import all_finite
 
 
 class TileScores(NamedTuple):
-    """A tile before normalisation; a step that changes nothing hands on the array of the step before."""
+    """Matrices of a tile before normalization; a step that changes nothing returns the array of the step before."""
 
     scores: Scores
-    capped: Scores
+    """a(q, k), (…, q, k)."""
+    capped_scores: Scores
+    """Scores after the soft cap, (…, q, k)."""
     logits: Logits
+    """Capped scores with bias and ALiBi, −∞ where the mask hides a key, (…, q, k)."""
 
 
 def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
-    """Return scores, capped scores and logits of one tile.
+    """Return scores, capped scores and logits of one tile, in new arrays.
 
     ::
 
         capped = softcap · tanh(scores / softcap)
         logits = capped + bias + ALiBi, and −∞ where a mask hides the key
 
-    The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking selects
-    −∞; nothing is multiplied, so NaN or ±∞ in a hidden key has no influence.
+    The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking
+    replaces logits and multiplies nothing, so that NaN or ±∞ in a hidden key does not spread.
+
+    :param call: a call with a key and value head for each query head.
+    :param tile: rows and columns of the score matrix.
     """
     queries, keys = call.query, call.key
-    if (tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start) != call.scores[-2:]:
+    if (tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start) != call.score_shape[-2:]:
         queries, keys = queries[..., tile.rows, :], keys[..., tile.columns, :]
-    scores = call.score_model.scores(queries, keys)
-    capped = scores if call.softcap is None else _cap(call.softcap, scores, None)
-    return TileScores(scores, capped, _hide(call, tile, _add(call, tile, capped, None)))
+    scores = call.score_model.compute_scores(queries, keys)
+    capped = scores if call.softcap is None else _apply_softcap(call.softcap, scores, None)
+    return TileScores(scores, capped, _apply_mask(call, tile, _add_biases(call, tile, capped, None)))
 
 
-def logits_in_place(call: ResolvedCall, tile: Tile, queries: Side, keys: Side, out: Logits) -> None:
-    """Put the logits of one tile into `out`, all but what masks hide: the same steps, and nothing kept in between.
+def write_logits(call: ResolvedCall, tile: Tile, queries: Projection, keys: Projection, out: Logits) -> None:
+    """Write the logits of one tile to `out`, without the mask, by the steps of `score_tile`.
 
-    `queries` and `keys` are what the score model made of the tile's rows and columns.
+    :param call: the call.
+    :param tile: rows and columns of the score matrix.
+    :param queries: the score model's projection of the tile's queries.
+    :param keys: the score model's projection of the tile's keys.
+    :param out: (…, q, k).
     """
-    capped_in_place(call, queries, keys, out)
-    _add(call, tile, out, out)
+    write_capped_scores(call, queries, keys, out)
+    _add_biases(call, tile, out, out)
 
 
-def capped_in_place(call: ResolvedCall, queries: Side, keys: Side, out: Scores) -> None:
-    """Put the capped scores of the same into `out`."""
-    call.score_model.pairs(queries, keys, out)
+def write_capped_scores(call: ResolvedCall, queries: Projection, keys: Projection, out: Scores) -> None:
+    """Write the capped scores of projected queries and keys to `out`.
+
+    :param call: the call, for its score model and soft cap.
+    :param queries: the score model's projection of the queries.
+    :param keys: the score model's projection of the keys.
+    :param out: (…, q, k).
+    """
+    call.score_model.score_pairs(queries, keys, out)
     if call.softcap is not None:
-        _cap(call.softcap, out, out)
+        _apply_softcap(call.softcap, out, out)
 
 
-def hide_in_place(call: ResolvedCall, tile: Tile, logits: Logits) -> None:
-    """Put −∞ where the mask hides a key of a tile that it is known to cut."""
+def apply_mask_in_place(call: ResolvedCall, tile: Tile, logits: Logits) -> None:
+    """Write −∞ to the logits that the mask hides, without classifying the tile first.
+
+    :param call: the call, for its mask.
+    :param tile: rows and columns of the score matrix.
+    :param logits: the tile's logits, (…, q, k), changed in place.
+    """
     if call.mask is not None:
         np.copyto(logits, -np.inf, where=~call.mask.visible(tile))
 
 
-def _cap(softcap: float, scores: Scores, out: Scores | None) -> Scores:
-    """Squeeze scores, into `out` if it is given, as in the steps below."""
+def _apply_softcap(softcap: float, scores: Scores, out: Scores | None) -> Scores:
+    """Return softcap · tanh(scores / softcap), in `out` if it is given; `out` may be `scores`."""
     capped = np.divide(scores, softcap, out=out)
     np.tanh(capped, out=capped)
     capped *= softcap
     return capped
 
 
-def _add(call: ResolvedCall, tile: Tile, capped: Scores, out: Logits | None) -> Logits:
-    """Add bias and what positions add; a bias of −∞ hides the key whatever it scores."""
+def _add_biases(call: ResolvedCall, tile: Tile, capped: Scores, out: Logits | None) -> Logits:
+    """Return capped scores plus bias and ALiBi; a bias of −∞ hides the key, even if its score is NaN or +∞."""
     logits = capped
     if call.bias is not None:
-        bias = cut(call.bias, tile)
+        bias = slice_tile(call.bias, tile)
         logits = np.add(logits, bias, out=out)
         np.copyto(logits, -np.inf, where=np.isneginf(bias))
     if call.position is not None:
-        added = call.position.added(tile)
+        added = call.position.score_bias(tile)
         if added is not None:
             logits = np.add(logits, added.astype(logits.dtype), out=out)
     return logits
 
 
-def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
-    """Put −∞ where the mask hides a key."""
+def _apply_mask(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
+    """Return logits with −∞ where the mask hides a key; the logits themselves where it hides none."""
     if call.mask is None:
         return logits
     coverage = call.mask.coverage(tile)
@@ -95,44 +116,53 @@ def _hide(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:
 
 
 def row_maximum(logits: Logits) -> RowMaximum:
-    """Return the largest logit of each row, −∞ for a row without a visible key, NaN if one is NaN."""
+    """Return the largest logit of each row, (…, q, 1): −∞ for a row without a visible key, NaN if a logit is NaN."""
     maximum: RowMaximum = np.maximum.reduce(logits, axis=-1, keepdims=True, initial=-np.inf)
     return maximum
 
 
 def normalize(
-    normalizer: Normalizer, logits: Logits, maximum: RowMaximum, place: tuple[int, ...] | None = None
+    normalizer: Normalizer, logits: Logits, maximum: RowMaximum, first_index: tuple[int, ...] | None = None
 ) -> Weights:
-    """Return the weights of any rows, the two kinds that no normalizer is asked to decide included.
+    """Return the weights of any rows, (…, q, k).
 
-    `place` is where the first of the logits stands in the whole, which an error tells; they are the whole without it.
+    A row without a visible key has weights 0.  A row with NaN or +∞ among its visible logits has weights NaN at its
+    visible keys and 0 at hidden ones, unless the normalizer propagates non-finite numbers itself.
 
-    A row without a visible key weighs nothing.  A row with NaN or +∞ among its visible logits has NaN weights, but
-    for the keys it cannot see, which weigh 0 always.
+    :param normalizer: bound, and sliced to the leading axes of the logits.
+    :param logits: (…, q, k); −∞ marks a hidden key.
+    :param maximum: what `row_maximum` returns for them, (…, q, 1).
+    :param first_index: index of logits[0, …, 0] in the whole matrix, for errors; default: the logits are the whole.
+
+    Raises InvalidValue for a logit for which the normalizer has no weight (proportional: a negative one).
     """
     if not logits.shape[-1]:
         return np.zeros_like(logits)
-    require: Require | None = getattr(normalizer, "require", None)
-    if require is not None:
-        require(logits, place or (0,) * logits.ndim)
-    if all_finite(maximum) or normalizer.passes_non_finite:
-        return normalizer.weights(logits, maximum)
+    if refuses_logits(normalizer):
+        normalizer.check_logits(logits, first_index or (0,) * logits.ndim)
+    if all_finite(maximum) or normalizer.propagates_non_finite:
+        return normalizer.compute_weights(logits, maximum)
     finite = np.isfinite(maximum)
-    weights = normalizer.weights(logits, np.where(finite, maximum, 0))
-    unseen = np.isneginf(logits)
-    weights = np.where(finite | unseen, weights, np.nan)
-    return np.where(unseen, 0, weights).astype(logits.dtype, copy=False)
+    weights = normalizer.compute_weights(logits, np.where(finite, maximum, 0))
+    hidden = np.isneginf(logits)
+    weights = np.where(finite | hidden, weights, np.nan)
+    return np.where(hidden, 0, weights).astype(logits.dtype, copy=False)
 
 
-def mix(weights: Weights, values: Values, logits: Logits) -> FloatArray:
-    """Return weights · values; NaN or ±∞ in the value of a key that a query does not see never reaches it."""
+def apply_weights(weights: Weights, values: Values, logits: Logits) -> FloatArray:
+    """Return weights · values, (…, q, Dv); NaN and ±∞ in the value of a hidden key do not reach the output.
+
+    :param weights: (…, q, k), 0 at hidden keys.
+    :param values: (…, k, Dv).
+    :param logits: (…, q, k); −∞ marks a hidden key.
+    """
     if all_finite(values):
-        return product(weights, values)
-    broken = ~np.isfinite(values)
-    output = np.matmul(weights, np.where(broken, 0, values))
-    seen = ~np.isneginf(logits)
+        return np.matmul(weights, values)
+    non_finite = ~np.isfinite(values)
+    output = np.matmul(weights, np.where(non_finite, 0, values))
+    visible = ~np.isneginf(logits)
     leading = tuple(range(values.ndim - 2))
-    for key in np.flatnonzero(broken.any(axis=(*leading, -1))):
-        reaches = seen[..., key, None] & broken[..., key, None, :]
+    for key in np.flatnonzero(non_finite.any(axis=(*leading, -1))):
+        reaches = visible[..., key, None] & non_finite[..., key, None, :]
         output += np.where(reaches, weights[..., key, None] * values[..., key, None, :], 0)
     return output

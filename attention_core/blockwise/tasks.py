@@ -1,4 +1,4 @@
-"""Tasks of a call that threads share."""
+"""Run the tasks of one call in several threads."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -6,37 +6,36 @@ from typing import TypeVar
 
 import numpy as np
 
-from attention_core.blockwise.watch import Watch
-from attention_core.blockwise.workers import Stay, Workers
-from attention_core.blockwise.workspace import Workspace
-from attention_core.buffers import take_rows_as_they_lie
-from attention_core.call import ResolvedCall
+from attention_core.blockwise.work_monitor import WorkMonitor
+from attention_core.blockwise.workers import Workers
 
 Task = TypeVar("Task")
 
 
-def share_tasks(
-    call: ResolvedCall, tasks: Iterable[Task], do: Callable[[Task, Workspace], None], workers: Workers, watch: Watch
-) -> None:
-    """Do every task once, here and in the helpers that there is room for, each thread with arrays of its own.
+def run_tasks(tasks: Iterable[Task], run_task: Callable[[Task], None], workers: Workers, monitor: WorkMonitor) -> None:
+    """Run every task once, in the calling thread and in the helpers that `workers` has free.
 
-    Raises what went wrong first in any of them.
+    :param tasks: taken in order, by one thread at a time.
+    :param run_task: called with each task.
+    :param workers: pool of helpers.
+    :param monitor: receives the first error of any thread.
+
+    Raises the first error of any thread.
     """
-    left, lock = iter(tasks), threading.Lock()
+    remaining, lock = iter(tasks), threading.Lock()
 
-    def following() -> Task | None:
+    def next_task() -> Task | None:
         with lock:
-            return next(left, None)
+            return next(remaining, None)
 
-    def work(stay: Stay) -> None:
+    def work(thread: int) -> None:
         try:
-            # Each thread has its own idea of what to do about overflow, and of buffers.
-            with workers.spaces.lend(call.dtype.compute) as space, np.errstate(all="ignore"):
-                take_rows_as_they_lie(call.key_length)
-                while stay() and (task := following()) is not None:
-                    do(task, space)
-        except BaseException as error:  # noqa: BLE001 — of whatever kind, it is raised again where the call was made
-            watch.fail(error)
+            # NumPy's error handling belongs to a thread.
+            with np.errstate(all="ignore"):
+                while workers.may_continue(thread) and (task := next_task()) is not None:
+                    run_task(task)
+        except BaseException as error:  # noqa: BLE001 — raised again in the calling thread
+            monitor.record_error(error)
 
-    workers.share(work)
-    watch.conclude()
+    workers.run(work)
+    monitor.raise_first_error()

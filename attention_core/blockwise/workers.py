@@ -1,105 +1,95 @@
-"""Threads that share the tiles of a call, and never more of them at work than there are meant to be."""
+"""A pool of threads that share the work of calls."""
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Self
 
 from attention_core.blockwise.blas import one_blas_thread
-from attention_core.blockwise.cores import Cores, bound_to, divide_cores
-from attention_core.blockwise.workspace import Workspaces
-
-Stay = Callable[[], bool]
-"""Asked by a helper between two pieces of work; False sends it home."""
 
 
 class Workers:
-    """A number of threads, to be owned by whoever makes calls and closed by them; several calls may share it.
+    """A pool of threads for large calls, which several calls at the same time may share; a context manager.
 
-    The calling thread always works.  Helpers join it while fewer threads than `threads` are at work, and leave after
-    the tile in hand when another call arrives, so that calls at the same time do not crowd the cores.
+    The calling thread always works.  Helpers join it while fewer than `threads` threads are active, and stop after
+    their current task when another call arrives, so that concurrent calls do not run more threads than that.
     """
 
     def __init__(self, threads: int) -> None:
+        """Create a pool; close it with `close`, or by leaving its context.
+
+        :param threads: maximum number of active threads, the calling ones included, ≥ 1.
+        """
         self.threads = threads
-        self.spaces = Workspaces()
-        self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="tiles") if threads > 1 else None
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="tiles")
         self._lock = threading.Lock()
-        self._at_work = 0
-        self._own = threading.local()
+        self._active_threads = 0
+        self._local = threading.local()
 
     @contextmanager
-    def occupied(self) -> Iterator[None]:
-        """Count the calling thread among those at work, whatever it does meanwhile: helpers make room for it.
+    def count_calling_thread(self) -> Iterator[None]:
+        """Count the calling thread as active until the context ends; a helper stops for it.
 
-        A call that it shares meanwhile does not count it again.
+        Nested contexts of one thread count it once.
         """
-        if getattr(self._own, "counted", False):
+        if getattr(self._local, "counted", False):
             yield
             return
         with self._lock:
-            self._at_work += 1
-        self._own.counted = True
+            self._active_threads += 1
+        self._local.counted = True
         try:
             yield
         finally:
-            self._own.counted = False
-            self._leave()
+            self._local.counted = False
+            self._release_thread()
 
-    def share(self, work: Callable[[Stay], None]) -> None:
-        """Run `work` here and in as many helpers as there is room for; return when all of them have."""
-        with one_blas_thread():
-            if self._pool is None:
-                work(_always)
-                return
-            with self.occupied():
-                with self._lock:
-                    helpers = max(0, self.threads - self._at_work)
-                    self._at_work += helpers
-                own, *others = divide_cores(helpers + 1) if helpers else [None]
-                # Before this thread is bound to its cores: a thread that begins now inherits where it may run.
-                futures = [self._pool.submit(self._help, work, cores) for cores in others]
-                try:
-                    with bound_to(own):
-                        work(_always)
-                finally:
-                    self._gather(futures)
+    def run(self, work: Callable[[int], None]) -> None:
+        """Run ``work(0)`` in the calling thread and ``work(1)``, ``work(2)``, … in the free helpers.
 
-    def _help(self, work: Callable[[Stay], None], cores: Cores | None) -> None:
-        try:
-            with bound_to(cores):
-                work(self._has_room)
-        finally:
-            self._leave()
+        Returns when all that have started have returned; raises what one of them raises.
 
-    def _gather(self, futures: list["Future[None]"]) -> None:
-        """Wait for helpers; those that have not begun are not needed any more."""
-        while futures:
-            future = futures.pop()
-            if future.cancel():
-                self._leave()
-            else:
+        :param work: called with the number of its thread, which is below `threads`; asks `may_continue` between tasks.
+        """
+        with one_blas_thread(), self.count_calling_thread():
+            with self._lock:
+                helpers = max(0, self.threads - self._active_threads)
+                self._active_threads += helpers
+            futures = [self._pool.submit(self._help, work, thread) for thread in range(1, helpers + 1)]
+            try:
+                work(0)
+            finally:
+                started = [future for future in futures if not future.cancel()]
+                for _ in range(len(futures) - len(started)):
+                    self._release_thread()
+                wait(started)
+            for future in started:
                 future.result()
 
-    def _has_room(self) -> bool:
-        return self._at_work <= self.threads
+    def may_continue(self, thread: int) -> bool:
+        """Return whether a thread of `run` may take another task: helpers stop while too many threads are active.
 
-    def _leave(self) -> None:
+        :param thread: its number; the calling thread, 0, always continues.
+        """
+        return thread == 0 or self._active_threads <= self.threads
+
+    def _help(self, work: Callable[[int], None], thread: int) -> None:
+        try:
+            work(thread)
+        finally:
+            self._release_thread()
+
+    def _release_thread(self) -> None:
         with self._lock:
-            self._at_work -= 1
+            self._active_threads -= 1
 
     def close(self) -> None:
-        """Let helpers finish and take no more."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        """Wait for running helpers and refuse further work."""
+        self._pool.shutdown()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _always() -> bool:
-    return True

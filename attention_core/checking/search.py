@@ -1,214 +1,355 @@
-"""Looking for the usual mistake that reproduces a candidate.
+"""Search for the usual mistakes that reproduce a candidate.
 
-Most mistakes are ruled out by a single query, one at which the candidate is wrong.  Only what reproduces a few queries
-is evaluated for all of them, and only so many times, so that the search costs about as much as a few evaluations.
+Most mistakes are ruled out by a single query, one at which the candidate is far from right.  Only variants that
+reproduce a few queries are evaluated for all of them, at most `MAX_VERIFIED` of them, so that the search costs about as
+much as a few evaluations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
+from math import inf, log10
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, FloatArray, IntArray
+from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
-from attention_core.checking.attempts import Ending, Fields, Given, Mistake, Right, Way, Wrong, resolve_repeated
-from attention_core.checking.comparison import DEFAULT_TOLERANCES, Comparison
-from attention_core.checking.empty_rows import forgiven
+from attention_core.checking.comparison import Comparison
+from attention_core.checking.empty_rows import accept_usual_empty_rows
+from attention_core.checking.evidence import (
+    MIN_DIGITS,
+    MIN_DIGITS_BESIDE,
+    Evidence,
+    limited,
+    number_digits,
+    without_the_implied,
+    without_the_saturated,
+)
+from attention_core.checking.fits import Cause, Fit, farthest_rows, first_level_within, spread_rows
+from attention_core.checking.precision import half_step
+from attention_core.checking.variants import (
+    ChangedCall,
+    ChangedFields,
+    CheckContext,
+    Fields,
+    Mistake,
+    Reference,
+    Variant,
+    slice_rows,
+)
 from attention_core.dense import query_blocks
-from attention_core.dtypes import DTYPES
 from attention_core.errors import CallError, Stopped
-from attention_core.reference import in_float64
 
-MOST_WAYS = 96
-"""No call can be got wrong in more ways."""
+MAX_VARIANTS = 120
+"""Maximum number of variants of all mistakes for one call."""
 
-TRIED_ROWS = 4
-"""Of the wrong rows that see a key, of all wrong rows, and of all rows, so many are tried first."""
+MAX_VERIFIED = 6
+"""Maximum number of variants that are evaluated for all queries."""
 
-MOST_VERIFIED = 6
-"""So many ways are evaluated for all queries at most."""
+MAX_EQUAL_RATIO = 2.0
+"""Largest ratio of the largest errors of two mistakes that fit equally."""
 
-EVIDENCE = 4
-"""So many numbers must tell a mistake from what is right before it is named on a loose comparison."""
+EXACT_ERROR = 0.01
+"""Largest error of float64 arithmetic, in units of the closest tolerance."""
 
+MIN_EXACT_PLACES = 3
+"""Minimum decimals, or digits, of the rounding of a number that a mistake gives exactly."""
 
-def likely_cause(given: Given, right: Right, mistakes: Mapping[str, Mistake]) -> str | None:
-    """Return the name of the first mistake that gives the candidate; closely first, then as kernels round."""
-    closest, *looser = given.comparison.levels()
-    given = replace(given, comparison=closest)
-    # What a loose comparison rules out need not be tried on a close one.
-    loosest = _Search(given, right, (looser or [closest])[-1])
-    left = [
-        (name, way) for name, mistake in mistakes.items() for way in _ways(mistake, given) if loosest.is_possible(way)
-    ]
-    verified = 0
-    for level, comparison in enumerate((closest, *looser)):
-        search = _Search(given, right, comparison, EVIDENCE if level else 1, verified)
-        if not search.differs:
-            return None
-        for name, way in left:
-            if search.explains(way):
-                return name
-        verified = search.verified
-    return None
+Evaluated = tuple[Fields, BoolArray, ResolvedCall]
+"""Fields of some queries, which of their rows see no key, and the call that gives them."""
+
+EvaluateRows = Callable[[slice], Evaluated | None]
+"""Evaluates a mistake for some queries; returns None where the mistake cannot be computed."""
 
 
-def _ways(mistake: Mistake, given: Given) -> Iterator[Way]:
-    """Return the ways of one mistake as far as they lead to calls that can be computed at all."""
+def computable_variants(mistake: Mistake, context: CheckContext) -> Iterator[Variant]:
+    """Yield the variants of one mistake, up to the first that cannot be computed."""
     with suppress(CallError):
-        yield from mistake(given)
+        yield from mistake(context)
 
 
-def coarser_type(given: Given, right: Right) -> str | None:
-    """Return the finest type, below the call's own, in which the candidate may have been computed."""
-    names = list(DEFAULT_TOLERANCES)
-    for name in names[names.index(given.comparison.dtype.name) + 1 :]:
-        comparison = Comparison(DTYPES[name], DEFAULT_TOLERANCES[name])
-        try:
-            call = resolve_repeated(in_float64(replace(given.sent, dtype=name)))
-        except CallError:
-            # It cannot hold the inputs.
-            continue
-        if _Search(given, right, comparison).is_made_by(Wrong(call)):
-            return name
-    return None
-
-
-class _Search:
-    """The search at one level of closeness."""
+class Search:
+    """The search for what reproduces one candidate, at several levels of closeness at once."""
 
     def __init__(
-        self, given: Given, right: Right, comparison: Comparison, evidence: int = 1, verified: int = 0
+        self, context: CheckContext, reference: Reference, levels: list[Comparison], first_informative_level: int = 0
     ) -> None:
-        self.verified = verified
-        self._given = given
-        self._right = right
-        self._comparison = comparison
-        self._evidence = evidence
-        everywhere = slice(0, right.call.query_length)
-        wrong = self._wrong(right.fields, everywhere)
-        self.differs = bool(wrong.any())
-        self._rows = self._telling_rows(wrong)
+        """Evaluate the sampled queries.
 
-    def is_possible(self, way: Way) -> bool:
-        """Whether the first query does not rule it out.
+        :param context: the call and the candidate.
+        :param reference: the right results.
+        :param levels: levels of closeness, each wider than the one before.
+        :param first_informative_level: index of the first level that is as wide as the candidate's rounding.
+        """
+        self._context = context
+        self._reference = reference
+        self._levels = levels
+        self._first_level = first_informative_level
+        self._rows, self._reference_level = self._compare_reference()
+        self._n_tried = 0
+        self._n_verified = 0
+
+    def causes(self, mistakes: Mapping[str, Mistake], general: Mapping[str, Mistake]) -> tuple[Cause, ...]:
+        """Return the mistakes that reproduce the candidate more closely than the reference, all that fit equally.
+
+        :param mistakes: tried first.
+        :param general: mistakes with a fitted number, tried unless another fits as closely as the candidate's rounding
+            allows, and returned only if they fit more closely.
 
         Raises Stopped if the work should stop.
         """
-        self._ask()
-        if isinstance(way, Wrong):
-            return not self._tried(way, self._first)[0].any()
-        return any(self._agrees(fields, self._first) for fields in way.change(self._right))
+        if self._reference_level == self._first_level:
+            return ()
+        found = self._find_fits(mistakes)
+        best = self._equal_fits(found)
+        if not best or best[0].excess[best[0].level] > self._rounding_excess(best[0].level):
+            both = self._equal_fits([*found, *self._find_fits(general)])
+            if not any(fit in found for fit in both):
+                best = both
+        causes = (replace(fit.cause, exact=fit.excess[0] <= EXACT_ERROR) for fit in best)
+        return tuple({cause.name: cause for cause in causes}.values())
 
-    def is_made_by(self, way: Wrong) -> bool:
-        """Whether the candidate is what another call gives, be it right or not; raises Stopped."""
-        tried = (self._tried(way, rows)[0] for rows in (self._first, *query_blocks(way.call)))
-        return not any(wrong.any() for wrong in tried)
+    def _find_fits(self, mistakes: Mapping[str, Mistake]) -> list[Fit]:
+        """Return the variants of these mistakes that reproduce the candidate, in the order of the mistakes."""
+        fits = [
+            fit
+            for name, mistake in mistakes.items()
+            for variant in computable_variants(mistake, self._context)
+            for fit in self._fits(name, variant)
+        ]
+        order = {name: place for place, name in enumerate(mistakes)}
+        return sorted(
+            self._confirmed(fits, MIN_DIGITS + log10(max(1, self._n_tried))), key=lambda fit: order[fit.cause.name]
+        )
 
-    def explains(self, way: Way) -> bool:
-        """Whether the candidate is what this way gives, and not what is right.
+    def _level(self, excess: tuple[float, ...]) -> int:
+        """Return the level at which an error counts; the number of levels if it is beyond all tolerances."""
+        return max(self._first_level, first_level_within(excess))
 
-        Raises Stopped if the work should stop.
-        """
-        self._ask()
-        return self._ends_alike(way) if isinstance(way, Ending) else self._reproduces(way)
+    def is_reproduced_by(self, variant: ChangedCall) -> bool:
+        """Return whether another call gives the candidate; raise Stopped if the work should stop."""
+        # The sampled queries first: they rule most calls out.
+        blocks = chain((slice(row, row + 1) for row in self._rows), query_blocks(variant.call))
+        return all(first_level_within(self._excess_of(variant, rows)) < len(self._levels) for rows in blocks)
 
-    def _ask(self) -> None:
-        should_stop = self._given.should_stop
+    def _compare_reference(self) -> tuple[list[int], int]:
+        """Return queries that distinguish mistakes, the most wrong first, and the level at which the reference fits."""
+        length = self._reference.call.query_length
+        everywhere = slice(0, length)
+        excess = self._excess(
+            (self._reference.fields, np.zeros((1, 1), dtype=np.bool_), self._reference.call), everywhere
+        )
+        far = np.zeros(length)
+        for name, received in self._context.candidate.items():
+            errors, sizes = self._levels[0].errors(name, self._reference.fields[name], received)
+            tolerance = self._levels[0].tolerance
+            ratios = errors / (tolerance.absolute + tolerance.relative * sizes)
+            by_query = ratios if name == "logsumexp" else ratios.max(axis=-1, initial=0)
+            far = np.maximum(far, by_query.reshape(-1, length).max(axis=0, initial=0))
+        wrong, sees = far > 1, ~self._reference.empty_rows.reshape(-1, length).all(axis=0)
+        chosen = [farthest_rows(far, wrong & sees), spread_rows(wrong), spread_rows(np.ones_like(wrong))]
+        return list(dict.fromkeys(int(row) for rows in chosen for row in rows)), self._level(excess)
+
+    def _fits(self, name: str, variant: Variant) -> Iterator[Fit]:
+        """Yield the fit of one variant, unless the sampled queries rule it out."""
+        if isinstance(variant, ChangedCall):
+            evaluate = self._evaluation(variant)
+            excess = self._sample_excess(evaluate)
+            if excess is not None:
+                everything = len(self._rows) == variant.call.query_length
+                digits = self._digits(evaluate, excess, variant.made)
+                yield Fit(
+                    Cause(name, variant.number), excess, self._level(excess), digits, None if everything else variant
+                )
+            return
+        everywhere = slice(0, self._reference.call.query_length)
+        for made in variant.change(self._reference):
+            evaluate = self._slicing(made)
+            if self._sample_excess(evaluate) is not None:
+                whole = self._excess((made.fields, self._reference.empty_rows, self._reference.call), everywhere)
+                if self._level(whole) < self._reference_level:
+                    yield Fit(Cause(name), whole, self._level(whole), self._digits(evaluate, whole, made), None)
+
+    def _evaluation(self, variant: ChangedCall) -> EvaluateRows:
+        def evaluate(rows: slice) -> Evaluated | None:
+            self._check_cancelled()
+            try:
+                fields, maximum = variant.evaluate(variant.call, rows)
+            except CallError:
+                # The normalizer has no weights for the logits of the mistake, such as negative ones for proportions.
+                return None
+            return fields, np.isneginf(maximum), variant.call
+
+        return evaluate
+
+    def _slicing(self, made: ChangedFields) -> EvaluateRows:
+        def evaluate(rows: slice) -> Evaluated:
+            self._check_cancelled()
+            fields = {name: slice_rows(name, made.fields[name], rows) for name in self._context.candidate}
+            return fields, self._reference.empty_rows[..., rows], self._reference.call
+
+        return evaluate
+
+    def _check_cancelled(self) -> None:
+        should_stop = self._context.should_stop
         if should_stop is not None and should_stop():
             raise Stopped("stopped between two mistakes")
 
-    def _telling_rows(self, wrong: BoolArray) -> list[int]:
-        """Return queries at which mistakes are told apart: wrong ones first."""
-        sees = ~self._right.empty_rows.reshape(-1, len(wrong)).all(axis=0)
-        chosen = [_spread(rows) for rows in (wrong & sees, wrong, np.ones_like(wrong))]
-        return list(dict.fromkeys(int(row) for rows in chosen for row in rows))
+    def _sample_excess(self, evaluate: EvaluateRows) -> tuple[float, ...] | None:
+        """Return how closely the sampled queries are reproduced; None if not more closely than by the reference."""
+        excess: tuple[float, ...] = (0.0,) * len(self._levels)
+        for number, row in enumerate(self._rows):
+            rows = slice(row, row + 1)
+            evaluated = evaluate(rows)
+            if evaluated is None:
+                return None
+            if number == 0:
+                self._n_tried += self._differs(evaluated[0], rows)
+            excess = tuple(map(max, excess, self._excess(evaluated, rows)))
+            if self._level(excess) >= self._reference_level:
+                return None
+        return excess
 
-    @property
-    def _first(self) -> slice:
-        """The query that tells most."""
-        return slice(self._rows[0], self._rows[0] + 1)
+    def _differs(self, fields: Fields, rows: slice) -> bool:
+        """Return whether a mistake makes any difference to some queries."""
+        return any(
+            bool((fields[name] != slice_rows(name, self._reference.fields[name], rows)).any())
+            for name in self._context.candidate
+        )
 
-    def _ends_alike(self, ending: Ending) -> bool:
-        right = self._right
-        everywhere = slice(0, right.call.query_length)
-        for fields in ending.change(right):
-            if self._agrees(fields, self._first):
-                wrong, telling = self._held_against(fields, right.empty_rows, right.call, everywhere)
-                if not wrong.any() and telling >= self._evidence:
-                    return True
-        return False
+    def _excess(self, evaluated: Evaluated, rows: slice) -> tuple[float, ...]:
+        """Return the largest error of some queries at each level, in tolerances.
 
-    def _agrees(self, fields: Fields, rows: slice) -> bool:
-        """Whether some queries of a whole result are those of the candidate."""
-        self._ask()
-        made = {name: _cut(name, fields[name], rows) for name in self._given.candidate}
-        empty = self._right.empty_rows[..., rows]
-        return not self._held_against(made, empty, self._right.call, rows)[0].any()
-
-    def _reproduces(self, way: Wrong) -> bool:
-        tells = False
-        for row in self._rows:
-            wrong, telling = self._tried(way, slice(row, row + 1))
-            if wrong.any():
-                return False
-            tells = tells or telling > 0
-        if not tells or self.verified == MOST_VERIFIED:
-            return False
-        self.verified += 1
-        found = 0
-        for rows in query_blocks(way.call):
-            wrong, telling = self._tried(way, rows)
-            if wrong.any():
-                return False
-            found += telling
-        return found >= self._evidence
-
-    def _tried(self, way: Wrong, rows: slice) -> tuple[BoolArray, int]:
-        self._ask()
-        try:
-            fields, maximum = way.evaluate(way.call, rows)
-        except CallError:
-            # The mistake leads where its normalizer gives nothing, such as to negative logits for proportions.
-            return np.ones(rows.stop - rows.start, dtype=np.bool_), 0
-        return self._held_against(fields, np.isneginf(maximum), way.call, rows)
-
-    def _held_against(self, fields: Fields, empty: BoolArray, call: ResolvedCall, rows: slice) -> tuple[BoolArray, int]:
-        """Return at which of these queries the candidate differs, and how many numbers tell the mistake from the right.
-
-        Rows that see no key because of the mistake may be what kernels make of them: NaN, or the mean over all keys.
+        Rows that see no key because of the mistake may be NaN, or the mean over all keys, as in kernels.
         """
-        received = {name: _cut(name, array, rows) for name, array in self._given.candidate.items()}
-        lenient = {
-            name: forgiven(name, fields[name], array, empty, (call, self._comparison))
-            for name, array in received.items()
-        }
-        telling = 0
-        for name, array in received.items():
-            right = _cut(name, self._right.fields[name], rows)
-            unlike = ~self._equal(name, right, fields[name]) & self._equal(name, fields[name], array)
-            telling += int(np.sum(unlike))
-        return self._wrong(lenient, rows), telling
+        fields, empty, call = evaluated
+        errors = []
+        for name, array in self._context.candidate.items():
+            received = slice_rows(name, array, rows)
+            expected = accept_usual_empty_rows(name, fields[name], received, empty, (call, self._levels[-1]))
+            errors.append(self._levels[0].errors(name, expected, received))
+        excess = [inf] * len(self._levels)
+        for level in reversed(range(len(self._levels))):
+            tolerance = self._levels[level].tolerance
+            excess[level] = max(
+                float(np.max(error / (tolerance.absolute + tolerance.relative * size), initial=0))
+                for error, size in errors
+            )
+            if excess[level] > 1:
+                break
+        return tuple(excess)
 
-    def _wrong(self, fields: Fields, rows: slice) -> BoolArray:
-        """Return which of these queries, (q), hold an element of the candidate that differs."""
-        wrong = np.zeros(rows.stop - rows.start, dtype=np.bool_)
-        for name, received in self._given.candidate.items():
-            equal = self._equal(name, fields[name], _cut(name, received, rows))
-            by_query = equal if name == "logsumexp" else equal.all(axis=-1)
-            wrong |= ~by_query.reshape(-1, len(wrong)).all(axis=0)
-        return wrong
+    def _excess_of(self, variant: ChangedCall, rows: slice) -> tuple[float, ...]:
+        evaluated = self._evaluation(variant)(rows)
+        return (inf,) * len(self._levels) if evaluated is None else self._excess(evaluated, rows)
 
-    def _equal(self, name: str, expected: FloatArray, received: FloatArray) -> BoolArray:
-        return self._comparison.equal(name, expected, received)
+    def _digits(self, evaluate: EvaluateRows, excess: tuple[float, ...], made: ChangedFields) -> float:
+        """Return the evidence of the sampled queries that the variant, not the reference, gives the candidate."""
+        level = self._level(excess)
+        # A number that a mistake gives exactly, such as the weight 1 of the only visible key, may not be rounded.
+        least_places = MIN_EXACT_PLACES if excess[0] <= EXACT_ERROR else 0
+        evidence = Evidence()
+        for row in self._rows:
+            rows = slice(row, row + 1)
+            evaluated = evaluate(rows)
+            if evaluated is None:
+                return 0.0
+            for name in self._context.candidate:
+                self._add_evidence(evidence, name, evaluated, rows, (level, excess[level], least_places, made.limits))
+        return evidence.digits(choices=made.choices, fitted=made.fitted)
 
+    def _add_evidence(
+        self,
+        evidence: Evidence,
+        name: str,
+        evaluated: Evaluated,
+        rows: slice,
+        agreement: tuple[int, float, int, Fields | None],
+    ) -> None:
+        """Add the evidence of one field of some queries.
 
-def _cut(name: str, field: FloatArray, rows: slice) -> FloatArray:
-    return field[..., rows] if name == "logsumexp" else field[..., rows, :]
+        :param evidence: added to.
+        :param name: the field.
+        :param evaluated: results of the variant for these queries.
+        :param rows: the queries.
+        :param agreement: the level, the largest error there in tolerances, the minimum places of roundings, and limits
+            of the evidence.
+        """
+        level, excess, least_places, limits = agreement
+        comparison = self._levels[level]
+        made = comparison.representable(name, evaluated[0][name])
+        reference = comparison.representable(name, slice_rows(name, self._reference.fields[name], rows))
+        received = slice_rows(name, self._context.candidate[name], rows)
+        errors, sizes = comparison.errors(name, made, received)
+        largest = max(excess, EXACT_ERROR) * (comparison.tolerance.absolute + comparison.tolerance.relative * sizes)
+        own = np.abs(sizes) * half_step(comparison.own_dtype(name))
+        uncertainty = np.maximum(np.maximum(largest, own), self._context.precision.half_unit(received, least_places))
+        digits = number_digits(made, reference, uncertainty, errors <= (1 + EXACT_ERROR) * largest)
+        digits = limited(digits, None if limits is None or name not in limits else slice_rows(name, limits[name], rows))
+        if name == "logsumexp":
+            evidence.add(name, digits)
+        elif name == "weights":
+            digits = without_the_saturated(digits, made, received, uncertainty)
+            evidence.add(name, without_the_implied(digits, made, reference, largest))
+        else:
+            # An output is a mixture of values, with no more freedom than its weights have.
+            freedom = max(1, self._reference.call.key_length - 1) if name == "output" else None
+            evidence.add(name, digits, most=freedom)
 
+    def _confirmed(self, fits: list[Fit], needed: float) -> list[Fit]:
+        """Return the fits that reproduce all queries, closest first, if one of them has the evidence that is needed.
 
-def _spread(rows: BoolArray) -> IntArray:
-    """Return some of the marked rows, from the first to the last."""
-    marked = np.flatnonzero(rows)
-    return marked[np.linspace(0, len(marked) - 1, min(TRIED_ROWS, len(marked))).astype(int)]
+        Others that fit at the same level need little of it: they cannot be distinguished from that one.
+        """
+        found: list[Fit] = []
+        level = len(self._levels)
+        for fit in sorted(fits, key=lambda fit: (fit.digits < needed, fit.level, -fit.digits)):
+            if fit.digits < MIN_DIGITS_BESIDE or fit.level > level or (not found and fit.digits < needed):
+                continue
+            whole = self._verify(fit)
+            if whole.level < self._reference_level and whole.level <= level and (found or whole.digits >= needed):
+                found.append(whole)
+                level = min(level, whole.level) if whole.digits >= needed else level
+        return [fit for fit in found if fit.level <= level]
+
+    def _verify(self, fit: Fit) -> Fit:
+        """Return the fit of a variant to all queries; no fit after `MAX_VERIFIED` variants."""
+        if fit.variant is None:
+            return fit
+        if self._n_verified == MAX_VERIFIED:
+            return replace(fit, level=len(self._levels))
+        self._n_verified += 1
+        excess = fit.excess
+        for rows in query_blocks(fit.variant.call):
+            excess = tuple(map(max, excess, self._excess_of(fit.variant, rows)))
+            if self._level(excess) >= self._reference_level:
+                return replace(fit, level=len(self._levels))
+        digits = (
+            fit.digits
+            if excess == fit.excess
+            else self._digits(self._evaluation(fit.variant), excess, fit.variant.made)
+        )
+        return replace(fit, excess=excess, level=self._level(excess), digits=digits, variant=None)
+
+    def _equal_fits(self, fits: list[Fit]) -> list[Fit]:
+        """Return those that fit as closely as the closest does, within the candidate's rounding."""
+        if not fits:
+            return []
+        level = min(fit.level for fit in fits)
+        least = min(fit.excess[level] for fit in fits)
+        return [
+            fit
+            for fit in fits
+            if fit.excess[level] <= min(1.0, max(MAX_EQUAL_RATIO * least, self._rounding_excess(level)))
+        ]
+
+    def _rounding_excess(self, level: int) -> float:
+        """Return the largest rounding error of the candidate's numbers, in tolerances of a level."""
+        comparison, found = self._levels[level], EXACT_ERROR
+        tolerance = comparison.tolerance
+        for name, received in self._context.candidate.items():
+            sizes = np.where(np.isfinite(received), np.abs(received), 0)
+            own = np.maximum(sizes * half_step(comparison.own_dtype(name)), self._context.precision.half_unit(sizes))
+            found = max(found, float(np.max(own / (tolerance.absolute + tolerance.relative * sizes), initial=0)))
+        return found

@@ -1,111 +1,72 @@
-"""Mistakes in what is computed: the scale, the soft cap, the bias."""
+"""Mistakes in the inputs of a call: scaled biases, queries, keys and values in each other's place, later scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
-from attention_core.checking.attempts import Fields, Given, Way, Wrong
 from attention_core.checking.empty_rows import LARGE_NEGATIVE
-from attention_core.dense import evaluate_block
+from attention_core.checking.variants import ChangedCall, CheckContext, Fields, Variant, resolve_repeated
+from attention_core.dense import evaluate_query_block
+from attention_core.parameters import broadcast_over_pairs
 from attention_core.positions import Alibi
 from attention_core.scores import ScaledDotProduct
 
 
-def scale_missing(given: Given) -> Iterator[Way]:
-    """q·k itself."""
-    yield from _with_scale(given, lambda scale: 1.0 + 0.0 * scale)
+def negated_bias(_: ResolvedCall, bias: FloatArray) -> FloatArray:
+    """Subtracted instead of added; keys hidden by −∞ stay hidden."""
+    return np.where(np.isneginf(bias), -np.inf, -bias)
 
 
-def scale_doubled(given: Given) -> Iterator[Way]:
-    """Applied twice, as when both the queries and the scores are scaled; or times two."""
-    yield from _with_scale(given, lambda scale: scale * scale)
-    yield from _with_scale(given, lambda scale: 2.0 * scale)
+def transposed_bias(call: ResolvedCall, bias: FloatArray) -> FloatArray:
+    """Keys by queries."""
+    is_square = bias.shape[-2] == bias.shape[-1] == call.key_length > 1
+    return bias.swapaxes(-1, -2) if is_square else bias
 
 
-def scale_inverted(given: Given) -> Iterator[Way]:
-    """Divided by the scale: times √D."""
-    if np.all(getattr(given.call.score_model, "scale", 0.0)):
-        yield from _with_scale(given, lambda scale: 1.0 / scale)
-
-
-def scale_of_model(given: Given) -> Iterator[Way]:
-    """1/√(H·D): all heads' features counted instead of one head's."""
-    if isinstance(given.call.score_model, ScaledDotProduct) and given.call.features.heads:
-        features = given.call.features.query * given.call.features.heads
-        yield from _with_scale(given, lambda scale: 1.0 / sqrt(features) + 0.0 * scale)
-
-
-def scale_ignored(given: Given) -> Iterator[Way]:
-    """1/√D though another scale was asked for."""
-    if isinstance(given.call.score_model, ScaledDotProduct):
-        yield from _with_scale(given, lambda scale: 1.0 / sqrt(given.call.features.query) + 0.0 * scale)
-
-
-def _with_scale(given: Given, change: Callable[[Any], Any]) -> Iterator[Way]:
-    model: Any = given.call.score_model
-    if hasattr(model, "scale") and not np.array_equal(change(model.scale), model.scale):
-        yield Wrong(replace(given.call, score_model=replace(model, scale=change(model.scale))))
-
-
-def softcap_missing(given: Given) -> Iterator[Way]:
-    """Scores are not capped at all."""
-    if given.call.softcap is not None:
-        yield Wrong(replace(given.call, softcap=None))
-
-
-def softcap_before_scale(given: Given) -> Iterator[Way]:
-    """scale · softcap · tanh(q·k / softcap)."""
-    model: Any = given.call.score_model
-    if given.call.softcap is not None and isinstance(model, ScaledDotProduct):
-        scale = _per_pair(model.scale)
-        if np.all(scale):
-            cap: Any = np.abs(scale) * given.call.softcap
-            yield Wrong(replace(given.call, softcap=cap))
-
-
-def bias_missing(given: Given) -> Iterator[Way]:
-    """Nothing is added."""
-    if given.call.bias is not None:
-        yield Wrong(replace(given.call, bias=None))
-
-
-def bias_scaled(given: Given) -> Iterator[Way]:
+def bias_scaled(context: CheckContext) -> Iterator[Variant]:
     """(q·k + bias) · scale; or ALiBi in place of the bias, or both."""
-    model: Any = given.call.score_model
-    if not isinstance(model, ScaledDotProduct) or not np.all(np.asarray(model.scale) > 0):
+    model = context.call.score_model
+    if not isinstance(model, ScaledDotProduct) or model.scale is None or not np.all(model.scale > 0):
         return
-    bias, position = given.call.bias, given.call.position
+    bias, position = context.call.bias, context.call.position
     scaled: dict[str, Any] = {}
     if bias is not None:
-        scaled["bias"] = bias * _per_pair(model.scale)
+        scaled["bias"] = bias * broadcast_over_pairs(model.scale)
     if isinstance(position, Alibi):
         scaled["position"] = replace(position, slopes=np.asarray(position.slopes) * model.scale)
     for name, value in scaled.items():
-        yield Wrong(replace(given.call, **{name: value}))
+        yield context.changed(**{name: value})
     if len(scaled) > 1:
-        yield Wrong(replace(given.call, **scaled))
+        yield context.changed(**scaled)
 
 
-def _per_pair(scale: Any) -> Any:
-    """A number, or one per head shaped to broadcast over (…, Hq, q, k)."""
-    return scale[:, None, None] if isinstance(scale, np.ndarray) else scale
+def inputs_swapped(context: CheckContext) -> Iterator[Variant]:
+    """Keys and values in each other's place, or keys mixed in place of values; or queries and keys."""
+    sent = context.sent
+    if sent.value is not None and sent.value.shape == sent.key.shape:
+        past: dict[str, Any] = {"past_key": sent.past_value, "past_value": sent.past_key}
+        yield ChangedCall(resolve_repeated(replace(sent, key=sent.value, value=sent.key, **past)))
+        keys = resolve_repeated(replace(sent, value=sent.key, past_value=sent.past_key, position=None)).value
+        yield context.changed(value=keys)
+    # Scores alone are transposed by that.
+    if sent.query.shape == sent.key.shape and sent.past_key is None and context.candidate.keys() - {"scores"}:
+        yield ChangedCall(resolve_repeated(replace(sent, query=sent.key, key=sent.query)))
 
 
-def scores_not_raw(given: Given) -> Iterator[Way]:
-    """What is called scores has the cap, the bias or the mask in it already."""
-    if "scores" in given.candidate:
+def scores_not_raw(context: CheckContext) -> Iterator[Variant]:
+    """The candidate's scores have the cap, the bias or the mask in them already."""
+    if "scores" in context.candidate:
         for name in ("capped_scores", "logits"):
-            yield Wrong(given.call, partial(_with_later, given, name))
+            yield ChangedCall(context.call, partial(_with_later, context, name))
 
 
-def _with_later(given: Given, name: str, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
-    """Put a later step in the place of the scores; hidden ones may be any large negative number."""
-    fields, maximum = evaluate_block(call, rows, {*call.include, name})
-    later, received = fields[name], given.candidate["scores"][..., rows, :]
+def _with_later(context: CheckContext, name: str, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
+    """Evaluate some queries, with a later step in place of the scores; hidden ones may be any large negative number."""
+    fields, maximum = evaluate_query_block(call, rows, {*call.include, name})
+    later, received = fields[name], context.candidate["scores"][..., rows, :]
     return fields | {"scores": np.where(np.isneginf(later) & (received < LARGE_NEGATIVE), received, later)}, maximum

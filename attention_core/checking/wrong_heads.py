@@ -1,36 +1,50 @@
-"""Mistakes in which heads belong together, and where their features are."""
+"""Mistakes in the grouping of heads, and in the axes of heads and features."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.checking.attempts import Ending, Fields, Given, Way, Wrong, resolve_repeated
+from attention_core.call import ResolvedCall
+from attention_core.checking.variants import (
+    ChangedCall,
+    ChangedFields,
+    CheckContext,
+    Fields,
+    Reference,
+    ResultChange,
+    Variant,
+    resolve_repeated,
+)
 from attention_core.dense import evaluate_dense
-from attention_core.heads import unpack
+from attention_core.errors import CallError
+from attention_core.heads import unpack_heads
 
 
-def heads_tiled(given: Given) -> Iterator[Way]:
+def heads_tiled(context: CheckContext) -> Iterator[Variant]:
     """Query head h uses key head h modulo their number, instead of h divided by the size of a group."""
-    heads, shared = _counts(given)
+    heads, shared = _counts(context)
     if 1 < shared < heads:
-        yield _with_key_heads(given, np.arange(heads) % shared)
+        yield _with_key_heads(context, np.arange(heads) % shared)
 
 
-def heads_grouped_wrongly(given: Given) -> Iterator[Way]:
+def heads_grouped_wrongly(context: CheckContext) -> Iterator[Variant]:
     """Query head h divided by the number of key heads instead of the size of a group; or the first key head for all."""
-    heads, shared = _counts(given)
+    heads, shared = _counts(context)
     if not 1 < shared < heads:
         return
     if heads <= shared * shared:
-        yield _with_key_heads(given, np.arange(heads) // shared)
-    yield _with_key_heads(given, np.zeros(heads, dtype=int))
+        yield _with_key_heads(context, np.arange(heads) // shared)
+    yield _with_key_heads(context, np.zeros(heads, dtype=int))
 
 
-def _counts(given: Given) -> tuple[int, int]:
-    """Query heads, and the key heads that they share."""
-    sent, heads = given.sent, given.call.features.heads
+def _counts(context: CheckContext) -> tuple[int, int]:
+    """Return the numbers of query heads and of key heads; 0 without a head axis."""
+    sent, heads = context.sent, context.call.features.n_heads
     if heads is None:
         return 0, 0
     if sent.heads is not None:
@@ -38,29 +52,55 @@ def _counts(given: Given) -> tuple[int, int]:
     return heads, sent.key.shape[1] if sent.key.ndim == 4 else 0
 
 
-def _with_key_heads(given: Given, shared: IntArray) -> Wrong:
-    """Let each query head use this key head."""
-    call, (heads, count) = given.call, _counts(given)
+def _with_key_heads(context: CheckContext, shared: IntArray) -> ChangedCall:
+    """Return the variant in which query head h uses key head ``shared[h]``."""
+    call, (heads, count) = context.call, _counts(context)
     order = shared * (heads // count)
     value = call.value
     if value is not None and value.ndim == 4 and value.shape[1] == heads:
         value = value[:, order]
-    return Wrong(replace(call, key=call.key[:, order], value=value))
+    return ChangedCall(replace(call, key=call.key[:, order], value=value))
 
 
-def heads_reshaped(given: Given) -> Iterator[Way]:
+def heads_reshaped(context: CheckContext) -> Iterator[Variant]:
     """(B, L, H·D) read or written as (B, H, L, D): reshaped, but not transposed."""
-    sent = given.sent
+    sent = context.sent
     if sent.heads is None:
         return
     shared = _split(sent.key, sent.heads.key_value)
     value = None if sent.value is None else _split(sent.value, sent.heads.key_value)
     reshaped = replace(sent, query=_split(sent.query, sent.heads.query), key=shared, value=value, heads=None)
     call = resolve_repeated(reshaped)
-    yield Wrong(call)
-    if "output" in given.candidate:
-        yield Ending(lambda right: iter([_joined(right.fields)]))
-        yield Ending(lambda _: iter([_joined(evaluate_dense(call, given.should_stop, None)[0])]))
+    yield ChangedCall(call)
+    if "output" in context.candidate:
+        yield ResultChange(lambda reference: iter([ChangedFields(_joined(reference.fields))]))
+        yield ResultChange(lambda _: iter([ChangedFields(_joined(evaluate_dense(call, context.should_stop, None)[0]))]))
+
+
+def heads_and_lengths_swapped(context: CheckContext) -> Iterator[Variant]:
+    """(B, H, L, D) read as (B, L, H, D): heads attend to one another at each place, with the masks or without them."""
+    sent = context.sent
+    names = ("query", "key", "value", "past_key", "past_value")
+    arrays: dict[str, Any] = {name: array for name in names if (array := getattr(sent, name)) is not None}
+    if any(array.ndim != 4 for array in arrays.values()):
+        return
+    swapped: dict[str, Any] = {name: array.swapaxes(1, 2) for name, array in arrays.items()}
+    without: dict[str, Any] = {"mask": None, "bias": None}
+    for masks in ({}, without):
+        with suppress(CallError):
+            call = resolve_repeated(replace(sent, **swapped, **masks))
+            shapes = {
+                name: call.score_shape[:-1] if name == "logsumexp" else call.score_shape for name in context.candidate
+            }
+            if all(shapes[name] == field.shape for name, field in context.candidate.items() if name != "output"):
+                yield ResultChange(partial(_swapped_back, call, context))
+
+
+def _swapped_back(call: ResolvedCall, context: CheckContext, reference: Reference) -> Iterator[ChangedFields]:
+    fields = evaluate_dense(call, context.should_stop, None)[0]
+    output = {"output": fields["output"].swapaxes(1, 2)} if "output" in fields else {}
+    if all(array.shape == reference.fields["output"].shape for array in output.values()):
+        yield ChangedFields({**fields, **output})
 
 
 def _split(packed: FloatArray, heads: int) -> FloatArray:
@@ -69,7 +109,7 @@ def _split(packed: FloatArray, heads: int) -> FloatArray:
 
 
 def _joined(fields: Fields) -> Fields:
-    """Write the output of each head after that of the other, and read it as if it were packed."""
+    """Return the fields with the output reshaped to packed heads without transposing, and unpacked again."""
     output = fields["output"]
     batch, heads, length, features = output.shape
-    return {**fields, "output": unpack(output.reshape(batch, length, heads * features), heads, "output")}
+    return {**fields, "output": unpack_heads(output.reshape(batch, length, heads * features), heads, "output")}

@@ -1,234 +1,204 @@
-"""Mistakes in what is hidden: corners, ends, signs."""
+"""Mistakes in masks: corners, ends, signs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, FloatArray, IntArray, Leading
+from attention_core.arrays import BoolArray, FloatArray, IntArray, Logits
 from attention_core.call import ResolvedCall
-from attention_core.checking.attempts import Fields, Given, Way, Wrong, evaluate_rows, resolve_repeated
-from attention_core.checking.wrong_normalizers import Instead, changed
-from attention_core.dense import evaluate_block
+from attention_core.checking.variants import (
+    ChangedCall,
+    CheckContext,
+    Fields,
+    Mistake,
+    Variant,
+    evaluate_included,
+    resolve_repeated,
+)
+from attention_core.checking.wrong_normalizers import with_changed_logits
+from attention_core.dense import evaluate_query_block
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.masks import All, Allowed, Causal, KeyLengths, Window
-from attention_core.shapes import part
-from attention_core.tiles import mix
+from attention_core.masks import All, Allowed, Causal, KeyLengths, Window, masks_in
+from attention_core.tiles import apply_weights
 
 
 @dataclass(frozen=True, slots=True)
-class _Wrong:
-    """A mask that a mistake has changed; it knows nothing of whole tiles and is asked for every pair."""
+class ChangedMask:
+    """A mask with a mistake, as a function of the mask and the tile; every tile counts as partial."""
 
     mask: Mask
-
-    def bind(self, scores: tuple[int, ...]) -> Self:
-        """Nothing to fit: the mask inside is bound."""
-        return self
-
-    def within(self, leading: Leading) -> Self:
-        """Cut the mask inside."""
-        return replace(self, mask=self.mask.within(leading))
+    change: Callable[[Mask, Tile], BoolArray]
 
     def coverage(self, tile: Tile) -> Coverage:
-        """Always a correct answer."""
-        return Coverage.MIXED
+        """Return PARTIAL, which is always correct."""
+        return Coverage.PARTIAL
 
     def visible(self, tile: Tile) -> BoolArray:
-        """What the mask inside allows."""
-        return self.mask.visible(tile)
-
-    def __and__(self, other: Mask) -> All:
-        return All((self, other))
+        """Return which pairs of a tile are visible with the mistake."""
+        return self.change(self.mask, tile)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inverted(_Wrong):
-    """Visible where it should be hidden: true read as "masked"."""
+def change_masks(context: CheckContext, change: Callable[[Any], Any], *kinds: type[Mask]) -> Iterator[Variant]:
+    """Yield the variant with some of the masks changed; none if no mask changes.
 
-    def visible(self, tile: Tile) -> BoolArray:
-        """The opposite."""
-        return ~self.mask.visible(tile)
-
-
-@dataclass(frozen=True, slots=True)
-class _OverQueries(_Wrong):
-    """The mask with queries in the place of keys; it must not depend on the query."""
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """Whether the key at the query's place would be seen."""
-        turned = self.mask.visible(Tile(slice(0, 1), tile.rows, np.asarray(0)))
-        return turned.swapaxes(-1, -2)
-
-
-@dataclass(frozen=True, slots=True)
-class _At(_Wrong):
-    """The mask with query 0 at another position."""
-
-    offset: IntArray
-
-    def within(self, leading: Leading) -> Self:
-        """Cut the mask inside and the position."""
-        offset = self.offset if self.offset.ndim < 2 else part(self.offset, leading)
-        return replace(self, mask=self.mask.within(leading), offset=offset)
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """As the mask would, from the other position."""
-        return self.mask.visible(tile._replace(offset=self.offset))
-
-
-@dataclass(frozen=True, slots=True)
-class _From(_Wrong):
-    """The mask, or none, and nothing before a key."""
-
-    first: int
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """As the mask would, from the first key on."""
-        return self.mask.visible(tile) & (tile.key_positions >= self.first)
-
-
-def _masks(call: ResolvedCall) -> tuple[Mask, ...]:
-    if call.mask is None:
-        return ()
-    return call.mask.masks if isinstance(call.mask, All) else (call.mask,)
-
-
-def _with_masks(given: Given, change: Callable[[Mask], Mask]) -> Iterator[Way]:
-    """Change some of the masks; nothing when there is none to change."""
-    masks = _masks(given.call)
-    changed = tuple(change(mask) for mask in masks)
+    :param context: the call.
+    :param change: function of a mask that returns another one, or the same one.
+    :param kinds: classes of the masks that change; default all.
+    """
+    masks = masks_in(context.call.mask)
+    changed = tuple(change(mask) if not kinds or isinstance(mask, kinds) else mask for mask in masks)
     if any(new is not old for new, old in zip(changed, masks, strict=True)):
-        yield Wrong(replace(given.call, mask=All(changed)))
+        yield context.changed(mask=All(changed))
 
 
-def _moved(given: Given, kinds: tuple[type, ...], offset: IntArray) -> Iterator[Way]:
-    yield from _with_masks(given, lambda mask: _At(mask, offset) if isinstance(mask, kinds) else mask)
+def change_mask_offset(context: CheckContext, offset: IntArray, *kinds: type[Mask]) -> Iterator[Variant]:
+    """Yield the variant with query 0 at another position for some kinds of masks."""
+
+    def see(mask: Mask, tile: Tile) -> BoolArray:
+        return mask.visible(tile._replace(offset=offset))
+
+    yield from change_masks(context, lambda mask: ChangedMask(mask, see), *kinds)
 
 
-def causal_corner(given: Given) -> Iterator[Way]:
-    """The diagonal starts at another corner: top left, bottom right, or bottom right of what is not padding."""
-    call = given.call
-    if not any(isinstance(mask, (Causal, Window)) for mask in _masks(call)):
+def _see_hidden(mask: Mask, tile: Tile) -> BoolArray:
+    """Return the pairs that a mask hides: true read as "masked"."""
+    return ~mask.visible(tile)
+
+
+def _see_by_query(mask: Mask, tile: Tile) -> BoolArray:
+    """Return whether the key with the query's index is visible; the mask must not depend on the query."""
+    return mask.visible(Tile(slice(0, 1), tile.rows, np.asarray(0))).swapaxes(-1, -2)
+
+
+def causal_corner(context: CheckContext) -> Iterator[Variant]:
+    """The diagonal starts at another corner: top left, bottom right, or bottom right without padding."""
+    call = context.call
+    if not any(isinstance(mask, (Causal, Window)) for mask in masks_in(call.mask)):
         return
     corners = [np.asarray(0), np.asarray(call.key_length - call.query_length)]
-    lengths = next((mask.lengths for mask in _masks(call) if isinstance(mask, KeyLengths)), None)
+    lengths = next((mask.lengths for mask in masks_in(call.mask) if isinstance(mask, KeyLengths)), None)
     if lengths is not None:
         corners.append(lengths - call.query_length)
     for corner in corners:
-        yield from _moved(given, (Causal,), corner)
-        yield from _moved(given, (Causal, Window), corner)
+        yield from change_mask_offset(context, corner, Causal)
+        yield from change_mask_offset(context, corner, Causal, Window)
         if call.position is not None and corner.ndim == 0:
-            yield Wrong(resolve_repeated(replace(given.sent, offset=int(corner))))
+            yield ChangedCall(resolve_repeated(replace(context.sent, offset=int(corner))))
 
 
-def causal_off_by_one(given: Given) -> Iterator[Way]:
+def causal_off_by_one(context: CheckContext) -> Iterator[Variant]:
     """A query does not see itself, or sees one key of the future."""
     for step in (-1, 1):
-        yield from _moved(given, (Causal,), given.call.offset + step)
+        yield from change_mask_offset(context, context.call.offset + step, Causal)
 
 
-def window_off_by_one(given: Given) -> Iterator[Way]:
+def window_off_by_one(context: CheckContext) -> Iterator[Variant]:
     """A window one key too narrow or too wide, on either side or on both."""
     steps = ((-1, -1), (1, 1), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, 1), (1, -1))
     for left, right in steps:
-        yield from _with_masks(given, partial(_widened, left=left, right=right))
+        yield from change_masks(context, partial(_widened, left=left, right=right), Window)
 
 
-def _widened(mask: Mask, left: int, right: int) -> Mask:
-    if not isinstance(mask, Window):
-        return mask
+def _widened(window: Window, left: int, right: int) -> Window:
     wider = replace(
-        mask,
-        left=None if mask.left is None else mask.left + left,
-        right=None if mask.right is None else mask.right + right,
+        window,
+        left=None if window.left is None else window.left + left,
+        right=None if window.right is None else window.right + right,
     )
-    return mask if (wider.left, wider.right) == (mask.left, mask.right) else wider
+    return window if wider == window else wider
 
 
-def lengths_off_by_one(given: Given) -> Iterator[Way]:
+def lengths_off_by_one(context: CheckContext) -> Iterator[Variant]:
     """The last key is left out, or one of the padding is let in."""
     for step in (-1, 1):
-        yield from _with_masks(given, partial(_lengthened, step=step))
+        yield from change_masks(context, partial(_lengthened, step=step), KeyLengths)
 
 
-def _lengthened(mask: Mask, step: int) -> Mask:
-    return replace(mask, lengths=mask.lengths + step) if isinstance(mask, KeyLengths) else mask
+def _lengthened(mask: KeyLengths, step: int) -> KeyLengths:
+    return replace(mask, lengths=mask.lengths + step)
 
 
-def mask_inverted(given: Given) -> Iterator[Way]:
-    """True read as "masked": one kind of mask, or everything that is hidden; or the future for the past."""
-    kinds = list(dict.fromkeys(type(mask) for mask in _masks(given.call)))
+def mask_inverted(context: CheckContext) -> Iterator[Variant]:
+    """True read as "masked": one kind of mask, or the whole mask; or the future for the past."""
+    kinds = list(dict.fromkeys(type(mask) for mask in masks_in(context.call.mask)))
     for kind in sorted(kinds, key=lambda kind: kind is not Allowed):
-        yield from _with_masks(given, partial(_inverted, kind=kind))
-    if given.call.mask is not None:
-        yield Wrong(replace(given.call, mask=_Inverted(given.call.mask)))
-    yield from _with_masks(given, lambda mask: Window(0, None) if isinstance(mask, Causal) else mask)
+        yield from change_masks(context, lambda mask: ChangedMask(mask, _see_hidden), kind)
+    if context.call.mask is not None:
+        yield context.changed(mask=ChangedMask(context.call.mask, _see_hidden))
+    yield from change_masks(context, lambda _: Window(0, None), Causal)
 
 
-def _inverted(mask: Mask, kind: type) -> Mask:
-    return _Inverted(mask) if isinstance(mask, kind) else mask
+def mask_transposed(context: CheckContext) -> Iterator[Variant]:
+    """Rows for columns: the booleans transposed, or lengths that hide queries instead of keys."""
+    if context.call.query_length == context.call.key_length:
+        yield from change_masks(context, lambda mask: Allowed(mask.allowed.swapaxes(-1, -2)), Allowed)
+        yield from change_masks(
+            context,
+            lambda mask: ChangedMask(mask, _see_by_query) if mask.lengths.shape[-2] == 1 else mask,
+            KeyLengths,
+        )
 
 
-def mask_transposed(given: Given) -> Iterator[Way]:
-    """Rows for columns: the booleans turned over, or lengths that hide queries instead of keys."""
-    if given.call.query_length == given.call.key_length:
-        yield from _with_masks(given, _allowed_turned)
-        yield from _with_masks(given, _lengths_turned)
-
-
-def _allowed_turned(mask: Mask) -> Mask:
-    return Allowed(mask.allowed.swapaxes(-1, -2)) if isinstance(mask, Allowed) else mask
-
-
-def _lengths_turned(mask: Mask) -> Mask:
-    return _OverQueries(mask) if isinstance(mask, KeyLengths) and mask.lengths.shape[-2] == 1 else mask
-
-
-def mask_missing(given: Given) -> Iterator[Way]:
-    """Nothing is hidden: everything, or everything but one kind of mask."""
-    masks = _masks(given.call)
+def mask_missing(context: CheckContext) -> Iterator[Variant]:
+    """No mask hides keys, or all but one kind of mask do."""
+    masks = masks_in(context.call.mask)
     if masks:
-        yield Wrong(replace(given.call, mask=None))
+        yield context.changed(mask=None)
     if len(masks) > 1:
         for left_out in masks:
             others = tuple(mask for mask in masks if mask is not left_out)
-            yield Wrong(replace(given.call, mask=All(others)))
+            yield context.changed(mask=All(others))
 
 
-def mask_after_weights(given: Given) -> Iterator[Way]:
-    """Weights are multiplied by the mask, and not normalised again."""
-    if given.call.mask is not None:
-        yield Wrong(replace(given.call, mask=None), partial(_masked_afterwards, given.call.mask))
+def mask_after_weights(context: CheckContext) -> Iterator[Variant]:
+    """Weights are multiplied by the mask, and not normalized again."""
+    if context.call.mask is not None:
+        yield ChangedCall(replace(context.call, mask=None), partial(_masked_afterwards, context.call.mask))
 
 
 def _masked_afterwards(mask: Mask, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
-    fields, maximum = evaluate_block(call, rows, {*call.include, "weights", "logits"})
+    fields, maximum = evaluate_query_block(call, rows, {*call.include, "weights", "logits"})
     weights = np.where(_visible(mask, call, rows), fields["weights"], 0)
-    output = {} if call.value is None else {"output": mix(weights, call.value, fields["logits"])}
+    output = {} if call.value is None else {"output": apply_weights(weights, call.value, fields["logits"])}
     return {**fields, "weights": weights, **output}, maximum
 
 
-def masked_to_zero(given: Given) -> Iterator[Way]:
-    """Logits are multiplied by the mask: what is hidden gets 0 in place of −∞."""
-    if given.call.mask is not None:
-        yield Wrong(replace(given.call, mask=None), partial(_masked_to_zero, given.call.mask))
+def change_masked_logits(*changes: Callable[[Logits, BoolArray], Logits]) -> Mistake:
+    """Return the mistake of a mask that changes the logits otherwise than to −∞.
+
+    :param changes: functions of the logits and of the visible pairs that return other logits.
+    """
+
+    def variants(context: CheckContext) -> Iterator[Variant]:
+        mask = context.call.mask
+        if mask is None:
+            return
+        for change in changes:
+            yield ChangedCall(replace(context.call, mask=None), partial(_with_masked_logits, mask, change))
+
+    return variants
 
 
-def _masked_to_zero(mask: Mask, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
+def _with_masked_logits(
+    mask: Mask, change: Callable[[Logits, BoolArray], Logits], call: ResolvedCall, rows: slice
+) -> tuple[Fields, FloatArray]:
     visible = _visible(mask, call, rows)
-    zero: Any = Instead(changed(call.normalizer, lambda logits: np.where(visible, logits, 0)))
-    return evaluate_rows(replace(call, normalizer=zero), rows)
+    normalizer: Any = with_changed_logits(call.normalizer, lambda logits: change(logits, visible))
+    return evaluate_included(replace(call, normalizer=normalizer), rows)
 
 
 def _visible(mask: Mask, call: ResolvedCall, rows: slice) -> BoolArray:
     return mask.visible(Tile(rows, slice(0, call.key_length), call.offset))
 
 
-def past_ignored(given: Given) -> Iterator[Way]:
-    """Queries look at the new keys alone."""
-    if given.sent.past_key is not None:
-        past = given.sent.past_key.shape[-2]
-        yield Wrong(replace(given.call, mask=_From(All(()) if given.call.mask is None else given.call.mask, past)))
+def past_ignored(context: CheckContext) -> Iterator[Variant]:
+    """Queries see the new keys alone."""
+    if context.sent.past_key is not None:
+        past = context.sent.past_key.shape[-2]
+        mask = All(()) if context.call.mask is None else context.call.mask
+        yield context.changed(
+            mask=ChangedMask(mask, lambda mask, tile: mask.visible(tile) & (tile.key_positions >= past))
+        )

@@ -1,4 +1,4 @@
-"""The way back: from the gradient of the output to the gradients of everything that it was made of."""
+"""The backward pass: from the gradient of the output to the gradients of all inputs and parameters."""
 
 from attention_core.gradients.evaluate import differentiate
 

@@ -1,9 +1,7 @@
-"""The door: check, go forward and back a few rows at a time, cast back."""
+"""The entry point of the backward pass: check a call, differentiate it by a kernel or NumPy, round the results."""
 
-from collections.abc import Iterator
-from itertools import count
+from itertools import product
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,31 +9,26 @@ from numpy.typing import ArrayLike
 from attention_core.arrays import FloatArray
 from attention_core.attend import as_floats
 from attention_core.blockwise import Workers
-from attention_core.blockwise.blocks import Block, Spans, cut_into, leading_blocks, part_of_output
-from attention_core.blockwise.tasks import share_tasks
-from attention_core.blockwise.watch import Watch
-from attention_core.blockwise.workspace import Workspace
+from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output_index, split_last_first
+from attention_core.blockwise.tasks import run_tasks
+from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
-from attention_core.cost import SHARES, TILE_COLUMNS, TILE_ROWS, TileSizes, output_shape
 from attention_core.errors import ShapeMismatch
-from attention_core.gradients.rows import differentiate_rows
-from attention_core.gradients.shares import Share, Totals
-from attention_core.heads import pack, unpack
-from attention_core.interfaces import Mask, Normalizer, Position, Progress, ScoreModel, ShouldStop
-from attention_core.reductions import sum_to
+from attention_core.field_shapes import output_shape
+from attention_core.gradients.accumulation import GradientAccumulator
+from attention_core.gradients.backward import differentiate_rows
+from attention_core.gradients.kernel import run_kernel_if_any
+from attention_core.heads import pack_heads, unpack_heads
+from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
+from attention_core.reductions import sum_to_shape
 from attention_core.resolve import resolve
+from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
-HELD_NUMBERS = 1 << 24
-"""About how many numbers are held at once while some rows go forward and back."""
+MAX_HELD_NUMBERS = 1 << 24
+"""About how many numbers the forward and backward pass of some rows holds at once."""
 
-BACKWARD = 8
-"""So many times the way back holds what it takes to score a pair, beside the score."""
-
-MASKED_ROWS = 256
-"""Fewer rows are taken at once where a mask hides much of them, as long as they are short."""
-
-LONG = 4096
-"""Rows of so many keys are worth taking together, masked or not."""
+BACKWARD_SCRATCH_FACTOR = 8
+"""Scratch numbers of a score model's backward pass, as a multiple of those of its forward pass beside the score."""
 
 
 def differentiate(
@@ -57,9 +50,9 @@ def differentiate(
     dtype: str | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> AttentionGradients:
-    """Attention forward and back: the output, and the gradient of everything that went into it.
+    """Compute attention and the gradients of a loss with respect to all inputs and parameters.
 
     ::
 
@@ -76,17 +69,44 @@ def differentiate(
     >>> found.query.round(3).tolist()
     [[-2.226, 2.226]]
 
-    `output_gradient` has the shape of the output, (…, Lq, Dv) or packed; all else is as in `attend`, and so are the
-    edge cases: what a query may not see gets nothing from it, and nothing of NaN or ±∞ in it; the gradients of a row
-    that is NaN are NaN, and so are those of the keys that it sees.  At a kink the slope is 0.
+    Leading axes (…) broadcast; the gradient of a broadcast axis is summed.  No matrix of scores is ever whole: a
+    compiled kernel takes a block of rows and keys at a time, where there is one that has the call; else NumPy takes
+    some rows at a time, each with all keys it sees.
 
-    Gradients have the shapes of what was sent: what was broadcast is summed.  Rows are taken a few at a time, each with
-    all keys that it may see, so that no matrix of scores is ever whole.
+    :param query: (…, Lq, Dq).
+    :param key: (…, Lk, Dk).
+    :param value: (…, Lk, Dv).
+    :param output_gradient: gradient of the loss with respect to the output, in its shape, (…, Lq, Dv) or packed.
+    :param score_model: a(q, k); default `ScaledDotProduct()`.
+    :param normalizer: maps logits to weights; default `Softmax()`; hardmax has no gradient.
+    :param softcap: bounds scores to (−softcap, softcap), before bias and mask; default none.
+    :param mask: which keys a query may see; default all of them.
+    :param offset: position of query 0 among the keys: an integer, one per batch row (B), or "bottom_right"; default the
+        length of the past.
+    :param bias: added to the scores, broadcast right-aligned to (…, Lq, Lk); default none.
+    :param position: `Alibi()` or `Rotary()`; default none.
+    :param heads: how many heads are packed into the last axis of rank-3 inputs; default: heads, if any, have an axis of
+        their own.
+    :param past_key: cached keys (…, P, Dk), before rotation; default none.
+    :param past_value: cached values (…, P, Dv); default none; given if and only if `past_key` is.
+    :param dtype: storage type of inputs and of vector gradients; default the type that query, key and value share, else
+        float64.
+    :param workers: threads that share the rows; default the calling thread alone.  Results do not depend on their
+        number.
+    :param should_stop: called between tiles of rows, or about every 10 ms, from one thread at a time; True ends the
+        call with `Stopped`; default none.
+    :param progress: called as often with the numbers done and in total; default none.
 
-    Raises what `attend` raises, InvalidValue for a normalizer without a slope (hardmax),
-    ShapeMismatch for an output gradient of another shape.
+    Returns `AttentionGradients`: the output, and each gradient in the shape of its input.
 
-    Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors"; a few rows at a time as in
+    Edge cases: a key that a query may not see gets no gradient from it, and passes on none of its NaN or ±∞.  The
+    gradients of a NaN row are NaN, and so are those of the keys it sees.  At a kink, such as relu's at 0, the slope is
+    taken as 0.
+
+    Raises what `attend` raises; InvalidValue for a normalizer without a slope (hardmax); ShapeMismatch for an output
+    gradient of another shape.
+
+    Rumelhart, Hinton & Williams 1986, "Learning Representations by Back-Propagating Errors"; some rows at a time as in
     Dao et al. 2022, "FlashAttention", algorithm 4, with whole rows in the place of tiles.
     """
     call = AttentionCall(
@@ -108,21 +128,13 @@ def differentiate(
     )
     with np.errstate(all="ignore"):
         resolved = resolve(call)
-        upstream = _load_upstream(as_floats(output_gradient), resolved, call.heads)
-        output, totals = _run(resolved, upstream, workers or Workers(1), should_stop, progress)
-        return _stored(call, resolved, output, totals)
+        loaded_gradient = _load_output_gradient(as_floats(output_gradient), resolved, call.heads)
+        output, accumulator = _run(resolved, loaded_gradient, workers or Workers(1), should_stop, progress)
+        return _to_storage(call, resolved, output, accumulator)
 
 
-class _Task(NamedTuple):
-    """Rows of a block whose gradients are summed before they are added to the others."""
-
-    place: int
-    block: Block
-    rows: slice
-
-
-def _load_upstream(gradient: FloatArray, call: ResolvedCall, heads: Heads | None) -> FloatArray:
-    """Return the gradient of the output in the compute type, heads unpacked."""
+def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads | None) -> FloatArray:
+    """Return the gradient of the output in the compute type, heads unpacked; raise ShapeMismatch for another shape."""
     path = ("output_gradient",)
     shape = output_shape(call)
     expected = shape if heads is None else (shape[0], shape[2], shape[1] * shape[3])
@@ -131,94 +143,80 @@ def _load_upstream(gradient: FloatArray, call: ResolvedCall, heads: Heads | None
             path,
             expected=f"the shape of the output, {list(expected)}",
             received=f"shape {list(gradient.shape)}",
-            advice="Send one number for each of the output: how much what you minimise grows with it.",
+            advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
         )
     loaded = call.dtype.load(gradient, path)
-    return loaded if heads is None else unpack(loaded, heads.query, "output_gradient")
+    return loaded if heads is None else unpack_heads(loaded, heads.query, "output_gradient")
 
 
 def _run(
     call: ResolvedCall,
-    upstream: FloatArray,
+    loaded_gradient: FloatArray,
     workers: Workers,
     should_stop: ShouldStop | None,
-    progress: Progress | None,
-) -> tuple[FloatArray, Totals]:
-    """Share the rows among threads; the result does not depend on their number."""
-    sizes = sizes_of(call)
+    progress: ProgressCallback | None,
+) -> tuple[FloatArray, GradientAccumulator]:
+    """Differentiate all rows, shared among threads; results do not depend on the number of threads."""
+    accumulator = GradientAccumulator(call)
+    by_kernel = run_kernel_if_any(call, loaded_gradient, accumulator, workers, should_stop, progress)
+    if by_kernel is not None:
+        return by_kernel, accumulator
+    sizes = choose_backward_tile_sizes(call)
     output = np.empty(output_shape(call), dtype=call.dtype.compute)
-    totals = Totals(call)
-    tasks = list(_cut(call, sizes))
-    watch = Watch(should_stop, progress, sum(len(_last_first(task.rows, sizes.rows)) for task in tasks))
+    rows_of_tiles = split_last_first(slice(0, call.query_length), sizes.rows)
+    tasks = list(enumerate(product(leading_blocks(call, sizes.matrices), rows_of_tiles)))
+    monitor = WorkMonitor(should_stop, progress, len(tasks))
 
-    def do(task: _Task, space: Workspace) -> None:
-        share = Share.of(task.block.call, task.rows)
-        for rows in _last_first(task.rows, sizes.rows):
-            watch.ask()
-            own = part_of_output(call, task.block, rows)
-            differentiate_rows(task.block, rows, output[own], upstream[own], share, space)
-            watch.tell(1)
-        totals.deliver(task.place, task.block.leading, share)
+    def run_task(task: tuple[int, tuple[LeadingBlock, slice]]) -> None:
+        order, (block, rows) = task
+        monitor.check_cancelled()
+        index = output_index(call, block, rows)
+        gradients = differentiate_rows(block, rows, sizes.columns, output[index], loaded_gradient[index])
+        accumulator.accumulate_in_order(order, block.leading, gradients)
+        monitor.advance(1)
 
-    share_tasks(call, tasks, do, workers, watch)
-    return output, totals
-
-
-def sizes_of(call: ResolvedCall) -> TileSizes:
-    """Return how many rows are taken at once, and of how many matrices if those are few."""
-    keys = max(1, call.key_length)
-    pair = 2 + call.normalizer.scratch() + BACKWARD * (call.score_model.scratch(call.features) - 1)
-    fitting = max(1, HELD_NUMBERS // (keys * pair))
-    most = MASKED_ROWS if call.mask is not None and keys < LONG else TILE_ROWS
-    rows = max(1, min(call.query_length, most, fitting))
-    matrices = min(TILE_ROWS // rows, fitting // rows, 2 * prod(call.scores[:-2]) // SHARES)
-    return TileSizes(rows, min(keys, TILE_COLUMNS), max(1, matrices))
+    run_tasks(tasks, run_task, workers, monitor)
+    return output, accumulator
 
 
-def _cut(call: ResolvedCall, sizes: TileSizes) -> Iterator[_Task]:
-    """Cut a call into tasks: blocks of the leading axes, and parts of their rows if there are too few of those."""
-    blocks = list(leading_blocks(call, sizes.matrices))
-    parts = -(-SHARES // max(1, len(blocks)))
-    # Whole numbers of what is taken at once, but for the last.
-    length = sizes.rows * max(1, -(-call.query_length // (parts * sizes.rows)))
-    places, spans = count(), Spans()
-    for leading in blocks:
-        block = Block(call, leading, sizes, spans)
-        for rows in _last_first(slice(0, call.query_length), length):
-            yield _Task(next(places), block, rows)
+def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
+    """Return how many rows are differentiated at once, and of how many matrices."""
+    n_keys = max(1, call.key_length)
+    scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
+    numbers_per_pair = 2 + call.normalizer.scratch_per_logit + scoring
+    rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair))
+    rows = max(1, min(call.query_length, TILE_ROWS, rows_in_memory))
+    matrices = min(TILE_ROWS // rows, rows_in_memory // rows, 2 * prod(call.score_shape[:-2]) // TASKS_PER_CALL)
+    return TileSizes(rows, min(n_keys, TILE_ROWS), max(1, matrices))
 
 
-def _last_first(rows: slice, size: int) -> list[slice]:
-    """Cut rows into so many at a time: under a causal mask the longest come first."""
-    return list(cut_into(rows, size))[::-1]
-
-
-def _stored(call: AttentionCall, resolved: ResolvedCall, output: FloatArray, totals: Totals) -> AttentionGradients:
-    """Turn back, split off the past, pack and sum what was broadcast; vectors are rounded to the storage type once."""
-    query, key = _turned_back(resolved, totals.call)
-    value = totals.value
+def _to_storage(
+    call: AttentionCall, resolved: ResolvedCall, output: FloatArray, accumulator: GradientAccumulator
+) -> AttentionGradients:
+    """Return the gradients as their inputs were given: unrotated, packed, past apart, summed, in the storage type."""
+    query, key = _rotate_back(resolved, accumulator.query, accumulator.key)
+    value, bias = accumulator.value, accumulator.bias
     store = resolved.dtype.store
     past = 0 if call.past_key is None else call.past_key.shape[-2]
     if call.heads is not None:
-        output, query, key, value = (pack(array) for array in (output, query, key, value))
+        output, query, key, value = (pack_heads(array) for array in (output, query, key, value))
     return AttentionGradients(
         output=store(output),
-        query=store(sum_to(query, call.query.shape)),
+        query=store(sum_to_shape(query, call.query.shape)),
         key=store(key[..., past:, :]),
         value=store(value[..., past:, :]),
         past_key=None if call.past_key is None else store(key[..., :past, :]),
         past_value=None if call.past_value is None else store(value[..., :past, :]),
-        bias=None if call.bias is None or totals.call.bias is None else totals.call.bias.reshape(call.bias.shape),
-        score_model=totals.score_model,
-        normalizer=totals.normalizer,
+        bias=None if call.bias is None or bias is None else bias.reshape(call.bias.shape),
+        score_model=accumulator.score_model,
+        normalizer=accumulator.normalizer,
     )
 
 
-def _turned_back(call: ResolvedCall, gradients: ResolvedCall) -> tuple[FloatArray, FloatArray]:
-    """Return the gradients of query and key before positions turned them: turned by as much the other way."""
-    query, key = gradients.query, gradients.key
+def _rotate_back(call: ResolvedCall, query: FloatArray, key: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the gradients of query and key before rotation: rotated by the opposite angles."""
     if call.position is None:
         return query, key
     rows = np.arange(query.shape[-2])[:, None] + call.offset
     columns = np.arange(key.shape[-2])
-    return call.position.turn(query, -rows[..., 0]), call.position.turn(key, -columns)
+    return call.position.rotate(query, -rows[..., 0]), call.position.rotate(key, -columns)

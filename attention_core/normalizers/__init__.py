@@ -1,4 +1,4 @@
-"""Normalizers: logits to weights, each beside its gradient and its cost."""
+"""Normalizers, which map logits to weights, each in one class with its backward pass, its explanation and its cost."""
 
 from attention_core.interfaces import Normalizer
 from attention_core.normalizers.elementwise import Identity, Relu, Sigmoid
@@ -8,14 +8,17 @@ from attention_core.normalizers.simplex import Entmax, Sparsemax
 from attention_core.normalizers.softmax import Softmax
 
 NORMALIZERS: dict[str, type[Normalizer]] = {
-    "softmax": Softmax,
-    "proportional": Proportional,
-    "sparsemax": Sparsemax,
-    "entmax": Entmax,
-    "sigmoid": Sigmoid,
-    "relu": Relu,
-    "hardmax": Hardmax,
-    "none": Identity,
+    normalizer.name: normalizer
+    for normalizer in (
+        Softmax,
+        Proportional,
+        Sparsemax,
+        Entmax,
+        Sigmoid,
+        Relu,
+        Hardmax,
+        Identity,
+    )
 }
 
 __all__ = [

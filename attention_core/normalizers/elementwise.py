@@ -1,46 +1,52 @@
-"""Normalizers that look at one key at a time: sigmoid, relu and none.  Rows need not sum to 1."""
+"""Normalizers that act on each logit alone: sigmoid, relu and none.  Rows need not sum to 1."""
 
-from dataclasses import dataclass
-from math import isfinite
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
-from attention_core.dtypes import in_compute_type
-from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
-from attention_core.normalizers.streams import KeyByKey, raise_to, unseen
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression
+from attention_core.interfaces import Normalizer, NormalizerGradient
+from attention_core.kernel_forms import KernelNormalizer
+from attention_core.normalizers.online import OnlineElementwise, initial_maximum, update_maximum
+from attention_core.online_normalization import OnlineNormalizer, OnlineRows, RowState
 
 
 @dataclass(frozen=True, slots=True)
-class Sigmoid:
-    """w = 1/(1 + exp(−(z + bias))); bias is a number, default 0.
+class Sigmoid(Normalizer):
+    """w = 1/(1 + exp(−(z + bias))).
 
     Ramapuram et al. 2024, "Theory, Analysis, and Best Practices for Sigmoid Self-Attention", equation 3.
     """
 
-    bias: float = 0.0
+    bias: float = field(
+        default=0.0,
+        metadata=parameter(
+            zh="加到每个得分上", en="Added to every logit", per_head=False, advice="Leave bias out for 0.", flat_name=""
+        ),
+    )
     name: ClassVar[str] = "sigmoid"
-    passes_non_finite: ClassVar[bool] = False
-    is_distribution: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("Sigmoid", "Sigmoid"),
+        summary=Text(
+            "每个键单独决定，互不竞争；每行之和不必为 1。",
+            "Each key is decided on its own, without competition; rows need not sum to 1.",
+        ),
+        latex=r"w_j = \frac{1}{1 + e^{-(z_j + \mathrm{bias})}}",
+        plain="w_j = 1 / (1 + exp(−(z_j + bias)))",
+        source="Ramapuram et al. 2024, Theory, Analysis, and Best Practices for Sigmoid Self-Attention",
+        example={"bias": -1},
+    )
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Raise InvalidValue unless bias is finite."""
-        if not isfinite(self.bias):
-            raise InvalidValue(
-                ("bias",), expected="a finite number", received=str(self.bias), advice="Leave bias out for 0."
-            )
-        in_compute_type(np.asarray(self.bias, dtype=np.float64), dtype, ("bias",))
-        return self
+    def kernel_normalizer(self) -> KernelNormalizer:
+        """Return sigmoid with its bias."""
+        return KernelNormalizer("sigmoid", self.bias)
 
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the logistic function, from exp(−|z|) so that neither tail overflows or loses digits."""
-        # In place, so that a tile holds three matrices and not six.
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the logistic function, computed from exp(−|z|) so that neither tail overflows or loses digits."""
+        # Most steps are in place, so that three matrices are held at once instead of six.
         shifted = logits + self.bias
         small = np.abs(shifted)
         np.negative(small, out=small)
@@ -50,152 +56,142 @@ class Sigmoid:
         weights /= small
         return weights
 
-    def stream(self, rows: Rows) -> Stream:
-        """Weigh key by key."""
-        return KeyByKey(rows, lambda logits: self.weights(logits, logits))
+    def start_online(self, rows: OnlineRows) -> OnlineNormalizer:
+        """Return an online normalizer that maps each logit to its weight."""
+        return OnlineElementwise(rows, lambda logits: self.compute_weights(logits, logits))
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = g·w·(1 − w), and its sum for the bias."""
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return ∂/∂z = g·w·(1 − w) and ∂/∂bias = Σ ∂/∂z."""
         gradient = weight_gradient * weights * (1 - weights)
         return NormalizerGradient(logits=gradient, parameters={"bias": np.asarray(gradient.sum())})
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = 1 / denominator, denominator = 1 + exponential, exponential = exp(−(z + bias))."""
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return exponential = exp(−(z + bias)), denominator = 1 + exponential, weight = 1 / denominator."""
         exponential = float(np.exp(-(logits[key] + self.bias)))
         return (
-            Term("exponential", exponential, "exp(−({} + {}))", (float(logits[key]), self.bias)),
-            Term("denominator", 1 + exponential, "1 + {}", (exponential,)),
-            Term("weight", float(weights[key]), "1 / {}", (1 + exponential,)),
+            Expression("exponential", exponential, "exp(−({} + {}))", (float(logits[key]), self.bias)),
+            Expression("denominator", 1 + exponential, "1 + {}", (exponential,)),
+            Expression("weight", float(weights[key]), "1 / {}", (1 + exponential,)),
         )
-
-    def operations_per_logit(self) -> int:
-        """Some twelve passes over fresh memory, one of them an exponential."""
-        return 30
-
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4
 
 
 @dataclass(frozen=True, slots=True)
-class Relu:
-    """w = max(z, 0) / (number of visible keys).
+class Relu(Normalizer):
+    """w = max(z, 0) / (number of visible keys of the row).
 
     Wortsman et al. 2023, "Replacing softmax with ReLU in Vision Transformers", section 3.
     """
 
     name: ClassVar[str] = "relu"
-    passes_non_finite: ClassVar[bool] = False
-    is_distribution: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("ReLU", "ReLU"),
+        summary=Text(
+            "取正的得分，再除以可见键的个数。",
+            "The positive part of each score over the number of visible keys.",
+        ),
+        latex=r"w_j = \frac{\max(z_j, 0)}{n}",
+        plain="w_j = max(z_j, 0) / (number of visible keys)",
+        source="Wortsman et al. 2023, Replacing softmax with ReLU in Vision Transformers",
+        example={},
+    )
+    operations_per_logit: ClassVar[int] = 10
+    """A comparison, a count and a division, each over new memory."""
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Nothing to check."""
-        return self
+    def kernel_normalizer(self) -> KernelNormalizer:
+        """Return relu."""
+        return KernelNormalizer("relu")
 
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the positive part over the count of visible keys."""
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return max(z, 0) / (number of visible keys)."""
         return (np.maximum(logits, 0) / _visible_keys(logits)).astype(logits.dtype, copy=False)
 
-    def stream(self, rows: Rows) -> Stream:
-        """Count the visible keys."""
-        return _ReluRows(rows)
+    def start_online(self, rows: OnlineRows) -> OnlineNormalizer:
+        """Return an online normalizer that also counts visible keys."""
+        return _OnlineRelu(rows)
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = g over the count, where z > 0."""
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return ∂/∂z = g / (number of visible keys) where z > 0, else 0."""
         gradient = np.where(logits > 0, weight_gradient, 0) / _visible_keys(logits)
-        return NormalizerGradient(logits=gradient.astype(logits.dtype, copy=False), parameters={})
+        return NormalizerGradient(logits=gradient.astype(logits.dtype, copy=False))
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = max(z, 0) / denominator, the number of visible keys."""
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return denominator = number of visible keys, weight = max(z, 0) / denominator."""
         count = float(_visible_keys(logits)[0])
         return (
-            Term("denominator", count, "{}", (count,)),
-            Term("weight", float(weights[key]), "max({}, 0) / {}", (float(logits[key]), count)),
+            Expression("denominator", count, "{}", (count,)),
+            Expression("weight", float(weights[key]), "max({}, 0) / {}", (float(logits[key]), count)),
         )
-
-    def operations_per_logit(self) -> int:
-        """Comparison, count, division, each over fresh memory."""
-        return 10
-
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """w = z, 0 for a hidden key: raw linear attention.
+class Identity(Normalizer):
+    """w = z, 0 for a hidden key: linear attention without normalization.
 
     Katharopoulos et al. 2020, "Transformers are RNNs", without feature map and denominator.
     """
 
     name: ClassVar[str] = "none"
-    passes_non_finite: ClassVar[bool] = True
-    is_distribution: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("不归一化", "None"),
+        summary=Text(
+            "权重就是得分本身：最朴素的线性注意力。",
+            "The weights are the scores themselves: raw linear attention.",
+        ),
+        latex=r"w_j = z_j",
+        plain="w_j = z_j",
+        source="Katharopoulos et al. 2020, Transformers are RNNs",
+        example={},
+    )
+    propagates_non_finite: ClassVar[bool] = True
+    operations_per_logit: ClassVar[int] = 9
+    """Two comparisons and a copy, each over new memory."""
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Nothing to check."""
-        return self
+    def kernel_normalizer(self) -> KernelNormalizer:
+        """Return none."""
+        return KernelNormalizer("none")
 
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the visible logits as they are, NaN and +∞ included."""
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the visible logits unchanged, NaN and +∞ included, and 0 for hidden keys."""
         return np.where(np.isneginf(logits), 0, logits).astype(logits.dtype, copy=False)
 
-    def stream(self, rows: Rows) -> Stream:
-        """Weigh key by key."""
-        return KeyByKey(rows, lambda logits: self.weights(logits, logits))
+    def start_online(self, rows: OnlineRows) -> OnlineNormalizer:
+        """Return an online normalizer that maps each logit to its weight."""
+        return OnlineElementwise(rows, lambda logits: self.compute_weights(logits, logits))
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = g, where the key is visible."""
-        return NormalizerGradient(logits=np.where(np.isneginf(logits), 0, weight_gradient), parameters={})
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return ∂/∂z = g where the key is visible, else 0."""
+        return NormalizerGradient(logits=np.where(np.isneginf(logits), 0, weight_gradient))
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = z."""
-        return (Term("weight", float(weights[key]), "{}", (float(logits[key]),)),)
-
-    def operations_per_logit(self) -> int:
-        """Two comparisons and a copy, each over fresh memory."""
-        return 9
-
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return weight = z."""
+        return (Expression("weight", float(weights[key]), "{}", (float(logits[key]),)),)
 
 
 def _visible_keys(logits: Logits) -> Logits:
-    """How many keys each row sees, at least 1 so that it divides safely: (…, q, 1)."""
+    """Return the number of visible keys of each row, (…, q, 1); at least 1, so that it divides safely."""
     return np.maximum(np.sum(~np.isneginf(logits), axis=-1, keepdims=True), 1)
 
 
-class _ReluRows:
-    """max(z, 0), and at the end the count of visible keys.
+class _OnlineRelu:
+    """max(z, 0) for each tile; the count of visible keys divides the output at the end.
 
-    Unless a bound on the logits proves it needless, what is summed is first divided by a power of two, the number of
-    keys rounded up: no sum overflows where the weights themselves do not.
+    Each positive part is first scaled by a power of two, the inverse of the number of keys rounded up, so that no sum
+    overflows where the weights do not.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self._maximum = unseen(rows)
+    def __init__(self, rows: OnlineRows) -> None:
+        self._maximum = initial_maximum(rows)
         self._visible = np.zeros((*rows.shape, 1), dtype=np.intp)
-        largest = rows.bound * rows.keys * max(rows.largest_value, 1.0)
-        self._share = 1.0 if largest < float(np.finfo(rows.dtype).max) else 2.0 ** -rows.keys.bit_length()
+        self._scale = 2.0 ** -rows.n_keys.bit_length()
 
-    def weigh(self, logits: Logits, first_key: int, rows: slice) -> None:
-        """Take positive parts and count."""
-        raise_to(self._maximum[..., rows, :], logits)
-        self._visible[..., rows, :] += np.sum(~np.isneginf(logits), axis=-1, keepdims=True)
+    def update(self, logits: Logits, first_key: int) -> None:
+        """Replace logits by scaled positive parts, and count visible keys."""
+        update_maximum(self._maximum, logits)
+        self._visible += np.sum(~np.isneginf(logits), axis=-1, keepdims=True)
         np.maximum(logits, 0, out=logits)
-        logits *= self._share
+        logits *= self._scale
 
-    def ends(self) -> RowEnds:
-        """Divide by the count."""
-        divisor = (np.maximum(self._visible, 1) * self._share).astype(self._maximum.dtype)
-        return RowEnds(maximum=self._maximum, divisor=divisor)
+    def finalize(self) -> RowState:
+        """Return the state whose divisor is the scaled count of visible keys."""
+        divisor = (np.maximum(self._visible, 1) * self._scale).astype(self._maximum.dtype)
+        return RowState(maximum=self._maximum, divisor=divisor)

@@ -1,41 +1,47 @@
-"""All attention on one key."""
+"""Hardmax, which puts all weight on one key."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.descriptions import Description, Text
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient, Term
-from attention_core.normalizers.rows import maximum_of
+from attention_core.expressions import Expression
+from attention_core.interfaces import Normalizer, NormalizerGradient
+from attention_core.normalizers.row_expressions import explain_maximum
 
 
 @dataclass(frozen=True, slots=True)
-class Hardmax:
-    """w = 1 at the largest z, at the lowest index on ties, and 0 elsewhere: softmax as T → 0."""
+class Hardmax(Normalizer):
+    """w = 1 at the largest z, at the lowest index on ties, and 0 elsewhere: the limit of softmax as T → 0."""
 
     name: ClassVar[str] = "hardmax"
-    passes_non_finite: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("Hardmax", "Hardmax"),
+        summary=Text(
+            "全部注意力给得分最高的键；并列时取下标最小的。",
+            "All attention on the key with the highest score, the lowest index on ties.",
+        ),
+        latex=r"w_j = [j = \arg\max_i z_i]",
+        plain="w_j = 1 at the largest z_j, else 0",
+        source="The limit of softmax as T → 0",
+        example={},
+    )
     is_distribution: ClassVar[bool] = True
+    operations_per_logit: ClassVar[int] = 8
+    """An argmax and a copy."""
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Nothing to check."""
-        return self
-
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the one-hot rows."""
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return one-hot rows."""
         weights = np.zeros_like(logits)
         if weights.size:
             np.put_along_axis(weights, np.argmax(logits, axis=-1, keepdims=True), 1, axis=-1)
         return weights
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """Raise InvalidValue: a step has no useful slope."""
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Raise InvalidValue: a step function has slope 0 wherever it has one."""
         raise InvalidValue(
             ("normalizer",),
             expected="a normalizer that can be differentiated",
@@ -43,16 +49,8 @@ class Hardmax:
             advice="Use softmax with a low temperature, or sparsemax.",
         )
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = 1 for the first key whose logit is the maximum."""
-        maximum, weight = maximum_of(logits), float(weights[key])
-        pattern = "{} = {}" if logits[key] == maximum.value else "{} < {}"
-        return maximum, Term("weight", weight, pattern, (float(logits[key]), maximum.value))
-
-    def operations_per_logit(self) -> int:
-        """A comparison and a copy, a row at a time."""
-        return 8
-
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return maximum, and weight = 1 for the first key whose logit is the maximum, else 0."""
+        maximum, weight = explain_maximum(logits), float(weights[key])
+        template = "{} = {}" if logits[key] == maximum.value else "{} < {}"
+        return maximum, Expression("weight", weight, template, (float(logits[key]), maximum.value))

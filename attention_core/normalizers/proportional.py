@@ -1,55 +1,72 @@
-"""Each weight in proportion to its logit."""
+"""Proportional normalization: each weight is its logit's share of the row sum."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import Leading, Logits, Row, RowMaximum, Weights
+from attention_core.arrays import Logits, Row, RowMaximum, Weights
+from attention_core.descriptions import Description, Text
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import NormalizerGradient, RowEnds, Rows, Stream, Term
-from attention_core.normalizers.rows import visible_numbers
-from attention_core.normalizers.streams import power_of_two, raise_to, unseen
+from attention_core.expressions import Expression
+from attention_core.interfaces import Normalizer, NormalizerGradient
+from attention_core.kernel_forms import KernelNormalizer
+from attention_core.normalizers.online import initial_maximum, nearby_power_of_two, update_maximum
+from attention_core.normalizers.row_expressions import select_visible
+from attention_core.online_normalization import OnlineNormalizer, OnlineRows, RowState
 
 
 @dataclass(frozen=True, slots=True)
-class Proportional:
-    """w = z / Σ z, over the visible keys; a row of zeros weighs nothing.
+class Proportional(Normalizer):
+    """w = z / Σ z over the visible keys; all 0 for a row of zeros.
 
-    The founding tutorial's step from scores 70, 15, 10, 5 to weights 0.70, 0.15, 0.10, 0.05.
+    Logits must not be negative.  Scores 70, 15, 10, 5 become weights 0.70, 0.15, 0.10, 0.05.
     """
 
     name: ClassVar[str] = "proportional"
-    passes_non_finite: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("按比例", "Proportional"),
+        summary=Text(
+            "得分除以得分总和：70、15、10、5 变成 0.70、0.15、0.10、0.05。得分不能为负；全为零的行权重为零。",
+            "Each score over the sum of scores: 70, 15, 10, 5 become 0.70, 0.15, 0.10, 0.05. Scores must not be "
+            "negative; a row of zeros weighs nothing.",
+        ),
+        latex=r"w_j = \frac{z_j}{\sum_i z_i}",
+        plain="w_j = z_j / Σ z_i",
+        source="The founding tutorial of this project",
+        example={},
+    )
     is_distribution: ClassVar[bool] = True
+    operations_per_logit: ClassVar[int] = 12
+    """A maximum, two comparisons, two divisions and a sum."""
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Nothing to check."""
-        return self
+    def kernel_normalizer(self) -> KernelNormalizer:
+        """Return proportional."""
+        return KernelNormalizer("proportional")
 
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return z / Σ z."""
         visible = logits > -np.inf
-        shares = np.where(visible, logits, 0)
-        total = shares.sum(axis=-1, keepdims=True)
+        proportions = np.where(visible, logits, 0)
+        total = proportions.sum(axis=-1, keepdims=True)
         overflowing = np.isposinf(total)
         if overflowing.any():
-            # The sum of huge logits overflows; that of their shares of the largest does not.
-            shares = shares / np.where(overflowing, maximum, 1)
-            total = shares.sum(axis=-1, keepdims=True)
-        return shares / np.where(total > 0, total, 1)
+            # Where the sum of large logits overflows, divide by the largest logit first.
+            proportions = proportions / np.where(overflowing, maximum, 1)
+            total = proportions.sum(axis=-1, keepdims=True)
+        return proportions / np.where(total > 0, total, 1)
 
-    def require(self, logits: Logits, place: tuple[int, ...]) -> None:
-        """Raise InvalidValue for a negative visible logit."""
+    def check_logits(self, logits: Logits, first_index: tuple[int, ...]) -> None:
+        """Raise InvalidValue for the first negative visible logit.
+
+        :param logits: (…, q, k); −∞ marks a hidden key.
+        :param first_index: index of logits[0, …, 0] in the whole matrix.
+        """
         negative = (logits < 0) & (logits > -np.inf)
         if negative.any():
             found = tuple(int(i) for i in np.argwhere(negative)[0])
-            *row, key = (i + start for i, start in zip(found, place, strict=True))
+            *row, key = (i + start for i, start in zip(found, first_index, strict=True))
             raise InvalidValue(
                 ("normalizer",),
                 expected="no negative logit: proportions of negative numbers are not weights",
@@ -57,64 +74,53 @@ class Proportional:
                 advice="Use softmax, mask the key, or choose a score model whose scores are not negative.",
             )
 
-    def stream(self, rows: Rows) -> Stream:
-        """Keep the sum, in proportion to the largest logit so far."""
-        return _ProportionalRows(rows, self.require)
+    def start_online(self, rows: OnlineRows) -> OnlineNormalizer:
+        """Return an online normalizer that keeps a scaled sum."""
+        return _OnlineProportional(rows, self.check_logits)
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = (g − Σ w·g) / Σ z on visible keys; zero in a row of zeros, where the weights have no slope."""
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return ∂/∂z = (g − Σ w·g) / Σ z on visible keys; 0 in a row of zeros, where the weights have no slope."""
         visible = logits > -np.inf
         total = np.where(visible, logits, 0).sum(axis=-1, keepdims=True)
         centred = weight_gradient - np.sum(weights * weight_gradient, axis=-1, keepdims=True)
         slope = np.where(total > 0, centred / np.where(total > 0, total, 1), 0)
-        return NormalizerGradient(logits=np.where(visible, slope, 0), parameters={})
+        return NormalizerGradient(logits=np.where(visible, slope, 0))
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = z / denominator; 0 when that is 0."""
-        shares = visible_numbers(logits, logits)
-        denominator = float(np.sum(shares))
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return denominator = Σ z, weight = z / denominator, or 0 if the denominator is 0."""
+        proportions = select_visible(logits, logits)
+        denominator = float(np.sum(proportions))
         operands = (float(logits[key]), denominator) if denominator else ()
         return (
-            Term("denominator", denominator, "{* + }", shares),
-            Term("weight", float(weights[key]), "{} / {}" if operands else "0", operands),
+            Expression("denominator", denominator, "{* + }", proportions),
+            Expression("weight", float(weights[key]), "{} / {}" if operands else "0", operands),
         )
 
-    def operations_per_logit(self) -> int:
-        """Maximum, two comparisons, division, sum, division."""
-        return 12
 
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4
+class _OnlineProportional:
+    """z divided by a power of two near the running maximum, which is exact and keeps sums from overflowing."""
 
-
-class _ProportionalRows:
-    """z over a power of two near the largest logit so far, which is exact and keeps sums from overflowing."""
-
-    def __init__(self, rows: Rows, require: Callable[[Logits, tuple[int, ...]], None]) -> None:
-        self._place, self._require = rows.place, require
-        self._maximum = unseen(rows)
+    def __init__(self, rows: OnlineRows, check_logits: Callable[[Logits, tuple[int, ...]], None]) -> None:
+        self._first_index, self._check_logits = rows.first_index, check_logits
+        self._maximum = initial_maximum(rows)
         self._unit = np.ones_like(self._maximum)
         self._total = np.zeros_like(self._maximum)
 
-    def weigh(self, logits: Logits, first_key: int, rows: slice) -> RowMaximum | None:
-        """Take shares; raise InvalidValue for a negative visible logit."""
-        *block, first_row = self._place
-        self._require(logits, (*block, first_row + rows.start, first_key))
-        maximum, before, total = (state[..., rows, :] for state in (self._maximum, self._unit, self._total))
-        raise_to(maximum, logits)
-        unit = power_of_two(np.where(maximum > 0, maximum, 1)).astype(logits.dtype, copy=False)
-        factor = None if np.array_equal(unit, before) else before / unit
+    def update(self, logits: Logits, first_key: int) -> RowMaximum | None:
+        """Replace logits by scaled ones, and return the rescaling factor; raise InvalidValue for a negative logit."""
+        self._check_logits(logits, (*self._first_index, first_key))
+        update_maximum(self._maximum, logits)
+        unit = nearby_power_of_two(np.where(self._maximum > 0, self._maximum, 1)).astype(logits.dtype, copy=False)
+        factor = self._unit / unit
         logits /= unit
         np.copyto(logits, 0, where=np.isneginf(logits))
-        if factor is not None:
-            total *= factor
-        total += logits.sum(axis=-1, keepdims=True)
-        before[...] = unit
+        self._total *= factor
+        self._total += logits.sum(axis=-1, keepdims=True)
+        self._unit = unit
         return factor
 
-    def ends(self) -> RowEnds:
-        """Divide by the sum; a row of zeros weighs nothing."""
-        return RowEnds(
+    def finalize(self) -> RowState:
+        """Return the state whose divisor is the sum; 1 for a row of zeros, whose weights are 0."""
+        return RowState(
             maximum=self._maximum, divisor=np.where(self._total > 0, self._total, 1).astype(self._unit.dtype)
         )

@@ -1,90 +1,95 @@
 """Softmax with a temperature and an optional sink."""
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Leading, Logits, PerQuery, Row, RowMaximum, Weights
-from attention_core.dtypes import in_compute_type, positive_number
-from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import NormalizerGradient, Rows, Stream, Term
-from attention_core.normalizers.online_softmax import row_sum, stream_softmax
-from attention_core.normalizers.rows import visible_numbers
-from attention_core.reductions import all_finite, sum_to
+from attention_core.arrays import FloatArray, Logits, PerQuery, Row, RowMaximum, Weights
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression
+from attention_core.interfaces import Normalizer, NormalizerGradient
+from attention_core.kernel_forms import KernelNormalizer
+from attention_core.normalizers.online_softmax import OnlineSoftmax
+from attention_core.normalizers.row_expressions import select_visible
+from attention_core.online_normalization import OnlineNormalizer, OnlineRows
+from attention_core.parameters import PerHead, broadcast_over_pairs, sum_scalar_gradient
+from attention_core.reductions import all_finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Softmax:
-    """w = exp(z/T) / (Σ exp(z/T) + exp(sink)), over the visible keys.
+class Softmax(Normalizer):
+    """w = exp(z/T) / (Σ exp(z/T) + exp(sink)) over the visible keys.
 
-    The sink is a key that is always there and carries no value: a number, or one per query head (Hq), not divided by T;
-    None means none, and 0 is "softmax off by one".  The largest exponent is taken off first, so that nothing overflows.
-    Vaswani et al. 2017, equation 1; temperature: Hinton, Vinyals & Dean 2015, equation 1; sink: Xiao et al. 2024,
-    "Efficient Streaming Language Models with Attention Sinks".
+    The largest exponent of each row is subtracted first, so that no exponential overflows.
+    Vaswani et al. 2017, "Attention Is All You Need", equation 1; temperature: Hinton, Vinyals & Dean 2015, "Distilling
+    the Knowledge in a Neural Network", equation 1; sink: Xiao et al. 2024, "Efficient Streaming Language Models with
+    Attention Sinks".
     """
 
-    temperature: float = 1.0
-    sink: float | FloatArray | None = None
+    temperature: float = field(
+        default=1.0,
+        metadata=parameter(
+            zh="温度，越小越集中",
+            en="smaller is sharper, larger is flatter",
+            symbol="T",
+            per_head=False,
+            above=0,
+            advice="1 is the plain softmax, smaller is sharper; the limit at 0 is hardmax.",
+        ),
+    )
+    sink: PerHead | None = field(
+        default=None,
+        metadata=parameter(
+            zh="注意力汇：始终存在但不带值的键",
+            en="Logit of a key that is always there and carries no value, or one for each query head, not divided by T",
+            advice="Leave sink out for none.",
+        ),
+    )
     name: ClassVar[str] = "softmax"
-    passes_non_finite: ClassVar[bool] = False
+    description: ClassVar[Description] = Description(
+        title=Text("Softmax", "Softmax"),
+        summary=Text(
+            "取指数再除以总和：权重为正，每行之和为 1。先减去最大值，再大的得分也不会溢出。",
+            "Exponentials over their sum: weights are positive and each row sums to 1. The maximum is taken off first, "
+            "so no finite score overflows.",
+        ),
+        latex=r"w_j = \frac{e^{z_j / T}}{\sum_i e^{z_i / T} + e^{\mathrm{sink}}}",
+        plain="w_j = exp(z_j / T) / (Σ exp(z_i / T) + exp(sink))",
+        source="Vaswani et al. 2017, equation 1; temperature: Hinton, Vinyals & Dean 2015, equation 1",
+        example={"temperature": 0.5},
+    )
     is_distribution: ClassVar[bool] = True
+    operations_per_logit: ClassVar[int] = 5
+    """A maximum, a subtraction, an exponential, a sum and a division."""
 
-    def bind(self, heads: int | None, dtype: np.dtype[Any]) -> Self:
-        """Raise unless temperature is a positive finite number and sink finite, one number or one per query head."""
-        if self.temperature != 1.0:
-            advice = "1 is the plain softmax; smaller is sharper, larger is flatter."
-            positive_number(self.temperature, dtype, ("temperature",), advice)
-        if self.sink is None:
-            return self
-        sink = np.asarray(self.sink, dtype=np.float64)
-        if sink.ndim and sink.shape != (heads,):
-            raise ShapeMismatch(
-                ("sink",),
-                expected="a number" if heads is None else f"a number, or {heads}: one for each query head",
-                received=f"shape {list(sink.shape)}",
-                advice="Send one number; a list needs scores of rank 4 (batch, heads, queries, keys).",
-            )
-        if not np.isfinite(sink).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(sink))[0])
-            raise InvalidValue(
-                ("sink", *where),
-                expected="a finite number",
-                received=str(sink[where]),
-                advice="Leave sink out for none.",
-            )
-        bound = in_compute_type(sink, dtype, ("sink",))
-        return replace(self, sink=float(sink) if sink.ndim == 0 else bound)
+    def start_online(self, rows: OnlineRows) -> OnlineNormalizer:
+        """Return an online softmax."""
+        return OnlineSoftmax(rows, self.temperature, self._sink())
 
-    def within(self, leading: Leading) -> Self:
-        """Take the sinks of the block's heads."""
-        return replace(self, sink=self.sink[leading[1]]) if isinstance(self.sink, np.ndarray) else self
+    def kernel_normalizer(self) -> KernelNormalizer:
+        """Return softmax with 1/T and the sink."""
+        return KernelNormalizer("softmax", 1.0 / self.temperature, self.sink)
 
-    def stream(self, rows: Rows) -> Stream:
-        """Keep the sum of exponentials and, unless the logits are known to be small, the largest logit so far."""
-        return stream_softmax(rows, self.temperature, None if self.sink is None else self._sink())
-
-    def weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
-        """Return the exponentials over their row sum, sink included."""
+    def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
+        """Return the exponentials divided by their row sum, sink included."""
         weights, total, _ = self._exponentials(logits, maximum)
         weights /= total
         return weights
 
-    def logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
-        """Return log(Σ exp(z/T) + exp(sink)), taken apart as the largest exponent + the log of what remains."""
+    def compute_logsumexp(self, logits: Logits, maximum: RowMaximum) -> PerQuery:
+        """Return log(Σ exp(z/T) + exp(sink)), computed as m + log(Σ exp(z/T − m) + exp(sink − m))."""
         if self.sink is None:
             maximum = np.where(np.isneginf(maximum), 0, maximum)
         _, total, largest = self._exponentials(logits, maximum)
         return (np.log(total) + largest)[..., 0]
 
     def _sink(self) -> float | FloatArray:
-        """The sink, shaped to broadcast over (…, Hq, q, 1); −∞ for none."""
-        if self.sink is None:
-            return -np.inf
-        return self.sink[:, None, None] if isinstance(self.sink, np.ndarray) else self.sink
+        """Return the sink shaped to broadcast to (…, Hq, q, 1); −∞ for no sink."""
+        return -np.inf if self.sink is None else broadcast_over_pairs(self.sink)
 
     def _exponentials(self, logits: Logits, maximum: RowMaximum) -> tuple[Weights, RowMaximum, RowMaximum]:
-        """Return exp(z/T − largest), their row sum with the sink, and the largest exponent of each row."""
+        """Return exp(z/T − m), its row sum with the sink, and m, the largest exponent of each row."""
         if self.sink is None:
             shifted = logits - maximum
             largest = maximum
@@ -92,7 +97,7 @@ class Softmax:
                 shifted /= self.temperature
                 largest = maximum / self.temperature
             np.exp(shifted, out=shifted)
-            return shifted, row_sum(shifted), largest
+            return shifted, np.add.reduce(shifted, axis=-1, keepdims=True), largest
         sink = self._sink()
         largest = np.maximum(maximum / self.temperature, sink).astype(logits.dtype, copy=False)
         shifted = logits / self.temperature - largest
@@ -100,45 +105,39 @@ class Softmax:
         total = shifted.sum(axis=-1, keepdims=True) + np.exp(sink - largest)
         return shifted, total.astype(logits.dtype, copy=False), largest
 
-    def gradient(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T, ∂/∂sink = −(1 − Σ w)·Σ w·g."""
+    def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
+        """Return ∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T and ∂/∂sink = −(1 − Σ w)·Σ w·g."""
         mean = np.einsum("...k,...k->...", weights, weight_gradient)[..., None]
         gradient = np.subtract(weight_gradient, mean, out=weight_gradient)
         gradient *= weights
         if self.temperature != 1.0:
             gradient /= self.temperature
         products = np.einsum("...k,...k->...", gradient, logits)
-        if not all_finite(products):  # a hidden key has no part in it, and 0 · −∞ would be NaN
+        if not all_finite(products):  # at a hidden key 0 · −∞ is NaN, where the product must be 0
             finite = np.maximum(logits, np.finfo(logits.dtype).min)
             products = np.einsum("...k,...k->...", gradient, finite)
         parameters: dict[str, FloatArray] = {"temperature": np.asarray(-np.sum(products) / self.temperature)}
         if self.sink is not None:
             per_row = -(1.0 - weights.sum(axis=-1, keepdims=True)) * mean
-            parameters["sink"] = sum_to(per_row.sum(axis=(-2, -1)), np.shape(self.sink))
+            parameters["sink"] = sum_scalar_gradient(per_row, self.sink)
         return NormalizerGradient(logits=gradient, parameters=parameters)
 
-    def parts(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Term, ...]:
-        """Weight = exponential / denominator, exponential = exp(z/T − maximum); a sink counts too."""
+    def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
+        """Return maximum, exponential = exp(z/T − maximum), denominator, and weight = exponential / denominator."""
         sink = float(self.sink[head]) if isinstance(self.sink, np.ndarray) else self.sink
         exponentials, total, largest = replace(self, sink=sink)._exponentials(logits, np.max(logits, keepdims=True))
-        shares = visible_numbers(exponentials, logits)
+        addends = select_visible(exponentials, logits)
         maximum, exponential, denominator = float(largest[0]), float(exponentials[key]), float(total[0])
         over, temperature = (" / {}", (self.temperature,)) if self.temperature != 1.0 else ("", ())
-        exponents = f"max({{*, }}){over}", (*visible_numbers(logits, logits), *temperature)
+        exponents = f"max({{*, }}){over}", (*select_visible(logits, logits), *temperature)
         if sink is not None:
             exponents = f"max({exponents[0]}, {{}})", (*exponents[1], sink)
-            shares = (*shares, float(np.exp(sink - maximum)))
+            addends = (*addends, float(np.exp(sink - maximum)))
         return (
-            Term("maximum", maximum, *exponents),
-            Term("exponential", exponential, f"exp({{}}{over} − {{}})", (float(logits[key]), *temperature, maximum)),
-            Term("denominator", denominator, "{* + }", shares),
-            Term("weight", float(weights[key]), "{} / {}", (exponential, denominator)),
+            Expression("maximum", maximum, *exponents),
+            Expression(
+                "exponential", exponential, f"exp({{}}{over} − {{}})", (float(logits[key]), *temperature, maximum)
+            ),
+            Expression("denominator", denominator, "{* + }", addends),
+            Expression("weight", float(weights[key]), "{} / {}", (exponential, denominator)),
         )
-
-    def operations_per_logit(self) -> int:
-        """Maximum, subtraction, exponential, sum, division."""
-        return 5
-
-    def scratch(self) -> int:
-        """Logits, weights and what lies between."""
-        return 4

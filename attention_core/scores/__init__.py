@@ -1,4 +1,4 @@
-"""Score models: a(q, k), each beside its gradient, its terms and its cost."""
+"""Score models a(q, k), each in one class with its backward pass, its explanation and its cost."""
 
 from attention_core.interfaces import ScoreModel
 from attention_core.scores.additive import Additive
@@ -9,14 +9,17 @@ from attention_core.scores.dot_product import DotProduct, ScaledDotProduct
 from attention_core.scores.trilinear import Trilinear
 
 SCORE_MODELS: dict[str, type[ScoreModel]] = {
-    "scaled_dot_product": ScaledDotProduct,
-    "dot_product": DotProduct,
-    "additive": Additive,
-    "bilinear": Bilinear,
-    "cosine": Cosine,
-    "gaussian": Gaussian,
-    "laplacian": Laplacian,
-    "trilinear": Trilinear,
+    model.name: model
+    for model in (
+        ScaledDotProduct,
+        DotProduct,
+        Additive,
+        Bilinear,
+        Cosine,
+        Gaussian,
+        Laplacian,
+        Trilinear,
+    )
 }
 
 __all__ = [

@@ -1,78 +1,73 @@
 """Bilinear attention: a matrix between query and key."""
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import Features, ScoreGradient, ScoreTerms
-from attention_core.reductions import sum_to
-from attention_core.scores.features import bind_tensor, largest_norm, products, tensor_at_head, tensor_within
+from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Query, Scores
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import ScoreTerms, explain_features
+from attention_core.interfaces import FeatureSizes, ScoreGradient, ScoreModel
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.parameters import select_parameters
+from attention_core.reductions import sum_to_shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bilinear:
-    """a(q, k) = qᵀ W k; weight W (Dq, Dk), or (Hq, Dq, Dk).
+class Bilinear(ScoreModel):
+    """a(q, k) = qᵀ W k.
 
     Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", score "general".
     """
 
-    weight: FloatArray
+    weight: FloatArray = field(
+        metadata=parameter(zh="权重矩阵", en="features of a query × features of a key", symbol="W", axes=("Dq", "Dk"))
+    )
     name: ClassVar[str] = "bilinear"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("双线性", "Bilinear"),
+        summary=Text(
+            "查询与键之间放一个矩阵：学到的不是“是否相同”，而是“哪些特征互相匹配”。查询与键的特征数可以不同。",
+            "A matrix between query and key: it learns which features match which. Queries and keys may differ in "
+            "their number of features; W = I/√D is the scaled dot product.",
+        ),
+        latex=r"a(q, k) = q^\top W k",
+        plain="a(q, k) = qᵀ W k",
+        source="Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation, "
+        "general",
+        example={"weight": [[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 0.5]]},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check the weight against the features and cast it."""
-        expected = (features.query, features.key)
-        meaning = "[features of a query Dq, features of a key Dk]"
-        return replace(self, weight=bind_tensor(self.weight, expected, meaning, "weight", features, dtype))
-
-    def within(self, leading: Leading) -> Self:
-        """Take the weights of the block's heads."""
-        return replace(self, weight=tensor_within(self.weight, 2, leading))
-
-    def for_queries(self, queries: Queries) -> Side:
-        """Wᵀ q."""
+    def project_queries(self, queries: Queries) -> Projection:
+        """Return Wᵀ q, (…, q, Dk)."""
         return (np.matmul(queries, self.weight),)
 
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns."""
-        return (keys.swapaxes(-1, -2),)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Multiply matrices."""
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the matrix product of the projections, (…, q, k)."""
         return np.matmul(queries[0], keys[0], out=out)
 
-    def query_bound(self, queries: Side) -> float:
-        """‖Wᵀ q‖."""
-        return largest_norm(queries[0], axis=-1)
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return (Wᵀ q)·k."""
+        return PairFunction("dot", project(queries, self.weight.swapaxes(-1, -2)), keys)
 
-    def key_bound(self, keys: Side) -> float:
-        """‖k‖."""
-        return largest_norm(keys[0], axis=-2)
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return qᵀ W k for every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """∂/∂q = Σₖ g·W k, ∂/∂k = Σ_q g·Wᵀ q, ∂/∂W = Σ g·q kᵀ."""
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = Σₖ g·W k, ∂/∂k = Σ_q g·Wᵀ q and ∂/∂W = Σ g·q kᵀ."""
         mixed_keys = np.matmul(score_gradient, keys)
         return ScoreGradient(
             queries=np.matmul(mixed_keys, self.weight.swapaxes(-1, -2)),
             keys=np.matmul(np.matmul(score_gradient.swapaxes(-1, -2), queries), self.weight),
-            parameters={"weight": sum_to(np.matmul(queries.swapaxes(-1, -2), mixed_keys), self.weight.shape)},
+            parameters={"weight": sum_to_shape(np.matmul(queries.swapaxes(-1, -2), mixed_keys), self.weight.shape)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One addend q_m·(W k)_m per feature of the query."""
-        return ScoreTerms(products(query, np.matmul(tensor_at_head(self.weight, 2, head), key)))
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one term q_m·(W k)_m for each feature of the query."""
+        return ScoreTerms(explain_features(query, np.matmul(select_parameters(self, head)["weight"], key)))
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """One product with W per query, one dot product per pair."""
-        return 2 * queries * features.key * (features.query + keys)
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Count a product with W per query and a dot product per pair."""
+        return 2 * n_queries * features.key * (features.query + n_keys)
 
-    def scratch(self, features: Features) -> int:
-        """Only the score itself; W q is as small as the queries."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return 1, the score itself; Wᵀ q is as small as the queries."""
         return 1

@@ -1,108 +1,96 @@
-"""Cosine similarity."""
+"""Cosine similarity attention."""
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
+from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Query, Scores
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression, ScoreTerms, explain_features
+from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
 from attention_core.scores.dot_product import DotProduct
-from attention_core.scores.features import (
-    PerHead,
-    at_head,
-    bind_number,
-    heads_within,
-    largest_norm,
-    largest_of,
-    number_gradient,
-    over_pairs,
-    products,
-    require_equal,
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cosine:
-    """a(q, k) = scale · q·k / (‖q‖‖k‖), 0 for a zero vector; scale is a number (default 1) or one per query head.
+class Cosine(ScoreModel):
+    """a(q, k) = scale · q·k / (‖q‖‖k‖), 0 where q or k is the zero vector.
 
     Graves, Wayne & Danihelka 2014, "Neural Turing Machines", equation 6.
     """
 
-    scale: PerHead = 1.0
+    scale: PerHead = field(default=1.0, metadata=parameter(zh="缩放因子", en="Factor of the cosine"))
     name: ClassVar[str] = "cosine"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("余弦", "Cosine"),
+        summary=Text(
+            "只看方向，不看长度：得分在 −scale 与 scale 之间；零向量得 0 分。",
+            "Only directions count, not lengths: scores lie between −scale and scale, and a zero vector scores 0.",
+        ),
+        latex=r"a(q, k) = \mathrm{scale} \cdot \frac{q \cdot k}{\|q\| \|k\|}",
+        plain="a(q, k) = scale · q·k / (‖q‖‖k‖)",
+        source="Graves, Wayne & Danihelka 2014, Neural Turing Machines",
+        example={"scale": 5},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check the features and the scale."""
-        require_equal(features, self.name)
-        return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
+    def project_queries(self, queries: Queries) -> Projection:
+        """Return the queries' unit vectors, (…, q, D)."""
+        return (unit_vectors(queries)[0],)
 
-    def within(self, leading: Leading) -> Self:
-        """Take the scales of the block's heads."""
-        return replace(self, scale=heads_within(self.scale, 0, leading))
+    def project_keys(self, keys: Keys) -> Projection:
+        """Return the keys' unit vectors, transposed: (…, D, k)."""
+        return (unit_vectors(keys)[0].swapaxes(-1, -2),)
 
-    def for_queries(self, queries: Queries) -> Side:
-        """Unit vectors."""
-        return (directions(queries)[0],)
-
-    def for_keys(self, keys: Keys) -> Side:
-        """Unit vectors as columns."""
-        return (directions(keys)[0].swapaxes(-1, -2),)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Multiply matrices and scale."""
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the matrix product of the unit vectors, times scale, (…, q, k)."""
         scores = np.matmul(queries[0], keys[0], out=out)
-        scores *= over_pairs(self.scale)
+        scores *= broadcast_over_pairs(self.scale)
         return scores
 
-    def query_bound(self, queries: Side) -> float:
-        """|scale|, times a norm of 1."""
-        return largest_norm(queries[0], axis=-1) * largest_of(self.scale)
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return scale · q·k of the unit vectors."""
+        return PairFunction("dot", unit_vectors(queries)[0], unit_vectors(keys)[0], self.scale)
 
-    def key_bound(self, keys: Side) -> float:
-        """Such a norm."""
-        return largest_norm(keys[0], axis=-2)
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the scaled cosine for every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """∂/∂q = scale·(k̂ − (q̂·k̂) q̂)/‖q‖ summed over keys, likewise for k; 0 for a zero vector."""
-        (query_directions, query_norms), (key_directions, key_norms) = directions(queries), directions(keys)
-        cosines = DotProduct().scores(query_directions, key_directions)
-        scaled = score_gradient * over_pairs(self.scale)
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = Σₖ g·scale·(k̂ − (q̂·k̂) q̂)/‖q‖, ∂/∂k by symmetry, ∂/∂scale = Σ g·q̂·k̂; 0 for a zero vector."""
+        (query_directions, query_norms), (key_directions, key_norms) = unit_vectors(queries), unit_vectors(keys)
+        cosines = DotProduct().compute_scores(query_directions, key_directions)
+        scaled = score_gradient * broadcast_over_pairs(self.scale)
         along = scaled * cosines
-        plain = DotProduct().gradient(query_directions, key_directions, scaled)
+        plain = DotProduct().backward(query_directions, key_directions, scaled)
         return ScoreGradient(
             queries=(plain.queries - along.sum(axis=-1)[..., None] * query_directions) / query_norms,
             keys=(plain.keys - along.sum(axis=-2)[..., None] * key_directions) / key_norms,
-            parameters={"scale": number_gradient(score_gradient * cosines, self.scale)},
+            parameters={"scale": sum_scalar_gradient(score_gradient * cosines, self.scale)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One product per feature, times scale / (‖q‖‖k‖)."""
-        scale = at_head(self.scale, head)
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one product for each feature, with the factor scale / (‖q‖‖k‖)."""
+        scale = float(select_parameters(self, head)["scale"])
         if not query.any() or not key.any():
-            return ScoreTerms(products(query, key), Term("zero vector", 0.0, "{}", (0.0,)))
-        query_norm, key_norm = (float(directions(vector)[1][0]) for vector in (query, key))
-        factor = Term("scale and norms", scale / query_norm / key_norm, "{} / ({} × {})", (scale, query_norm, key_norm))
-        return ScoreTerms(products(query, key), factor)
+            return ScoreTerms(explain_features(query, key), Expression("zero vector", 0.0, "{}", (0.0,)))
+        query_norm, key_norm = (float(unit_vectors(vector)[1][0]) for vector in (query, key))
+        factor = Expression(
+            "scale and norms", scale / query_norm / key_norm, "{} / ({} × {})", (scale, query_norm, key_norm)
+        )
+        return ScoreTerms(explain_features(query, key), factor)
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """Norms and directions of both, a dot product and a multiplication per pair."""
-        return 3 * features.query * (queries + keys) + queries * keys * (2 * features.query + ELEMENTWISE)
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Count the unit vectors of queries and keys, a dot product and a multiplication per pair."""
+        normalization = 3 * features.query * (n_queries + n_keys)
+        return normalization + n_queries * n_keys * (2 * features.query + ELEMENTWISE_COST)
 
-    def scratch(self, features: Features) -> int:
-        """Only the score itself."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return 1, the score itself."""
         return 1
 
 
-def directions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return unit vectors and norms (…, 1); a zero vector stays zero and has norm 1 here, so that it divides safely.
+def unit_vectors(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return unit vectors (…, D) and norms (…, 1); a zero vector stays zero, with norm 1 so that it divides safely.
 
-    The largest component is taken out before squaring, so that no norm overflows or vanishes.
+    Vectors are divided by their largest component before squaring, so that no norm overflows or underflows.
     """
     largest = np.max(np.abs(vectors), axis=-1, keepdims=True)
     safe = np.where(largest > 0, largest, 1)

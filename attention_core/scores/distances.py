@@ -1,185 +1,152 @@
-"""Scores that fall with distance: gaussian (squared Euclidean) and laplacian (city block)."""
+"""Scores that decrease with distance: gaussian (squared Euclidean) and laplacian (L1)."""
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
-from attention_core.scores.features import (
-    PerHead,
-    at_head,
-    bind_number,
-    heads_within,
-    number_gradient,
-    over_pairs,
-    require_equal,
-    units_of_pairs,
-)
+from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Query, Scores
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression, ScoreTerms, explain_features
+from attention_core.interfaces import FeatureSizes, ScoreGradient, ScoreModel
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
+from attention_core.scores.pairwise import iterate_pair_units
 
-SHORT_SUM = 40
-"""Elementwise operations that take as long as it takes to begin the sum over a pair's features."""
+MAX_SUMMED_FEATURES = 16
+"""Magnitudes that are summed in one product; rounding errors of one sign grow with their number."""
+
+BANDWIDTH = parameter(zh="带宽", en="Width of the kernel", above=0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gaussian:
-    """a(q, k) = −‖q − k‖² / (2·bandwidth²); bandwidth is a number (default 1) or one per query head.
+class Gaussian(ScoreModel):
+    """a(q, k) = −‖q − k‖² / (2·bandwidth²).
 
-    With softmax this is Nadaraya–Watson kernel regression: Nadaraya 1964, Watson 1964.  Differences are squared as they
-    are: ‖q‖² + ‖k‖² − 2 q·k would be faster and lose every digit where queries and keys are close but far from zero.
+    With softmax this is Nadaraya–Watson kernel regression: Nadaraya 1964, "On Estimating Regression"; Watson 1964,
+    "Smooth Regression Analysis".  Computed from differences: ‖q‖² + ‖k‖² − 2 q·k would lose every digit where queries
+    and keys are close to each other but far from zero.
     """
 
-    bandwidth: PerHead = 1.0
+    bandwidth: PerHead = field(default=1.0, metadata=BANDWIDTH)
     name: ClassVar[str] = "gaussian"
-    key_axis: ClassVar[int] = -1
-
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check the features and the bandwidth."""
-        require_equal(features, self.name)
-        return replace(self, bandwidth=bind_number(self.bandwidth, "bandwidth", features, dtype, positive=True))
+    description: ClassVar[Description] = Description(
+        title=Text("高斯核", "Gaussian"),
+        summary=Text(
+            "键离查询越近得分越高；配合 softmax 就是 Nadaraya–Watson 核回归。",
+            "The nearer a key is to the query, the higher it scores; with softmax this is Nadaraya–Watson kernel "
+            "regression.",
+        ),
+        latex=r"a(q, k) = -\frac{\|q - k\|^2}{2 \cdot \mathrm{bandwidth}^2}",
+        plain="a(q, k) = −‖q − k‖² / (2·bandwidth²)",
+        source="Nadaraya 1964 and Watson 1964, kernel regression",
+        example={"bandwidth": 0.5},
+    )
 
     def _divisors(self, dtype: np.dtype[Any]) -> tuple[PerHead, ...]:
-        """−2·bandwidth², in two parts where the type cannot hold it."""
-        bandwidth = over_pairs(self.bandwidth)
+        """Return −2·bandwidth², in two factors where the dtype cannot hold the product."""
+        bandwidth = broadcast_over_pairs(self.bandwidth)
         with np.errstate(over="ignore", under="ignore"):
             whole = np.asarray(-2.0 * bandwidth * bandwidth, dtype=dtype)
         fits = bool((np.isfinite(whole) & (whole < 0)).all())
         return (-2.0 * bandwidth * bandwidth,) if fits else (bandwidth, -2.0 * bandwidth)
 
-    def within(self, leading: Leading) -> Self:
-        """Take the bandwidths of the block's heads."""
-        return replace(self, bandwidth=heads_within(self.bandwidth, 0, leading))
-
-    def for_queries(self, queries: Queries) -> Side:
-        """The queries as they are."""
-        return (queries,)
-
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns, (…, D, k)."""
-        return (keys.swapaxes(-1, -2),)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Sum the squares of the differences and divide."""
-        scores = summed_differences(np.square, queries[0], keys[0], out)
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the sum of squared differences of every pair, divided by −2·bandwidth², (…, q, k)."""
+        scores = sum_differences(np.square, queries[0], keys[0], out)
         for divisor in self._divisors(scores.dtype):
             scores /= divisor
         return scores
 
-    def query_bound(self, queries: Side) -> float:
-        """None is known: far is far below."""
-        return np.inf
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return −1/(2·bandwidth²) · Σ (q − k)²."""
+        with np.errstate(all="ignore"):
+            scale = np.divide(-0.5, np.square(_in_compute_type(self.bandwidth, keys.dtype)))
+        return PairFunction("squared_distance", queries, keys, scale)
 
-    def key_bound(self, keys: Side) -> float:
-        """None is known."""
-        return np.inf
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """∂/∂q = −g·(q − k)/h² summed over keys, ∂/∂k its mirror, ∂/∂h = −2·g·a/h."""
-        bandwidth = over_pairs(self.bandwidth)
-        pulls = pair_differences(queries, keys) * (score_gradient / (bandwidth * bandwidth))[..., None]
-        per_pair = -2.0 * score_gradient * self.scores(queries, keys) / bandwidth
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = −Σₖ g·(q − k)/h², ∂/∂k = Σ_q g·(q − k)/h² and ∂/∂h = −2 Σ g·a/h, with h the bandwidth."""
+        bandwidth = broadcast_over_pairs(self.bandwidth)
+        per_pair_gradient = pair_differences(queries, keys) * (score_gradient / (bandwidth * bandwidth))[..., None]
+        per_pair = -2.0 * score_gradient * self.compute_scores(queries, keys) / bandwidth
         return ScoreGradient(
-            queries=-pulls.sum(axis=-2),
-            keys=pulls.sum(axis=-3),
-            parameters={"bandwidth": number_gradient(per_pair, self.bandwidth)},
+            queries=-per_pair_gradient.sum(axis=-2),
+            keys=per_pair_gradient.sum(axis=-3),
+            parameters={"bandwidth": sum_scalar_gradient(per_pair, self.bandwidth)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One squared difference per feature, times −1/(2·bandwidth²)."""
-        bandwidth = at_head(self.bandwidth, head)
-        pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one squared difference for each feature, with the factor −1/(2·bandwidth²)."""
+        bandwidth = float(select_parameters(self, head)["bandwidth"])
         return ScoreTerms(
-            tuple(Term(f"feature {m}", (q - k) * (q - k), "({} − {})²", (q, k)) for m, (q, k) in enumerate(pairs)),
-            Term("bandwidth", float(np.divide(1.0, -2.0 * bandwidth * bandwidth)), "−1/(2 × {}²)", (bandwidth,)),
+            explain_features(query, key, lambda q, k: (q - k) * (q - k), "({} − {})²"),
+            Expression("bandwidth", float(np.divide(1.0, -2.0 * bandwidth * bandwidth)), "−1/(2 × {}²)", (bandwidth,)),
         )
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """A subtraction and a square per feature, the sum, a division per pair."""
-        return ELEMENTWISE * queries * keys * (2 * features.query + SHORT_SUM)
-
-    def scratch(self, features: Features) -> int:
-        """The differences of each pair, and the score."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return D + 1: the differences of each pair, and the score."""
         return features.query + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Laplacian:
-    """a(q, k) = −‖q − k‖₁ / bandwidth; bandwidth is a number (default 1) or one per query head.
+class Laplacian(ScoreModel):
+    """a(q, k) = −‖q − k‖₁ / bandwidth.
 
     Kim et al. 2019, "Attentive Neural Processes", section 3.2.
     """
 
-    bandwidth: PerHead = 1.0
+    bandwidth: PerHead = field(default=1.0, metadata=BANDWIDTH)
     name: ClassVar[str] = "laplacian"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("拉普拉斯核", "Laplacian"),
+        summary=Text(
+            "用各特征之差的绝对值之和作距离，对个别特征的大偏差不那么敏感。",
+            "Distance is the sum of absolute differences, so that one far feature counts less than in the gaussian.",
+        ),
+        latex=r"a(q, k) = -\frac{\|q - k\|_1}{\mathrm{bandwidth}}",
+        plain="a(q, k) = −‖q − k‖₁ / bandwidth",
+        source="Kim et al. 2019, Attentive Neural Processes",
+        example={"bandwidth": 2},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check the features and the bandwidth."""
-        require_equal(features, self.name)
-        return replace(self, bandwidth=bind_number(self.bandwidth, "bandwidth", features, dtype, positive=True))
-
-    def within(self, leading: Leading) -> Self:
-        """Take the bandwidths of the block's heads."""
-        return replace(self, bandwidth=heads_within(self.bandwidth, 0, leading))
-
-    def for_queries(self, queries: Queries) -> Side:
-        """The queries as they are."""
-        return (queries,)
-
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns, (…, D, k)."""
-        return (keys.swapaxes(-1, -2),)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Sum the magnitudes of the differences and divide."""
-        scores = summed_differences(np.abs, queries[0], keys[0], out)
-        scores /= -over_pairs(self.bandwidth)
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the sum of absolute differences of every pair, divided by −bandwidth, (…, q, k)."""
+        scores = sum_differences(np.abs, queries[0], keys[0], out)
+        scores /= -broadcast_over_pairs(self.bandwidth)
         return scores
 
-    def query_bound(self, queries: Side) -> float:
-        """None is known: far is far below."""
-        return np.inf
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return −1/bandwidth · Σ |q − k|."""
+        bandwidth = _in_compute_type(self.bandwidth, keys.dtype)
+        return PairFunction("absolute_distance", queries, keys, np.divide(-1.0, bandwidth))
 
-    def key_bound(self, keys: Side) -> float:
-        """None is known."""
-        return np.inf
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """∂/∂q = −g·sign(q − k)/b summed over keys, ∂/∂k its mirror, ∂/∂b = −g·a/b; 0 where features are equal."""
-        bandwidth = over_pairs(self.bandwidth)
-        pulls = np.sign(pair_differences(queries, keys)) * (score_gradient / bandwidth)[..., None]
-        per_pair = -score_gradient * self.scores(queries, keys) / bandwidth
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = −Σₖ g·sign(q − k)/b, ∂/∂k = Σ_q g·sign(q − k)/b and ∂/∂b = −Σ g·a/b, with sign(0) = 0."""
+        bandwidth = broadcast_over_pairs(self.bandwidth)
+        per_pair_gradient = np.sign(pair_differences(queries, keys)) * (score_gradient / bandwidth)[..., None]
+        per_pair = -score_gradient * self.compute_scores(queries, keys) / bandwidth
         return ScoreGradient(
-            queries=-pulls.sum(axis=-2),
-            keys=pulls.sum(axis=-3),
-            parameters={"bandwidth": number_gradient(per_pair, self.bandwidth)},
+            queries=-per_pair_gradient.sum(axis=-2),
+            keys=per_pair_gradient.sum(axis=-3),
+            parameters={"bandwidth": sum_scalar_gradient(per_pair, self.bandwidth)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One absolute difference per feature, times −1/bandwidth."""
-        bandwidth = at_head(self.bandwidth, head)
-        pairs = [(float(q), float(k)) for q, k in zip(query, key, strict=True)]
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one absolute difference for each feature, with the factor −1/bandwidth."""
+        bandwidth = float(select_parameters(self, head)["bandwidth"])
         return ScoreTerms(
-            tuple(Term(f"feature {m}", abs(q - k), "|{} − {}|", (q, k)) for m, (q, k) in enumerate(pairs)),
-            Term("bandwidth", -1.0 / bandwidth, "−1/{}", (bandwidth,)),
+            explain_features(query, key, lambda q, k: abs(q - k), "|{} − {}|"),
+            Expression("bandwidth", -1.0 / bandwidth, "−1/{}", (bandwidth,)),
         )
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """A subtraction and an absolute value per feature, the sum, a division per pair."""
-        return ELEMENTWISE * queries * keys * (2 * features.query + SHORT_SUM)
-
-    def scratch(self, features: Features) -> int:
-        """The differences of each pair, and the score."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return D + 1: the differences of each pair, and the score."""
         return features.query + 1
+
+
+def _in_compute_type(bandwidth: PerHead, dtype: np.dtype[Any]) -> FloatArray:
+    """Return a bandwidth rounded to the compute type, in float64, so that one for all heads and one for each agree."""
+    return np.asarray(bandwidth, dtype).astype(np.float64)
 
 
 def pair_differences(queries: Queries, keys: Keys) -> FloatArray:
@@ -187,13 +154,23 @@ def pair_differences(queries: Queries, keys: Keys) -> FloatArray:
     return queries[..., :, None, :] - keys[..., None, :, :]
 
 
-def summed_differences(size: np.ufunc, queries: Queries, keys: FloatArray, out: Scores | None) -> Scores:
-    """Return Σ size(q − k) over the features of every pair; the keys are columns, (…, D, k)."""
+def sum_differences(magnitude: np.ufunc, queries: Queries, keys: FloatArray, out: Scores | None) -> Scores:
+    """Return Σ magnitude(q − k) over the features of every pair, (…, q, k).
+
+    :param magnitude: `np.square` or `np.abs`.
+    :param queries: (…, q, D).
+    :param keys: transposed, (…, D, k).
+    :param out: array for the result, or None for a new one.
+    """
     leading = np.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
     shape = (*leading, queries.shape[-2], keys.shape[-1])
     scores = np.empty(shape, dtype=keys.dtype) if out is None else out
-    # Many short sums are made by a product with ones in half the time.
-    ones = np.ones((1, queries.shape[-1]), dtype=keys.dtype)
-    for rows, columns, differences in units_of_pairs(np.subtract, queries, keys):
-        np.matmul(ones, size(differences, out=differences), out=scores[..., rows, None, columns])
+    # A matrix product with ones sums a short axis faster than `np.sum` (benchmarks/RESULTS.md, "sum as a product").
+    ones = np.ones((1, MAX_SUMMED_FEATURES), dtype=keys.dtype)
+    for rows, columns, differences in iterate_pair_units(np.subtract, queries, keys):
+        summands, sums = magnitude(differences, out=differences), scores[..., rows, None, columns]
+        sums[...] = 0
+        for first in range(0, queries.shape[-1], MAX_SUMMED_FEATURES):
+            part = summands[..., first : first + MAX_SUMMED_FEATURES, :]
+            sums += np.matmul(ones[:, : part.shape[-2]], part)
     return scores

@@ -1,183 +1,144 @@
-"""Dot products, plain and scaled."""
+"""Dot-product attention, plain and scaled."""
 
-from dataclasses import dataclass, replace
-from math import frexp, sqrt
+from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
-from attention_core.reductions import product
-from attention_core.scores.features import (
+from attention_core.arrays import Key, Keys, Projection, Queries, Query, Scores
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression, ScoreTerms, explain_features
+from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.parameters import (
     PerHead,
-    at_head,
-    bind_number,
-    heads_within,
-    largest_norm,
-    largest_of,
-    number_gradient,
-    over_pairs,
-    products,
-    require_equal,
+    broadcast_over_pairs,
+    select_parameters,
+    sum_scalar_gradient,
 )
+from attention_core.shapes import require_equal_features
 
 
 @dataclass(frozen=True, slots=True)
-class DotProduct:
+class DotProduct(ScoreModel):
     """a(q, k) = q·k.
 
     Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", score "dot".
     """
 
     name: ClassVar[str] = "dot_product"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("点积", "Dot product"),
+        summary=Text(
+            "查询与键逐个特征相乘再求和；方向越一致、长度越大，得分越高。",
+            "Features of query and key are multiplied one by one and summed: the more they point the same way and the "
+            "longer they are, the higher the score.",
+        ),
+        latex=r"a(q, k) = q \cdot k",
+        plain="a(q, k) = q·k",
+        source="Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation, dot",
+        example={},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check that queries and keys have the same number of features."""
-        require_equal(features, self.name)
-        return self
-
-    def within(self, leading: Leading) -> Self:
-        """There is nothing to cut."""
-        return self
-
-    def for_queries(self, queries: Queries) -> Side:
-        """The queries as they are."""
-        return (queries,)
-
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns."""
-        return (keys.swapaxes(-1, -2),)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Multiply matrices."""
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the matrix product of queries and keys, (…, q, k)."""
         return np.matmul(queries[0], keys[0], out=out)
 
-    def query_bound(self, queries: Side) -> float:
-        """‖q‖, since |q·k| ≤ ‖q‖·‖k‖."""
-        return largest_norm(queries[0], axis=-1)
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return q·k."""
+        return PairFunction("dot", queries, keys)
 
-    def key_bound(self, keys: Side) -> float:
-        """‖k‖."""
-        return largest_norm(keys[0], axis=-2)
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return q·k for every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """∂/∂q = Σₖ g·k and ∂/∂k = Σ_q g·q."""
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = Σₖ g·k and ∂/∂k = Σ_q g·q."""
         return ScoreGradient(
             queries=np.matmul(score_gradient, keys),
             keys=np.matmul(score_gradient.swapaxes(-1, -2), queries),
-            parameters={},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One product per feature."""
-        return ScoreTerms(products(query, key))
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one product for each feature."""
+        return ScoreTerms(explain_features(query, key))
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """One multiplication and one addition per feature of each pair."""
-        return 2 * queries * keys * features.query
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Count a multiplication and an addition per feature of each pair."""
+        return 2 * n_queries * n_keys * features.query
 
-    def scratch(self, features: Features) -> int:
-        """Only the score itself."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return 1, the score itself."""
         return 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScaledDotProduct:
-    """a(q, k) = q·k · scale, by default with scale = 1/√D; scale is a number or one per query head, shape (Hq,).
+class ScaledDotProduct(ScoreModel):
+    """a(q, k) = scale · q·k, with scale = 1/√D by default.
 
-    Vaswani et al. 2017, "Attention Is All You Need", equation 1: for unit-variance features q·k has variance D, which
-    saturates the softmax and starves it of gradient; dividing by √D undoes that.
+    Vaswani et al. 2017, "Attention Is All You Need", equation 1: for features of unit variance q·k has variance D,
+    under which the softmax saturates and its gradient vanishes; the factor 1/√D brings the variance back to 1.
     """
 
-    scale: PerHead | None = None
+    scale: PerHead | None = field(
+        default=None, metadata=parameter(zh="缩放因子", en="Factor of q·k", default_text=Text("1/√D", "1/√D"))
+    )
     name: ClassVar[str] = "scaled_dot_product"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("缩放点积", "Scaled dot product"),
+        summary=Text(
+            "点积除以特征数的平方根：方差不随维度增长，softmax 不会饱和，梯度不会消失。",
+            "The dot product divided by the square root of the number of features, so that its variance does not grow "
+            "with them, the softmax does not saturate and its gradient does not vanish.",
+        ),
+        latex=r"a(q, k) = \frac{q \cdot k}{\sqrt{D}}",
+        plain="a(q, k) = q·k · scale, scale = 1/√D",
+        source="Vaswani et al. 2017, Attention Is All You Need, equation 1",
+        example={"scale": 0.5},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Resolve the default scale; raise InvalidValue for a scale that is not finite."""
-        require_equal(features, self.name)
-        if self.scale is None:
-            return type(self)(1.0 / sqrt(features.query))
-        return replace(self, scale=bind_number(self.scale, "scale", features, dtype, positive=False))
+    def bind(self, features: FeatureSizes, dtype: np.dtype[Any]) -> Self:
+        """Return the model with the scale resolved, checked and cast; raise ShapeMismatch or InvalidValue."""
+        if self.scale is not None:
+            return ScoreModel.bind(self, features, dtype)
+        require_equal_features(features.query, features.key, self.name)
+        return type(self)(1.0 / sqrt(features.query))
 
     @property
-    def _factor(self) -> PerHead:
+    def _bound_scale(self) -> PerHead:
         if self.scale is None:
             raise ValueError("bind() resolves the default scale before anything is computed")
         return self.scale
 
-    def within(self, leading: Leading) -> Self:
-        """Take the scales of the block's heads."""
-        scale = self._factor
-        return self if isinstance(scale, float) else replace(self, scale=heads_within(scale, 0, leading))
-
-    def for_queries(self, queries: Queries) -> Side:
-        """The queries times the scale if that loses nothing, so that pairs need not be scaled; else both.
-
-        A power of two loses nothing unless something over- or underflows, which the way back shows.
-        """
-        scale = self._factor
-        if isinstance(scale, float) and abs(frexp(scale)[0]) == 0.5:
-            scaled = queries * scale
-            if (scaled / scale == queries).all():
-                return (scaled,)
-        return (queries, np.asarray(over_pairs(scale), dtype=queries.dtype))
-
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns."""
-        return DotProduct().for_keys(keys)
-
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Multiply matrices, and scale if that is still to be done."""
-        vectors, *factors = queries
-        scores = np.matmul(vectors, keys[0], out=out)
-        for factor in factors:
-            scores *= factor
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the matrix product of queries and keys, times scale, (…, q, k)."""
+        scores = np.matmul(queries[0], keys[0], out=out)
+        scores *= broadcast_over_pairs(self._bound_scale)
         return scores
 
-    def query_bound(self, queries: Side) -> float:
-        """‖q‖·|scale|."""
-        vectors, *factors = queries
-        return largest_norm(vectors, axis=-1) * (largest_of(factors[0]) if factors else 1.0)
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return scale · q·k."""
+        return PairFunction("dot", queries, keys, self._bound_scale)
 
-    def key_bound(self, keys: Side) -> float:
-        """‖k‖."""
-        return largest_norm(keys[0], axis=-2)
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return q·k · scale for every pair."""
-        scores, factor = product(queries, keys.swapaxes(-1, -2)), self._factor
-        scores *= factor if isinstance(factor, float) else over_pairs(factor)
-        return scores
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """The dot product's gradient times scale, and ∂/∂scale = Σ g·(q·k), which is Σ q·(Σₖ g·k)."""
-        plain = DotProduct().gradient(queries, keys, score_gradient)
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return the gradient of the dot product times scale, and ∂/∂scale = Σ g·(q·k) = Σ_q q·(Σₖ g·k)."""
+        plain = DotProduct().backward(queries, keys, score_gradient)
         per_query = np.sum(queries * plain.queries, axis=-1, keepdims=True)
-        factor = over_pairs(self._factor)
+        factor = broadcast_over_pairs(self._bound_scale)
         return ScoreGradient(
             queries=plain.queries * factor,
             keys=plain.keys * factor,
-            parameters={"scale": number_gradient(per_query, self._factor)},
+            parameters={"scale": sum_scalar_gradient(per_query, self._bound_scale)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """One product per feature, times scale."""
-        scale, default = at_head(self._factor, head), 1.0 / sqrt(len(query))
-        by_default = Term("default scale", default, "1/√{}", (float(len(query)),))
-        factor = by_default if scale == default else Term("scale", scale, "{}", (scale,))
-        return ScoreTerms(products(query, key), factor)
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return one product for each feature, with the factor scale."""
+        scale, default = float(select_parameters(self, head)["scale"]), 1.0 / sqrt(len(query))
+        by_default = Expression("default scale", default, "1/√{}", (float(len(query)),))
+        factor = by_default if scale == default else Expression("scale", scale, "{}", (scale,))
+        return ScoreTerms(explain_features(query, key), factor)
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """The dot product and one multiplication."""
-        return DotProduct().operations(queries, keys, features) + ELEMENTWISE * queries * keys
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Count the dot product and a multiplication per pair."""
+        return DotProduct().count_operations(n_queries, n_keys, features) + ELEMENTWISE_COST * n_queries * n_keys
 
-    def scratch(self, features: Features) -> int:
-        """Only the score itself."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return 1, the score itself."""
         return 1

@@ -1,83 +1,73 @@
-"""Trilinear attention: a weight for each feature of the query, of the key and of their product."""
+"""Trilinear attention: a weight for each feature of the query, of the key and of their elementwise product."""
 
-from dataclasses import dataclass, replace
-from math import hypot, prod
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Key, Keys, Leading, Queries, Query, Scores, Side
-from attention_core.interfaces import ELEMENTWISE, Features, ScoreGradient, ScoreTerms, Term
-from attention_core.reductions import sum_to
-from attention_core.scores.features import (
-    bind_tensor,
-    largest_norm,
-    largest_of,
-    require_equal,
-    tensor_at_head,
-    tensor_within,
-)
+from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Query, Scores
+from attention_core.descriptions import Description, Text, parameter
+from attention_core.expressions import Expression, ScoreTerms
+from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.parameters import select_parameters
+from attention_core.reductions import sum_to_shape
 
-PRODUCT_OF = {2: "{} × {}", 3: "{} × {} × {}"}
+PRODUCT_TEMPLATES = {2: "{} × {}", 3: "{} × {} × {}"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trilinear:
-    """a(q, k) = wᵀ[q; k; q∘k]; weight w (3D), or (Hq, 3D).
+class Trilinear(ScoreModel):
+    """a(q, k) = wᵀ[q; k; q∘k].
 
     Seo et al. 2017, "Bidirectional Attention Flow for Machine Comprehension", section 2.4.
     """
 
-    weight: FloatArray
+    weight: FloatArray = field(metadata=parameter(zh="三段权重", en="for q, for k, for q∘k", symbol="w", axes=("3·D",)))
     name: ClassVar[str] = "trilinear"
-    key_axis: ClassVar[int] = -1
+    description: ClassVar[Description] = Description(
+        title=Text("三线性", "Trilinear"),
+        summary=Text(
+            "查询、键以及两者逐项之积各有权重，再求和。",
+            "The features of the query, of the key and of their product are weighed and summed.",
+        ),
+        latex=r"a(q, k) = w^\top [q; k; q \circ k]",
+        plain="a(q, k) = wᵀ[q; k; q∘k]",
+        source="Seo et al. 2017, Bidirectional Attention Flow for Machine Comprehension",
+        example={"weight": [0, 0, 0, 0, 0.1, 0, 0, 0, 0.5, 0.5, 0.5, 0.5]},
+    )
 
-    def bind(self, features: Features, dtype: np.dtype[Any]) -> Self:
-        """Check the weight against the features and cast it."""
-        require_equal(features, self.name)
-        expected, meaning = (3 * features.query,), "[3 · features D: for q, for k, for q∘k]"
-        return replace(self, weight=bind_tensor(self.weight, expected, meaning, "weight", features, dtype))
-
-    def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The three parts of w, each (D, 1) or (Hq, D, 1)."""
+    def _split_weight(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the weights for q, for k and for q∘k, each (D, 1) or (Hq, D, 1)."""
         for_query, for_key, for_product = np.split(self.weight[..., None], 3, axis=-2)
         return for_query, for_key, for_product
 
-    def within(self, leading: Leading) -> Self:
-        """Take the weights of the block's heads."""
-        return replace(self, weight=tensor_within(self.weight, 1, leading))
-
-    def for_queries(self, queries: Queries) -> Side:
-        """The weighted queries, and what each query adds whatever the key, (…, q, 1)."""
-        for_query, _, for_product = self._parts()
+    def project_queries(self, queries: Queries) -> Projection:
+        """Return q∘w_product, (…, q, D), and the key-independent addend w_queryᵀ q, (…, q, 1)."""
+        for_query, _, for_product = self._split_weight()
         return queries * for_product.swapaxes(-1, -2), np.matmul(queries, for_query)
 
-    def for_keys(self, keys: Keys) -> Side:
-        """The keys as columns, and what each key adds whatever the query, (…, 1, k)."""
-        return keys.swapaxes(-1, -2), np.matmul(keys, self._parts()[1]).swapaxes(-1, -2)
+    def project_keys(self, keys: Keys) -> Projection:
+        """Return the keys, transposed (…, D, k), and the query-independent addend w_keyᵀ k, (…, 1, k)."""
+        return keys.swapaxes(-1, -2), np.matmul(keys, self._split_weight()[1]).swapaxes(-1, -2)
 
-    def pairs(self, queries: Side, keys: Side, out: Scores | None = None) -> Scores:
-        """Multiply matrices and add both parts."""
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return the matrix product of queries and keys plus both addends, (…, q, k)."""
         scores = np.matmul(queries[0], keys[0], out=out)
         scores += queries[1]
         scores += keys[1]
         return scores
 
-    def query_bound(self, queries: Side) -> float:
-        """The norm of [‖q∘w‖, wᵀq, 1]: xy + a + b = [x, a, 1]·[y, 1, b]."""
-        return hypot(largest_norm(queries[0], axis=-1), largest_of(queries[1]), 1.0)
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
+        """Return (q∘w_product)·k + w_queryᵀ q + w_keyᵀ k."""
+        for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._split_weight())
+        terms = project(queries, for_query)[..., 0], project(keys, for_key)[..., 0]
+        return PairFunction("dot", queries * for_product, keys, 1.0, *terms)
 
-    def key_bound(self, keys: Side) -> float:
-        """The norm of [‖k‖, 1, wᵀk]."""
-        return hypot(largest_norm(keys[0], axis=-2), 1.0, largest_of(keys[1]))
-
-    def scores(self, queries: Queries, keys: Keys) -> Scores:
-        """Return the score of every pair."""
-        return self.pairs(self.for_queries(queries), self.for_keys(keys))
-
-    def gradient(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """Every part of w weighs its features; ∂/∂w sums them."""
-        for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._parts())
+    def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
+        """Return ∂/∂q = Σₖ g·(w_query + w_product∘k), ∂/∂k by symmetry, and ∂/∂w = Σ g·[q; k; q∘k]."""
+        for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._split_weight())
         by_query, by_key = score_gradient.sum(axis=-1)[..., None], score_gradient.sum(axis=-2)[..., None]
         mixed_keys = np.matmul(score_gradient, keys)
         mixed_queries = np.matmul(score_gradient.swapaxes(-1, -2), queries)
@@ -87,12 +77,12 @@ class Trilinear:
         return ScoreGradient(
             queries=by_query * for_query + mixed_keys * for_product,
             keys=by_key * for_key + mixed_queries * for_product,
-            parameters={"weight": sum_to(np.concatenate(summed, axis=-1), self.weight.shape)},
+            parameters={"weight": sum_to_shape(np.concatenate(summed, axis=-1), self.weight.shape)},
         )
 
-    def terms(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """Three addends per feature: of q, of k and of their product."""
-        for_query, for_key, for_product = np.split(tensor_at_head(self.weight, 1, head).astype(np.float64), 3)
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return three terms for each feature: of q, of k and of their product."""
+        for_query, for_key, for_product = np.split(select_parameters(self, head)["weight"].astype(np.float64), 3)
         by_part = {
             "query feature": zip(for_query, query, strict=True),
             "key feature": zip(for_key, key, strict=True),
@@ -100,16 +90,22 @@ class Trilinear:
         }
         return ScoreTerms(
             tuple(
-                Term(f"{part} {m}", prod(map(float, operands)), PRODUCT_OF[len(operands)], tuple(map(float, operands)))
+                Expression(
+                    f"{part} {m}",
+                    prod(map(float, operands)),
+                    PRODUCT_TEMPLATES[len(operands)],
+                    tuple(map(float, operands)),
+                )
                 for part, addends in by_part.items()
                 for m, operands in enumerate(addends)
             )
         )
 
-    def operations(self, queries: int, keys: int, features: Features) -> int:
-        """Two projections, one product per query, a dot product and two additions per pair."""
-        return features.query * (3 * queries + 2 * keys) + queries * keys * (2 * features.query + 2 * ELEMENTWISE)
+    def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
+        """Count two projections, a product per query, a dot product and two additions per pair."""
+        projections = features.query * (3 * n_queries + 2 * n_keys)
+        return projections + n_queries * n_keys * (2 * features.query + 2 * ELEMENTWISE_COST)
 
-    def scratch(self, features: Features) -> int:
-        """Only the score itself."""
+    def scratch_per_score(self, features: FeatureSizes) -> int:
+        """Return 1, the score itself."""
         return 1

@@ -1,17 +1,17 @@
-"""Has a candidate something to be held against, and its shape?  If not, which axes are swapped, joined or missing?"""
+"""Check the fields and shapes of a candidate; name axes that are swapped, joined or missing."""
 
 from math import prod
 
-from attention_core.call import AttentionCall, Field, ResolvedCall
-from attention_core.cost import field_shapes
+from attention_core.call import AttentionCall, ResolvedCall, ResultField
+from attention_core.capabilities import supports_logsumexp
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.interfaces import LogSumExp
+from attention_core.field_shapes import field_shapes
 from attention_core.normalizers import Softmax
 from attention_core.shapes import Shape
 
 
-def require_reference(call: AttentionCall, include: tuple[Field, ...]) -> None:
-    """Raise InvalidValue for what attention does not return for this call."""
+def require_reference(call: AttentionCall, include: tuple[ResultField, ...]) -> None:
+    """Raise InvalidValue for a field that attention does not return for this call."""
     if "output" in include and call.value is None:
         raise InvalidValue(
             ("candidate", "output"),
@@ -19,7 +19,7 @@ def require_reference(call: AttentionCall, include: tuple[Field, ...]) -> None:
             received="an output without a value",
             advice="Send value, or take output out of the candidate.",
         )
-    if "logsumexp" in include and not isinstance(call.normalizer or Softmax(), LogSumExp):
+    if "logsumexp" in include and not supports_logsumexp(call.normalizer or Softmax()):
         raise InvalidValue(
             ("candidate", "logsumexp"),
             expected="no logsumexp, which softmax alone has",
@@ -28,17 +28,17 @@ def require_reference(call: AttentionCall, include: tuple[Field, ...]) -> None:
         )
 
 
-def shape_of(call: ResolvedCall, name: Field) -> Shape:
-    """The shape in which `attend` returns a field."""
+def shape_of(call: ResolvedCall, name: ResultField) -> Shape:
+    """Return the shape in which `attend` returns a field."""
     (shape,) = field_shapes(call, name)
-    if name == "output" and call.packed:
+    if name == "output" and call.has_packed_heads:
         batch, heads, length, features = shape
         return batch, length, heads * features
     return shape
 
 
 def check_shape(name: str, received: Shape, expected: Shape) -> None:
-    """Raise ShapeMismatch unless the shapes are equal; the advice knows axes that are swapped, joined or missing."""
+    """Raise ShapeMismatch unless the shapes are equal; the advice names axes that are swapped, joined or missing."""
     if received != expected:
         raise ShapeMismatch(
             ("candidate", name),

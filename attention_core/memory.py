@@ -1,0 +1,53 @@
+"""Count the numbers that a call holds at once, and size the query blocks of the dense path by them."""
+
+from math import prod
+
+from attention_core.call import ResolvedCall
+from attention_core.capabilities import supports_online
+from attention_core.scores.pairwise import PAIR_BLOCK_NUMBERS
+from attention_core.tile_sizes import choose_tile_sizes
+
+MAX_QUERY_BLOCK_NUMBERS = 1 << 22
+"""About how many numbers a block of queries holds at once on the dense path while it is scored."""
+
+ARRAYS_PER_ONLINE_TILE = 4
+"""Arrays of a tile's shape that a tile holds at once with an online normalizer."""
+
+ARRAYS_PER_BFLOAT16_ROUNDING = 3
+"""Arrays held at once, beside the result, while an array is rounded to bfloat16."""
+
+ARRAYS_PER_VECTOR = 4
+"""Arrays of a tile's queries, keys or values that projecting them holds at once, as where cosine makes unit vectors."""
+
+
+def count_dense_numbers(call: ResolvedCall) -> int:
+    """Return how many numbers a block of queries holds at once on the dense path.
+
+    At least one number for each row and each key, even in a call without keys or without rows.
+    """
+    rows_or_keys = prod(call.score_shape[:-2]) * max(1, call.query_length, call.key_length)
+    block = max(rows_or_keys, min(prod(call.score_shape), queries_per_block(call) * call.scores_per_query))
+    scratch = call.score_model.scratch_per_score(call.features) + call.normalizer.scratch_per_logit
+    repeated = (call.queries_per_kv_head - 1) * (call.key.size + (0 if call.value is None else call.value.size))
+    return block * scratch + repeated
+
+
+def count_tiled_numbers(call: ResolvedCall, threads: int) -> int:
+    """Return how many numbers all threads hold at once on the tiled path: tiles and projected vectors."""
+    sizes = choose_tile_sizes(call)
+    is_online = supports_online(call.normalizer)
+    whole_row = (call.normalizer.scratch_per_logit + 1) * call.key_length
+    row = ARRAYS_PER_ONLINE_TILE * sizes.columns if is_online else whole_row + sizes.columns
+    features = max(*call.features[:2], 0 if call.value is None else call.value.shape[-1])
+    vectors = ARRAYS_PER_VECTOR * features * (sizes.rows + sizes.columns)
+    tile = sizes.matrices * (sizes.rows * row + vectors) + 2 * PAIR_BLOCK_NUMBERS
+    return threads * tile + prod(call.score_shape[:-1])
+
+
+def queries_per_block(call: ResolvedCall) -> int:
+    """Return how many queries a block of the dense path has, so that it holds about `MAX_QUERY_BLOCK_NUMBERS`."""
+    numbers = prod(call.score_shape) * call.score_model.scratch_per_score(call.features)
+    # Most calls are one block, for which nothing needs dividing.
+    if numbers <= MAX_QUERY_BLOCK_NUMBERS:
+        return call.query_length
+    return max(1, MAX_QUERY_BLOCK_NUMBERS * call.query_length // numbers)
