@@ -1,38 +1,56 @@
-"""attention-service serve | openapi | attend | check."""
+"""attention-service serve | healthcheck | openapi | attend | check."""
 
 import argparse
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from pydantic import ValidationError
+from service.environment import ignored_variables, our_variable, variable_of, variables
 
-SERVE_OPTIONS = ("host", "port", "workers", "root_path")
-"""Settings that are common enough to be flags as well; the others are environment variables."""
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+SERVE_FLAGS: Mapping[str, str] = {
+    # generated: flags
+    "host": "address to listen on (default 127.0.0.1)",
+    "port": "port to listen on; where it is absent, that of the variable PORT (default 8000)",
+    "uds": "path of a Unix socket to listen on instead of a host and a port",
+    "workers": "processes that serve requests; where it is absent, the number in WEB_CONCURRENCY (default 1)",
+    "root_path": "path prefix under which a proxy publishes the service",
+    # end: flags
+}
+"""Settings that are flags as well, with their help; here as importing the settings takes most of a health check."""
 
 SECRETS = ("api_keys",)
-"""Settings that no message repeats."""
+"""Settings whose values no message shows."""
 
 INTERRUPTED = 130
-"""What a shell says of a program that Ctrl-C has ended."""
+"""The exit code of a program that Ctrl-C has ended, as shells report it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if getattr(options, "uds", None) is not None and (options.host is not None or options.port is not None):
+        parser.error("argument --uds: not allowed with --host or --port")
     try:
         return COMMANDS[options.command](options)
-    except ValidationError as error:
-        print(_explain(error), file=sys.stderr)
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError):
+            raise
+        _complain(_explain(error))
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return 0  # whoever reads has seen enough
+        return 0  # the reader, such as `head`, has closed the pipe
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,10 +61,17 @@ def _parser() -> argparse.ArgumentParser:
         help="serve over HTTP",
         description="Serve over HTTP. Every other setting is an environment variable ATTENTION_…; see the README.",
     )
-    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (default 8000)")
-    serve.add_argument("--workers", type=int, help="processes that serve (default 1)")
-    serve.add_argument("--root-path", help="path prefix under which a proxy publishes the service, such as /attention")
+    for name, meaning in SERVE_FLAGS.items():
+        serve.add_argument(f"--{name.replace('_', '-')}", help=meaning)
+    healthcheck = commands.add_parser(
+        "healthcheck",
+        help="ask whether a service is ready",
+        description="Ask the service that runs with the same settings for /readyz. The exit code is 1 when it is not "
+        "ready.",
+    )
+    healthcheck.add_argument("--host", help="address to ask (default 127.0.0.1)")
+    healthcheck.add_argument("--port", help="port to ask (default 8000)")
+    healthcheck.add_argument("--uds", metavar="PATH", help="Unix socket to ask, instead of a host and a port")
     commands.add_parser("openapi", help="print the OpenAPI document")
     _add_offline(
         commands,
@@ -67,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_offline(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, forms: dict[str, str]
 ) -> None:
-    """Add a command that reads one request; without one of the forms it prints a table."""
+    """Add a command that reads one request; it prints a table, or one of `forms` (flag to help text)."""
     parser = commands.add_parser(name, help=about.partition(".")[0].lower(), description=about)
     parser.add_argument("file", metavar="FILE", help="a JSON file, or - for the standard input")
     choice = parser.add_mutually_exclusive_group()
@@ -78,24 +103,50 @@ def _add_offline(
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Until the server has its own handlers.  The first process of a container has no default ones, so that a stop in
-    # the first moments, while modules load, would be lost and end in a kill.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
-    # Worker processes read the environment too, so this is how flags reach them all.
-    for name in SERVE_OPTIONS:
-        if getattr(options, name) is not None:
-            os.environ[f"ATTENTION_{name.upper()}"] = str(getattr(options, name))
+    from service.telemetry.line_writer import open_missing_streams
+
+    open_missing_streams()
+    # Handle signals until the server has its own handlers.  The first process of a container has no default handlers:
+    # a signal to stop while modules load would be lost, and the process killed later.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _exit)
+    _pass_flags_on({name: str(value) for name in SERVE_FLAGS if (value := getattr(options, name)) is not None})
     _start_no_blas_threads()
 
     from service.serving.server import serve
     from service.settings import Settings
 
-    return serve(Settings())
+    return serve(Settings(), list(_warnings()))
+
+
+def _pass_flags_on(flags: Mapping[str, str]) -> None:
+    """Put flags into the environment, where worker processes find them, and remove the settings that they override."""
+    unset = {"host", "port"} if "uds" in flags else {"uds"} if {"host", "port"} & set(flags) else set()
+    replaced = {our_variable(name) for name in {*flags, *unset}}
+    for variable in [variable for variable in os.environ if variable.upper() in replaced]:
+        del os.environ[variable]
+    os.environ.update({our_variable(name): value for name, value in flags.items()})
+
+
+def _warnings() -> Iterator[str]:
+    """Yield a line for each ignored variable that looks like a setting."""
+    for variable, warning in ignored_variables(variables()).items():
+        yield f"{variable}: {warning}"
+
+
+def _healthcheck(options: argparse.Namespace) -> int:
+    from service import health
+
+    reason = health.why_not_ready(options.host, options.port, options.uds)
+    if reason is None:
+        return 0
+    _complain(f"attention-service: {reason}")
+    return 1
 
 
 def _start_no_blas_threads() -> None:
-    """Leave the number of threads to ATTENTION_COMPUTE_THREADS alone; NumPy reads this when it is imported."""
+    """Let ATTENTION_COMPUTE_THREADS alone set the number of threads; NumPy reads the variable when it is imported."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
@@ -105,10 +156,11 @@ def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _openapi(_: argparse.Namespace) -> int:
     from service.main import create_app
-    from service.settings import Settings
+    from service.settings import OfflineSettings
     from service.specification import build
 
-    json.dump(build(create_app(Settings())), sys.stdout, ensure_ascii=False, indent=2)
+    _warn()
+    json.dump(build(create_app(OfflineSettings())), sys.stdout, ensure_ascii=False, indent=2)
     print(flush=True)
     return 0
 
@@ -118,21 +170,37 @@ def _offline(options: argparse.Namespace) -> int:
 
     from service import offline
 
+    _warn()
     order = offline.Order(options.file, options.form, options.output, options.color)
     return offline.run(order, {"attend": offline.attend, "check": offline.check}[options.command])
 
 
-def _explain(error: ValidationError) -> str:
-    """Say which setting is wrong, one line each."""
+def _complain(text: str) -> None:
+    """Print to standard error if there is one; `print` would write to standard output instead."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
+
+
+def _warn() -> None:
+    for warning in _warnings():
+        _complain(f"attention-service: {warning}")
+
+
+def _explain(error: "ValidationError") -> str:
+    """Return one line for each wrong setting."""
     lines = []
     for detail in error.errors(include_url=False):
-        name = str(detail["loc"][0])
-        received = "something else" if name in SECRETS else repr(detail["input"])
-        lines.append(f"attention-service: ATTENTION_{name.upper()}: {detail['msg']}; received {received}")
+        if detail["loc"]:
+            name = str(detail["loc"][0])
+            variable = variable_of(name, variables()) or our_variable(name)
+            received = "something else" if name in SECRETS else repr(detail["input"])
+            lines.append(f"attention-service: {variable}: {detail['msg']}; received {received}")
+        else:
+            lines.append(f"attention-service: {detail['msg']}")
     return "\n".join(lines)
 
 
-COMMANDS = {"serve": _serve, "openapi": _openapi, "attend": _offline, "check": _offline}
+COMMANDS = {"serve": _serve, "healthcheck": _healthcheck, "openapi": _openapi, "attend": _offline, "check": _offline}
 
 
 if __name__ == "__main__":

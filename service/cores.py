@@ -1,4 +1,4 @@
-"""How many cores this process may use: those it may run on, and no more than its control group is given time for."""
+"""The number of cores that this process may use, by its CPU affinity and the quotas of its control groups."""
 
 import os
 from math import ceil
@@ -8,19 +8,22 @@ PROCESS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def usable_cores(process: Path = PROCESS, groups: Path = GROUPS) -> int:
-    """Return at least 1; `process` says in which groups it is, `groups` what they may use."""
+    """Return the number of usable cores, at least 1.
+
+    `process` is the file that lists the control groups of the process, `groups` the directory of their quotas.
+    """
     return max(1, min([_schedulable(), *_quotas(process, groups)]))
 
 
 def _schedulable() -> int:
-    """Return the cores that it may run on, which a container or taskset may have made fewer."""
+    """Return the number of cores in the CPU affinity, which a container or taskset may have reduced."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _quotas(process: Path, groups: Path) -> list[int]:
-    """Return the cores' worth of time of each group that the process is in, its own and those above."""
+    """Return the quota, in cores, of each control group of the process and of the groups above."""
     quotas = []
     for line in _text(process).splitlines():
         _, _, named = line.partition(":")
@@ -28,7 +31,7 @@ def _quotas(process: Path, groups: Path) -> list[int]:
         if controllers and "cpu" not in controllers.split(","):
             continue
         root = groups / controllers if controllers else groups
-        # Inside a container the path may be that of the host, where nothing is; its own group is then the root.
+        # Inside a container the path may be that of the host, which does not exist; its own group is then the root.
         own = Path(name.lstrip("/"))
         for group in (own, *own.parents):
             quota, period = _quota(root / group)
@@ -38,7 +41,7 @@ def _quotas(process: Path, groups: Path) -> list[int]:
 
 
 def _quota(group: Path) -> tuple[int, int]:
-    """Return microseconds of how many, in version 2 or 1 of control groups; 0 of 0 where there is no limit."""
+    """Return quota and period in microseconds, of control groups version 2 or 1; 0 and 0 without a limit."""
     words = _text(group / "cpu.max").split() or [
         _text(group / "cpu.cfs_quota_us").strip(),
         _text(group / "cpu.cfs_period_us").strip(),

@@ -1,48 +1,83 @@
-"""Everything the service raises on purpose; `problems` alone knows what each becomes on the wire.
+"""Errors that the service raises on purpose; `problems/kinds.json` has the problem of each, by its slug.
 
 ::
 
     ServiceError
     ├── MalformedBody          the bytes cannot be decoded, or a header cannot be read
+    │   └── DuplicateName      an object of JSON has a member twice
     ├── InvalidRequest         decodable but wrong; carries one Violation or more
     ├── NotFound               no such example, problem page or route
     ├── NotAcceptable          no representation that the client accepts
     ├── UnsupportedMediaType   a body in a media type that is not read
-    ├── UnsupportedEncoding    a body in a content encoding that is not undone
+    ├── UnsupportedEncoding    a body in a content coding that is not read
+    ├── RangeNotSatisfiable    a range of bytes that begins behind the end of a file
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
-    ├── NoRoom                 all requests together hold as much as they may
+    ├── NoRoom                 all requests together hold the memory budget
     ├── DeadlineExceeded       the answer was not ready in time
     └── Draining               the process is shutting down
 
-    Disconnected               the client went away; nobody is left to answer
+    Disconnected               the client closed the connection; no answer is sent
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+from attention_wire.documents import pointer
 
 Kind = Literal["invalid-request", "shape-mismatch", "unknown-name"]
+
+FieldPath = tuple[str, ...]
+"""Names of fields, from a document to a field in it."""
+
+Location = tuple[int | str, ...]
+"""Names of fields and indices of lists, from a document to a value in it."""
+
+
+def steps_of(pointer: str) -> list[str]:
+    """Return the path of a JSON Pointer; indices of lists are texts."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 class ServiceError(Exception):
     """Base of every error the service raises on purpose; its text is for the person who sent the request."""
 
+    slug: str
+    """The kind of problem that it is."""
 
-class MalformedBody(ServiceError):
+    def __init_subclass__(cls, slug: str = "", **others: Any) -> None:
+        """Set the kind of problem that the errors of a class are; without one it is that of its base."""
+        super().__init_subclass__(**others)
+        if slug:
+            cls.slug = slug
+
+
+class MalformedBody(ServiceError, slug="malformed-body"):
     """The bytes cannot be decoded, or a header cannot be read."""
 
 
-class NotFound(ServiceError):
+class DuplicateName(MalformedBody):
+    """An object of JSON has a member twice; `path` leads to it, in what `within` names."""
+
+    def __init__(self, path: Location, within: str = "the body") -> None:
+        self.path = path
+        super().__init__(
+            f"expected each name once in an object; received {str(path[-1])[:80]!r} twice in {within}, at "
+            f"{pointer(path)[:200]}. Leave one of them out."
+        )
+
+
+class NotFound(ServiceError, slug="not-found"):
     """No such resource."""
 
 
-class NotAcceptable(ServiceError):
+class NotAcceptable(ServiceError, slug="not-acceptable"):
     """None of the representations on offer is acceptable to the client."""
 
 
-class UnsupportedMediaType(ServiceError):
+class UnsupportedMediaType(ServiceError, slug="unsupported-media-type"):
     """The body comes in another media type than those that are `accepted`."""
 
     def __init__(self, detail: str, accepted: tuple[str, ...]) -> None:
@@ -50,45 +85,53 @@ class UnsupportedMediaType(ServiceError):
         super().__init__(detail)
 
 
-class UnsupportedEncoding(ServiceError):
-    """The body comes in another content encoding than those that are `accepted`."""
+class UnsupportedEncoding(ServiceError, slug="unsupported-media-type"):
+    """The body comes in another content coding than those that are `accepted`."""
 
     def __init__(self, detail: str, accepted: tuple[str, ...]) -> None:
         self.accepted = accepted
         super().__init__(detail)
 
 
-class TooLarge(ServiceError):
+class RangeNotSatisfiable(ServiceError, slug="range-not-satisfiable"):
+    """None of the requested bytes are among the `size` bytes of a file."""
+
+    def __init__(self, detail: str, size: int) -> None:
+        self.size = size
+        super().__init__(detail)
+
+
+class TooLarge(ServiceError, slug="too-large"):
     """The body, the predicted result or the predicted operations exceed a limit."""
 
 
-class BodyTimeout(ServiceError):
+class BodyTimeout(ServiceError, slug="timeout"):
     """The body did not arrive in time."""
 
 
-class QueueFull(ServiceError):
-    """As many requests are waiting as may."""
+class QueueFull(ServiceError, slug="queue-full"):
+    """The queue holds as many requests as its limit."""
 
 
-class NoRoom(ServiceError):
-    """All requests together hold as many bytes as they may."""
+class NoRoom(ServiceError, slug="queue-full"):
+    """All requests together hold the bytes of the memory budget."""
 
 
-class DeadlineExceeded(ServiceError):
+class DeadlineExceeded(ServiceError, slug="deadline-exceeded"):
     """The answer was not ready before the deadline."""
 
 
-class Draining(ServiceError):
+class Draining(ServiceError, slug="draining"):
     """The process is shutting down and takes no new work."""
 
 
 class Disconnected(Exception):
-    """The client went away before its body had arrived, or before its answer was ready."""
+    """The client closed the connection before its body had arrived, or before its answer was ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is wrong: where (a JSON Pointer), and what was expected, what came, what to change."""
+    """One fault of a request: its JSON Pointer, and the expected value, the received one and what to change."""
 
     pointer: str
     detail: str
@@ -96,16 +139,22 @@ class Violation:
 
 
 class InvalidRequest(ServiceError):
-    """The request is decodable but wrong."""
+    """The request is decodable but wrong: its kind of problem is that of its first violation."""
 
     def __init__(self, violations: list[Violation]) -> None:
         self.violations = violations
+        self.slug = violations[0].kind
         super().__init__(violations[0].detail)
+
+    @classmethod
+    def at(cls, place: str | Location, detail: str, kind: Kind = "invalid-request") -> "InvalidRequest":
+        """Return the error of one fault, at a JSON Pointer or a path."""
+        return cls([Violation(place if isinstance(place, str) else pointer(place), detail, kind)])
 
     def relocated(self, place: Callable[[str], str]) -> "InvalidRequest":
         """Return the error with every pointer moved, for a request that is part of a larger one."""
         return InvalidRequest([replace(one, pointer=place(one.pointer)) for one in self.violations])
 
     def within(self, prefix: str) -> "InvalidRequest":
-        """Return the error about what stands at `prefix` in a larger request."""
+        """Return the error of a request that is the member at `prefix` of a larger one."""
         return self.relocated(lambda pointer: prefix + pointer)

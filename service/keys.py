@@ -1,4 +1,4 @@
-"""API keys: only their SHA-256 is held, and comparing takes as long whichever key is right."""
+"""API keys: stored as SHA-256, and compared in a time that does not depend on the key."""
 
 import logging
 import os
@@ -17,15 +17,15 @@ KEY = re.compile(r"[!-+\--~]+")
 HASHED = re.compile(rf"{PREFIX}[0-9a-f]{{64}}")
 
 LOOK_SECONDS = 1.0
-"""How often at most the file is looked at: a key that was taken out is refused this long afterwards at the latest."""
+"""Shortest time between two looks at the file, so that a removed key is refused after at most this time."""
 
 error_log = logging.getLogger("service.keys")
 
 
 def hashed(entry: str) -> str:
-    """Return what is held of a key, ``sha256:`` and hexadecimal digits; an entry that is that already stays so.
+    """Return ``sha256:`` and the hexadecimal digest of a key; an entry of that form is returned in lower case.
 
-    Raises ValueError, which does not repeat the key.
+    Raises ValueError, whose text does not contain the key.
     """
     if entry.startswith(PREFIX):
         if not HASHED.fullmatch(entry.lower()):
@@ -39,7 +39,7 @@ def hashed(entry: str) -> str:
 def read_keys(path: Path) -> tuple[str, ...]:
     """Return the keys of a file, hashed: one a line; what follows # at the start of a line or a space is a comment.
 
-    Raises ValueError when the file cannot be read, or holds no key, which must not open the service to everybody.
+    Raises ValueError when the file cannot be read or has no key: without keys the service would be open to all.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -59,7 +59,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
 
 
 class Keyring:
-    """The keys that are let in: some for good, and those of a file, which is read again when it has changed."""
+    """The valid keys: a fixed set, and those of a file, which is read again when it has changed."""
 
     def __init__(self, keys: Iterable[str], file: Path | None) -> None:
         self._fixed = _digests(keys)
@@ -68,8 +68,8 @@ class Keyring:
         self._digests = self._fixed + (_digests(read_keys(file)) if file else ())
         self._look_again = monotonic() + LOOK_SECONDS
 
-    def lets_in(self, presented: bytes) -> bool:
-        """Whether it is one of the keys; every one is compared, and each to its end."""
+    def accepts(self, presented: bytes) -> bool:
+        """Return whether a key is valid; it is compared with every valid key, each to its end."""
         if self._file and monotonic() >= self._look_again:
             self._look(self._file)
         digest = sha256(presented).digest()
@@ -79,7 +79,7 @@ class Keyring:
         return found
 
     def _look(self, file: Path) -> None:
-        """Read the file again if it has changed; one that cannot be used changes nothing, and the log says so once."""
+        """Read the file again if it has changed; keep the keys if it cannot be read, and log that once."""
         self._look_again = monotonic() + LOOK_SECONDS
         state = _state_of(file)
         if state == self._seen:
@@ -88,7 +88,7 @@ class Keyring:
         try:
             self._digests = self._fixed + _digests(read_keys(file))
         except ValueError as error:
-            error_log.error("%s: %s. The keys of before stay in force.", file, error)
+            error_log.error("%s: %s. The previous keys stay in force.", file, error)
         else:
             error_log.info("%s: %d keys are in force now", file, len(self._digests))
 
@@ -98,7 +98,7 @@ def _digests(keys: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def _state_of(file: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written or put in the place of another."""
+    """Return modification time, size and inode, one of which changes when a file is written or replaced."""
     try:
         status = os.stat(file)  # noqa: PTH116 - follows the links by which mounted secrets are exchanged
     except OSError:

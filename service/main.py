@@ -1,36 +1,41 @@
-"""The only place where things are wired together."""
+"""The application: the only place where the parts of the service are put together."""
 
+import asyncio
+import ctypes
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
-from attention_core import Workers
+from attention_core import Workers, available_kernels, kernel_name, select_kernel
 from attention_core.blockwise.blas import one_blas_thread
-from service.admission import Gate
+from service.admission import AdmissionController
 from service.codecs.json import native
 from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
-from service.examples import load_examples
 from service.keys import Keyring
-from service.middleware.cross_origin import CrossOrigin, Preflight
-from service.middleware.envelope import Envelope
-from service.middleware.key_check import KeyCheck
+from service.middleware.api_key import ApiKeyMiddleware
+from service.middleware.cross_origin import CrossOriginMiddleware, PreflightMiddleware
+from service.middleware.forwarded import ForwardedPrefixMiddleware, TrustedProxies
+from service.middleware.request_context import RequestContextMiddleware
 from service.problems import HANDLERS
-from service.routes import attention, catalogue, open_inference, operations, pages
-from service.routes.direct import Shortcut
+from service.routes import attention, catalogue, document, open_inference, operations, pages
+from service.routes.fast_path import FastPathMiddleware
 from service.routes.state import ServiceState
-from service.serving.draining import LEAVE
-from service.serving.protocol import REFUSED
+from service.routes.unmatched import on_http_exception
+from service.serving.draining import ON_DRAIN
+from service.serving.refusals import REFUSED
 from service.settings import Settings
+from service.telemetry.line_writer import standard_error
 from service.telemetry.logs import AccessLog, configure
-from service.telemetry.metrics import MOMENTARY, Ledger, Metrics, SharedLedger
+from service.telemetry.metrics import GAUGES, MEASURE_SECONDS, Metrics, MetricStore, ProcessMetrics, SharedMetricStore
 
 if TYPE_CHECKING:
     from service.telemetry.tracing import Tracing
@@ -38,75 +43,125 @@ if TYPE_CHECKING:
 log = logging.getLogger("service.server")
 
 SWITCH_SECONDS = 0.0005
-"""How long a compute thread keeps the interpreter while the event loop wants it; Python's own ten times that."""
+"""Longest time that a compute thread keeps the interpreter lock from the event loop; Python's default is 5 ms."""
+
+MALLOPT = {-3: 32 << 20, -1: 64 << 20}
+"""Options of glibc's `mallopt`, in bytes: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, at the most that glibc itself would
+raise them to after a large request.  Memory that is freed stays mapped, so that a request faults in no pages anew:
+0.78 of the time of the row "256 × 64, JSON, all three" of benchmarks/RESULTS.md."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the application; without settings they are read from the environment."""
+    """Return the application; settings are read from the environment by default."""
     settings = settings or Settings()
     configure(settings.log_level, settings.log_format)
+    select_kernel(settings.kernel)
+    kernel = kernel_name()
     workers = Workers(settings.compute_threads)
     directory = settings.metrics_directory
-    ledger = SharedLedger(Path(directory), MOMENTARY) if directory else Ledger()
-    metrics = Metrics(ledger)
+    store = SharedMetricStore(Path(directory), GAUGES) if directory else MetricStore()
+    metrics = Metrics(store)
+    standard_error().on_dropped = metrics.log_lines_dropped
     state = ServiceState(
-        settings, Gate(settings, workers, metrics, metrics), ledger, Statistics(ledger), load_examples()
+        settings,
+        AdmissionController(settings, workers, metrics, metrics),
+        store,
+        ProcessMetrics(store),
+        Statistics(store),
+        kernel,
     )
-
     tracing = _tracing(settings)
-
-    def leave() -> None:
-        state.ready = False
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Callable[..., None]]]:
-        sys.setswitchinterval(SWITCH_SECONDS)
-        if not native.AVAILABLE:
-            log.warning(
-                "large requests in JSON take longer: there was no gcc when this was installed, install it again"
-            )
-        # The compute threads are what shares the cores; their products start no threads of their own.
-        with one_blas_thread():
-            state.ready = True
-            yield {LEAVE: leave, REFUSED: metrics.ended}
-            leave()
-            state.gate.close()
-            workers.close()
-            if tracing is not None:
-                await run_in_threadpool(tracing.close)
-
     app = FastAPI(
         title="attention-service",
         version=version("attention-service"),
         root_path=settings.root_path,
-        lifespan=lifespan,
+        lifespan=lambda _: _lifespan(state, workers, metrics, tracing),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers=dict(HANDLERS),
+        exception_handlers={**HANDLERS, HTTPException: on_http_exception},
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
-    for module in (attention, open_inference, catalogue, operations, pages):
-        # As the application's own: an included router looks for the route twice.
+    for module in (attention, open_inference, catalogue, operations, document, pages):
+        # Not include_router, which looks for a route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
-    access_log = AccessLog(settings.log_level, settings.log_format)
-    # The last is the outermost; what is not asked for is not there.
-    app.add_middleware(Shortcut, routes=app.router.routes, usual={"model": tuple(MODELS), "version": (VERSION,)})
-    if settings.asks_for_keys:
-        app.add_middleware(KeyCheck, keyring=Keyring(settings.api_keys, settings.api_keys_file))
-    if settings.cors_origins:
-        app.add_middleware(Preflight, origins=settings.cors_origins)
-    app.add_middleware(Envelope, access_log=access_log, metrics=metrics, tracer=tracing)
-    if settings.cors_origins:
-        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
+    _add_middleware(app, settings, metrics, tracing)
     return app
 
 
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, tracing: "Tracing | None") -> None:
+    """Add the middleware, from the innermost to the outermost; one without a setting is left out."""
+    app.add_middleware(
+        FastPathMiddleware, routes=app.router.routes, parameter_values={"model": tuple(MODELS), "version": (VERSION,)}
+    )
+    if settings.asks_for_keys:
+        app.add_middleware(ApiKeyMiddleware, keyring=Keyring(settings.api_keys, settings.api_keys_file))
+    if settings.cors_origins:
+        app.add_middleware(PreflightMiddleware, origins=settings.cors_origins)
+    if settings.trusted_proxies:
+        app.add_middleware(ForwardedPrefixMiddleware, proxies=TrustedProxies(settings.trusted_proxies))
+    access_log = AccessLog(settings.log_level, settings.log_format)
+    app.add_middleware(
+        RequestContextMiddleware, access_log=access_log, metrics=metrics, kernel=kernel_name(), tracer=tracing
+    )
+    if settings.cors_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins)
+
+
+@asynccontextmanager
+async def _lifespan(
+    state: ServiceState, workers: Workers, metrics: Metrics, tracing: "Tracing | None"
+) -> AsyncIterator[dict[str, Callable[..., None]]]:
+    """Start and end what runs beside requests; the server finds its callables in the lifespan state."""
+
+    def stop_being_ready() -> None:
+        state.ready = False
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _keep_freed_memory()
+    _, missing_kernels = available_kernels()
+    for slower, missing in (
+        ("numbers of JSON are read and written", native.MISSING),
+        ("attention is computed", missing_kernels),
+    ):
+        if missing:
+            log.warning(
+                f"{slower} more slowly; have gcc or clang and libc6-dev, and install the service again: {missing}"
+            )
+    # Without a directory there are no other workers that answer scrapes with the numbers of this one.
+    measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
+    # The compute threads share the cores, so that BLAS must not start threads of its own.
+    with one_blas_thread():
+        state.ready = True
+        yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}
+        stop_being_ready()
+        if measuring is not None:
+            measuring.cancel()
+        state.admission.close()
+        workers.close()
+        if tracing is not None:
+            await run_in_threadpool(tracing.close)
+
+
+def _keep_freed_memory() -> None:
+    """Set MALLOPT, where the C library has it."""
+    with suppress(AttributeError):
+        for option, size in MALLOPT.items():
+            ctypes.CDLL(None).mallopt(option, size)
+
+
+async def _measure(process_metrics: ProcessMetrics) -> None:
+    """Measure this process every second."""
+    while True:
+        await asyncio.sleep(MEASURE_SECONDS)
+        process_metrics.measure()
+
+
 def _tracing(settings: Settings) -> "Tracing | None":
-    """Return what makes spans, which is not even imported unless somebody wants them."""
+    """Return a tracer if a collector is configured; OpenTelemetry is imported only then."""
     if not settings.otlp_endpoint:
         return None
     from service.telemetry.tracing import tracing_to

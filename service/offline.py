@@ -10,23 +10,24 @@ from typing import Any, Literal
 
 import orjson
 
-from attention_core import Workers
-from service.codecs.negotiate import JSON, SVG
+from attention_core import Workers, select_kernel
+from service.codecs.negotiate import JSON
+from service.codecs.registry import BY_SUFFIX
 from service.compute import Body, Run, prepare_attention, prepare_check, prepare_view
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge
-from service.problems import PROBLEMS, problem_document, slug_of
-from service.settings import Settings
+from service.problems import PROBLEMS, problem_document
+from service.settings import OfflineSettings, Settings
 from service.terminal import Screen, problem_text, result_text, verdict_text
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
 DONE, DIFFERS, REFUSED, DEFECT = 0, 1, 2, 70
-"""Exit codes: done; the candidate differs; a wrong request or command line; a defect of this program."""
+"""Exit codes: success; the candidate differs; a wrong request or command line; a defect of this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the command line asks for."""
+    """The arguments of a command line."""
 
     file: str
     form: Literal["table", "json", "svg"]
@@ -35,20 +36,21 @@ class Order:
 
 
 Work = Callable[[bytes, Settings, Order, Run], tuple[bytes, int]]
-"""Computes what to print, and the exit code."""
+"""Computes the text to print and the exit code."""
 
 
 def run(order: Order, work: Work) -> int:
     """Read the request, print the answer or the error, and return the exit code."""
-    settings = Settings()
+    settings = OfflineSettings()
     try:
         content = _read(order.file, settings.json_limit)
+        select_kernel(settings.kernel)
         with Workers(settings.compute_threads) as workers:
             written, code = work(content, settings, order, Run(workers))
         _write(written, order.output)
     except ServiceError as error:
         violations = error.violations if isinstance(error, InvalidRequest) else None
-        _complain(problem_document(slug_of(error), str(error), violations=violations), slug_of(error), order)
+        _complain(problem_document(error.slug, str(error), violations=violations), error.slug, order)
         return REFUSED
     except Exception:
         if settings.log_level == "debug":
@@ -60,17 +62,17 @@ def run(order: Order, work: Work) -> int:
 
 
 def attend(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
-    """Attend; return the answer as it would be over HTTP, or the weights as a picture or a table."""
+    """Compute attention; return the answer as over HTTP, or the weights as a picture or a table."""
     if order.form == "table":
         shown = prepare_view(Body(content), settings, beside=frozenset(("output",))).show(how)
         return result_text(shown, _screen(order)).encode(), DONE
-    wanted = SVG if order.form == "svg" else JSON
+    wanted = BY_SUFFIX[f".{order.form}"]
     reply = prepare_attention(Body(content, wanted=wanted), settings).complete(how)
     return (reply.content + b"\n" if wanted == JSON else reply.content), DONE
 
 
 def check(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
-    """Hold a candidate against the reference."""
+    """Compare a candidate with the reference; return the verdict and the exit code."""
     reply = prepare_check(Body(content), settings).complete(how)
     verdict = orjson.loads(reply.content)
     code = DONE if verdict["passed"] else DIFFERS
@@ -95,7 +97,7 @@ def _read(file: str, limit: int) -> bytes:
 
 
 def _write(content: bytes, output: str | None) -> None:
-    """Write to a file, or to the standard output; whoever reads it may stop at any time. Raise NotFound."""
+    """Write to a file, or to the standard output, whose reader may close it at any time. Raise NotFound."""
     try:
         with open(STANDARD_OUTPUT if output is None else output, "wb", closefd=output is not None) as stream:
             stream.write(content)
@@ -117,7 +119,7 @@ def _complain(problem: dict[str, Any], slug: str, order: Order) -> None:
 
 
 def _screen(order: Order) -> Screen:
-    """Return what the standard output can show; a file or a pipe has no width, so that nothing is cut there."""
+    """Return the capabilities of the standard output; a file or a pipe has no width, so that lines stay whole."""
     in_terminal = order.output is None and os.isatty(STANDARD_OUTPUT)
     able = in_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     colour = able if order.colour == "auto" else order.colour == "always"

@@ -13,12 +13,12 @@ from service.codecs.labels import columns, printable, shorten, writings
 from service.codecs.shown import Shown
 from service.codecs.viridis import VIRIDIS, colour_indices, foreground, red_green_blue
 
-MOST_PANELS = 16
-LABEL_COLUMNS = 22
-ORDINARY, LONGEST = 6, 8
-"""Columns that a weight between 0 and 1 takes, and that any other takes at most, its mark included."""
+MAX_PANELS = 16
+MAX_LABEL_COLUMNS = 22
+WEIGHT_COLUMNS, MAX_NUMBER_COLUMNS = 6, 8
+"""Columns of a weight between 0 and 1, and most columns of any other weight with its mark."""
 
-WIDEST_CELL = 14
+MAX_CELL_COLUMNS = 14
 HATCH = "░"
 ABOVE, BELOW = "▲", "▼"
 EMPTY_ROW = "∅"
@@ -27,29 +27,29 @@ AXES = "query 查询 ↓ · key 键 →"
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a terminal can show: whether in colour, and how many columns; None is as many as it takes."""
+    """Capabilities of a terminal: whether it has colours, and its width in columns; None is unlimited."""
 
     colour: bool
     width: int | None
 
     def bold(self, text: str) -> str:
-        """Return text that stands out."""
+        """Return bold text."""
         return f"\x1b[1m{text}\x1b[0m" if self.colour else text
 
     def painted(self, text: str, background: str) -> str:
-        """Return text on a colour, itself black or white."""
+        """Return black or white text on a background colour."""
         if not self.colour:
             return text
         below, above = (";".join(map(str, red_green_blue(each))) for each in (background, foreground(background)))
         return f"\x1b[48;2;{below}m\x1b[38;2;{above}m{text}\x1b[0m"
 
     def room(self, taken: int, each: int, count: int) -> int:
-        """Return how many of `count` cells fit beside what is taken, at least one."""
+        """Return how many of `count` cells of `each` columns fit beside `taken` columns, at least one."""
         return count if self.width is None else max(min((self.width - taken) // each, count), 1)
 
 
 def result_text(shown: Shown, screen: Screen) -> str:
-    """Return the weights as a table for each leading index, what the marks mean, the output, and the notes."""
+    """Return the weights as a table for each leading index, the meanings of the marks, the output, and the notes."""
     heading = [screen.bold(shown.title), shown.subtitle]
     return "\n".join([*heading, *_weights(shown, screen), *_output(shown, screen), *_notes(shown, screen), ""])
 
@@ -69,8 +69,8 @@ def _matrix(
 ) -> Iterator[str]:
     """Yield the lines of one table."""
     gutter = max(map(columns, queries), default=0)
-    narrowest = LONGEST if (visible & ((weights < 0) | (weights > 1))).any() else ORDINARY
-    cell = max(narrowest, min(max(map(columns, keys), default=0), WIDEST_CELL))
+    narrowest = MAX_NUMBER_COLUMNS if (visible & ((weights < 0) | (weights > 1))).any() else WEIGHT_COLUMNS
+    cell = max(narrowest, min(max(map(columns, keys), default=0), MAX_CELL_COLUMNS))
     fitting = screen.room(gutter + 1 + len(f" {EMPTY_ROW}"), cell + 2, len(keys))
     colours = colour_indices(weights)
     yield " " * (gutter + 1) + "".join(f" {_right(shorten(key, cell), cell)} " for key in keys[:fitting])
@@ -87,7 +87,7 @@ def _matrix(
 
 
 def _meanings(shown: Shown) -> Iterator[str]:
-    """Say what those marks mean that occur."""
+    """Yield the meanings of the marks that occur."""
     weights, visible = shown.weights, shown.visible
     occurring = {
         f"{HATCH * 2} masked · 已遮蔽": not visible.all(),
@@ -125,18 +125,18 @@ def _rows(numbers: NDArray[np.floating], labels: list[str], screen: Screen) -> I
         yield f"… {left} more numbers in each row · 每行还有 {left} 个数"
 
 
-def _number(weight: float, most: int) -> str:
-    """Write a weight in so many columns, its mark included."""
+def _number(weight: float, max_columns: int) -> str:
+    """Return a weight with its mark, in at most `max_columns` columns."""
     mark = ABOVE if weight > 1 else BELOW if weight < 0 else ""
-    return next(written + mark for written in writings(weight) if len(written) + len(mark) <= most)
+    return next(written + mark for written in writings(weight) if len(written) + len(mark) <= max_columns)
 
 
 def _leading(array: NDArray[np.floating]) -> list[tuple[int, ...]]:
-    return list(islice(np.ndindex(*array.shape[:-2]), MOST_PANELS))
+    return list(islice(np.ndindex(*array.shape[:-2]), MAX_PANELS))
 
 
 def _left_out(array: NDArray[np.floating]) -> Iterator[str]:
-    left = prod(array.shape[:-2]) - MOST_PANELS
+    left = prod(array.shape[:-2]) - MAX_PANELS
     if left > 0:
         yield f"… {left} more · 还有 {left} 幅"
 
@@ -147,7 +147,7 @@ def _named(index: tuple[int, ...]) -> str:
 
 def _labels(labels: Sequence[str] | None, count: int) -> list[str]:
     given = map(str, range(count)) if labels is None else map(printable, labels)
-    return [shorten(label, LABEL_COLUMNS) for label in given]
+    return [shorten(label, MAX_LABEL_COLUMNS) for label in given]
 
 
 def _padded(text: str, width: int) -> str:
@@ -185,7 +185,7 @@ def verdict_text(verdict: Mapping[str, Any], screen: Screen) -> str:
 
 def _figure(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"
     return "–" if value is None else printable(str(value))
 
 

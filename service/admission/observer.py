@@ -1,53 +1,29 @@
-"""What the gate tells whoever counts: every event comes from the event loop, one at a time, in a few per request."""
+"""Events of admission, as metrics count them."""
 
 from typing import Literal, Protocol
 
 Reason = Literal["queue-full", "bytes-in-flight", "deadline-exceeded", "disconnected"]
-"""Why a request was turned away that would have been computed at another time."""
+"""Why a request was rejected that would have been computed at another time."""
 
 
 class Observer(Protocol):
-    """Hears of requests that take a thread; small ones pass the gate unseen, since nothing ever makes them wait.
+    """Receives the events of requests that need a compute thread; small requests need none and cause no event.
 
-    The events of one request are `queued`, then `started` and `finished`, or `left`; so that
-    queued - started - left are waiting, and started - finished are computing.
+    The events of one request are `queued`, then `started` and `finished`, or `abandoned`: queued - started - abandoned
+    requests are waiting, and started - finished are computing.  The event loop calls the methods, one at a time.
     """
 
     def queued(self) -> None:
         """A request waits for a compute thread, however shortly."""
-        ...
 
-    def started(self, waited: float) -> None:
-        """It has one, after so many seconds."""
-        ...
+    def started(self, waited_seconds: float) -> None:
+        """A request has a thread, after a wait in seconds."""
 
-    def left(self) -> None:
-        """It waits no longer and never had one."""
-        ...
+    def abandoned(self) -> None:
+        """A request has stopped waiting without ever having a thread."""
 
     def finished(self) -> None:
-        """Its thread is free again."""
-        ...
+        """The thread of a request is free again."""
 
     def rejected(self, reason: Reason) -> None:
-        """It was turned away, before or after it had a thread."""
-        ...
-
-
-class Unobserved:
-    """Nobody counts."""
-
-    def queued(self) -> None:
-        """Ignore it."""
-
-    def started(self, waited: float) -> None:
-        """Ignore it."""
-
-    def left(self) -> None:
-        """Ignore it."""
-
-    def finished(self) -> None:
-        """Ignore it."""
-
-    def rejected(self, reason: Reason) -> None:
-        """Ignore it."""
+        """A request was rejected, before or after it had a thread."""

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attention_core.dtypes import DTYPES
+
 BYTES_PER_NUMBER = {"float64": 20, "float32": 12, "float16": 9, "bfloat16": 9}
-"""About how long a number of each dtype is when written with its comma."""
+"""Approximate bytes of a number of each dtype in JSON, its comma included."""
 
 
 def shortest(array: NDArray[Any], dtype: str) -> NDArray[Any]:
@@ -23,11 +25,11 @@ def shortest(array: NDArray[Any], dtype: str) -> NDArray[Any]:
 
 
 def rounded(array: NDArray[Any], decimals: int) -> NDArray[Any]:
-    """Round every finite number to so many decimals, correctly, as Python's `round` does.
+    """Return float64 numbers rounded to `decimals` decimal places, half to even of the exact value, as `round` does.
 
     10^decimals is a float64, and so is the nearest integer to number · 10^decimals below 2^52; their quotient, rounded
     once, is the float64 nearest to the decimal.  Only where the product lies so near to a half that its own rounding
-    may have moved it across, or is larger, is the number rounded by itself.
+    may have moved it across, or is larger, is the number rounded by itself.  What rounds to zero has no sign.
     """
     numbers = array.astype(np.float64)
     power = 10.0**decimals
@@ -38,7 +40,8 @@ def rounded(array: NDArray[Any], decimals: int) -> NDArray[Any]:
         nearest = np.rint(scaled) / power
     alone = np.isfinite(numbers) & (near_half | (size >= 2.0**52))
     nearest[alone] = [round(number, decimals) for number in numbers[alone].tolist()]
-    return np.where(np.isfinite(numbers), nearest, numbers)
+    # −0 + 0 is 0; every other number stays what it is.
+    return np.where(np.isfinite(numbers), nearest, numbers) + 0.0
 
 
 @cache
@@ -60,14 +63,7 @@ def _bfloat16_decimals() -> NDArray[np.float64]:
         rounded = np.array(
             [float(f"{value:.{digits}g}") if ask else 0.0 for value, ask in zip(values, undecided, strict=True)]
         )
-        found = undecided & (_round_to_bfloat16(rounded) == values)
+        found = undecided & (DTYPES["bfloat16"].round(rounded) == values)
         decimals[found] = rounded[found]
         undecided &= ~found
     return decimals
-
-
-def _round_to_bfloat16(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to 8 significant bits, ties to even."""
-    _, exponents = np.frexp(values)
-    last = np.maximum(exponents - 8, -133)
-    return np.ldexp(np.rint(np.ldexp(values, -last)), last)

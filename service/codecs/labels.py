@@ -1,4 +1,4 @@
-"""What pictures and terminals show: labels made harmless, measured and cut to size; numbers as short as needed."""
+"""Texts of pictures and terminals: labels escaped, measured and shortened; weights in the digits that fit."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ ELLIPSIS = "…"
 ZERO_WIDTH_JOINER = "\N{ZERO WIDTH JOINER}"
 
 REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn around the text that follows them, which need not be their own."""
+"""Characters that reverse the direction of the text that follows them."""
 
 NONCHARACTERS = frozenset("\ufffe\uffff")
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, without what XML forbids and without what would command a terminal."""
+    """Return the text on one line, without characters that XML forbids or a terminal obeys."""
     return "".join(map(_printable, text))
 
 
@@ -27,7 +27,7 @@ def _printable(character: str) -> str:
 
 
 def column_counts(text: str) -> list[int]:
-    """Return for each character how many columns it takes: 2 for wide ones such as 团, 0 for what joins another."""
+    """Return the columns of each character: 2 for wide ones such as 团, 0 for those that combine with another."""
     counts: list[int] = []
     previous = ""
     for character in text:
@@ -39,24 +39,24 @@ def column_counts(text: str) -> list[int]:
 
 
 def columns(text: str) -> int:
-    """Return how many columns a text takes in a terminal."""
+    """Return the columns that a text takes in a terminal."""
     return sum(column_counts(text))
 
 
-def shorten(text: str, most: int) -> str:
-    """Return the text if it takes at most so many columns, else its beginning and an ellipsis."""
+def shorten(text: str, max_columns: int) -> str:
+    """Return the text if it takes at most `max_columns` columns, else its beginning and an ellipsis."""
     counts = column_counts(text)
-    if sum(counts) <= most:
+    if sum(counts) <= max_columns:
         return text
     kept, taken = 0, 0
-    while taken + counts[kept] <= most - 1:
+    while taken + counts[kept] <= max_columns - 1:
         taken += counts[kept]
         kept += 1
     return text[:kept] + ELLIPSIS
 
 
 def writings(weight: float) -> Iterator[str]:
-    """Yield ways to write a weight, in ever less room: with four decimals, with two, in fewer digits."""
+    """Yield spellings of a weight, each shorter than the last: with four decimals, with two, in fewer digits."""
     if weight in (0, 1) or not isfinite(weight):
         yield f"{abs(weight):.0f}".replace("nan", "NaN").replace("inf", "∞" if weight > 0 else "-∞")
         return

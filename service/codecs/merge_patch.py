@@ -1,6 +1,9 @@
-"""JSON Merge Patch (RFC 7386), with one rule more for objects that are told apart by name."""
+"""JSON Merge Patch (RFC 7386), with one more rule for objects that are distinguished by name."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from attention_wire.documents import expand_name
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -11,9 +14,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
     """
     if not isinstance(patch, dict):
         return patch
-    if isinstance(target, str):
-        target = {"name": target}
-    if not isinstance(target, dict) or _renames(target, patch):
+    target = expand_name(target)
+    if not isinstance(target, dict) or ("name" in patch and renames(target, patch["name"])):
         target = {}
     merged = dict(target)
     for name, value in patch.items():
@@ -24,9 +26,9 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _renames(target: dict[str, Any], patch: dict[str, Any]) -> bool:
-    """Whether the object is called otherwise afterwards; what is no string is no name, whatever it is."""
-    if "name" not in patch or "name" not in target:
+def renames(target: Mapping[str, Any], name: Any) -> bool:
+    """Return whether an object has another name, so that its members do not apply; only a string is a name."""
+    if "name" not in target:
         return False
-    old, new = target["name"], patch["name"]
-    return not (isinstance(old, str) and isinstance(new, str) and old == new)
+    old = target["name"]
+    return not (isinstance(old, str) and isinstance(name, str) and old == name)

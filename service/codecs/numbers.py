@@ -1,18 +1,18 @@
-"""How the numbers of a result leave: as decimals in JSON, or as the bytes that they are."""
+"""How a representation writes the numbers of a result: as decimals, or as raw bytes."""
 
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.codecs.datatypes import BY_DTYPE, Raw
+from attention_wire.datatypes import BY_DTYPE, RawTensor
 from service.codecs.decimals import BYTES_PER_NUMBER, rounded, shortest
 
 Array = NDArray[Any]
 
 
 class Numbers(Protocol):
-    """One of the ways; each returns what may stand in a document that goes to the codec it belongs to."""
+    """Writes the arrays of a result as values of a document for the codec that it belongs to."""
 
     def of_dtype(self, array: Array) -> Any:
         """Return an array in the dtype of the call."""
@@ -27,22 +27,22 @@ class Numbers(Protocol):
         ...
 
     def bytes_per_number(self) -> int:
-        """Return about how many bytes a number takes."""
+        """Return the approximate bytes of a number."""
         ...
 
 
 class Decimal(NamedTuple):
-    """Numbers for JSON: as short as they read back in `dtype`, or rounded to so many `decimals`."""
+    """Numbers for JSON: the shortest that read back to the same value in `dtype`, or rounded to `decimals` places."""
 
     dtype: str
     decimals: int | None = None
 
     def of_dtype(self, array: Array) -> Array:
-        """Return numbers that are written with few digits."""
+        """Return numbers that a JSON writer spells with the digits wanted."""
         return shortest(array, self.dtype) if self.decimals is None else rounded(array, self.decimals)
 
     def of_compute_type(self, array: Array) -> Array:
-        """Return the numbers; their writer knows the digits of this type."""
+        """Return the numbers as they are, or rounded; the writer knows the shortest digits of float32 and float64."""
         return array if self.decimals is None else rounded(array, self.decimals)
 
     def indices(self, array: Array) -> list[Any]:
@@ -53,7 +53,7 @@ class Decimal(NamedTuple):
         return nested
 
     def bytes_per_number(self) -> int:
-        """Return about how many digits one has."""
+        """Return the approximate bytes of a number with its comma."""
         return BYTES_PER_NUMBER[self.dtype]
 
 
@@ -62,18 +62,18 @@ class Binary(NamedTuple):
 
     dtype: str
 
-    def of_dtype(self, array: Array) -> Raw:
+    def of_dtype(self, array: Array) -> RawTensor:
         """Return the array with its datatype, which NumPy may not have."""
-        return Raw(array, BY_DTYPE[self.dtype])
+        return RawTensor(array, BY_DTYPE[self.dtype])
 
-    def of_compute_type(self, array: Array) -> Raw:
+    def of_compute_type(self, array: Array) -> RawTensor:
         """Return the array in its own type."""
-        return Raw.of(array)
+        return RawTensor.of(array)
 
-    def indices(self, array: Array) -> Raw:
+    def indices(self, array: Array) -> RawTensor:
         """Return the integers as they are."""
-        return Raw.of(array.astype(np.int64, copy=False))
+        return RawTensor.of(array.astype(np.int64, copy=False))
 
     def bytes_per_number(self) -> int:
-        """Return how many one takes."""
+        """Return the bytes of a number."""
         return BY_DTYPE[self.dtype].wire.itemsize

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from attention_core.call import AttentionResult, Diagnostics, Ranking
+from attention_core.call import RESULT_FIELDS, AttentionResult, Diagnostics, Ranking
 from attention_core.interfaces import Normalizer, ScoreModel
 from service.codecs.json import plain
 from service.codecs.numbers import Decimal, Numbers
+from service.schemas.fields import request_fields
+from service.schemas.results import AttentionResponse
 
-ARRAYS = ("scores", "capped_scores", "logits", "weights", "output", "logsumexp")
-PRESENT = ("present_key", "present_value")
+_NAMES = [one.path[0] for one in request_fields(AttentionResponse) if one.tensor is not None and len(one.path) == 1]
+ARRAYS = tuple(name for name in _NAMES if name in RESULT_FIELDS)
+PRESENT = tuple(name for name in _NAMES if name not in RESULT_FIELDS)
+"""Arrays of an answer: those that `include` asks for by their own names, and those of the field present."""
 
 
 def result_document(

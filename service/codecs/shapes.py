@@ -1,15 +1,13 @@
-"""Shapes that a request announces: bounded before anything is made of them."""
+"""Shapes that a request declares, checked before any memory is allocated for them."""
 
 from math import prod
 from typing import Any
 
 from service.errors import MalformedBody
-from service.schemas.tensors import describe
+from service.schemas.tensors import MAX_AXES, describe
 
-LARGEST_RANK = 32
-
-LARGEST_EMPTY = 1 << 20
-"""What the axes of an empty tensor that are not empty may come to: there are no bytes to bound them."""
+MAX_EMPTY_ELEMENTS = 1 << 20
+"""Maximum product of the other axes of a tensor with an empty axis, whose bytes do not bound it."""
 
 
 def require_shape(sizes: Any, place: str) -> tuple[int, ...]:
@@ -19,13 +17,11 @@ def require_shape(sizes: Any, place: str) -> tuple[int, ...]:
             f"{place}: expected a list of integers, none of them negative; received {describe(sizes)}"
             f"{f' such as {str(sizes[:4])[:80]}' if isinstance(sizes, list) else ''}. Send the size of each axis."
         )
-    if len(sizes) > LARGEST_RANK:
+    if len(sizes) > MAX_AXES:
+        raise MalformedBody(f"{place}: expected at most {MAX_AXES} axes; received {len(sizes)}. Merge leading axes.")
+    if 0 in sizes and prod(filter(None, sizes)) > MAX_EMPTY_ELEMENTS:
         raise MalformedBody(
-            f"{place}: expected at most {LARGEST_RANK} axes; received {len(sizes)}. Merge leading axes."
-        )
-    if 0 in sizes and prod(filter(None, sizes)) > LARGEST_EMPTY:
-        raise MalformedBody(
-            f"{place}: expected the other axes of an empty tensor to come to at most {LARGEST_EMPTY}; received "
+            f"{place}: expected the other axes of an empty tensor to come to at most {MAX_EMPTY_ELEMENTS}; received "
             f"{sizes}. Choose smaller ones."
         )
     return tuple(sizes)

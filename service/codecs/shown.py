@@ -1,4 +1,4 @@
-"""What of a result people look at, whether as a picture or as a table."""
+"""The part of a result that pictures and tables show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.call import AttentionResult, Field
+from attention_core.call import AttentionResult, ResultField
 from service.codecs.result import as_used
 
-NEEDED: frozenset[Field] = frozenset(("weights", "logits"))
-"""What a result must include to be shown; a key is visible where its logit is not −∞."""
+NEEDED: frozenset[ResultField] = frozenset(("weights", "logits"))
+"""Fields that a result must include to be shown; a key is visible where its logit is not −∞."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Weights (…, Lq, Lk), which of them are visible, output (…, Lq, Dv) if there is one, and the words around them."""
+    """Weights (…, Lq, Lk), visible pairs of the same shape, output (…, Lq, Dv) or None, labels and texts."""
 
     weights: NDArray[np.floating]
     visible: NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Shown:
 def show(
     result: AttentionResult, query_labels: Sequence[str] | None = None, key_labels: Sequence[str] | None = None
 ) -> Shown:
-    """Return what people look at; the result includes what is `NEEDED`."""
+    """Return the part of a result that is shown; the result includes the fields `NEEDED`."""
     score_model, normalizer = as_used(result.score_model), as_used(result.normalizer)
     parameters = [*_parameters(score_model), *_parameters(normalizer), result.dtype]
     return Shown(

@@ -40,7 +40,7 @@ def colour_indices(weights: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def foreground(background: str) -> str:
-    """Return black or white, whichever is easier to read on a colour; the better one always has a contrast of 4.5."""
+    """Return black or white, the one with more contrast on a colour, which is at least 4.5."""
     return max((DARK, LIGHT), key=lambda colour: contrast(colour, background))
 
 

@@ -1,4 +1,4 @@
-"""What a request may cost."""
+"""Limits on operations, memory and the size of an answer."""
 
 from attention_core import Cost, predict
 from attention_core.call import ResolvedCall
@@ -8,7 +8,7 @@ from service.settings import Settings
 
 
 def predict_within(settings: Settings, call: ResolvedCall) -> Cost:
-    """Return what a call costs in a service with these settings: each thread holds tiles of its own."""
+    """Return the cost of a call; each compute thread holds tiles of its own."""
     return predict(call, threads=settings.compute_threads)
 
 

@@ -1,7 +1,6 @@
-"""POST /v1/attention/check: a candidate held against the reference."""
+"""POST /v1/attention/check: a candidate is compared with the reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from attention_core.differences import FieldDifference
 from service.codecs import json
 from service.codecs.decimals import shortest
 from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply, Run, Work
+from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import read_document, write_document
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
@@ -19,26 +18,7 @@ from service.schemas.parse import call_errors, check_labels, parse
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCheck:
-    """A candidate, ready to be checked."""
-
-    check: Check
-    operations: int
-    bytes: int
-    wanted: str
-
-    def complete(self, run: Run) -> Reply:
-        """Compare the candidate with the reference, and look for the mistake that explains it."""
-        with call_errors("/request"):
-            result = run.measured(
-                Work(self.check.resolved.score_model.name, "reference", self.operations),
-                lambda: self.check.run(run.should_stop, run.progress),
-            )
-        return write_document(check_document(result), self.wanted)
-
-
-def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
+def prepare_check(body: Body, settings: Settings) -> Prepared:
     """Read a request to check; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(CheckRequest, read_document(body, settings))
     with call_errors("/request", beside=("candidate",)):
@@ -48,7 +28,15 @@ def prepare_check(body: Body, settings: Settings) -> PreparedCheck:
         check_labels(request.request.labels, within="/request", **sizes)
     cost = check.predict()
     held = require_affordable(cost, check.comparison.dtype.name, settings)
-    return PreparedCheck(check, cost.operations, held, body.wanted)
+
+    def complete(run: Run) -> Reply:
+        """Compare the candidate with the reference, and search for the mistake that explains it."""
+        with call_errors("/request"):
+            work = Work(check.resolved.score_model.name, "reference", cost.operations)
+            result = run.measured(work, lambda: check.run(run.should_stop, run.progress))
+        return write_document(check_document(result), body.wanted)
+
+    return Prepared(cost.operations, held, complete)
 
 
 def check_document(result: CheckResult) -> dict[str, Any]:

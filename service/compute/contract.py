@@ -1,4 +1,4 @@
-"""What passes between a transport and the centre."""
+"""Types that a transport and the centre exchange."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -6,29 +6,31 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
 from attention_core import Workers
-from attention_core.interfaces import Progress, ShouldStop
+from attention_core.interfaces import ProgressCallback, ShouldStop
 from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
 from service.settings import Settings
 
 
 class Body(NamedTuple):
-    """The bytes of a request, what they are, and what the answer is to be.
-
-    With an `encoding` they are compressed in it.
-    """
+    """The body of a request, and the negotiated form of its answer."""
 
     content: bytes
     media_type: str = JSON
     wanted: str = JSON
+    """Media type of the answer."""
     encoding: str | None = None
+    """Content coding of the body; None if it is not compressed."""
     wanted_encoding: WantedEncoding = AS_IT_IS
+    """Content coding of the answer."""
+    json_end: int | None = None
+    """Byte at which the JSON of an inference ends and its raw tensors begin; None without raw tensors."""
 
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Reply(NamedTuple):
-    """The bytes of an answer, what they are, and what else its headers say of them."""
+    """The body of an answer, its media type and further header fields about it."""
 
     content: bytes
     media_type: str
@@ -36,15 +38,15 @@ class Reply(NamedTuple):
 
 
 class Meter(Protocol):
-    """Whoever wants to know what was computed."""
+    """Counts computations, for the metrics."""
 
     def computed(self, score_model: str, path: str, operations: int, seconds: float) -> None:
-        """Something has been computed; the operations are those predicted."""
+        """Count one computation; the operations are those predicted."""
         ...
 
 
 class Work(NamedTuple):
-    """Something that is going to be computed: what scores, on which path, with how many operations."""
+    """One computation: its score model, its path and its predicted operations."""
 
     score_model: str
     path: str
@@ -55,18 +57,16 @@ T = TypeVar("T")
 
 
 class Run(NamedTuple):
-    """How a request is completed: with which threads to share the work, when to stop, and whom to tell how far it is.
-
-    The threads belong to whoever runs requests; all of them share the same, and the same `meter`.
-    """
+    """How a request is completed."""
 
     workers: Workers
+    """Threads that share the work; one pool for all requests of a process."""
     should_stop: ShouldStop | None = None
-    progress: Progress | None = None
+    progress: ProgressCallback | None = None
     meter: Meter | None = None
 
     def measured(self, work: Work, compute: Callable[[], T]) -> T:
-        """Compute, and tell the meter how long it took."""
+        """Compute, and count the work and its seconds."""
         started = perf_counter()
         result = compute()
         if self.meter is not None:
@@ -74,23 +74,16 @@ class Run(NamedTuple):
         return result
 
 
-class Prepared(Protocol):
-    """A request that is known to be right and affordable."""
+class Prepared(NamedTuple):
+    """A request that has passed validation and stays within the limits."""
 
-    @property
-    def operations(self) -> int:
-        """Predicted floating-point operations."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Predicted bytes that computing and the answer hold beside the inputs."""
-        ...
-
-    def complete(self, run: Run) -> Reply:
-        """Compute and encode; raises Stopped when ``run.should_stop`` answers True."""
-        ...
+    operations: int
+    """Predicted floating-point operations."""
+    bytes: int
+    """Predicted bytes that computing and the answer hold beside the inputs."""
+    complete: Callable[[Run], Reply]
+    """Computes and encodes; raises Stopped when ``run.should_stop`` answers True."""
 
 
 Prepare = Callable[[Body, Settings], Prepared]
-"""Decode, validate, resolve, estimate: what an endpoint does with a body before anything is computed."""
+"""Decodes, validates and resolves a body, and predicts its cost."""

@@ -1,12 +1,11 @@
 """POST /v1/attention/merge: attention over parts of the keys becomes attention over all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
 from service.compute.budget import require_affordable
-from service.compute.contract import Body, Reply, Run, Work
+from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import numbers_for, read_document, write_document
 from service.schemas.merge import MergeRequest
 from service.schemas.parse import call_errors, parse
@@ -19,38 +18,28 @@ HELD_PER_RESULT, HELD_PER_LOGSUMEXP = 4, 2
 """Numbers held for each number of the result, and for each logsumexp that is merged."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedMerge:
-    """Partial results, ready to be merged."""
-
-    partials: Sequence[Partial]
-    dtype: DType
-    operations: int
-    bytes: int
-    wanted: str
-
-    def complete(self, run: Run) -> Reply:
-        """Merge; raises InvalidRequest when the shapes do not fit."""
-        with call_errors():
-            merged = run.measured(Work("none", "merge", self.operations), lambda: merge(self.partials))
-        numbers = numbers_for(self.wanted, self.dtype.name)
-        document = {
-            "output": numbers.of_dtype(self.dtype.store(merged.output)),
-            "logsumexp": numbers.of_compute_type(merged.logsumexp.astype(self.dtype.compute, copy=False)),
-        }
-        return write_document(document, self.wanted)
-
-
-def prepare_merge(body: Body, settings: Settings) -> PreparedMerge:
+def prepare_merge(body: Body, settings: Settings) -> Prepared:
     """Read partial results; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(MergeRequest, read_document(body, settings))
     dtype = DTYPES[request.dtype or "float64"]
     partials = [one.to_core() for one in request.partials]
     cost = _predict(partials)
-    held = require_affordable(cost, dtype.name, settings, numbers_for(body.wanted, dtype.name).bytes_per_number())
+    numbers = numbers_for(body.wanted, dtype.name)
+    held = require_affordable(cost, dtype.name, settings, numbers.bytes_per_number())
     _require_in_range(partials, dtype)
     held += sum(one.widened_bytes for one in request.partials)
-    return PreparedMerge(partials, dtype, cost.operations, held, body.wanted)
+
+    def complete(run: Run) -> Reply:
+        """Merge; raises InvalidRequest when the shapes do not fit."""
+        with call_errors():
+            merged = run.measured(Work("none", "merge", cost.operations), lambda: merge(partials))
+        document = {
+            "output": numbers.of_dtype(dtype.store(merged.output)),
+            "logsumexp": numbers.of_compute_type(merged.logsumexp.astype(dtype.compute, copy=False)),
+        }
+        return write_document(document, body.wanted)
+
+    return Prepared(cost.operations, held, complete)
 
 
 def _predict(partials: Sequence[Partial]) -> Cost:

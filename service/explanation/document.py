@@ -1,4 +1,4 @@
-"""An explanation as the document that goes out."""
+"""An explanation as the document of the response."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from service.explanation.steps import Language, NamedPair, explain_in_steps
 def explanation_document(
     explanation: Explanation, call: ResolvedCall, pair: NamedPair, language: Language
 ) -> dict[str, Any]:
-    """Return the response of /v1/attention/explain; what does not apply is None."""
-    parts = {part.name: part.value for part in explanation.parts}
+    """Return the response of /v1/attention/explain; a step that the call does not have is None."""
+    parts = {part.name: part.value for part in explanation.weight_steps}
     visible = not explanation.masked_by
     return {
         "score": number(explanation.score),
@@ -22,10 +22,7 @@ def explanation_document(
         "visible": visible,
         "masked_by": list(explanation.masked_by),
         "logit": number(float(explanation.logits[pair.key_index])),
-        "maximum": number(parts.get("maximum")),
-        "exponential": number(parts.get("exponential")),
-        "denominator": number(parts.get("denominator")),
-        "threshold": number(parts.get("threshold")),
+        **{name: number(parts.get(name)) for name in ("maximum", "exponential", "denominator", "threshold")},
         "weight": number(explanation.weight),
         "contribution": explanation.contribution,
         "terms": [

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from attention_core.interfaces import Term
+from attention_core.expressions import Expression
 
-MOST = 12
-"""A sum or a list of so many is written out; of a longer one the first and the last."""
+MAX_SHOWN = 12
+"""Numbers of a sum or list that are written out; of a longer one the first and the last."""
 
 ANY_NUMBER = re.compile(r"\{\*([^}]*)\}")
-"""The place of a pattern that takes any number of operands, with what stands between them."""
+"""The place of a pattern that takes any number of operands, with the separator between them."""
 
 
 PLACE = re.compile(r"(\(?)\{\}")
@@ -27,28 +27,28 @@ def enclosed(number: float) -> str:
     return f"({text})" if text.startswith("−") else text
 
 
-def expression(term: Term) -> str:
-    """Write how a number comes about, as in 2 × 1.9."""
-    many = ANY_NUMBER.search(term.pattern)
+def expression(term: Expression) -> str:
+    """Write the computation of a number, as in 2 × 1.9."""
+    many = ANY_NUMBER.search(term.template)
     if many is None:
-        return _filled(term.pattern, term.operands)
-    before, after = term.pattern[: many.start()], term.pattern[many.end() :]
+        return _filled(term.template, term.operands)
+    before, after = term.template[: many.start()], term.template[many.end() :]
     first, last = before.count("{}"), len(term.operands) - after.count("{}")
     write = short if many[1].strip() == "," else enclosed
     middle = joined([write(number) for number in term.operands[first:last]], many[1])
     return f"{_filled(before, term.operands[:first])}{middle}{_filled(after, term.operands[last:])}"
 
 
-def _filled(pattern: str, operands: Sequence[float]) -> str:
-    """Put operands in their places; one that follows a bracket needs none of its own."""
+def _filled(template: str, operands: Sequence[float]) -> str:
+    """Put operands in their places; a negative one gets brackets unless one stands before it."""
     numbers = iter(operands)
-    return PLACE.sub(lambda place: place[1] + (short if place[1] else enclosed)(next(numbers)), pattern)
+    return PLACE.sub(lambda place: place[1] + (short if place[1] else enclosed)(next(numbers)), template)
 
 
-def equation(term: Term) -> str:
-    """Write how a number comes about and what it is, as in 2 × 1.9 = 3.8; a number that is only itself, once.
+def equation(term: Expression) -> str:
+    """Write the computation of a number and its value, as in 2 × 1.9 = 3.8; a plain number is written once.
 
-    A comparison, which decides a number rather than giving it, stands as it is.
+    A comparison has no value of its own and is written alone.
     """
     how, value = expression(term), short(term.value)
     if how in (value, f"({value})"):
@@ -57,8 +57,8 @@ def equation(term: Term) -> str:
 
 
 def joined(parts: Sequence[str], separator: str) -> str:
-    """Join parts; of very many only the first ones and the last."""
-    shown = [*parts[: MOST - 2], "…", parts[-1]] if len(parts) > MOST else parts
+    """Join parts; of more than MAX_SHOWN only the first ones and the last."""
+    shown = [*parts[: MAX_SHOWN - 2], "…", parts[-1]] if len(parts) > MAX_SHOWN else parts
     return separator.join(shown)
 
 

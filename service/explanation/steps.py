@@ -8,10 +8,10 @@ import numpy as np
 
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation
-from attention_core.interfaces import Term
+from attention_core.expressions import Expression
 from service.codecs import json
 from service.explanation.numbers import enclosed, equation, expression, joined, listed, short
-from service.explanation.sentences import AND, KEY, MASKS, QUERY, SENTENCES, TERMS
+from service.explanation.texts import MASKS, NAMES, STEPS, TERMS
 
 Language = Literal["zh", "en"]
 
@@ -27,10 +27,10 @@ class NamedPair:
 
     def names(self, language: Language) -> dict[str, str]:
         """Return their labels, or their numbers where there are none."""
-        numbers = {"query": (QUERY, self.query_labels, self.query_index), "key": (KEY, self.key_labels, self.key_index)}
+        numbers = {"query": (self.query_labels, self.query_index), "key": (self.key_labels, self.key_index)}
         return {
-            name: getattr(unnamed, language).format(index) if labels is None else labels[index]
-            for name, (unnamed, labels, index) in numbers.items()
+            name: getattr(NAMES[name], language).format(index) if labels is None else labels[index]
+            for name, (labels, index) in numbers.items()
         }
 
 
@@ -44,11 +44,11 @@ class Steps:
 
     def add(self, name: str, formula: str, value: float | None, sentence: str = "", **words: object) -> None:
         """Append a step; its sentence is found under its name unless another is given."""
-        template: str = getattr(SENTENCES[sentence or name], self.language)
+        template: str = getattr(STEPS[sentence or name], self.language)
         text = template.format(**self.names, value="" if value is None else short(value), **words)
         self.documents.append({"name": name, "formula": formula, "value": json.number(value), "sentence": text})
 
-    def add_term(self, term: Term, sentence: str, **words: object) -> None:
+    def add_term(self, term: Expression, sentence: str, **words: object) -> None:
         """Append a step that the core has taken apart."""
         self.add(term.name, equation(term), term.value, sentence, **words)
 
@@ -72,7 +72,7 @@ def explain_in_steps(
 
 
 def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> None:
-    """Tell how terms become a score."""
+    """Add the steps from terms to the score."""
     terms = explanation.terms
     if explanation.rotary:
         position = str(explanation.query_position).replace("-", "−")
@@ -90,19 +90,22 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
     )
     formula = short(explanation.score)
     if terms.factor is not None:
-        steps.add("factor", equation(terms.factor), terms.factor.value, f"factor {terms.factor.name}")
+        own = f"factor {terms.factor.name}"
+        steps.add("factor", equation(terms.factor), terms.factor.value, own if own in STEPS else "factor")
         formula = f"{enclosed(terms.sum)} × {enclosed(terms.factor.value)} = {formula}"
     steps.add("score", formula, explanation.score)
 
 
-def _term_name(term: Term, language: Language) -> str:
+def _term_name(term: Expression, language: Language) -> str:
     kind, _, number = term.name.rpartition(" ")
+    if kind not in TERMS:
+        return term.name
     name: str = getattr(TERMS[kind], language)
     return name.format(number)
 
 
 def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
-    """Tell what is added to the score, and whether the key is seen at all."""
+    """Add the steps from score to logit: bias, ALiBi and mask."""
     bias, alibi = explanation.bias, explanation.alibi
     if bias is not None and not np.isneginf(bias):
         steps.add("bias", short(bias), bias)
@@ -110,25 +113,25 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
         steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - key_index))
     if explanation.masked_by:
         names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
-        steps.add("mask", "−∞", None, "mask hidden", masks=getattr(AND, steps.language).join(names))
+        steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))
         return
     if call.mask is not None:
         steps.add("mask", short(explanation.capped_score), None, "mask visible")
     added = None if alibi is None else alibi.value
     addends = tuple(number for number in (explanation.capped_score, bias, added) if number is not None)
-    steps.add_term(Term("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
+    steps.add_term(Expression("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
 
 
 def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
-    """Tell how the logit becomes a weight."""
-    if explanation.parts:
+    """Add the steps from logit to weight."""
+    if explanation.weight_steps:
         words = {
             "visible": int(np.sum(~np.isneginf(explanation.logits))),
-            "percent": f"{100 * explanation.weight:.4g}",
+            "percent": f"{100 * explanation.weight + 0.0:.4g}",
         }
-        for part in explanation.parts:
+        for part in explanation.weight_steps:
             own = f"{call.normalizer.name} {part.name}"
-            steps.add_term(part, own if own in SENTENCES else part.name, **words)
+            steps.add_term(part, own if own in STEPS else part.name, **words)
     elif np.isneginf(explanation.logits).all():
         steps.add("weight", "0", explanation.weight, "weight empty")
     elif np.isneginf(explanation.logits[key_index]):

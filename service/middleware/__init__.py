@@ -1,1 +1,1 @@
-"""ASGI middleware around the application: what every request passes on its way in and every answer on its way out."""
+"""ASGI middleware: work before and after the route of every request."""

@@ -1,7 +1,7 @@
-"""Pages of other origins (CORS): which of them a browser lets use the service.  By default none.
+"""Cross-origin resource sharing (CORS): the origins whose pages may use the service, by default none.
 
-A browser asks first (preflight), without any key; and it shows an answer, errors included, to the page alone that the
-answer names.  Credentials are never allowed: keys travel in headers, and there are no cookies.
+A browser sends a preflight request without a key, and shows an answer, errors included, only to a page of an origin
+that the answer names.  Credentials are never allowed: keys travel in headers, and there are no cookies.
 """
 
 from collections.abc import Collection
@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.middleware.header_fields import header_fields
 from service.problems import respond
 
-EVERY = "*"
+ANY_ORIGIN = "*"
 
 METHODS = "GET, HEAD, POST"
 
@@ -20,18 +21,18 @@ REQUEST_HEADERS = (
     "Accept, Accept-Encoding, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
     "Request-Timeout, traceparent, tracestate, X-API-Key, X-Request-ID"
 )
-"""What a page may send; every header that the service reads."""
+"""Headers that a page may send: all that the service reads."""
 
-EXPOSED = b"Inference-Header-Content-Length, Retry-After, WWW-Authenticate, X-Request-ID"
-"""What a page may read beside the headers that it may always read."""
+EXPOSED = b"Attention-Kernel, Inference-Header-Content-Length, Retry-After, WWW-Authenticate, X-Request-ID"
+"""Headers that a page may read beside those that it may always read."""
 
-REMEMBER_SECONDS = 600
+PREFLIGHT_MAX_AGE_SECONDS = 600
 
 VARY = (b"vary", b"Origin")
 
 
-class CrossOrigin:
-    """ASGI middleware around everything that sends: every answer says whose pages may read it."""
+class CrossOriginMiddleware:
+    """Outermost ASGI middleware: adds to every answer the origin whose pages may read it."""
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
         self._app = app
@@ -42,8 +43,10 @@ class CrossOrigin:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        allowed = _allowed(scope, self._origins)
-        headers = [] if EVERY in self._origins else [VARY]
+        # Headers are not combined yet; a request with two different origins is refused further in.
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
+        allowed = _allowed(origin, self._origins)
+        headers = [] if ANY_ORIGIN in self._origins else [VARY]
         if allowed:
             headers += [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", EXPOSED)]
 
@@ -55,8 +58,8 @@ class CrossOrigin:
         await self._app(scope, receive, send_with_permission)
 
 
-class Preflight:
-    """ASGI middleware that answers a browser's question itself: it carries no key and costs nothing."""
+class PreflightMiddleware:
+    """ASGI middleware that answers preflight requests, which carry no key."""
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
         self._app = app
@@ -71,35 +74,28 @@ class Preflight:
         await self._answer(request)(scope, receive, send)
 
     def _answer(self, request: Request) -> Response:
-        if not _allowed(request.scope, self._origins):
-            origin = request.headers.get("origin", "")[:200]
-            detail = f"expected a page of an origin that is allowed here; received {origin!r}. Whoever runs this "
-            return respond(request, "forbidden", detail + "service can add it to ATTENTION_CORS_ORIGINS.")
+        origin = header_fields(request.scope).get(b"origin", b"")
+        if not _allowed(origin, self._origins):
+            received = origin.decode("latin-1")[:200]
+            detail = f"expected a page of an origin that is allowed here; received {received!r}. The operator of "
+            return respond(request, "forbidden", detail + "this service can add it to ATTENTION_CORS_ORIGINS.")
         headers = {
             "Access-Control-Allow-Methods": METHODS,
             "Access-Control-Allow-Headers": REQUEST_HEADERS,
-            "Access-Control-Max-Age": str(REMEMBER_SECONDS),
+            "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_SECONDS),
         }
         return Response(status_code=204, headers=headers)
 
 
 def _is_preflight(scope: Scope) -> bool:
     options = scope["type"] == "http" and scope["method"] == "OPTIONS"
-    return options and bool(_header(scope, b"access-control-request-method"))
+    return options and bool(header_fields(scope).get(b"access-control-request-method"))
 
 
-def _allowed(scope: Scope, origins: Collection[str]) -> bytes | None:
-    """Return the value that lets the page that asks read the answer, if it may."""
-    origin = _header(scope, b"origin")
+def _allowed(origin: bytes, origins: Collection[str]) -> bytes | None:
+    """Return the value of Access-Control-Allow-Origin for an origin; None when it is not allowed."""
     if not origin:
         return None
-    if EVERY in origins:
+    if ANY_ORIGIN in origins:
         return b"*"
     return origin if origin.decode("latin-1") in origins else None
-
-
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            return bytes(value)
-    return None

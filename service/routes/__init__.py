@@ -1,1 +1,1 @@
-"""Endpoints translate between HTTP and the centre; they touch no array."""
+"""Routes translate between HTTP and `service.compute`; they touch no array."""

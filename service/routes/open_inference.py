@@ -1,6 +1,6 @@
-"""The Open Inference Protocol V2, which the clients of Triton, KServe and MLServer speak: every score model is a model.
+"""The Open Inference Protocol V2 of Triton, KServe and MLServer: every score model is a model.
 
-The version of a model may stand in any path about it; there is one, and without it that one is meant.
+A path may name the version of a model, which is always 1.
 """
 
 from functools import partial
@@ -12,38 +12,42 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.admission import Deadline, Visit
+from attention_wire.open_inference import HEADER
+from service.admission import AdmittedRequest, Deadline
 from service.codecs.negotiate import JSON, OCTETS, body_encoding
-from service.codecs.open_inference import MODELS, VERSION, configuration, metadata
+from service.codecs.open_inference import MODELS, VERSION, advise_place, configuration, metadata
 from service.codecs.open_inference.encodings import ENCODINGS, wanted_encoding
-from service.codecs.open_inference.framing import HEADER, lead_of
+from service.codecs.open_inference.framing import json_end, lead_of
 from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infer
 from service.errors import Disconnected, NotFound
+from service.middleware.header_fields import header_field, header_fields
 from service.problems import respond
-from service.routes.direct import Answer, Direct
+from service.routes.raw_route import RawRequest, RawRoute, ReplyResponse
 from service.routes.state import state_of
 from service.specification import inference_operation, inference_reading
 
 router = APIRouter(tags=["open inference"])
+
+HEADER_FIELD = HEADER.lower().encode()
 
 EXTENSIONS = ("binary_tensor_data", "statistics", "model_configuration")
 
 
 @router.get("/v2", **inference_reading("server"))
 @router.get("/v2/", include_in_schema=False)
-async def server() -> Response:
+async def get_server_metadata() -> Response:
     """What this server is and which extensions of the protocol it knows. 服务信息。"""
     return _json({"name": "attention-service", "version": version_of("attention-service"), "extensions": EXTENSIONS})
 
 
 @router.get("/v2/health/live", **inference_reading("health"))
-async def live(request: Request) -> Response:
+async def get_server_live(request: Request) -> Response:
     """Whether the process answers at all. 存活探针。"""
     return _json({"live": True, "ready": state_of(request).ready})
 
 
 @router.get("/v2/health/ready", **inference_reading("health", "draining"))
-async def ready(request: Request) -> Response:
+async def get_server_ready(request: Request) -> Response:
     """Whether to send requests here; not while starting or draining. 就绪探针。"""
     if not state_of(request).ready:
         return _not_ready(request, {"live": True, "ready": False})
@@ -51,21 +55,21 @@ async def ready(request: Request) -> Response:
 
 
 @router.get("/v2/models/stats", **inference_reading("all_statistics"))
-async def all_statistics(request: Request) -> Response:
+async def get_all_statistics(request: Request) -> Response:
     """Count the inferences of every model since the service started. 全部模型的统计。"""
     return _json(state_of(request).statistics.document(*MODELS))
 
 
 @router.get("/v2/models/{model}", **inference_reading("model", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
-async def model_metadata(request: Request) -> Response:
-    """Name the inputs and outputs of a model; what is optional is told by its configuration. 模型的输入与输出。"""
+async def get_model_metadata(request: Request) -> Response:
+    """Name the inputs and outputs of a model; its configuration says which are optional. 模型的输入与输出。"""
     return _json(metadata(_model_of(request)))
 
 
 @router.get("/v2/models/{model}/ready", **inference_reading("model_ready", "not-found", "draining"))
 @router.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
-async def model_ready(request: Request) -> Response:
+async def get_model_ready(request: Request) -> Response:
     """Whether a model takes requests: every one does while the service does. 模型是否就绪。"""
     name = _model_of(request)
     if not state_of(request).ready:
@@ -75,75 +79,78 @@ async def model_ready(request: Request) -> Response:
 
 @router.get("/v2/models/{model}/config", **inference_reading("configuration", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}/config", include_in_schema=False)
-async def model_configuration(request: Request) -> Response:
+async def get_model_configuration(request: Request) -> Response:
     """Configuration of a model: its tensors, and which of them may be left out. 模型配置。"""
     return _json(configuration(_model_of(request)))
 
 
 @router.get("/v2/models/{model}/stats", **inference_reading("statistics", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}/stats", include_in_schema=False)
-async def model_statistics(request: Request) -> Response:
+async def get_model_statistics(request: Request) -> Response:
     """Count the inferences of one model since the service started. 一个模型的统计。"""
     return _json(state_of(request).statistics.document(_model_of(request)))
 
 
 @router.post("/v2/repository/index", **inference_reading("repository"))
-async def repository(request: Request) -> Response:
+async def list_models(request: Request) -> Response:
     """List every model with its state; the body may be empty. 模型列表。"""
     state, reason = ("READY", "") if state_of(request).ready else ("UNAVAILABLE", "the service is starting or stopping")
     return _json([{"name": name, "version": VERSION, "state": state, "reason": reason} for name in MODELS])
 
 
-async def infer(request: Request) -> Response:
+async def infer(request: RawRequest) -> None:
     """Attend with one score model; tensors as JSON or as raw bytes behind it. 推理：张量可为 JSON，也可为原始字节。"""
-    watch, statistics = Stopwatch(), state_of(request).statistics
-    name = _model_of(request)
-    deadline = Deadline.of(request.headers.get("request-timeout"), state_of(request).settings)
-    visit = state_of(request).gate.visit(request.receive, deadline)
-    try:
-        reply = await _infer(request, name, watch, visit)
-    except BaseException as error:
-        visit.leave()
-        if isinstance(error, Exception) and not isinstance(error, Disconnected):
-            statistics.record(name, watch, succeeded=False)
-        raise
-    statistics.record(name, watch, succeeded=True)
-    return Answer(reply, visit.leave, vary=b"Accept-Encoding")
+    watch, state = Stopwatch(), state_of(request)
+    model = _model_of(request)
+    deadline = Deadline.from_header(header_field(request.scope, b"request-timeout"), state.settings)
+    async with state.admission.admit(request.receive, deadline) as admitted:
+        try:
+            reply = await _infer(request, model, watch, admitted)
+        except Disconnected:
+            raise
+        except Exception:
+            state.statistics.record(model, watch, succeeded=False)
+            raise
+        state.statistics.record(model, watch, succeeded=True)
+        await request.respond(ReplyResponse(reply, vary=b"Accept-Encoding"))
 
 
-async def _infer(request: Request, model: str, watch: Stopwatch, visit: Visit) -> Reply:
-    """Take one inference through the gate.
+async def _infer(request: RawRequest, model: str, watch: Stopwatch, admitted: AdmittedRequest) -> Reply:
+    """Return the answer to one inference.
 
-    Nothing hangs on Content-Type or Accept: clients send none, or whatever their library happens to send.
+    Ignore Content-Type and Accept: clients send none, or the defaults of their HTTP library.
     """
-    headers = request.headers
-    encoding = body_encoding(headers.get("content-encoding"), ENCODINGS)
-    length = headers.get(HEADER)
+    scope = request.scope
+    encoding = body_encoding(header_field(scope, b"content-encoding"), ENCODINGS)
+    length = header_field(scope, HEADER_FIELD)
     lead = lead_of(length) if encoding is None else 0
     order = InferenceOrder(model, length, lead)
-    content = await visit.read(headers.get("content-length"), state_of(request).settings.max_body_bytes, bytes(lead))
+    limit = state_of(request).settings.max_body_bytes
+    content = await admitted.read(header_fields(scope).get(b"content-length"), limit, bytes(lead))
     watch.read()
-    body = Body(content, OCTETS, JSON, encoding, wanted_encoding(headers.get("accept-encoding")))
-    return await visit.run(body, partial(prepare_infer, order, watch))
+    wanted = wanted_encoding(header_field(scope, b"accept-encoding"))
+    body = Body(content, OCTETS, JSON, encoding, wanted, json_end(length, lead))
+    return await admitted.run(body, partial(prepare_infer, order, watch))
 
 
 INFER, INFER_VERSION = "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"
-router.add_api_route(INFER, infer, methods=["POST"], route_class_override=Direct, **inference_operation())
-router.add_api_route(INFER_VERSION, infer, methods=["POST"], route_class_override=Direct, include_in_schema=False)
+router.add_api_route(INFER, infer, methods=["POST"], route_class_override=RawRoute, **inference_operation())
+router.add_api_route(INFER_VERSION, infer, methods=["POST"], route_class_override=RawRoute, include_in_schema=False)
 
 
 def _model_of(request: Request) -> str:
     """Return the model that the path names; raises NotFound when there is none, or not in this version."""
     model, version = request.path_params["model"], request.path_params.get("version", VERSION)
     if model not in MODELS:
-        raise NotFound(f"expected a model, one of {', '.join(MODELS)}; received {model[:80]!r}. Choose one of these.")
+        advice = advise_place(model, MODELS, "score_model") or "Choose one of these."
+        raise NotFound(f"expected a model, one of {', '.join(MODELS)}; received {model[:80]!r}. {advice}")
     if version != VERSION:
         raise NotFound(f"expected version {VERSION} of {model}; received {version[:80]!r}. There is no other.")
     return str(model)
 
 
 def _not_ready(request: Request, members: dict[str, Any]) -> Response:
-    """Answer a probe with the members that it looks for, beside those of a problem document."""
+    """Answer a probe with its members beside those of a problem document."""
     detail = "expected a running service; received a probe while it starts or stops. Ask another replica."
     return respond(request, "draining", detail, members=members)
 

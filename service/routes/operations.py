@@ -1,12 +1,13 @@
-"""Probes and metrics: they never queue and never touch the gate."""
+"""Probes and metrics, which bypass admission and never wait."""
 
 import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.codecs.negotiate import JSON
+from service.codecs.negotiate import ANYTHING, JSON, METRICS_MEDIA_TYPES, choose, ranges_of
 from service.errors import Draining
+from service.middleware.header_fields import header_field
 from service.routes.state import state_of
 from service.specification import metrics_operation, probe_operation
 from service.telemetry.metrics import exposition
@@ -15,13 +16,13 @@ router = APIRouter(tags=["operations"])
 
 
 @router.get("/livez", **probe_operation("存活 · Alive", "alive"))
-async def livez() -> Response:
+async def get_liveness() -> Response:
     """Whether the process answers at all; restart it when not. 存活探针。"""
     return Response(orjson.dumps({"status": "alive"}), media_type=JSON)
 
 
 @router.get("/readyz", **probe_operation("就绪 · Ready", "ready", "draining"))
-async def readyz(request: Request) -> Response:
+async def get_readiness(request: Request) -> Response:
     """Whether to send requests here; not while starting or draining. 就绪探针。"""
     if not state_of(request).ready:
         raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
@@ -29,7 +30,10 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", **metrics_operation())
-async def metrics(request: Request) -> Response:
+async def get_metrics(request: Request) -> Response:
     """Everything that is counted, summed over all processes, for Prometheus. 指标。"""
-    content, media_type = exposition(state_of(request).ledger.pages(), request.headers.get("accept", ""))
+    state_of(request).process_metrics.measure()
+    accept = header_field(request.scope, b"accept") or ANYTHING
+    wanted = choose(accept, METRICS_MEDIA_TYPES)
+    content, media_type = exposition(state_of(request).metric_store.snapshots(), ranges_of(wanted, accept) or wanted)
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})

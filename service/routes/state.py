@@ -1,31 +1,35 @@
-"""What the application carries for its routes."""
+"""The state of the application, for its routes."""
 
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 
-from service.admission import Gate
+from service.admission import AdmissionController
 from service.compute import Statistics
-from service.examples import Example
 from service.settings import Settings
-from service.telemetry.metrics import Ledger
+from service.telemetry.metrics import MetricStore, ProcessMetrics
+
+if TYPE_CHECKING:
+    from service.routes.document import ServedDocument
 
 
 @dataclass(slots=True)
 class ServiceState:
-    """Wired once by `create_app`; `ready` follows the process through start and drain.
+    """Everything that routes share; `ready` is true between start and drain.
 
-    `specification` is the OpenAPI document as it is served, written when it is first asked for.
+    `kernel` is the name of the kernel that computes; `document` is the served OpenAPI document, built for the first
+    request.
     """
 
     settings: Settings
-    gate: Gate
-    ledger: Ledger
+    admission: AdmissionController
+    metric_store: MetricStore
+    process_metrics: ProcessMetrics
     statistics: Statistics
-    examples: dict[str, Example] = field(default_factory=dict)
+    kernel: str
     ready: bool = False
-    specification: bytes | None = None
+    document: "ServedDocument | None" = None
 
 
 def state_of(request: Request) -> ServiceState:

@@ -1,1 +1,1 @@
-"""What requests and responses look like: Pydantic models that validate, and that describe themselves."""
+"""Pydantic models of requests and responses, which validate and describe them."""

@@ -3,22 +3,22 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from attention_core import AttentionCall, Heads
+from attention_core.call import ResultField as FieldName
 from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
+from service.schemas.components import Component
+from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
 from service.schemas.masks import MaskSchema
-from service.schemas.normalizers import AnyNormalizer
-from service.schemas.positions import AnyPosition
-from service.schemas.score_models import AnyScoreModel
-from service.schemas.tensors import Bias, Numbers
+from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
+from service.schemas.tensors import Bias, Vectors, fault
 
 DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
-FieldName = Literal[
-    "scores", "capped_scores", "logits", "weights", "output", "logsumexp", "diagnostics", "ranking", "present"
-]
+
+DType = Annotated[DTypeName, Component("DType", "How numbers are stored. 数值类型。")]
+ResultField = Annotated[FieldName, Component("ResultField", "A result that can be included. 可返回的结果。")]
 
 
 def as_list(names: Any) -> Any:
@@ -34,27 +34,23 @@ Names = Annotated[list[str], BeforeValidator(as_list)]
 def _without_duplicates(names: list[str]) -> list[str]:
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise PydanticCustomError(
-                "duplicate",
-                "expected each field once; received '{name}' twice. Remove one.",
-                {"name": name, "index": (index,)},
+            raise fault(
+                "duplicate", "expected each field once; received '{name}' twice. Remove one.", name=name, index=(index,)
             )
     return names
 
 
-class HeadsSchema(StrictModel):
+class HeadsSchema(StrictModel, title="Heads"):
     """How many heads are packed into the last axis of rank-3 inputs (B, L, H·D). 打包的头数。"""
 
-    model_config = ConfigDict(title="Heads")
+    query: Annotated[int, Field(ge=1), FlatName("query_heads")] = Field(description="Query heads. 查询头数。")
+    key_value: Annotated[int, Field(ge=1), FlatName("key_value_heads")] = Field(
+        description="Key and value heads; divides query. 键值头数。"
+    )
 
-    query: Annotated[int, Field(ge=1)] = Field(description="Query heads. 查询头数。")
-    key_value: Annotated[int, Field(ge=1)] = Field(description="Key and value heads; divides query. 键值头数。")
 
-
-class LabelsSchema(StrictModel):
+class LabelsSchema(StrictModel, title="Labels"):
     """Names for people, shared by all leading axes. 查询与键的名称。"""
-
-    model_config = ConfigDict(title="Labels")
 
     query: Names | None = Field(None, description="One for each query. 查询的名称。")
     key: Names | None = Field(None, description="One for each key, past and new. 键的名称。")
@@ -66,9 +62,9 @@ class AttentionRequest(StrictModel):
     查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用缺省值。
     """
 
-    query: Numbers = Field(description="Queries, (…, Lq, Dq): nested lists of rank 2 or more. 查询。")
-    key: Numbers = Field(description="Keys, (…, Lk, Dk). 键。")
-    value: Numbers | None = Field(
+    query: Vectors = Field(description="Queries, (…, Lq, Dq): nested lists of rank 2 or more. 查询。")
+    key: Vectors = Field(description="Keys, (…, Lk, Dk). 键。")
+    value: Vectors | None = Field(
         None, description="Values, (…, Lk, Dv), one per key; without them there is no output. 值，可省略。"
     )
     score_model: AnyScoreModel | None = Field(
@@ -83,34 +79,36 @@ class AttentionRequest(StrictModel):
     mask: MaskSchema | None = Field(None, description="Which keys a query may see; default all. 掩码，缺省为全部可见。")
     bias: Bias | None = Field(
         None,
-        description="Numbers added to the scores, broadcast right-aligned to their shape; null means minus infinity. "
-        "加到得分上的偏置；null 表示负无穷。",
+        description="Numbers added to the scores, broadcast right-aligned to their shape, or one for all; null inside "
+        "an array means minus infinity. 加到得分上的偏置，可为一个数；数组中的 null 表示负无穷。",
     )
     position: AnyPosition | None = Field(None, description="alibi or rotary; default none. 位置编码。")
     heads: HeadsSchema | None = Field(
         None, description="Heads packed into the last axis of rank-3 inputs; output comes back packed. 打包的多头。"
     )
-    past_key: Numbers | None = Field(
+    past_key: Vectors | None = Field(
         None, description="Keys of the cache, (…, P, Dk), before the new ones; with past_value. 缓存的键。"
     )
-    past_value: Numbers | None = Field(None, description="Values of the cache, (…, P, Dv). 缓存的值。")
-    dtype: DTypeName | None = Field(
+    past_value: Vectors | None = Field(None, description="Values of the cache, (…, P, Dv). 缓存的值。")
+    dtype: DType | None = Field(
         None,
         description="Inputs are rounded to it and results returned in it; default float64. Half types compute in "
         "float32. 数值类型。",
     )
-    include: Annotated[list[FieldName], BeforeValidator(as_list), AfterValidator(_without_duplicates)] | None = Field(
+    include: Annotated[list[ResultField], BeforeValidator(as_list), AfterValidator(_without_duplicates)] | None = Field(
         None,
         description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
         "返回哪些结果。",
         json_schema_extra={"uniqueItems": True},
     )
 
-    labels: LabelsSchema | None = Field(None, description="Names for people, used in ranking. 名称，用于排名。")
-    top_k: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="With ranking: so many keys of each row; default every visible one. 排名取前几个。"
+    labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(
+        None, description="Names for people, used in ranking. 名称，用于排名。"
     )
-    decimals: Annotated[int, Field(ge=0, le=17)] | None = Field(
+    top_k: Annotated[int, Field(ge=1), JsonOnly()] | None = Field(
+        None, description="With ranking: number of keys of each row; default every visible one. 排名取前几个。"
+    )
+    decimals: Annotated[int, Field(ge=0, le=17), JsonOnly()] | None = Field(
         None, description="Rounds the numbers of the response; default the shortest that read back. 保留的小数位数。"
     )
 
@@ -134,3 +132,15 @@ class AttentionRequest(StrictModel):
             include=None if self.include is None else tuple(self.include),
             top_k=self.top_k,
         )
+
+
+VECTORS = tuple(
+    one.path[-1] for one in request_fields(AttentionRequest) if one.tensor is not None and one.tensor.shares_dtype
+)
+"""Tensors that share one datatype, which is the dtype of the request: query, key, value, and the past."""
+
+UNIONS = tuple(name for name, info in AttentionRequest.model_fields.items() if len(models_in(info)) > 1)
+"""Fields that may be a name instead of an object with this name: score model, normalizer and position."""
+
+JSON_ONLY = tuple(name for name, info in AttentionRequest.model_fields.items() if JsonOnly() in parts_of(info))
+"""Fields that change the JSON of an answer alone, and none of its arrays."""

@@ -1,18 +1,20 @@
-"""What every request model has in common, and how a member of a union describes itself."""
+"""Base classes of request models, and unions whose members are distinguished by name."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from attention_core.errors import did_you_mean
-from service.schemas.tensors import describe
+from attention_core.descriptions import Described as CoreDescribed
+from attention_core.descriptions import Text
+from attention_wire.documents import expand_name
+from service.schemas.tensors import describe, fault
 
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+__all__ = ["Described", "OneOf", "PositiveFloat", "StrictModel", "Text", "name_of"]
+
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -22,56 +24,36 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One text in the two languages of the service."""
-
-    zh: str
-    en: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Both, by language."""
-        return {"zh": self.zh, "en": self.en}
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a person should know about a score model or normalizer."""
-
-    title: Text
-    description: Text
-    latex: str
-    plain: str
-    reference: str
-    example: Mapping[str, Any]
-
-
 class Described(StrictModel):
-    """A member of a discriminated union, told apart by `name`, with the text that the catalogue and Swagger UI show."""
+    """A member of a discriminated union, distinguished by `name`, made from the core's description.
 
-    about: ClassVar[About]
+    `service.schemas.models` makes them; the catalogue and Swagger UI show their descriptions.
+    """
 
-    def parameters(self) -> dict[str, Any]:
-        """Return what was sent besides the name; null is left out, so that the core's default applies."""
-        return {name: value for name, value in self if name != "name" and value is not None}
+    core: ClassVar[type[CoreDescribed]]
+    """What the member stands for in the core."""
+
+    def to_core(self) -> Any:
+        """Return the core's object; a parameter that was not sent, or is null, keeps the core's default."""
+        return self.core(**{name: value for name, value in vars(self).items() if name != "name" and value is not None})
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Put title, description, formula and example of `about` into the JSON Schema."""
+        """Put title, summary, formula, source and example of the core's description into the JSON Schema."""
         described = handler.resolve_ref_schema(handler(schema))
-        about = cls.about
+        about = cls.core.description
         described["description"] = (
-            f"{about.title.en}. {about.description.en}\n\n{about.title.zh}。{about.description.zh}\n\n"
-            f"Formula: `{about.plain}`\n\nSource: {about.reference}"
+            f"{about.title.en}. {about.summary.en}\n\n{about.title.zh}。{about.summary.zh}\n\n"
+            f"Formula: `{about.plain}`\n\nSource: {about.source}"
         )
-        described["examples"] = [dict(about.example)]
+        described["examples"] = [{"name": cls.core.name, **about.example}]
         described["required"] = sorted({"name", *described.get("required", [])})
         return described
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Any of `members`, told apart by name; used as ``Annotated[Base, OneOf(kind, members)]``.
+    """Any of `members`, distinguished by name; used as ``Annotated[Base, OneOf(kind, members)]``.
 
     A bare name is read as the object of that name with default parameters, and a misspelt one is recognised.
     """
@@ -88,37 +70,30 @@ class OneOf:
 
     def _expand(self, value: Any) -> Any:
         """Expand a bare name; raise for a name that no member has, or that is no string."""
-        if isinstance(value, str):
-            self._require_known(value, within="")
-            return {"name": value}
-        if isinstance(value, dict) and "name" in value:
-            self._require_known(value["name"], within="name")
-        return value
+        expanded = expand_name(value)
+        if isinstance(expanded, dict) and "name" in expanded:
+            self._require_known(expanded["name"], within="name" if expanded is value else "")
+        return expanded
 
     def _require_known(self, name: Any, within: str) -> None:
         """Raise unless a member has this name."""
         if not isinstance(name, str):
-            raise PydanticCustomError(
+            raise fault(
                 "name_type",
                 "expected the name of {kind}, one of {known}; received {received}. Send a string.",
-                {
-                    "kind": self.kind,
-                    "known": ", ".join(self.names),
-                    "received": describe(name),
-                    "index": (within,),
-                },
+                kind=self.kind,
+                known=", ".join(self.names),
+                received=describe(name),
+                index=(within,),
             )
         if name not in self.names:
-            raise PydanticCustomError(
+            raise fault(
                 "unknown_name",
-                "expected {kind}, one of {known}; received '{received}'. {advice}",
-                {
-                    "kind": self.kind,
-                    "known": ", ".join(self.names),
-                    "received": name[:40],
-                    "advice": did_you_mean(name, self.names) or "Use one of these names.",
-                    "index": (within,) if within else (),
-                },
+                "expected {expected}; received '{received}'",
+                expected=f"{self.kind}, one of {', '.join(self.names)}",
+                known=self.names,
+                received=name,
+                index=(within,) if within else (),
             )
 
     @property
@@ -138,5 +113,10 @@ class OneOf:
 
 @cache
 def _names(members: tuple[type[Described], ...]) -> tuple[str, ...]:
-    """Return the names of members; asked for with every request that names one."""
-    return tuple(member.model_fields["name"].default for member in members)
+    """Return the names of members; cached, as every request that names one needs them."""
+    return tuple(map(name_of, members))
+
+
+def name_of(member: type[BaseModel]) -> str:
+    """Return the `name` of a member of a union."""
+    return str(member.model_fields["name"].default)

@@ -1,13 +1,14 @@
-"""The catalogue of score models and normalizers, told by the schemas themselves."""
+"""The catalogue of score models and normalizers, made from their schemas."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
+from attention_core.descriptions import Description
 from service.schemas.base import Described
-from service.schemas.normalizers import NORMALIZER_SCHEMAS
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS
+from service.schemas.components import SchemaWriter
+from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
 
 
 class InTwoLanguages(BaseModel):
@@ -33,16 +34,16 @@ class CatalogueEntry(BaseModel):
     formula: Formula = Field(description="Its definition. 公式。")
     parameters: dict[str, JsonValue] = Field(description="JSON Schema of the parameters. 参数的 JSON Schema。")
     reference: str = Field(description="Where it comes from. 出处。")
-    example: dict[str, JsonValue] = Field(description="As it stands in a request. 请求中的写法。")
+    example: dict[str, JsonValue] = Field(description="As it is written in a request. 请求中的写法。")
 
 
-class ScoreModels(BaseModel):
+class ScoreModels(BaseModel, title="ScoreModelCatalogue"):
     """Every score model. 全部打分函数。"""
 
     score_models: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
 
 
-class Normalizers(BaseModel):
+class Normalizers(BaseModel, title="NormalizerCatalogue"):
     """Every normalizer. 全部归一化方法。"""
 
     normalizers: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
@@ -51,20 +52,18 @@ class Normalizers(BaseModel):
 class ExampleTitle(BaseModel):
     """A worked example in the list of all. 例题条目。"""
 
-    id: str = Field(description="As it stands in /v1/examples/{id}. 路径中的编号。")
+    id: str = Field(description="As it is written in /v1/examples/{id}. 路径中的编号。")
     title: InTwoLanguages = Field(description="What it shows. 标题。")
 
 
-class Examples(BaseModel):
+class Examples(BaseModel, title="ExampleCatalogue"):
     """Every worked example. 全部例题。"""
 
-    examples: list[ExampleTitle] = Field(description="In the order in which to meet them. 按由浅入深的顺序。")
+    examples: list[ExampleTitle] = Field(description="In the order of a first reading. 按由浅入深的顺序。")
 
 
-class AxisNames(BaseModel):
+class AxisNames(BaseModel, extra="forbid"):
     """What the rows and columns of an example are called, in one language. 各行各列的名称。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: list[str] = Field([], description="One for each query. 查询的名称。")
     key: list[str] = Field([], description="One for each key and its value. 键的名称。")
@@ -72,19 +71,15 @@ class AxisNames(BaseModel):
     value: list[str] = Field([], description="One for each feature of the values. 值的各分量的名称。")
 
 
-class NamesInTwoLanguages(BaseModel):
+class NamesInTwoLanguages(BaseModel, extra="forbid"):
     """The names of an example in Chinese and English. 中英文名称。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     zh: AxisNames = Field(description="In Chinese. 中文。")
     en: AxisNames = Field(description="In English. 英文。")
 
 
-class ExampleResponse(ExampleTitle):
+class ExampleResponse(ExampleTitle, extra="forbid", title="Example"):
     """One worked example: post `request` to /v1/attention and compare with `expected`. 一道例题。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     story: InTwoLanguages = Field(description="What happens, and what to look at. 情景与看点。")
     request: dict[str, JsonValue] = Field(description="A request, to post as it is. 可直接发送的请求。")
@@ -108,22 +103,23 @@ def describe_normalizers() -> dict[str, Any]:
 
 
 def _entries(members: Iterable[type[Described]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": member.model_fields["name"].default,
-            "title": member.about.title.as_dict(),
-            "description": member.about.description.as_dict(),
-            "formula": {"latex": member.about.latex, "plain": member.about.plain},
-            "parameters": _parameters(member),
-            "reference": member.about.reference,
-            "example": dict(member.about.example),
-        }
-        for member in members
-    ]
+    return [_entry(member, member.core.description) for member in members]
+
+
+def _entry(member: type[Described], about: Description) -> dict[str, Any]:
+    return {
+        "name": member.core.name,
+        "title": about.title.as_dict(),
+        "description": about.summary.as_dict(),
+        "formula": {"latex": about.latex, "plain": about.plain},
+        "parameters": _parameters(member),
+        "reference": about.source,
+        "example": {"name": member.core.name, **about.example},
+    }
 
 
 def _parameters(member: type[Described]) -> dict[str, Any]:
-    schema = member.model_json_schema()
+    schema = member.model_json_schema(schema_generator=SchemaWriter)
     properties = {name: field for name, field in schema["properties"].items() if name != "name"}
     required = [name for name in schema["required"] if name != "name"]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -4,29 +4,27 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.schemas.attention import AttentionRequest
 from service.schemas.base import StrictModel
 from service.schemas.catalogue import InTwoLanguages
 from service.schemas.explain import Number
-from service.schemas.tensors import Bias
+from service.schemas.tensors import Result
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class CandidateSchema(StrictModel):
+class CandidateSchema(StrictModel, title="Candidate", json_schema_extra={"minProperties": 1}):
     """What your own attention returned: any of these, each in the shape of our answer. 您自己的计算结果。"""
 
-    model_config = ConfigDict(title="Candidate", json_schema_extra={"minProperties": 1})
-
-    output: Bias | None = Field(None, description="(…, Lq, Dv). 输出。")
-    weights: Bias | None = Field(None, description="(…, Lq, Lk). 权重。")
-    scores: Bias | None = Field(None, description="Raw scores, (…, Lq, Lk). 得分。")
-    logsumexp: Bias | None = Field(None, description="Natural logarithm of the denominator, (…, Lq). 对数分母。")
+    output: Result | None = Field(None, description="(…, Lq, Dv). 输出。")
+    weights: Result | None = Field(None, description="(…, Lq, Lk). 权重。")
+    scores: Result | None = Field(None, description="Raw scores, (…, Lq, Lk). 得分。")
+    logsumexp: Result | None = Field(None, description="Natural logarithm of the denominator, (…, Lq). 对数分母。")
 
     def arrays(self) -> dict[str, NDArray[np.floating]]:
-        """Return what was sent, by name."""
+        """Return the fields that were sent, by name."""
         return {name: array for name, array in self if array is not None}
 
 
@@ -39,14 +37,14 @@ class CheckRequest(StrictModel):
     atol: NonNegative | None = Field(None, description="Absolute tolerance; default by dtype. 绝对容差。")
 
 
-class FieldResponse(BaseModel):
+class FieldResponse(BaseModel, extra="forbid", title="FieldCheck"):
     """One field held against the float64 reference. 一个字段的核对结果。"""
-
-    model_config = ConfigDict(extra="forbid", title="FieldCheck")
 
     passed: bool = Field(description="|received − expected| ≤ atol + rtol · |expected| everywhere. 是否全部通过。")
     max_abs_error: Number = Field(description="Over the elements that are finite in both. 最大绝对误差。")
-    max_rel_error: Number = Field(description="Likewise, where the expected is not 0. 最大相对误差。")
+    max_rel_error: Number = Field(
+        description="Over the elements that are finite in both and expected not to be 0. 最大相对误差。"
+    )
     correlation: Number = Field(description="Pearson's; null where one side is constant. 相关系数。")
     max_ulps: Number = Field(
         description="Steps from one number of the dtype to the next; logsumexp has the compute type's. "
@@ -57,17 +55,16 @@ class FieldResponse(BaseModel):
     received: Number = Field(description="The candidate there. 该处收到的值。")
 
 
-class CheckResponse(BaseModel):
+class CheckResponse(BaseModel, extra="forbid"):
     """Whether the candidate is right, how far off it is, and why. 是否正确、差多少、为什么。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     passed: bool = Field(description="Whether every field passed. 是否全部通过。")
     rtol: float = Field(description="The relative tolerance used. 使用的相对容差。")
     atol: float = Field(description="The absolute tolerance used. 使用的绝对容差。")
     fields: dict[str, FieldResponse] = Field(description="By the names in candidate. 各字段的结果。")
     likely_cause: str | None = Field(
-        description='The usual mistake that reproduces the candidate, such as "scale missing"; null if none does. '
+        description='The usual mistake that reproduces the candidate, such as "scale missing"; mistakes that fit '
+        'equally are all named, with "; or " between them; null if none fits, or if it is right but rounded. '
         "能够重现该结果的常见错误。"
     )
     advice: InTwoLanguages = Field(description="What to look at next. 下一步看哪里。")

@@ -2,23 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from service.schemas.attention import AttentionRequest, as_list
 from service.schemas.base import StrictModel
 from service.schemas.explain import Number
 from service.schemas.results import AttentionResponse
+from service.schemas.tensors import fault
 
 BASE = "base"
-MOST_VARIANTS = 15
+MAX_VARIANTS = 15
 """With the base that makes 120 pairs."""
 
 
-class VariantSchema(StrictModel):
-    """What is different about one variant. 一个变体与基准的不同之处。"""
-
-    model_config = ConfigDict(title="Variant")
+class VariantSchema(StrictModel, title="Variant"):
+    """The differences of one variant. 一个变体与基准的不同之处。"""
 
     label: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="What to call it. 名称。")
     overrides: dict[str, Any] = Field(
@@ -31,10 +29,11 @@ def _with_labels_of_their_own(variants: list[VariantSchema]) -> list[VariantSche
     seen = {BASE}
     for i, variant in enumerate(variants):
         if variant.label in seen:
-            raise PydanticCustomError(
+            raise fault(
                 "duplicate",
                 "expected a label of its own for each variant, other than base; received '{label}' again. Rename it.",
-                {"label": variant.label[:40], "index": (i, "label")},
+                label=variant.label[:40],
+                index=(i, "label"),
             )
         seen.add(variant.label)
     return variants
@@ -46,44 +45,36 @@ class CompareRequest(StrictModel):
     base: AttentionRequest = Field(description="As for /v1/attention; its label is base. 基准请求。")
     variants: Annotated[
         list[VariantSchema],
-        Field(min_length=1, max_length=MOST_VARIANTS),
+        Field(min_length=1, max_length=MAX_VARIANTS),
         BeforeValidator(as_list),
         AfterValidator(_with_labels_of_their_own),
     ] = Field(description="Each with a label of its own. 变体，名称各不相同。")
 
 
-class LabelledResult(BaseModel):
+class LabelledResult(BaseModel, extra="forbid"):
     """The result of the base or of a variant. 一个结果。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     label: str = Field(description="base, or the label of the variant. 名称。")
     result: AttentionResponse = Field(description="As /v1/attention answers. 与 /v1/attention 的响应相同。")
 
 
-class MaxAbsDifference(BaseModel):
+class MaxAbsDifference(BaseModel, extra="forbid"):
     """Largest absolute differences; null where shapes differ or a result has no output. 最大绝对差。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     scores: Number = Field(description="Of the scores. 得分。")
     weights: Number = Field(description="Of the weights. 权重。")
     output: Number = Field(description="Of the output. 输出。")
 
 
-class TotalVariation(BaseModel):
+class TotalVariation(BaseModel, extra="forbid"):
     """Half the sum of absolute differences of the weights of a row: 0 equal, 1 disjoint. 全变差。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     mean: Number = Field(description="Over all rows. 各行平均。")
     max: Number = Field(description="Of the most different row. 最大的一行。")
 
 
-class PairResponse(BaseModel):
+class PairResponse(BaseModel, extra="forbid", title="Pair"):
     """How far two results are apart. 两个结果的差别。"""
-
-    model_config = ConfigDict(extra="forbid", title="Pair")
 
     a: str = Field(description="Label of one. 其一的名称。")
     b: str = Field(description="Label of the other. 其二的名称。")
@@ -94,10 +85,8 @@ class PairResponse(BaseModel):
     total_variation: TotalVariation = Field(description="Of the weights, row by row. 权重逐行的全变差。")
 
 
-class CompareResponse(BaseModel):
+class CompareResponse(BaseModel, extra="forbid"):
     """Every result, the base first, and every two compared. 全部结果及两两比较。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     results: list[LabelledResult] = Field(description="In the order of the request. 按请求中的顺序。")
     pairs: list[PairResponse] = Field(description="Every two results. 两两比较。")

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from service.schemas.attention import AttentionRequest, as_list
 from service.schemas.base import StrictModel
+from service.schemas.components import reference_within
 from service.schemas.tensors import Result
 
 Index = Annotated[int, Field(ge=0)]
@@ -19,7 +20,7 @@ def _as_indices(numbers: Any) -> Any:
     return [int(number) if isinstance(number, float) and number.is_integer() else number for number in whole]
 
 
-Number = float | Literal["NaN", "Infinity"] | None
+Number = Annotated[float | Literal["NaN", "Infinity"] | None, WithJsonSchema(reference_within("ExtendedNumber"))]
 
 
 class ExplainRequest(StrictModel):
@@ -36,20 +37,16 @@ class ExplainRequest(StrictModel):
     language: Literal["en", "zh"] | None = Field(None, description="Of the sentences; default en. 句子的语言。")
 
 
-class TermResponse(BaseModel):
+class TermResponse(BaseModel, extra="forbid", title="Term"):
     """One addend of the score. 得分中的一项。"""
-
-    model_config = ConfigDict(extra="forbid", title="Term")
 
     name: str = Field(description="The feature or hidden unit it comes from. 来自哪个特征或隐藏单元。")
     value: Number = Field(description="Its value. 数值。")
     expression: str = Field(description='How it comes about, such as "2 × 1.9". 算式。')
 
 
-class StepResponse(BaseModel):
+class StepResponse(BaseModel, extra="forbid", title="Step"):
     """One step on the way from terms to contribution. 一步计算。"""
-
-    model_config = ConfigDict(extra="forbid", title="Step")
 
     name: str = Field(description="sum, factor, score, softcap, bias, mask, logit, …, weight, contribution. 步骤名称。")
     formula: str = Field(description="With the numbers filled in. 代入数字的公式。")
@@ -57,13 +54,11 @@ class StepResponse(BaseModel):
     sentence: str = Field(description="What it means, in the language asked for. 这一步的含义。")
 
 
-class ExplainResponse(BaseModel):
+class ExplainResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True):
     """Every number behind one weight, computed in float64; what does not apply is null.
 
     score = factor · Σ terms, the factor being a step. 一个权重背后的全部数字；不适用的为 null。
     """
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     score: Number = Field(description="The raw score. 得分。")
     capped_score: Number = Field(description="After the soft cap; the score itself without one. 软上限之后的得分。")
@@ -74,7 +69,7 @@ class ExplainResponse(BaseModel):
     maximum: Number = Field(description="Taken off before the exponential. 先减去的最大值。")
     exponential: Number = Field(description="Softmax: exp(logit/T − maximum). 指数。")
     denominator: Number = Field(description="What the weight is divided by. 分母。")
-    threshold: Number = Field(description="Sparsemax and entmax: what is taken off. 阈值。")
+    threshold: Number = Field(description="Sparsemax and entmax: subtracted from the logits. 阈值。")
     weight: Number = Field(description="The weight. 权重。")
     contribution: Result | None = Field(
         description="Weight · value, the key's share of the output, (Dv). 对输出的贡献。"

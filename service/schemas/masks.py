@@ -1,17 +1,19 @@
 """Masks on the wire."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import reduce
 from operator import and_
 from typing import Annotated, Any, Literal, Self
 
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from attention_core import Allowed, Causal, KeyLengths, Segments, Window
+from attention_core import MASKS
 from attention_core.interfaces import Mask
 from service.schemas.base import StrictModel
-from service.schemas.tensors import Booleans, PerBatchRow, Tensor
+from service.schemas.fields import FlatName
+from service.schemas.tensors import Booleans, PerBatchRow, Tensor, fault
 
 Offset = Annotated[
     int | Literal["bottom_right"] | NDArray[Any], Tensor("integer", min_rank=0, max_rank=1, names=("bottom_right",))
@@ -19,23 +21,24 @@ Offset = Annotated[
 Side = Annotated[int, Field(ge=0)]
 
 
-class WindowSchema(StrictModel):
+class WindowSchema(StrictModel, title="Window"):
     """With p = i + offset, key j is visible iff p − left ≤ j ≤ p + right. 滑动窗口。"""
 
-    model_config = ConfigDict(title="Window")
+    left: Annotated[Side | None, FlatName("window_left")] = Field(
+        None, description="Keys to the left; null is unbounded. 向左可见的键数。"
+    )
+    right: Annotated[Side | None, FlatName("window_right")] = Field(
+        None, description="Keys to the right; null is unbounded. 向右可见的键数。"
+    )
 
-    left: Side | None = Field(None, description="Keys to the left; null is unbounded. 向左可见的键数。")
-    right: Side | None = Field(None, description="Keys to the right; null is unbounded. 向右可见的键数。")
 
-
-class MaskSchema(StrictModel):
+class MaskSchema(StrictModel, title="Mask"):
     """Which keys a query may see; everything given must allow it. 掩码：各条件同时满足才可见。"""
-
-    model_config = ConfigDict(title="Mask")
 
     allowed: Booleans | None = Field(
         None,
-        description="Booleans, true = may see, broadcast right-aligned to the scores' shape. 布尔数组，true 表示可见。",
+        description="Booleans, true = may see, broadcast right-aligned to the scores' shape, or one for all. "
+        "布尔数组，true 表示可见；也可为一个布尔值。",
     )
     causal: bool | None = Field(
         None, description="Key j is visible to query i iff j ≤ i + offset; default false. 因果掩码：不看未来。"
@@ -61,24 +64,37 @@ class MaskSchema(StrictModel):
     def _segments_together(self) -> Self:
         if (self.query_segments is None) != (self.key_segments is None):
             missing = "query_segments" if self.query_segments is None else "key_segments"
-            raise PydanticCustomError(
+            raise fault(
                 "segments",
                 "expected query_segments and key_segments together; received only one of them. Add {missing}.",
-                {"missing": missing, "index": (missing,)},
+                missing=missing,
+                index=(missing,),
             )
         return self
 
     def to_core(self) -> Mask | None:
         """Return the masks combined, or None when everything is visible."""
         masks: list[Mask] = []
-        if self.causal:
-            masks.append(Causal())
-        if self.window is not None:
-            masks.append(Window(self.window.left, self.window.right))
-        if self.key_lengths is not None:
-            masks.append(KeyLengths(self.key_lengths))
-        if self.query_segments is not None and self.key_segments is not None:
-            masks.append(Segments(self.query_segments, self.key_segments))
-        if self.allowed is not None:
-            masks.append(Allowed(self.allowed))
+        for name, members in MASK_MEMBERS.items():
+            given = getattr(self, members[0])
+            if given is not None and given is not False:
+                masks.append(self._mask(MASKS[name], given, members))
         return reduce(and_, masks) if masks else None
+
+    def _mask(self, make: Any, given: Any, members: tuple[str, ...]) -> Mask:
+        """Return the mask of a flag, of an object with its fields, or of one array or more."""
+        mask: Mask
+        if given is True:
+            mask = make()
+        elif isinstance(given, StrictModel):
+            mask = make(**vars(given))
+        else:
+            mask = make(*(getattr(self, member) for member in members))
+        return mask
+
+
+MASK_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    name: (name,) if name in MaskSchema.model_fields else tuple(one.name for one in fields(mask))
+    for name, mask in MASKS.items()
+}
+"""Members of a request that are a mask, by the name of the mask: the one of its name, else those of its fields."""

@@ -4,34 +4,48 @@ The structure of a request is validated here, its framing and tensors by the cod
 document of /v1/attention that they become.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from attention_wire.datatypes import DATATYPES
 from service.schemas.attention import as_list
+from service.schemas.components import as_component
 from service.schemas.problem import ProblemDocument
 
-Datatype = Literal["FP64", "FP32", "FP16", "BF16", "BOOL", "INT8", "INT16", "INT32", "INT64",
-                   "UINT8", "UINT16", "UINT32", "UINT64"]  # fmt: skip
+DATATYPE = as_component(
+    "Datatype",
+    "How numbers are stored. 数据类型。",
+    {"type": "string", "enum": list(DATATYPES)},
+)
 
 Parameters = Annotated[
     dict[str, Any],
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "boolean", "number"]}}),
-]
-Shape = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}})]
-Data = Annotated[
-    Any,
     WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"anyOf": [{"type": ["number", "boolean", "array"]}, {"enum": ["NaN", "Infinity", "-Infinity"]}]},
-        }
+        as_component(
+            "InferenceParameters",
+            "Scalars by name. 标量参数。",
+            {"type": "object", "additionalProperties": {"type": ["string", "boolean", "number"]}},
+        )
     ),
 ]
+Shape = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}})]
+NON_FINITE = as_component(
+    "InferenceNonFinite",
+    "A number that JSON cannot spell. JSON 无法表示的数。",
+    {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]},
+)
+SENT: list[dict[str, Any]] = [NON_FINITE, {"type": "number"}, {"type": "boolean"}]
+NESTED = {"type": "array", "items": {"anyOf": [*SENT, {"type": "array", "items": {}}]}}
+Numbers = Annotated[
+    list[JsonValue], WithJsonSchema({"type": "array", "items": {"anyOf": [NON_FINITE, {"type": "number"}]}})
+]
+Data = Annotated[Any, WithJsonSchema({"anyOf": [*SENT, NESTED]})]
+"""Numbers, nested or flat; for a tensor of rank 0 also the bare element."""
 
 
 class Member(BaseModel):
-    """Part of a request; members that nobody knows are ignored, since clients add some."""
+    """Part of a request; unknown members are ignored, since clients add some."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, arbitrary_types_allowed=True)
 
@@ -41,7 +55,7 @@ class InputTensor(Member):
 
     name: str = Field(description="query, key, value, or another input of the model. 输入的名称。")
     shape: Shape = Field(description="Size of each axis. 形状。")
-    datatype: Annotated[str, WithJsonSchema({"enum": list(get_args(Datatype))})] = Field(
+    datatype: Annotated[str, WithJsonSchema(DATATYPE)] = Field(
         description="query, key, value and past share one of FP64, FP32, FP16, BF16. 数据类型。"
     )
     parameters: Parameters | None = Field(
@@ -86,15 +100,13 @@ class OutputTensor(BaseModel):
     parameters: dict[str, JsonValue] | None = Field(
         None, description="binary_data_size, when it follows as raw bytes. 原始字节数。"
     )
-    data: list[JsonValue] | None = Field(
+    data: Numbers | None = Field(
         None, description='Its numbers, flat, row-major; "NaN", "Infinity" and "-Infinity" are strings. 数据。'
     )
 
 
-class InferenceResponse(BaseModel):
+class InferenceResponse(BaseModel, protected_namespaces=()):
     """The outputs that were asked for. 所请求的输出。"""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_name: str = Field(description="Of the model, which is a score model. 模型名称，即打分函数。")
     model_version: str = Field(description="Always 1. 版本，恒为 1。")
@@ -105,10 +117,8 @@ class InferenceResponse(BaseModel):
     outputs: list[OutputTensor] = Field(description="The tensors. 输出张量。")
 
 
-class InferenceProblem(ProblemDocument):
+class InferenceProblem(ProblemDocument, title="InferenceProblem"):
     """A problem document with what clients of the protocol look for. 错误的统一格式，另加 error。"""
-
-    model_config = ConfigDict(title="InferenceProblem")
 
     error: str = Field(description="The same as detail. 与 detail 相同。")
     live: bool | None = Field(None, description="When asked whether it is ready: it answers. 存活。")

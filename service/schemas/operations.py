@@ -14,4 +14,5 @@ class Index(BaseModel):
 
     name: str = Field(description="Of the service. 服务的名称。")
     version: str = Field(description="Of the service. 服务的版本。")
+    kernel: str = Field(description="The compiled kernel that computes, or numpy. 计算所用的内核，没有编译时为 numpy。")
     links: dict[str, str] = Field(description="Paths by name. 各路径。")

@@ -1,73 +1,75 @@
-"""A document becomes a request, or a list of what is wrong with it: where, expected, received, what to change."""
+"""Validate documents: each fault has a place, the expected value, the received one and what to change."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from attention_core import CallError, ShapeMismatch, UnknownName
-from attention_core.errors import did_you_mean
-from service.errors import InvalidRequest, Kind, Violation
+from attention_core.hints import Write, as_json, fill_places
+from attention_wire.documents import pointer
+from service.errors import InvalidRequest, Kind, Violation, steps_of
+from service.schemas.advice import advice_on_choice, advice_on_field, advice_on_value
 from service.schemas.attention import LabelsSchema
-from service.schemas.base import OneOf
 from service.schemas.tensors import describe
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MOST = 20
-"""So many violations are reported at once."""
+MAX_VIOLATIONS = 20
+"""Violations that one answer reports."""
 
 MOVED: dict[str | int, tuple[str, ...]] = {"offset": ("mask", "offset")}
 """Arguments of the core that a request keeps elsewhere."""
 
 
-def parse(model: type[Model], document: Any) -> Model:
-    """Validate a decoded document; raise InvalidRequest with a JSON Pointer for each thing that is wrong."""
+def parse(model: type[Model], document: Any, write: Write = as_json) -> Model:
+    """Validate a decoded document; raise InvalidRequest with a JSON Pointer for each fault.
+
+    :param write: how the request spells places, for hints; another protocol spells them otherwise.
+    """
     if not isinstance(document, dict):
-        raise InvalidRequest(
-            [
-                Violation(
-                    "",
-                    f"expected a JSON object; received {describe(document)}. Send an object with {_required(model)}.",
-                    "invalid-request",
-                )
-            ]
+        required = " and ".join(name for name, field in model.model_fields.items() if field.is_required())
+        raise InvalidRequest.at(
+            "", f"expected a JSON object; received {describe(document)}. Send an object with {required}."
         )
     try:
         return model.model_validate(document)
     except ValidationError as error:
         # A misspelt field is the likelier reason for a missing one, so it is named first.
-        details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing")[:MOST]
-        raise InvalidRequest([_violation(model, document, detail) for detail in details]) from None
+        details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing")[
+            :MAX_VIOLATIONS
+        ]
+        raise InvalidRequest([_violation(model, document, detail, write) for detail in details]) from None
 
 
 class call_errors:  # noqa: N801 - a context manager, and a quicker one than contextlib makes of a generator
-    """Translate what the core finds wrong into InvalidRequest.
+    """Translate CallError of the core into InvalidRequest.
 
-    `within` is where the attention request stands in a larger one, `beside` what stands next to it there.
+    :param within: JSON Pointer to the attention request in a larger one.
+    :param beside: arguments of the larger request, whose errors have no such prefix.
+    :param write: returns a place as the request spells it.
     """
 
-    __slots__ = ("_beside", "_within")
+    __slots__ = ("_beside", "_within", "_write")
 
-    def __init__(self, within: str = "", beside: tuple[str, ...] = ()) -> None:
+    def __init__(self, within: str = "", beside: tuple[str, ...] = (), write: Write = as_json) -> None:
         self._within = within
         self._beside = beside
+        self._write = write
 
     def __enter__(self) -> None:
-        """Nothing is to be prepared."""
+        """Do nothing."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Raise InvalidRequest in the place of a CallError."""
+        """Raise InvalidRequest instead of a CallError."""
         if isinstance(error, CallError):
-            raise _from_call_error(error).within("" if error.path[0] in self._beside else self._within) from None
+            raise _from_call_error(error, self._write).within(
+                "" if error.path[0] in self._beside else self._within
+            ) from None
 
 
-def _required(model: type[BaseModel]) -> str:
-    return " and ".join(name for name, field in model.model_fields.items() if field.is_required())
-
-
-def _from_call_error(error: CallError) -> InvalidRequest:
+def _from_call_error(error: CallError, write: Write) -> InvalidRequest:
     """The paths of the core are those of the request but for the few that moved."""
     path = (*MOVED.get(error.path[0], error.path[:1]), *error.path[1:])
     kind: Kind = "invalid-request"
@@ -75,7 +77,7 @@ def _from_call_error(error: CallError) -> InvalidRequest:
         kind = "shape-mismatch"
     elif isinstance(error, UnknownName):
         kind = "unknown-name"
-    return InvalidRequest([Violation(pointer(path), error.detail, kind)])
+    return InvalidRequest.at(path, error.write_detail(write), kind)
 
 
 def check_labels(labels: LabelsSchema, *, queries: int, keys: int, within: str = "") -> None:
@@ -83,38 +85,32 @@ def check_labels(labels: LabelsSchema, *, queries: int, keys: int, within: str =
     for given, count, name in ((labels.query, queries, "query"), (labels.key, keys, "key")):
         if given is not None and len(given) != count:
             detail = f"expected {count} labels, one for each {name}; received {len(given)}. Name each once."
-            raise InvalidRequest([Violation(within + pointer(("labels", name)), detail, "shape-mismatch")])
-
-
-def pointer(path: tuple[str | int, ...]) -> str:
-    """Return the JSON Pointer (RFC 6901) of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+            raise InvalidRequest.at(f"{within}/labels/{name}", detail, "shape-mismatch")
 
 
 def resolves(place: str, document: Any) -> bool:
-    """Return whether a JSON Pointer leads into a document; whoever wrote a list wrote all that is in it."""
-    for step in place.split("/")[1:]:
+    """Return whether a JSON Pointer leads into a document; one that enters a list does."""
+    for name in steps_of(place):
         if not isinstance(document, Mapping):
             return True
-        name = step.replace("~1", "/").replace("~0", "~")
         if name not in document:
             return False
         document = document[name]
     return True
 
 
-def _violation(model: type[BaseModel], document: Any, error: ErrorDetails) -> Violation:
+def _violation(model: type[BaseModel], document: Any, error: ErrorDetails, write: Write) -> Violation:
     path = (*_document_path(document, error["loc"]), *error.get("ctx", {}).get("index", ()))
     kind: Kind = "invalid-request"
     if error["type"] in ("unknown_name", "extra_forbidden", "literal_error"):
         kind = "unknown-name"
     elif error["type"] == "tensor_rank":
         kind = "shape-mismatch"
-    return Violation(pointer(path), _detail(model, error), kind)
+    return Violation(pointer(path), _detail(model, error, write), kind)
 
 
 def _document_path(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Drop from Pydantic's location what is not in the document: the tags of discriminated unions."""
+    """Drop the tags of discriminated unions from Pydantic's location: the document does not have them."""
     path: list[int | str] = []
     for position, step in enumerate(location):
         last = position == len(location) - 1
@@ -128,26 +124,42 @@ def _document_path(document: Any, location: tuple[int | str, ...]) -> tuple[int 
     return tuple(path)
 
 
-def _detail(model: type[BaseModel], error: ErrorDetails) -> str:
-    """Say what was expected, what came and what to change, whichever validator found it."""
+def _detail(model: type[BaseModel], error: ErrorDetails, write: Write) -> str:
+    """Return the expected value, the received one and what to change, for any validator."""
     received = describe(error["input"])
     match error["type"]:
         case "missing":
-            return f"expected the field {error['loc'][-1]}, which is required; received nothing. Add it."
+            return f"expected {_field('the field ', error['loc'], write)}, which is required; received nothing. Add it."
         case "extra_forbidden":
-            return _unknown_field(model, error)
+            advice = advice_on_field(model, error["loc"], write)
+            return f"expected only known fields; received {_field('', error['loc'], write)}. {advice}"
         case "union_tag_not_found":
             return f'expected an object with a name; received {received}. Add "name".'
+        case "unknown_name":
+            context = error["ctx"]
+            advice = advice_on_choice(context["received"], context["known"], error["loc"], write)
+            return f"expected {context['expected']}; received '{context['received'][:40]}'. {advice}"
         case "literal_error":
             expected = error["ctx"]["expected"]
             known = [name.strip(" '") for name in expected.replace(" or ", ",").split(",")]
-            suggestion = did_you_mean(error["input"], known) if isinstance(error["input"], str) else ""
-            return f"expected one of {', '.join(known)}; received {received}. {suggestion or 'Use one of these.'}"
+            advice = advice_on_choice(error["input"], known, error["loc"], write)
+            return f"expected one of {', '.join(known)}; received {received}. {advice}"
         case kind if kind in PLAIN:
             expected, advice = PLAIN[kind]
+            advice = advice_on_value(error["loc"], kind, error["input"], write) or advice
             return f"expected {expected.format(**error.get('ctx', {}))}; received {received}. {advice}"
-        case _:
-            return error["msg"]
+        case kind:
+            advice = advice_on_value(error["loc"], kind, error["input"], write)
+            # Validators of the service write their own advice, with places in braces, at the end of the message.
+            own = error.get("ctx", {}).get("advice", "")
+            return f"{error['msg'].removesuffix(own)}{fill_places(own, write)} {advice}".rstrip()
+
+
+def _field(article: str, location: tuple[int | str, ...], write: Write) -> str:
+    """Return a field as its request calls it: JSON by its name, another protocol by what `write` makes of its place."""
+    if write is as_json:
+        return f"{article}'{str(location[-1])[:40]}'"
+    return write(".".join(str(step)[:40] for step in location), None)
 
 
 PLAIN = {
@@ -170,34 +182,3 @@ PLAIN = {
     "string_too_long": ("at most {max_length} characters", "Shorten it."),
 }
 """Expected and advice for the plain validators of Pydantic."""
-
-
-def _unknown_field(model: type[BaseModel], error: ErrorDetails) -> str:
-    *parents, name = error["loc"]
-    known = sorted(_fields_at(model, tuple(parents)))
-    advice = did_you_mean(str(name), known) or f"Known fields are {', '.join(known)}."
-    return f"expected only known fields; received '{str(name)[:40]}'. {advice}"
-
-
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Return the field names of the model that Pydantic's location leads to; a union's tag follows its field."""
-    candidates = {"": model}
-    for step in location:
-        if step in candidates:
-            candidates = {"": candidates[str(step)]}
-        elif "" in candidates and step in candidates[""].model_fields:
-            members = _models_in(candidates[""].model_fields[str(step)].annotation)
-            tags = [member.model_fields["name"].default for member in members] if len(members) > 1 else [""]
-            candidates = dict(zip(tags, members, strict=True))
-    return {name for member in candidates.values() for name in member.model_fields}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models inside an annotation such as ``A | None`` or one with OneOf."""
-    arguments = get_args(annotation)
-    for argument in arguments:
-        if isinstance(argument, OneOf):
-            return list(argument.members)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in arguments for model in _models_in(argument)]

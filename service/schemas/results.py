@@ -1,28 +1,24 @@
 """The responses of /v1/attention and /v1/attention/estimate."""
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
-from attention_core.cost import Path
-from service.schemas.attention import DTypeName
-from service.schemas.tensors import Result
+from attention_core.execution_path import ExecutionPath
+from service.schemas.attention import DType
+from service.schemas.tensors import Result, RowResult
 
 
-class ModelAsUsed(BaseModel):
+class ModelAsUsed(BaseModel, extra="allow"):
     """A score model or normalizer as it was used: scalars resolved, tensors as ``{"shape": [...]}``.
 
     实际使用的打分函数或归一化方法。
     """
 
-    model_config = ConfigDict(extra="allow")
-
-    name: str = Field(description="As in the request; parameters stand beside it. 名称，参数与之并列。")
+    name: str = Field(description="As in the request; parameters are members beside it. 名称，参数与之并列。")
     __pydantic_extra__: dict[str, JsonValue]
 
 
-class DiagnosticsResponse(BaseModel):
+class DiagnosticsResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True, title="Diagnostics"):
     """How attention is spread: per query row (…, Lq), and per key (…, Lk). 注意力如何分布。"""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, title="Diagnostics")
 
     entropy: Result | None = Field(description="−Σ w ln w, in nats; null for sigmoid, relu and none. 熵。")
     effective_keys: Result | None = Field(description="e^entropy: how many keys share the attention. 有效键数。")
@@ -34,13 +30,11 @@ class DiagnosticsResponse(BaseModel):
     received_weight: Result = Field(description="What each key receives from all queries. 每个键得到的权重之和。")
 
 
-class AttentionResponse(BaseModel):
-    """What was included, and always the models as used, the dtype and notes.
+class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True):
+    """The included fields, and always the models as used, the dtype and notes.
 
     In arrays null is minus infinity; "NaN" and "Infinity" are themselves. 数组中的 null 表示负无穷。
     """
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     scores: Result | None = Field(None, description="Raw scores a(q, k), (…, Lq, Lk). 得分。")
     capped_scores: Result | None = Field(None, description="Scores after the soft cap, (…, Lq, Lk). 软上限之后的得分。")
@@ -49,25 +43,25 @@ class AttentionResponse(BaseModel):
     )
     weights: Result | None = Field(None, description="Normalised logits, (…, Lq, Lk). 注意力权重。")
     output: Result | None = Field(None, description="Weights · value, (…, Lq, Dv). 输出。")
-    logsumexp: Result | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
+    logsumexp: RowResult | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
     diagnostics: DiagnosticsResponse | None = Field(None, description="How attention is spread. 诊断。")
     ranking: list[JsonValue] | None = Field(
         None,
         description="For each query the visible keys, weight descending: {key, label, score, weight}, nested like the "
         "leading axes and Lq. 按权重排名。",
     )
-    present_key: Result | None = Field(None, description="Past and new keys, unturned, (…, Lk, Dk). 新的键缓存。")
+    present_key: Result | None = Field(None, description="Past and new keys, not rotated, (…, Lk, Dk). 新的键缓存。")
     present_value: Result | None = Field(None, description="Past and new values, (…, Lk, Dv). 新的值缓存。")
     score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
     normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
-    dtype: DTypeName = Field(description="Type of the returned numbers. 返回数值的类型。")
-    notes: list[str] = Field(description='Rows that need a word, such as "row 3: no visible key; …". 说明。')
+    dtype: DType = Field(description="Type of the returned numbers. 返回数值的类型。")
+    notes: list[str] = Field(
+        description='Rows and requests that need a word, such as "row 3: no visible key; …". 说明。'
+    )
 
 
-class EstimateResponse(BaseModel):
+class EstimateResponse(BaseModel, extra="forbid"):
     """What an attention request would cost; nothing was computed. 预计的开销，未做计算。"""
-
-    model_config = ConfigDict(extra="forbid")
 
     operations: int = Field(
         description="Floating-point operations of a matrix product; others count as many times as they take longer. "
@@ -75,7 +69,7 @@ class EstimateResponse(BaseModel):
     )
     bytes: int = Field(description="Memory beside the inputs. 除输入外的内存字节数。")
     result_bytes: int = Field(description="Size of the response body, about. 响应体的大致字节数。")
-    path: Path = Field(
+    path: ExecutionPath = Field(
         description="dense: every score exists at once; tiled: tile by tile, where no matrix is included and the "
         "scores are many. 计算路径：dense 一次算出整个得分矩阵；tiled 分块计算，从不保存整个矩阵。"
     )

@@ -5,9 +5,9 @@ lists searched, to name the first offending element.
 """
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from math import isfinite
+from typing import Annotated, Any, Literal, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +15,59 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from attention_core.errors import did_you_mean
-from service.codecs.json import MOST_DIMENSIONS, NON_FINITE, Extended, as_array
+from service.codecs.json import NON_FINITE, Extended, as_array
+from service.schemas.components import component_reference, reference_within
 
-LARGEST = sys.float_info.max
-LARGEST_INTEGER = 2**53
-"""Up to here float64 holds every integer."""
+MAX_FLOAT64 = sys.float_info.max
+MAX_AXES = 32
+"""NumPy's functions take no more, although its arrays may have 64."""
+
+MAX_INTEGER = 2**53
+"""float64 holds every integer up to this one."""
 
 Index = tuple[int, ...]
+
+
+def fault(kind: LiteralString, message: LiteralString, /, **context: Any) -> PydanticCustomError:
+    """Return the error of a validator.
+
+    :param kind: its type, by which `parse` recognises it.
+    :param message: expected, received and what to change; names in braces stand for members of the context.
+    :param context: `index` leads to the offending value, from the one that was validated.
+    """
+    return PydanticCustomError(kind, message, context)
+
+
 Element = Literal["number", "integer", "boolean", "extended"]
 """What an array holds; an extended number may also be null for minus infinity, "NaN" or "Infinity"."""
-
-COMPONENTS_AT = "#/components/schemas/"
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """What an array in a request must be; used as ``Annotated[NDArray[Any], Tensor(...)]``.
 
-    With `min_rank` 0 a bare number does as well; `names` are strings that stand for themselves.
+    With `min_rank` 0 a bare element does as well: a number stays what it is where `max_rank` bounds the rank, and
+    becomes an array of rank 0 where any rank will do.  `names` are strings that are allowed instead.  Where any rank
+    will do, `usual_rank` is the rank of a batch with heads.  Tensors that `shares_dtype` have one datatype, that of
+    the call.
     """
 
     element: Element = "number"
     min_rank: int = 1
     max_rank: int | None = None
     names: tuple[str, ...] = ()
+    usual_rank: int | None = None
+    shares_dtype: bool = False
+
+    @property
+    def takes_number(self) -> bool:
+        """Whether one number stands for itself."""
+        return self.min_rank == 0 and self.max_rank is not None
+
+    @property
+    def shown_rank(self) -> int:
+        """The rank that a description shows."""
+        return max(1, self.min_rank) if self.usual_rank is None else self.usual_rank
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate through `read` alone."""
@@ -51,55 +79,57 @@ class Tensor:
         if self.max_rank is not None:
             choices += [_nested(_ELEMENTS[self.element], rank) for rank in range(self.min_rank, self.max_rank + 1)]
         else:
+            choices += _BARE[self.element] if self.min_rank == 0 else []
             kinds = ("Tensor",) if self.min_rank == 2 else ("Vector", "Tensor")
-            choices += [component_reference(f"{self.element.capitalize()}{kind}") for kind in kinds]
-        if len(choices) > 1:
-            return {"anyOf": choices}
-        return {"allOf": choices} if "$ref" in choices[0] else choices[0]
+            choices += [reference_within(f"{self.element.capitalize()}{kind}") for kind in kinds]
+        return {"anyOf": choices} if len(choices) > 1 else choices[0]
 
     def read(self, value: Any) -> Any:
         """Return the array, the bare number or the name; raise an error that names the first offending index."""
         if isinstance(value, str) and self.names:
             return self._read_name(value)
         if self.min_rank == 0 and not isinstance(value, list | np.ndarray | Extended):
-            return self._read_number(value)
+            return self._read_bare(value)
         array = value if isinstance(value, np.ndarray) else self._read_other(value)
         if (array.dtype.kind == "b") != (self.element == "boolean"):
             first, place = (array.flat[0].item(), (0,) * array.ndim) if array.size else (array, ())
             raise self._wrong_element(place, first)
         if array.ndim < self.min_rank or (self.max_rank is not None and array.ndim > self.max_rank):
-            raise PydanticCustomError(
+            raise fault(
                 "tensor_rank",
                 "expected {expected}; received rank {rank}, shape {shape}. {advice}",
-                {
-                    "expected": self.ranks,
-                    "rank": array.ndim,
-                    "shape": str(list(array.shape)),
-                    "advice": "Wrap it in more lists." if array.ndim < self.min_rank else "Remove the outer lists.",
-                },
+                expected=self.ranks,
+                rank=array.ndim,
+                shape=str(list(array.shape)),
+                advice="Wrap it in more lists." if array.ndim < self.min_rank else "Remove the outer lists.",
             )
+        if array.ndim > MAX_AXES:
+            raise _too_many_axes(array.ndim)
         if self.element == "integer":
             return self._read_integers(array)
         return array if array.dtype.kind in "fb" else array.astype(np.float64)
 
     def _read_name(self, value: str) -> str:
         if value not in self.names:
-            raise PydanticCustomError(
+            raise fault(
                 "unknown_name",
-                "expected {element} or {known}; received '{received}'. {advice}",
-                {
-                    "element": _IN_WORDS[self.element],
-                    "known": " or ".join(self.names),
-                    "received": value[:40],
-                    "advice": did_you_mean(value, self.names) or "Use one of these.",
-                },
+                "expected {expected}; received '{received}'",
+                expected=f"{_IN_WORDS[self.element]} or {' or '.join(self.names)}",
+                known=self.names,
+                received=value,
             )
         return value
 
-    def _read_number(self, value: Any) -> int | float:
-        """Return a bare number, checked as the one element of an array would be."""
-        if not self._accepts(value):
-            raise self._wrong_element((), value)
+    def _read_bare(self, value: Any) -> float | NDArray[Any]:
+        """Return a bare element, checked as the one element of an array would be."""
+        any_rank = self.max_rank is None
+        # A tensor of rank 0 that was stored holds any float; a number beyond float64 in JSON has a type of its own.
+        stored = self.element == "extended" and type(value) is float
+        if not (stored or self._accepts(value)):
+            wrong_type = any_rank and not _is_number(value)
+            raise self._wrong_type(value) if wrong_type else self._wrong_element((), value)
+        if any_rank:
+            return np.asarray(NON_FINITE[value] if isinstance(value, str) else value, _BARE_DTYPES[self.element])
         if self.element == "integer":
             return int(self._read_integers(np.array(value)))
         return float(value)
@@ -107,15 +137,19 @@ class Tensor:
     def _read_integers(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return integers; a number such as 2.0 is one.  Positions are added to them, which must not overflow."""
         array = array.astype(np.float64) if array.dtype.kind == "f" else array
-        wrong = np.argwhere((array != np.floor(array)) | (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER))
+        # A float64 of this size may have been the integer beside it in the document.
+        largest = MAX_INTEGER - 1 if array.dtype.kind == "f" else MAX_INTEGER
+        wrong = np.argwhere((array != np.floor(array)) | (array > largest) | (array < -largest))
         if len(wrong):
             index = tuple(int(i) for i in wrong[0])
-            raise self._wrong_element(index, float(array[index]))
+            raise self._wrong_element(index, array[index].item())
         return array.astype(np.int64)
 
     @property
     def ranks(self) -> str:
         """The allowed ranks in words."""
+        if self.max_rank is None and self.min_rank == 0:
+            return f"{_IN_WORDS[self.element].removesuffix(' or null')}, or nested lists of any rank"
         if self.max_rank is None:
             return f"nested lists of rank {self.min_rank} or more"
         return f"nested lists of rank {self.min_rank}" + (
@@ -129,63 +163,68 @@ class Tensor:
                 return value.numbers
             value = value.lists()
         if not isinstance(value, list):
-            raise PydanticCustomError(
-                "tensor_type",
-                "expected {ranks}; received {received}. Send nested lists of {element}s.",
-                {
-                    "ranks": self.ranks,
-                    "element": "number" if self.element == "extended" else self.element,
-                    "received": describe(value),
-                },
-            )
+            raise self._wrong_type(value)
         shape = _shape_along_first(value)
-        for index, problem in _irregularities(value, shape, self._accepts):
-            raise self._irregular(index, problem)
+        self._require_regular(value, shape)
         array = as_array(value)
         if array is None:
-            detail = (
-                f"expected at most {MOST_DIMENSIONS} levels of lists; received {len(shape)}. Remove the outer lists."
-            )
-            raise self._irregular((), _Irregular(detail))
+            raise _too_many_axes(len(shape))
         return array.numbers if isinstance(array, Extended) else array
+
+    def _wrong_type(self, value: Any) -> PydanticCustomError:
+        element = "number" if self.element == "extended" else self.element
+        return fault(
+            "tensor_type",
+            "expected {ranks}; received {received}. Send {bare}nested lists of {element}s.",
+            ranks=self.ranks,
+            bare="" if self.min_rank else f"one {element} for all, or ",
+            element=element,
+            received=describe(value),
+        )
 
     def _accepts(self, leaf: Any) -> bool:
         if self.element == "boolean":
             return isinstance(leaf, bool)
         if leaf is None or isinstance(leaf, str):
             return self.element == "extended" and leaf in NON_FINITE
-        return isinstance(leaf, int | float) and not isinstance(leaf, bool) and abs(leaf) <= LARGEST
+        return isinstance(leaf, int | float) and not isinstance(leaf, bool) and abs(leaf) <= MAX_FLOAT64
 
-    def _irregular(self, index: Index, problem: Any) -> PydanticCustomError:
-        if isinstance(problem, _Irregular):
-            return PydanticCustomError("tensor_shape", "{detail}", {"detail": problem.detail, "index": index})
-        return self._wrong_element(index, problem)
+    def _require_regular(self, value: list[Any], shape: Index) -> None:
+        """Raise at the first index, in reading order, whose list or element is not what the shape promises."""
+        stack: list[tuple[Index, Any]] = [((), value)]
+        while stack:
+            index, item = stack.pop()
+            size = shape[len(index)] if len(index) < len(shape) else None
+            detail = _irregularity(item, size)
+            if detail:
+                raise fault("tensor_shape", "{detail}", detail=detail, index=index)
+            if isinstance(item, list):
+                stack.extend(((*index, i), item[i]) for i in range(len(item) - 1, -1, -1))
+            elif size is not None or not self._accepts(item):
+                raise self._wrong_element(index, item)
 
     def _wrong_element(self, index: Index, leaf: Any) -> PydanticCustomError:
-        number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
-        if number and self.element != "boolean" and abs(leaf) > LARGEST:
-            return PydanticCustomError(
+        if _is_number(leaf) and self.element != "boolean" and abs(leaf) > MAX_FLOAT64:
+            return fault(
                 "tensor_overflow",
                 "expected a number that float64 can hold, at most 1.8e308; received a larger one. Scale it down.",
-                {"index": index},
+                index=index,
             )
-        return PydanticCustomError(
+        return fault(
             "tensor_element",
             "expected {element}; received {received}. {advice}",
-            {
-                "element": _IN_WORDS[self.element],
-                "received": describe(leaf),
-                "advice": _ADVICE[self.element],
-                "index": index,
-            },
+            element=_IN_WORDS[self.element],
+            received=describe(leaf),
+            advice=_ADVICE[self.element],
+            index=index,
         )
 
 
-DEEPEST_DESCRIBED = 5
+MAX_DESCRIBED_RANK = 5
 """Tensors are described to the last element up to this rank: batch, heads, length, features, and one to spare."""
 
 _ADVICE: dict[Element, str] = {
-    "number": "Replace it with a number; to hide a key use mask or bias.",
+    "number": "Replace it with a number; to hide a key use {mask.allowed} or {bias}.",
     "boolean": "Use true where the query may see the key and false where it may not.",
     "integer": "Use a number without a fraction, of at most 2^53 in size.",
     "extended": "Use a number, null for minus infinity, or the strings NaN and Infinity.",
@@ -202,13 +241,17 @@ _ELEMENTS: dict[Element, JsonSchemaValue] = {
     "number": {"type": "number"},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
-    "extended": {"anyOf": [{"type": ["number", "null"]}, {"enum": ["NaN", "Infinity"]}]},
+    "extended": component_reference("ExtendedNumber"),
 }
 
 
-def component_reference(name: str) -> JsonSchemaValue:
-    """Return a reference to a component of the OpenAPI document."""
-    return {"$ref": f"{COMPONENTS_AT}{name}"}
+_BARE: dict[Element, list[JsonSchemaValue]] = {
+    "boolean": [{"type": "boolean"}],
+    "extended": [reference_within("NonFinite"), {"type": "number"}],
+}
+"""A bare element in the place of an array of any rank; null there means that there is no array."""
+
+_BARE_DTYPES: dict[Element, type[np.generic]] = {"boolean": np.bool_, "extended": np.float64}
 
 
 def _list_of(items: JsonSchemaValue) -> JsonSchemaValue:
@@ -222,8 +265,8 @@ def _nested(item: JsonSchemaValue, rank: int) -> JsonSchemaValue:
 def _components(element: Element) -> dict[str, JsonSchemaValue]:
     """A vector is a list of elements; a tensor is spelt out rank by rank, since validators stumble over recursion."""
     name, item = element.capitalize(), _ELEMENTS[element]
-    ranks = [_nested(item, rank) for rank in range(2, DEEPEST_DESCRIBED + 1)]
-    deeper = _nested({"type": "array"}, DEEPEST_DESCRIBED)
+    ranks = [_nested(item, rank) for rank in range(2, MAX_DESCRIBED_RANK + 1)]
+    deeper = _nested({"type": "array", "items": {}}, MAX_DESCRIBED_RANK)
     return {
         f"{name}Vector": {"title": f"{name}Vector", "description": "Rank 1. 一维数组。", **_list_of(item)},
         f"{name}Tensor": {
@@ -238,34 +281,44 @@ OPEN_RANKS: tuple[Element, ...] = ("number", "boolean", "extended")
 """Elements of arrays whose rank is not fixed."""
 
 TENSOR_COMPONENTS: dict[str, JsonSchemaValue] = {
-    name: schema for element in OPEN_RANKS for name, schema in _components(element).items()
+    "NonFinite": {
+        "title": "NonFinite",
+        "description": "Not a number, and plus infinity. 非数与正无穷。",
+        "type": "string",
+        "enum": [name for name in NON_FINITE if name is not None],
+    },
+    "ExtendedNumber": {
+        "title": "ExtendedNumber",
+        "description": "A number; null is minus infinity. 数；null 表示负无穷。",
+        # The strings come first: Pydantic's models take the first that fits, and "NaN" fits a number as well.
+        "anyOf": [component_reference("NonFinite"), {"type": "number"}, {"type": "null"}],
+    },
+    **{name: schema for element in OPEN_RANKS for name, schema in _components(element).items()},
 }
-"""JSON Schemas of nested lists of any rank, by component name."""
+"""JSON Schemas of nested lists of any rank and of their elements, by component name."""
 
-Numbers = Annotated[NDArray[Any], Tensor(min_rank=2)]
-Bias = Annotated[NDArray[Any], Tensor("extended")]
-Booleans = Annotated[NDArray[Any], Tensor("boolean")]
-Result = Annotated[NDArray[Any], Tensor("extended")]
-"""What a response holds; it can be sent back wherever extended numbers are read."""
+Vectors = Annotated[NDArray[Any], Tensor(min_rank=2, usual_rank=4, shares_dtype=True)]
+"""Queries, keys or values, past ones among them."""
 
-VectorPerHead = Annotated[NDArray[Any], Tensor(min_rank=1, max_rank=2)]
-MatrixPerHead = Annotated[NDArray[Any], Tensor(min_rank=2, max_rank=3)]
-NumberPerHead = Annotated[float | NDArray[Any], Tensor(min_rank=0, max_rank=1)]
-"""Parameters that may have a leading axis with one entry for each query head."""
+Bias = Annotated[NDArray[Any], Tensor("extended", min_rank=0, usual_rank=2)]
+Booleans = Annotated[NDArray[Any], Tensor("boolean", min_rank=0, usual_rank=2)]
+"""Bias and Booleans broadcast to the shape of the scores, from any rank: a bare element counts for every pair."""
+Result = Annotated[NDArray[Any], Tensor("extended", usual_rank=4)]
+"""An array of a response, or one that a client sends back."""
+
+RowResult = Annotated[NDArray[Any], Tensor("extended", usual_rank=3)]
+"""The same, with one number for each query."""
 
 PerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=2)]
 """Integers for each batch row, or for each position of each batch row."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Irregular:
-    """A place where the nesting itself is wrong."""
-
-    detail: str
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, int | float) and not isinstance(leaf, bool)
 
 
 def describe(value: Any) -> str:
-    """Name a JSON value the way the person who sent it would; long text is cut."""
+    """Return the name of a JSON value in words, such as "the string 'a'"; a text is cut after 40 characters."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -276,7 +329,18 @@ def describe(value: Any) -> str:
         return f"a list of shape {list(value.shape)}"
     if isinstance(value, Extended):
         return f"a list of {len(value.numbers)}"
+    if isinstance(value, float) and abs(value) >= MAX_INTEGER:
+        return f"a number near {value}" if isfinite(value) else f"the number {value}"
     return f"a list of {len(value)}" if isinstance(value, list) else f"the number {value}"
+
+
+def _too_many_axes(received: int) -> PydanticCustomError:
+    return fault(
+        "tensor_rank",
+        "expected at most {most} axes; received {received}. Merge leading axes.",
+        most=MAX_AXES,
+        received=received,
+    )
 
 
 def _shape_along_first(value: Any) -> Index:
@@ -288,50 +352,23 @@ def _shape_along_first(value: Any) -> Index:
     return tuple(shape)
 
 
-def _irregularities(value: Any, shape: Index, accepts: Callable[[Any], bool]) -> Iterator[tuple[Index, Any]]:
-    """Walk in reading order; yield each index whose list or leaf is not what the shape promises."""
-    stack: list[tuple[Index, Any]] = [((), value)]
-    while stack:
-        index, item = stack.pop()
-        depth = len(index)
-        if depth == len(shape):
-            if isinstance(item, list):
-                yield (
-                    index,
-                    _Irregular(
-                        f"expected a number, as at the first index; received {describe(item)}. "
-                        "Nest all elements equally deep."
-                    ),
-                )
-            elif not accepts(item):
-                yield index, item
-        elif not isinstance(item, list):
-            yield (
-                index,
-                (
-                    item
-                    if not isinstance(item, int | float)
-                    else _Irregular(
-                        f"expected a list of {shape[depth]}, as at the first index; received {describe(item)}. "
-                        "Nest all elements equally deep."
-                    )
-                ),
-            )
-        elif not item:
-            yield (
-                index,
-                _Irregular(
-                    "expected at least one element; received an empty list. JSON cannot tell the shape "
-                    "of an empty axis; the binary forms can."
-                ),
-            )
-        elif len(item) != shape[depth]:
-            yield (
-                index,
-                _Irregular(
-                    f"expected {shape[depth]} elements, as at the first index; received {len(item)}. "
-                    "Make all rows equally long."
-                ),
-            )
-        else:
-            stack.extend(((*index, i), item[i]) for i in range(len(item) - 1, -1, -1))
+def _irregularity(item: Any, size: int | None) -> str:
+    """Return the fault of the nesting at an item; empty if there is none.
+
+    :param size: elements of the list that the first index promises there; None where it promises an element.
+    """
+    if size is None and isinstance(item, list):
+        return f"expected a number, as at the first index; received {describe(item)}. Nest all elements equally deep."
+    if size is not None and isinstance(item, int | float):
+        return (
+            f"expected a list of {size}, as at the first index; received {describe(item)}. "
+            "Nest all elements equally deep."
+        )
+    if item == []:
+        return (
+            "expected at least one element; received an empty list. JSON cannot tell the shape of an empty axis; the "
+            "binary forms can."
+        )
+    if isinstance(item, list) and len(item) != size:
+        return f"expected {size} elements, as at the first index; received {len(item)}. Make all rows equally long."
+    return ""

@@ -1,1 +1,1 @@
-"""The server process: HTTP on sockets, workers and whoever watches over them, and the orderly end of both."""
+"""The server process: HTTP on sockets, workers and their supervisor, and the orderly end of both."""

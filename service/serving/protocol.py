@@ -1,70 +1,62 @@
-"""HTTP/1.1 as uvicorn speaks it, with an end to everything that may be slow, and errors that are problem documents."""
+"""HTTP/1.1 on the parser of uvicorn, with one answer to every request, and errors that are problem documents."""
 
 import asyncio
-import logging
-from http import HTTPStatus
-from os import urandom
+import re
 from typing import Any, cast
+from urllib.parse import unquote
 
-from starlette.requests import Request
+import httptools
+from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.middleware.envelope import REQUEST_ID
-from service.problems import respond
-from service.settings import Settings
-from service.telemetry.exchange import OTHER, Exchange, media_type_of
+from service.errors import ServiceError
+from service.serving.bodies import ChunkedBody, SizedBody
+from service.serving.configuration import Configuration, State
+from service.serving.connection import Connection
+from service.serving.cycle import RequestCycle
+from service.serving.heads import (
+    BLANKS,
+    FRAMING_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    METHODS_OF_NO_RESOURCE,
+    TOKEN_PATTERN,
+    RefusedRequest,
+    malformed_request,
+    origin_form,
+    read_framing,
+    too_large_head,
+    unknown_method,
+)
+from service.serving.refusals import RefusalWriter
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Largest request line and headers together, to the packet."""
+HEAD_END = b"\r\n\r\n"
 
-MAX_HEADERS = 100
-"""Most headers of a request."""
+EMPTY_LINES = re.compile(rb"[\r\n]*")
+"""RFC 9112, 2.2: ignored in front of a request line."""
 
-LEAST_LEFT_OVER_BYTES = 1024 * 1024
-"""A client that sends its body to the end before it looks for the answer must do so at this pace at least."""
+METHOD_LINE = re.compile(TOKEN_PATTERN + rb"(?: |\Z)")
+"""A method, and the space behind it where that has arrived."""
 
-LEFT_OVER_WAITS_SECONDS = 1.0
-"""So long nothing of the rest of a large body is read whose request has been answered."""
+STAND_IN_METHOD = b"TRACE"
+"""A method that the parser knows, in place of one that it does not: it then reads the rest of the head."""
 
-SMALL_BODY_BYTES = 1024 * 1024
-"""What is left of a body up to this size is read at once: its client may have the next request ready."""
+LINE_ENDS = b"\r\n"
 
-LINGER_SECONDS = 2.0
-"""So long a connection that is given up stays open: closing at once would tear up the answer."""
+SLASH = ord("/")
 
-REFUSED = "refused"
-"""Under this name the application tells, when it starts, whom to tell of exchanges that never came as far as it."""
-
-log = logging.getLogger("service.error")
-
-
-class Configuration(Config):
-    """What uvicorn is told, and what the protocol must know besides."""
-
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        super().__init__("service.main:create_app", factory=True, **options)
-        self.patience = settings.body_timeout_seconds
-        self.max_body_bytes = settings.max_body_bytes
-        self.public_path = settings.root_path
-        self.drain_seconds = settings.drain_seconds
-
-
-class State(ServerState):
-    """What all connections of a server share."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.draining = False
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Protocol(HttpToolsProtocol):
-    """One connection.
+class StopParsing(Exception):
+    """Stops the parser at the end of a head."""
 
-    A head must arrive whole within the patience of the service; who reads nothing of an answer for as long is cut off.
-    A body whose request has been answered is thrown away: many clients look for the answer only when they have sent it.
-    `read_body` watches over other bodies.
+
+class Protocol(Connection):
+    """The requests of one connection and the answers to them: one to every request, in order.
+
+    A head must arrive whole within the read timeout; `read_body` limits the time for a body.
     """
 
     def __init__(
@@ -74,211 +66,343 @@ class Protocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._patience = cast("Configuration", config).patience
-        self._public_path = cast("Configuration", config).public_path
-        self._most_left_over = cast("Configuration", config).max_body_bytes
+        settings = cast("Configuration", config).settings
+        super().__init__(
+            config,
+            server_state,
+            app_state,
+            read_timeout_seconds=settings.body_timeout_seconds,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        self.parser = _new_parser(self)
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._refusals = RefusalWriter(settings.root_path, settings.trusted_proxies, app_state, server_state)
         self._state = cast("State", server_state)
-        self._received = b""
-        self._in_head = False
-        self._head_bytes = self._left_over = self._left_over_before = 0
-        self._whole = True
-        self._refused = False
-        self._refusal: tuple[str, str] | None = None
-        self._reading_ends: asyncio.TimerHandle | None = None
-        self._writing_ends: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a head."""
-        super().connection_made(transport)
-        self._expect_soon()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection and its timers."""
-        self._expect_nothing()
-        super().connection_lost(exc)
-        if self._writing_ends is not None:
-            self._writing_ends.cancel()
-            self._writing_ends = None
+        # Ignored bytes between two requests.
+        self._ignored_bytes = 0
+        # Bytes at the start of the input that the parser has read already, of a head whose end has not arrived.
+        self._parsed_bytes = 0
+        # Of the latest head: its size, the header fields that frame it, and a method that the parser does not know:
+        # empty until the head is whole.
+        self._head_bytes = 0
+        self._framing_fields: list[tuple[bytes, bytes]] = []
+        self._unknown_method: bytes | None = None
+        # The arguments that `read_framing` had last.
+        self._framed_by: tuple[bytes, str, list[tuple[bytes, bytes]]] | None = None
+        # The bytes behind a head that the parser reads with it, all of the body.
+        self._bytes_behind_head = 0
+        # Of the latest body, unless the parser reads it.
+        self._decoder: ChunkedBody | SizedBody | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
-        if not self._refused:
-            self._received = data
-            super().data_received(data)
-            self._received = b""
-            self._watch(len(data))
-
-    def _watch(self, received: int) -> None:
-        """Bound what is left to come."""
-        if self._refused:
+        """Parse bytes until the end of the input or of a head has not arrived, or a request waits for an answer."""
+        if self._lingering:
+            self._discard(len(data))
             return
-        if self._in_head:
-            self._head_bytes += received
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(
-                    "too-large",
-                    f"expected a request line and headers of at most {MAX_HEAD_BYTES} bytes; received "
-                    f"{self._head_bytes} or more. Send fewer or shorter headers.",
-                )
+        self._idle_since = None
+        if self._input:
+            data, self._start = self._input[self._start :] + data, 0
+        self._input = data
+        while self._start < len(self._input):
+            if not self._may_read():
                 return
-            self._expect_soon()
-        elif not self._answering:
-            # The rest of a body whose request has been answered, or empty lines.
-            self._left_over += received
-            if self._left_over > self._most_left_over:
-                self.transport.pause_reading()
-                self._hang_up()
-            elif self.timeout_keep_alive_task is None:
-                self._expect_soon()
+            if not (self._complete or self._in_head):
+                self._parse_body()
+            elif not self._parse_head():
+                return
+        self._input, self._start = b"", 0
+
+    def _parse_head(self) -> bool:
+        """Parse a head, or ignore bytes in front of it; return whether the input behind it can be parsed."""
+        data, start = self._input, self._start
+        if self._complete:
+            closing = self._cycle is not None and not self._cycle.keep_alive
+            if closing or data[start] in LINE_ENDS:
+                self._ignore_bytes(closing=closing)
+                return True
+        # The end may have begun in the bytes that are parsed already.
+        parsed = start + self._parsed_bytes
+        end = data.find(HEAD_END, max(start, parsed - 3)) + len(HEAD_END)
+        whole = end >= len(HEAD_END)
+        if not whole:
+            end = len(data)
+        self._head_bytes, self._bytes_behind_head = end - start, len(data) - end
+        if self._unknown_method is None:
+            self._feed_head(data[parsed:])
+        if whole:
+            if self._unknown_method is not None and self._may_parse():
+                self._read_unknown_method(data[start:end])
+            self._start, self._parsed_bytes = end + self._bytes_behind_head, 0
+            return True
+        self._parsed_bytes = self._head_bytes
+        if self._may_parse():
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(too_large_head(self._head_bytes))
+            else:
+                self._start_read_timer(self._read_timeout)
+        return False
+
+    def _may_parse(self) -> bool:
+        """Return whether the latest head has not been refused."""
+        return self._final_answer is None and not self._lingering
+
+    def _ignore_bytes(self, *, closing: bool) -> None:
+        """Ignore empty lines in front of a head, or, behind a request that closes the connection, any bytes."""
+        # RFC 9112, 9.6: bytes behind the request that closes the connection are not a request.
+        found = EMPTY_LINES.match(self._input, self._start)
+        end = len(self._input) if closing or found is None else found.end()
+        self._ignored_bytes += end - self._start
+        self._start = end
+        if self._ignored_bytes > MAX_HEAD_BYTES:
+            self._end_in_turn(b"")
+        elif self._answering is None and self._idle_since is None:
+            self._start_read_timer(self._read_timeout)
+
+    def _feed_head(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # An upgrade is ignored.
+        except httptools.HttpParserInvalidMethodError:
+            self._unknown_method = b""
+            if not METHOD_LINE.match(self._input, self._start):
+                self._refuse(malformed_request())
+        except httptools.HttpParserError as error:
+            # The parser is stopped, or does not accept a transfer coding that a decoder reads.
+            if self._decoder is None:
+                callback_error = error.__context__
+                self._refuse(callback_error if isinstance(callback_error, RefusedRequest) else self._malformed())
+
+    def _malformed(self) -> RefusedRequest:
+        method = self.parser.get_method() if self._in_head and self.url else b""
+        # The parser takes methods of RTSP in a request in HTTP for malformed.
+        return unknown_method(method) if method in METHODS_OF_NO_RESOURCE else malformed_request()
+
+    def _read_unknown_method(self, head: bytes) -> None:
+        """Refuse a whole head in the form that its path and request id ask for."""
+        if not METHOD_LINE.match(head):
+            self._refuse(malformed_request())
+            return
+        self._unknown_method, blank, rest = head.partition(b" ")
+        self.parser = _new_parser(self)
+        self._feed_head(STAND_IN_METHOD + blank + rest)
+
+    def _parse_body(self) -> None:
+        """Decode the part of a body that is in the input."""
+        start, decoder = self._start, cast("ChunkedBody | SizedBody", self._decoder)
+        try:
+            content, self._start = decoder.decode(self._input, start)
+        except ServiceError as error:
+            self._fail_body(error)
+            return
+        if content:
+            self.on_body(content)
+        if decoder.complete:
+            self._decoder, self.parser = None, _new_parser(self)
+            self.on_message_complete()
+        if not self._complete and not self._answering and not self._discarding.add(self._start - start):
+            self._linger()
+
+    # Parser callbacks
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self.url += url
 
     def on_message_begin(self) -> None:
         """Begin a head."""
-        self._in_head, self._whole = True, False
-        self._head_bytes = self._left_over = self._left_over_before = 0
-        super().on_message_begin()
+        self._in_head, self._complete = True, False
+        self._ignored_bytes = 0
+        self._framing_fields = []
+        self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, without the white space around its value."""
+        name, value = name.lower(), value.rstrip(BLANKS)
+        if name in FRAMING_FIELDS:
+            self._framing_fields.append((name, value))
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin a request."""
+        self._check_head()
+        version = "1.0" if self.parser.get_http_version() == "1.0" else "1.1"
+        before = self._answering
+        self._cycle = RequestCycle(
+            self._scope(version),
+            self.transport,
+            self.flow,
+            self._state.default_headers,
+            self._on_response,
+            expects_continue=self._framing.expects_continue,
+            keep_alive=version != "1.0" and not self._state.draining and self.parser.should_keep_alive(),
+        )
         self._in_head = False
-        self._expect_nothing()
+        if self._read_timer is not None:
+            self._stop_read_timer()
+        if before is None:
+            self._start_cycle(self._cycle)
+        else:
+            self.flow.pause_reading()
+            self._waiting = self._cycle
+        self._choose_decoder()
+
+    def _scope(self, version: str) -> Scope:
+        """Return the scope of the latest request; a later minor version is read as HTTP/1.1 (RFC 9110, 2.5)."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": self._root_path,
+            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._root_path.encode("ascii") + url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": self._app_state.copy(),
+        }
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body of the latest request."""
+        cast("RequestCycle", self._cycle).add_body(body)
+
+    def _choose_decoder(self) -> None:
+        """Leave a body that is whole behind its head to the parser; stop the parser and use a decoder for any other.
+
+        The parser would copy a long body, and take more than the body for its own.
+        """
+        length, upgrade = self._framing.content_length, self.parser.should_upgrade()
+        if self._framing.chunked:
+            self._decoder = ChunkedBody()
+        elif length if upgrade else self._bytes_behind_head != length:
+            self._decoder = SizedBody(length)
+        elif not upgrade:
+            return
+        # The parser stops at the end of a head with an upgrade.
+        self._bytes_behind_head = 0
+        if not upgrade:
+            raise StopParsing
+
+    def _check_head(self) -> None:
+        """Read how the body is framed; raise RefusedRequest for a head that the parser accepts and the RFCs do not."""
+        if self._unknown_method is not None:
+            raise unknown_method(self._unknown_method)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise too_large_head(self._head_bytes)
         if len(self.headers) > MAX_HEADERS:
-            self._refusal = (
-                "too-large",
-                f"expected at most {MAX_HEADERS} headers; received {len(self.headers)}. Send fewer.",
+            raise RefusedRequest(
+                "too-large", f"expected at most {MAX_HEADERS} headers; received {len(self.headers)}. Send fewer."
             )
-            raise ValueError("too many headers")
-        super().on_headers_complete()
-        if self._state.draining and self.cycle is not None:
-            self.cycle.keep_alive = False
+        # Most requests of a connection are framed like the one before.
+        framed_by = (self.parser.get_method(), self.parser.get_http_version(), self._framing_fields)
+        if framed_by != self._framed_by:
+            self._framing = read_framing(*framed_by)
+            self._framed_by = framed_by
+        if self.url[0] != SLASH:
+            authority, self.url = origin_form(self.url, framed_by[0])
+            if authority is not None:
+                # RFC 9112, 3.2.2: the host of the target is the one that counts.
+                self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._whole = True
-        super().on_message_complete()
-        if self._reading_ends is not None and not self._answering:
-            self._expect_nothing()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self._decoder is not None:
+            return  # The parser takes the body of a request to upgrade for another protocol.
+        cast("RequestCycle", self._cycle).end_body()
+        self._complete = True
+        if self._answering is None:
+            self._stop_discarding()
 
-    def on_response_complete(self) -> None:
-        """End an answer; what is left of a large request can wait, while others send what has not been refused."""
-        super().on_response_complete()
-        if not self._whole and not self._refused and not self._is_small():
-            self.flow.pause_reading()
-            self.loop.call_later(LEFT_OVER_WAITS_SECONDS, self._read_on)
+    # Answers
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP."""
-        slug, detail = self._refusal or (
-            "malformed-body",
-            "expected a request in HTTP/1.1; received something else. Check the request line, the headers and how the "
-            "length of the body is announced.",
-        )
-        self._refuse(slug, detail)
+    def _start_cycle(self, cycle: RequestCycle) -> None:
+        task = self.loop.create_task(cycle.run(self._app))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
 
-    def pause_writing(self) -> None:
-        """Wait until the client has read some of what it was sent, but not for ever."""
-        super().pause_writing()
-        if self._writing_ends is None:
-            self._writing_ends = self.loop.call_later(self._patience, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Go on."""
-        if self._writing_ends is not None:
-            self._writing_ends.cancel()
-            self._writing_ends = None
-        super().resume_writing()
-
-    @property
-    def _answering(self) -> bool:
-        """Whether a request has begun whose answer is not out."""
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _is_small(self) -> bool:
-        """Whether the body that has begun is known to be small."""
-        announced = next((value for name, value in self.headers if name == b"content-length"), None)
-        return announced is not None and int(announced) <= SMALL_BODY_BYTES
-
-    def _read_on(self) -> None:
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
-
-    def _expect_soon(self) -> None:
-        if self._reading_ends is None:
-            self._reading_ends = self.loop.call_later(self._patience, self._too_slow)
-
-    def _expect_nothing(self) -> None:
-        if self._reading_ends is not None:
-            self._reading_ends.cancel()
-            self._reading_ends = None
-
-    def _too_slow(self) -> None:
-        self._reading_ends = None
+    def _on_response(self) -> None:
+        """End an answer; read on, or discard the rest of its request, or refuse the request behind it."""
+        self._state.total_requests += 1
         if self.transport.is_closing():
             return
-        if self._in_head:
-            self._refuse(
+        self.flow.resume_reading()
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._start_cycle(waiting)
+        else:
+            self._start_idling()
+        if self._complete and self._final_answer is None and not self._input:
+            return
+        if self._answering is None:
+            if self._final_answer is not None:
+                self._end_with(self._final_answer)
+            elif not self._complete and not self._in_head:
+                self._start_discarding()
+        if self._input and self._may_read():
+            self.loop.call_soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        if self._input and not self.transport.is_closing():
+            self.data_received(b"")
+
+    def _refuse(self, refused: RefusedRequest) -> None:
+        """Answer the latest head with a problem, when the requests before it are answered, and end the connection."""
+        target = self._target()
+        if not target and self._answering is not None:
+            # Bytes without a target behind a request that is being answered are no request, and get no answer.
+            self._end_in_turn(b"")
+        else:
+            peer = self._client[0] if self._client else None
+            self._end_in_turn(self._refusals.write(refused, peer, self.parser.get_method(), target, self.headers))
+
+    def _fail_body(self, error: ServiceError) -> None:
+        """Let the application answer with the fault of the latest body, and end the connection."""
+        if self._answering is None:
+            self._linger()
+        else:
+            self._answering.fail(error)
+            self._end_in_turn(b"")
+
+    def _end_in_turn(self, answer: bytes) -> None:
+        """End the connection with an answer when all requests before have theirs; read nothing until then."""
+        if not self._answering:
+            self._end_with(answer)
+            return
+        self._final_answer = answer
+        self._stop_read_timer()
+        self.flow.pause_reading()
+
+    def _end_with(self, answer: bytes) -> None:
+        if answer:
+            self.transport.write(answer)
+        self._linger()
+
+    def _target(self) -> bytes:
+        """Return the target of the latest head, empty if it has none."""
+        if self.url:
+            return self.url
+        # Where the request line is malformed the parser has not come as far as the target.
+        line = self._input[self._start : self._start + MAX_HEAD_BYTES].partition(b"\r\n")[0].split(b" ")
+        return line[1] if len(line) == 3 else b""
+
+    def _refuse_slow_head(self) -> None:
+        self._refuse(
+            RefusedRequest(
                 "timeout",
-                f"expected the request line and headers within {self._patience:g} seconds; received only part. "
+                f"expected the request line and headers within {self._read_timeout:g} seconds; received only part. "
                 "Send them faster.",
             )
-        elif self._left_over - self._left_over_before >= LEAST_LEFT_OVER_BYTES:
-            self._left_over_before = self._left_over
-            self._expect_soon()
-        elif not self._answering:
-            self.transport.close()
+        )
 
-    def _refuse(self, slug: str, detail: str) -> None:
-        """Answer with a problem, and end the connection."""
-        if self._answering and (self._whole or self._in_head or self.cycle.response_started):
-            # What came behind a request that is being answered is no reason to cut its answer short.
-            self.cycle.keep_alive = False
-            return
-        if self._answering:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self.transport.write(self._problem(slug, detail))
-        self._hang_up()
 
-    def _hang_up(self) -> None:
-        """Send nothing more, and give the client a moment to read what it was sent."""
-        self._refused = True
-        self._expect_nothing()
-        self._unset_keepalive_if_required()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._reading_ends = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _problem(self, slug: str, detail: str) -> bytes:
-        """Return a whole response, in the form that whoever asks for this path expects."""
-        named = next((value for name, value in self.headers or () if name == b"x-request-id"), b"")
-        request_id = named.decode() if REQUEST_ID.fullmatch(named) else urandom(8).hex()
-        # Where the method is none that is known, the parser has not come as far as the path.
-        line = self._received.partition(b"\r\n")[0].split(b" ")
-        target = getattr(self, "url", b"") or (line[1] if len(line) == 3 else b"")
-        path = target.partition(b"?")[0].decode("latin-1")
-        scope: dict[str, Any] = {
-            "type": "http",
-            "path": path,
-            "root_path": self._public_path,
-            "headers": [],
-            "state": {"request_id": request_id},
-        }
-        response = respond(Request(scope), slug, detail)
-        log.warning("refused: %s", slug, extra={"request_id": request_id})
-        status = HTTPStatus(response.status_code)
-        if REFUSED in self.app_state:
-            sent_type = media_type_of(response.headers["content-type"].encode())
-            refused = Exchange(request_id, OTHER, watched=False, received_type=OTHER, status=status, problem=slug)
-            refused.sent, refused.sent_type = len(response.body), sent_type
-            self.app_state[REFUSED](refused)
-        headers = [
-            *self.server_state.default_headers,
-            *response.raw_headers,
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-        ]
-        head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, status.phrase.encode(), head, response.body)
+def _new_parser(callbacks: object) -> httptools.HttpRequestParser:
+    """Return a parser that leaves the version to `read_framing`."""
+    parser = httptools.HttpRequestParser(callbacks)
+    parser.set_dangerous_leniencies(lenient_version=True)
+    return parser

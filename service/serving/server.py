@@ -1,37 +1,65 @@
-"""What `attention-service serve` runs: one server, or several behind one socket."""
+"""The command `attention-service serve`: one server process, or several behind one socket."""
 
+import logging
 import os
+from collections.abc import Iterable
 from tempfile import TemporaryDirectory
 
+from uvicorn.config import STARTUP_FAILURE
+
+from service.environment import our_variable
+from service.serving.configuration import Configuration
 from service.serving.draining import Server
-from service.serving.protocol import Configuration, Protocol
+from service.serving.listening import BACKLOG, CannotListen, Listeners, bind
+from service.serving.protocol import Protocol
 from service.serving.supervisor import Supervisor
 from service.settings import Settings
-from service.telemetry.logs import configure
+from service.telemetry import logs
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the pools of common clients idle (up to 65 s), so that they never send into a closing connection."""
 
+log = logging.getLogger("service.server")
 
-def serve(settings: Settings) -> int:
-    """Serve until told to stop; return the exit code."""
-    configure(settings.log_level, settings.log_format)
+
+def serve(settings: Settings, warnings: Iterable[str] = ()) -> int:
+    """Log the warnings, and serve until a signal ends the service.
+
+    Returns the exit code, which is STARTUP_FAILURE where no socket can be bound.
+    """
+    with logs.written(settings.log_level, settings.log_format):
+        for warning in warnings:
+            log.warning("%s", warning)
+        try:
+            listeners = bind(settings.host, settings.port, settings.uds)
+        except CannotListen as error:
+            log.critical("%s", error)
+            return STARTUP_FAILURE
+        try:
+            log.info("starting on %s (press Ctrl-C to stop)", ", ".join(listeners.urls))
+            return _serve_on(listeners, settings)
+        finally:
+            listeners.close()
+            listeners.remove_file()
+
+
+def _serve_on(listeners: Listeners, settings: Settings) -> int:
     config = Configuration(
         settings,
-        host=settings.host,
-        port=settings.port,
         workers=settings.workers,
         http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     if settings.workers == 1:
-        Server(config).run()
+        Server(config, listeners).run()
         return 0
-    with TemporaryDirectory(prefix="attention-service-") as pages:
-        # Worker processes read the environment, so this is how it reaches them all.
-        os.environ.setdefault("ATTENTION_METRICS_DIRECTORY", pages)
-        return Supervisor(config, settings.drain_seconds).run()
+    with TemporaryDirectory(prefix="attention-service-") as directory:
+        # Worker processes read the environment.
+        if not settings.metrics_directory:
+            os.environ[our_variable("metrics_directory")] = directory
+        return Supervisor(config, listeners).run()

@@ -1,4 +1,4 @@
-"""Several worker processes behind one socket: each is replaced when it dies, all of them end in order."""
+"""Several worker processes behind one socket: each is replaced when it dies, and all end in order."""
 
 import logging
 import os
@@ -8,46 +8,50 @@ import threading
 import time
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
-from socket import socket
 from types import FrameType
 
 from uvicorn.config import STARTUP_FAILURE
 
-from service.serving.draining import Server
-from service.serving.protocol import Configuration
+from service.serving.configuration import Configuration
+from service.serving.draining import Server, ending_signals
+from service.serving.listening import Listeners
+from service.telemetry import logs
 
-INTERVAL_SECONDS = 0.2
-"""How long a signal may go unnoticed."""
+POLL_SECONDS = 0.2
+"""Maximum delay between a signal and its effect."""
 
-PATIENCE_SECONDS = 5.0
-"""Longer than its own time to drain that a worker may take to end, before it is killed."""
+KILL_DELAY_SECONDS = 5.0
+"""Time beyond the time to drain after which a worker that has not ended is killed."""
 
 log = logging.getLogger("service.server")
 
 
 class WorkerServer(Server):
-    """A server whose end its parent decides: Ctrl-C reaches every process of a terminal."""
+    """A server that only its parent ends: Ctrl-C and the end of a terminal reach every process."""
 
-    signals = (signal.SIGTERM,)
+    def ending_signals(self) -> tuple[signal.Signals, ...]:
+        """Return the signal of the parent."""
+        return (signal.SIGTERM,)
 
 
-def work(config: Configuration, listener: socket) -> None:
-    """Serve in a worker process; one that cannot begin to says so by its exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    config.configure_logging()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    server = WorkerServer(config)
-    try:
-        server.run(sockets=[listener])
-    except Exception:
-        if server.started:
-            raise
-        log.exception("a worker could not start")
-        sys.exit(STARTUP_FAILURE)
+def run_worker(config: Configuration, listeners: Listeners) -> None:
+    """Serve in a worker process; exit with STARTUP_FAILURE if the server does not start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with logs.written(config.settings.log_level, config.settings.log_format):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        server = WorkerServer(config, listeners)
+        try:
+            server.run()
+        except Exception:
+            if server.started:
+                raise
+            log.exception("a worker could not start")
+            sys.exit(STARTUP_FAILURE)
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent is gone, however that was, would hold the port for ever."""
+    """End the worker in order when its parent has ended: it would hold the port otherwise."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -55,56 +59,55 @@ def _end_with_parent() -> None:
 
 
 class Supervisor:
-    """Starts workers, watches over them, and ends them."""
+    """Starts workers, replaces those that die, and ends them."""
 
-    def __init__(self, config: Configuration, drain_seconds: float) -> None:
+    def __init__(self, config: Configuration, listeners: Listeners) -> None:
         self._config = config
-        self._drain_seconds = drain_seconds
-        self._listener = config.bind_socket()
+        self._listeners = listeners
         self._signals: list[int] = []
 
     def run(self) -> int:
-        """Serve until told to stop; return the exit code, which is that of a worker that could not start."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
-        workers = [self._started() for _ in range(self._config.workers)]
+        """Serve until a signal ends the service; return 0, or the exit code of a worker that did not start."""
+        for number in ending_signals():
+            signal.signal(number, self._record_signal)
+        workers = [self._start_worker() for _ in range(self._config.workers)]
         code = 0
         while not self._signals and not code:
-            connection.wait([worker.sentinel for worker in workers], timeout=INTERVAL_SECONDS)
+            connection.wait([worker.sentinel for worker in workers], timeout=POLL_SECONDS)
             code = self._replace_dead(workers)
-        # Whoever still connects is refused as soon as the last worker has closed its own.
-        self._listener.close()
-        self._end(workers)
+        # New connections are refused as soon as the last worker has closed its own.
+        self._listeners.close()
+        self._end_workers(workers)
         return code
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _started(self) -> BaseProcess:
-        worker = get_context("spawn").Process(target=work, args=(self._config, self._listener))
+    def _start_worker(self) -> BaseProcess:
+        worker = get_context("spawn").Process(target=run_worker, args=(self._config, self._listeners))
         worker.start()
         return worker
 
     def _replace_dead(self, workers: list[BaseProcess]) -> int:
-        """Start another worker for each that has died; return an exit code where that would be of no use."""
-        for place, worker in enumerate(workers):
+        """Replace each worker that has died; return STARTUP_FAILURE if one did not start, as no other would, or 0."""
+        for index, worker in enumerate(workers):
             if worker.exitcode is None or self._signals:
                 continue
             if worker.exitcode == STARTUP_FAILURE:
                 log.error("worker %s could not start, and no other could: stopping", worker.pid)
                 return STARTUP_FAILURE
             log.error("worker %s died with exit code %s and is replaced", worker.pid, worker.exitcode)
-            workers[place] = self._started()
+            workers[index] = self._start_worker()
         return 0
 
-    def _end(self, workers: list[BaseProcess]) -> None:
-        """Let workers finish what they have begun, and kill those that do not; so does a second Ctrl-C."""
+    def _end_workers(self, workers: list[BaseProcess]) -> None:
+        """End workers in order; kill those that take too long, or all at a second Ctrl-C."""
         for worker in workers:
             worker.terminate()
-        until = time.monotonic() + self._drain_seconds + PATIENCE_SECONDS
+        until = time.monotonic() + self._config.settings.drain_seconds + KILL_DELAY_SECONDS
         while any(worker.exitcode is None for worker in workers):
             waiting = [worker.sentinel for worker in workers if worker.exitcode is None]
-            connection.wait(waiting, timeout=INTERVAL_SECONDS)
+            connection.wait(waiting, timeout=POLL_SECONDS)
             if time.monotonic() > until or self._signals.count(signal.SIGINT) > 1:
                 for worker in workers:
                     worker.kill()

@@ -4,30 +4,23 @@ The functions that end in `_operation` return the keyword arguments of a route d
 """
 
 from service.specification.document import build
+from service.specification.endpoints import ENDPOINTS, Endpoint
 from service.specification.open_inference import inference_operation, inference_reading
 from service.specification.operations import (
-    attention_operation,
     catalogue_operation,
-    check_operation,
-    compare_operation,
-    estimate_operation,
-    explain_operation,
-    merge_operation,
+    computing_operation,
     metrics_operation,
     probe_operation,
 )
 
 __all__ = [
-    "attention_operation",
+    "ENDPOINTS",
+    "Endpoint",
     "build",
     "catalogue_operation",
-    "check_operation",
-    "compare_operation",
-    "estimate_operation",
-    "explain_operation",
+    "computing_operation",
     "inference_operation",
     "inference_reading",
-    "merge_operation",
     "metrics_operation",
     "probe_operation",
 ]

@@ -1,31 +1,32 @@
 """The whole document."""
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaValue, models_json_schema
 
 from service.schemas import catalogue, open_inference
-from service.schemas.attention import AttentionRequest
-from service.schemas.check import CheckRequest, CheckResponse
-from service.schemas.compare import CompareRequest, CompareResponse
-from service.schemas.explain import ExplainRequest, ExplainResponse
-from service.schemas.merge import MergeRequest, MergeResponse
+from service.schemas.components import COMPONENTS_AT, SchemaWriter, gather_components
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
-from service.schemas.results import AttentionResponse, EstimateResponse
 from service.schemas.tensors import TENSOR_COMPONENTS
+from service.specification.endpoints import ENDPOINTS
 from service.specification.nulls import restored
-from service.specification.operations import REFERENCE
+from service.specification.open_inference import MODEL_NAME, READINGS
 
-TITLE = "Attention as a service · 注意力即服务"
+TITLE = "attention-service"
+"""In ASCII, since generators name packages after it."""
 
 DESCRIPTION = """\
+Attention as a service · 注意力即服务
+
 Send queries, keys and values, choose how they are scored and normalised, and receive scores, weights and outputs.
-Every edge case is decided and documented, and every error says what was expected, what came and what to change.
+Every edge case is decided and documented. Every error names the expected value, the received one and what to change.
 
 发送查询（Q）、键（K）、值（V），选择打分函数与归一化方法，得到得分、权重与输出。
 每种边界情况都有明确的结果；每个错误都会说明期望什么、收到什么、怎么改。
@@ -38,37 +39,26 @@ TAGS = [
     {"name": "operations", "description": "Probes and pages. 探针与页面。"},
 ]
 
-MODELS: tuple[type[BaseModel], ...] = (
-    AttentionRequest,
-    AttentionResponse,
-    CheckRequest,
-    CheckResponse,
-    CompareRequest,
-    CompareResponse,
-    EstimateResponse,
-    ExplainRequest,
-    ExplainResponse,
-    MergeRequest,
-    MergeResponse,
+REQUESTS: tuple[type[BaseModel], ...] = (
+    *(endpoint.request for endpoint in ENDPOINTS),
+    open_inference.InferenceRequest,
+)
+"""Models of request bodies; those of their members are found through them."""
+
+RESPONSES: tuple[type[BaseModel], ...] = (
+    *(endpoint.response for endpoint in ENDPOINTS),
     catalogue.ExampleResponse,
     catalogue.Examples,
     catalogue.Normalizers,
     catalogue.ScoreModels,
-    open_inference.Health,
+    *dict.fromkeys(reading.model for reading in READINGS.values()),
     open_inference.InferenceProblem,
-    open_inference.InferenceRequest,
     open_inference.InferenceResponse,
-    open_inference.ModelConfiguration,
-    open_inference.ModelMetadata,
-    open_inference.ModelReady,
-    open_inference.RepositoryEntry,
-    open_inference.ServerMetadata,
-    open_inference.Statistics,
     Index,
     Probe,
     ProblemDocument,
 )
-"""Every body that is described; what they refer to comes along."""
+"""Models of response bodies; those of their members are found through them."""
 
 
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -88,11 +78,14 @@ SECURITY_SCHEMES: dict[str, Any] = {
 SECURITY: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
 
 NO_KEY: dict[str, list[str]] = {}
-"""What a service asks for that has no keys."""
+"""The requirement of a service without keys."""
 
 
 def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
-    """Return the document for the routes of an application; whether it asks for keys is known only where it runs."""
+    """Return the document for the routes of an application.
+
+    :param asks_for_keys: whether computing needs an API key; False describes both.
+    """
     document = get_openapi(
         title=TITLE,
         version=version("attention-service"),
@@ -101,10 +94,10 @@ def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
         tags=TAGS,
         license_info=None,
     )
-    _, definitions = models_json_schema([(model, "validation") for model in MODELS], ref_template=REFERENCE)
-    document["components"] = {"schemas": dict(sorted({**definitions["$defs"], **TENSOR_COMPONENTS}.items()))}
-    document["components"]["securitySchemes"] = SECURITY_SCHEMES
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+    document["components"] = {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES}
+    for name, operation in _operations(app, document):
+        # Generators name functions after the operationId.
+        operation["operationId"] = name
         # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
         if "HTTPValidationError" in str(operation["responses"].get("422", "")):
             del operation["responses"]["422"]
@@ -112,3 +105,21 @@ def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
             operation["security"] = SECURITY if asks_for_keys else [NO_KEY, *SECURITY]
     document["paths"] = restored(document["paths"])
     return document
+
+
+def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each described route, which is that of its endpoint, with its operation."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                yield route.name, document["paths"][route.path_format][method.lower()]
+
+
+def _schemas() -> dict[str, JsonSchemaValue]:
+    """Return every component, by name."""
+    _, definitions = models_json_schema(
+        [*((model, "validation") for model in REQUESTS), *((model, "serialization") for model in RESPONSES)],
+        ref_template=f"{COMPONENTS_AT}{{model}}",
+        schema_generator=SchemaWriter,
+    )
+    return gather_components({**definitions["$defs"], **TENSOR_COMPONENTS, **MODEL_NAME})

@@ -1,4 +1,4 @@
-"""FastAPI leaves null out of the examples it writes, where it means something; so it travels as a word of its own."""
+"""FastAPI drops null from the examples it writes, where null means something; a placeholder stands for it."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ NULL = "\ufdd0null"
 
 
 def guarded(example: Any) -> Any:
-    """Return an example with the word for null."""
+    """Return an example with the placeholder for null."""
     return _replaced(example, None, NULL)
 
 
 def restored(document: Any) -> Any:
-    """Return a document with null for the word."""
+    """Return a document with null for the placeholder."""
     return _replaced(document, NULL, None)
 
 

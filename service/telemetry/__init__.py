@@ -1,1 +1,1 @@
-"""What a request did and cost: its exchange, and the log, metrics and traces that are told of it."""
+"""Telemetry of requests: the record of an exchange, and the log, the metrics and the traces made from it."""

@@ -1,44 +1,39 @@
-"""One request and what became of it: what the log and the metrics tell."""
+"""The record of one request and its answer, from which log, metrics and traces are made."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
+
+from service.codecs.negotiate import EVENT_STREAM, JSON, OCTETS
+from service.codecs.registry import CODECS
+from service.problems.kinds import MEDIA_TYPE as PROBLEM
 
 OTHER = "other"
 
-MEDIA_TYPES = (
-    "application/json",
-    "application/octet-stream",
-    "application/problem+json",
-    "application/vnd.safetensors",
-    "image/svg+xml",
-    "text/event-stream",
-    OTHER,
-)
-"""What bodies are counted as; a client may send any word as a media type."""
+MEDIA_TYPES = (*sorted({*CODECS, EVENT_STREAM, OCTETS, PROBLEM}), OTHER)
+"""Labels for media types of bodies: a client may send any word as a media type."""
 
 COUNTED_AS: dict[bytes | None, str] = {
     **{name.encode(): name for name in MEDIA_TYPES},
-    # What clients send that think nothing of it, curl among them.
-    **dict.fromkeys((None, b"", b"application/x-www-form-urlencoded"), "application/json"),
+    # Defaults of HTTP clients, curl among them, for a body whose type was not chosen.
+    **dict.fromkeys((None, b"", b"application/x-www-form-urlencoded"), JSON),
 }
-"""What a Content-Type is counted as in the forms that are usual."""
+"""The label of a Content-Type without parameters."""
 
-UNWATCHED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
-"""Ends of the paths of probes and scrapes, which are no work and would hide how long work takes."""
+PROBE_PATHS = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
+"""Ends of the paths of probes and scrapes, whose short durations would distort those of requests."""
 
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2: version, trace, parent, flags."""
 
 LATER_VERSION = re.compile(rb"-.*")
-"""What may follow in a version after 00."""
+"""Fields that a version after 00 may add at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A place in a distributed trace; both are hexadecimal."""
+    """A span of a distributed trace; both ids are hexadecimal."""
 
     trace_id: str
     span_id: str
@@ -46,15 +41,15 @@ class Span:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer; bytes are those of the bodies as they travelled.
+    """One request and its answer; `received` and `sent` are bytes of the bodies on the wire.
 
     The status is 0 while there is no answer; `route` is a template, None for a path that does not exist.  An exchange
-    that is not `watched` is a probe or a scrape, or never came as far as the application.
+    that is not `measured` is a probe or a scrape, or was refused before it reached the application.
     """
 
     request_id: str
     method: str
-    watched: bool
+    measured: bool
     received_type: str
     span: Span | None = None
     route: str | None = None
@@ -67,16 +62,15 @@ class Exchange:
 
 
 class Tracer(Protocol):
-    """Whoever makes spans of exchanges."""
+    """Makes spans of exchanges."""
 
     def begin(self, exchange: Exchange, path: str, headers: Mapping[bytes, bytes]) -> Callable[[], None]:
-        """Begin the span of an exchange, which is then known by it; return what ends it."""
+        """Begin the span of an exchange and store it there; return the function that ends it."""
         ...
 
 
-@lru_cache(maxsize=64)
 def media_type_of(header: bytes | None) -> str:
-    """Return what a body is counted as, by its Content-Type."""
+    """Return the label of a body with a Content-Type."""
     usual = COUNTED_AS.get(header)
     if usual is not None:
         return usual
@@ -85,7 +79,7 @@ def media_type_of(header: bytes | None) -> str:
 
 
 def caller_of(header: bytes | None) -> Span | None:
-    """Return the caller's place in its trace, by its `traceparent`; None when there is none or it is not valid."""
+    """Return the span of the caller, from its `traceparent`; None without a valid one."""
     if header is None:
         return None
     found = TRACEPARENT.match(header)

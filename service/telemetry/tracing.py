@@ -1,7 +1,7 @@
-"""A span of OpenTelemetry for each request, sent to a collector; needs the extra `otel`, which nothing else imports.
+"""A span of OpenTelemetry for each request, sent to a collector.  Only this module needs the extra `otel`.
 
 Names and attributes are those of the semantic conventions for HTTP servers; no attribute holds anything of a body.
-Everything but the address of the collector is set as OpenTelemetry has it, by variables such as OTEL_SERVICE_NAME,
+Settings other than the address of the collector are the variables of OpenTelemetry, such as OTEL_SERVICE_NAME,
 OTEL_TRACES_SAMPLER and OTEL_EXPORTER_OTLP_HEADERS.
 """
 
@@ -24,7 +24,7 @@ CONTEXT = (b"traceparent", b"tracestate")
 
 
 class Tracing:
-    """Makes spans and hands them over to an exporter, many at a time and in a thread of its own."""
+    """Makes spans, and exports them in batches from a thread of its own."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         resource = Resource({"service.name": SERVICE, "service.version": version(SERVICE)})
@@ -37,7 +37,7 @@ class Tracing:
         self._caller = TraceContextTextMapPropagator()
 
     def begin(self, exchange: Exchange, path: str, headers: Mapping[bytes, bytes]) -> Callable[[], None]:
-        """Begin the span of an exchange, below that of its caller; return what ends it."""
+        """Begin the span of an exchange, a child of that of its caller; return the function that ends it."""
         carrier = {str(name, "ascii"): str(headers[name], "latin-1") for name in CONTEXT if name in headers}
         span = self._tracer.start_span(
             exchange.method,
@@ -70,10 +70,10 @@ class Tracing:
         return end
 
     def close(self) -> None:
-        """Send what has not been sent yet; takes seconds when the collector does not answer."""
+        """Export the remaining spans, which takes seconds when the collector does not answer."""
         self._provider.shutdown()
 
 
 def tracing_to(endpoint: str) -> Tracing:
-    """Return what sends spans to the collector at a base URL, such as http://collector:4318."""
+    """Return a tracer that exports to the collector at a base URL, such as http://collector:4318."""
     return Tracing(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))

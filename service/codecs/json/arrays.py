@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attention_wire.documents import plain
+
 LISTS: frozenset[type] = frozenset((list,))
 INTEGERS: frozenset[type] = frozenset((int,))
 NUMBERS: frozenset[type] = frozenset((int, float))
@@ -14,10 +16,10 @@ BOOLEANS: frozenset[type] = frozenset((bool,))
 EXTENDED: frozenset[type] = NUMBERS | {str, type(None)}
 
 NON_FINITE: dict[Any, float] = {None: -np.inf, "NaN": np.nan, "Infinity": np.inf}
-"""What stands in a document for the numbers that JSON does not have."""
+"""The values that stand in a document for the numbers that JSON cannot spell."""
 
-MOST_DIMENSIONS = 64
-"""NumPy holds no more."""
+MAX_DIMENSIONS = 64
+"""Maximum axes of a NumPy array."""
 
 
 class Overflowing(float):
@@ -26,9 +28,14 @@ class Overflowing(float):
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """A list of numbers, some of them spelled as in NON_FINITE: an array where that is allowed, else what it was."""
+    """A list of numbers, some of them spelled as in NON_FINITE: the schema takes the array, or the lists again."""
 
     numbers: NDArray[np.float64]
+
+    @property
+    def ndim(self) -> int:
+        """Axes of the array."""
+        return self.numbers.ndim
 
     def lists(self) -> list[Any]:
         """Return the lists that were sent."""
@@ -46,7 +53,7 @@ def as_array(nested: list[Any]) -> NDArray[Any] | Extended | None:
     level = nested
     while (types := set(map(type, level))) == LISTS:
         lengths = set(map(len, level))
-        if len(lengths) != 1 or len(shape) == MOST_DIMENSIONS:
+        if len(lengths) != 1 or len(shape) == MAX_DIMENSIONS:
             return None
         shape.append(lengths.pop())
         level = list(chain.from_iterable(level))
@@ -75,7 +82,7 @@ def _number_array(level: list[Any], types: set[type]) -> NDArray[Any] | None:
 
 
 def _extended_array(level: list[Any], shape: list[int]) -> Extended | None:
-    """Read what may hold null, "NaN" and "Infinity"; with any other string it is not an array."""
+    """Return numbers, null, "NaN" and "Infinity" as an array, or None where there is any other string."""
     if not NON_FINITE.keys() >= {leaf for leaf in level if leaf is None or isinstance(leaf, str)}:
         return None
     try:
@@ -83,14 +90,3 @@ def _extended_array(level: list[Any], shape: list[int]) -> Extended | None:
     except OverflowError:
         return None
     return Extended(array.reshape(shape))
-
-
-def plain(array: NDArray[Any]) -> Any:
-    """Return nested lists in which −∞ is null, NaN "NaN" and +∞ "Infinity"."""
-    if np.isfinite(array).all():
-        return array.tolist()
-    mixed = array.astype(object)
-    mixed[np.isneginf(array)] = None
-    mixed[np.isnan(array)] = "NaN"
-    mixed[np.isposinf(array)] = "Infinity"
-    return mixed.tolist()

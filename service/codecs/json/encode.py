@@ -1,8 +1,8 @@
-"""From a document to bytes.
+"""Encode a document with arrays as JSON.
 
-The JSON writer keeps the interpreter to itself while it writes, so what is large is written in pieces, between which
-other threads get their turn: some rows of an array, some items of a list.  Long arrays of float32 are written by
-compiled code, the same characters in less time and beside other threads.
+The JSON writer holds the GIL, so a large document is written in pieces, some rows of an array or some items of a list,
+between which other threads run.  Compiled code writes long arrays of float32 without the GIL, the same characters in
+less time.
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,20 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from attention_wire.documents import plain
 from service.codecs.json import native
-from service.codecs.json.arrays import plain
 
-FEW_LETTERS = 16
-"""After so many letters a text is one of words."""
+MAX_LETTER_SEARCHES = 16
+"""Maximum letters u that are examined one by one; a text with more of them is searched for the word."""
 
-PIECE = 1 << 15
-"""About so many numbers are written at once: one millisecond."""
+PIECE_NUMBERS = 1 << 15
+"""Approximate numbers written at once, which takes 1 ms."""
 
-WORTH_COMPILED = 1 << 10
-"""From so many numbers on an array of float32 is written by compiled code."""
+MIN_COMPILED_NUMBERS = 1 << 10
+"""Minimum numbers of a float32 array that compiled code writes."""
+
+MAX_OBJECTS = 16
+"""Maximum objects of a list that are weighed one by one."""
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -40,21 +43,33 @@ def encode(document: dict[str, Any]) -> bytes:
 
 
 def number(value: float | None) -> Any:
-    """Return a number that stands alone in a document as it is written in an array; None stays."""
+    """Return a number outside of arrays as it is spelled in one: None for −∞, strings for NaN and +∞; None stays."""
     return None if value is None else plain(np.asarray(value))
 
 
 def _at_once(value: Any) -> bool:
-    """Whether a value is small, and written as a whole."""
-    members = value.values() if isinstance(value, dict) else ()
-    return _weight(value) <= PIECE and not any(map(_is_compiled, members))
+    """Return whether a value is small enough to be written as a whole, and nothing in it is left to compiled code."""
+    weight = _weight(value)
+    return weight <= PIECE_NUMBERS and (weight < MIN_COMPILED_NUMBERS or not _holds_compiled(value))
+
+
+def _holds_compiled(value: Any) -> bool:
+    """Return whether compiled code writes a part of a document, in objects and in short lists of objects."""
+    if isinstance(value, dict):
+        return any(_is_compiled(member) or _holds_compiled(member) for member in value.values())
+    return _is_short_of_objects(value) and any(map(_holds_compiled, value))
 
 
 def _is_compiled(value: Any) -> bool:
-    """Whether a value is written by compiled code."""
-    if not isinstance(value, np.ndarray) or value.size < WORTH_COMPILED:
+    """Return whether compiled code writes a value."""
+    if not isinstance(value, np.ndarray) or value.size < MIN_COMPILED_NUMBERS:
         return False
     return native.AVAILABLE and value.dtype == np.float32
+
+
+def _is_short_of_objects(value: Any) -> bool:
+    """Return whether a value is a list of a few objects, such as the outputs of an inference, each of another size."""
+    return isinstance(value, list) and 0 < len(value) <= MAX_OBJECTS and isinstance(value[0], dict)
 
 
 def _text(value: Any) -> bytes | memoryview:
@@ -69,13 +84,18 @@ def _pieces(value: Any) -> Iterator[bytes | memoryview]:
             yield (b"," if place else b"{") + orjson.dumps(name) + b":"
             yield from _pieces(member)
         yield b"}"
+    elif _is_short_of_objects(value):
+        for place, item in enumerate(value):
+            yield b"," if place else b"["
+            yield from _pieces(item)
+        yield b"]"
     else:
         yield from _row_pieces(value)
 
 
 def _row_pieces(rows: list[Any] | NDArray[Any]) -> Iterator[bytes | memoryview]:
-    """Write a long list or array, as many rows at once as make a piece; a row may be several."""
-    step = PIECE // _weight(rows[0])
+    """Yield a long list or array in pieces of several rows, or several pieces of a row."""
+    step = PIECE_NUMBERS // _weight(rows[0])
     for start in range(0, len(rows), max(1, step)):
         yield b"," if start else b"["
         if step:
@@ -86,18 +106,21 @@ def _row_pieces(rows: list[Any] | NDArray[Any]) -> Iterator[bytes | memoryview]:
 
 
 def _weight(value: Any) -> int:
-    """Return about how many numbers take as long to write; items of a list are taken to be alike."""
+    """Return the approximate cost of writing a value, in numbers; all items of a long list count as its first."""
     if isinstance(value, np.ndarray):
         return value.size + 1
     if isinstance(value, dict):
-        # Most members are arrays, words and numbers, which need no call.
+        # Most members are arrays, strings and numbers, which need no recursion.
         weight = 1
         for member in value.values():
-            if isinstance(member, np.ndarray):
+            kind = type(member)
+            if kind is np.ndarray:
                 weight += member.size + 1
             else:
-                weight += _weight(member) if member and isinstance(member, dict | list) else 1
+                weight += _weight(member) if kind is dict or kind is list else 1
         return weight
+    if _is_short_of_objects(value):
+        return 1 + sum(map(_weight, value))
     if isinstance(value, list) and value:
         return 1 + len(value) * _weight(value[0])
     return 1
@@ -112,12 +135,12 @@ def _dumps(value: Any) -> bytes:
 
 
 def _has_null(text: bytes) -> bool:
-    """Whether a null is in a text; numbers, of which a long one consists, have no letter u.
+    """Return whether there is a null in a text.
 
-    A letter is found forty times as fast as a word.
+    Numbers, most of a long text, have no letter u, which is found forty times as fast as a word.
     """
     place = 0
-    for _ in range(FEW_LETTERS):
+    for _ in range(MAX_LETTER_SEARCHES):
         place = text.find(b"u", place + 1)
         if place < 0:
             return False
@@ -127,7 +150,7 @@ def _has_null(text: bytes) -> bool:
 
 
 def _has_other_words(value: Any) -> bool:
-    """Whether NaN or +∞ is in an array of the document."""
+    """Return whether NaN or +∞ is in an array of the document."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "f" and not (value < np.inf).all()
     if isinstance(value, dict):
@@ -136,14 +159,14 @@ def _has_other_words(value: Any) -> bool:
 
 
 def _spelled(value: Any) -> bytes:
-    """Write a value with NaN or +∞ in some of its arrays."""
+    """Return the JSON of a value with NaN or +∞ in some of its arrays."""
     if isinstance(value, np.ndarray):
         return _spelled_array(value) if _has_other_words(value) else _dumps(value)
     return orjson.dumps(value, default=lambda array: orjson.Fragment(_spelled(array)))
 
 
 def _spelled_array(array: NDArray[Any]) -> bytes:
-    """Write an array with NaN or +∞, for which the largest numbers that it does not have stand in."""
+    """Return the JSON of an array with NaN or +∞: written as the largest numbers that it lacks, then replaced."""
     sizes = np.abs(array)
     for_infinity = _unused(sizes, np.finfo(array.dtype).max)
     for_nan = _unused(sizes, np.nextafter(for_infinity, array.dtype.type(0)))

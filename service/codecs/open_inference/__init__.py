@@ -5,6 +5,7 @@ message exists once; errors are pointed back to where the client wrote it.
 """
 
 from service.codecs.open_inference.metadata import VERSION, configuration, metadata
+from service.codecs.open_inference.places import advise_place
 from service.codecs.open_inference.request import InferenceRequest, read_request
 from service.codecs.open_inference.response import bytes_per_number, write_response
 from service.codecs.open_inference.vocabulary import MODELS
@@ -13,6 +14,7 @@ __all__ = [
     "MODELS",
     "VERSION",
     "InferenceRequest",
+    "advise_place",
     "bytes_per_number",
     "configuration",
     "metadata",

@@ -1,11 +1,13 @@
-"""The document of /v1/attention that a request stands for, and the way back from a place in it."""
+"""Builds the document of /v1/attention from an inference request, and maps errors about it back."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from attention_core.errors import did_you_mean
+from attention_wire.documents import expand_name, pointer
 from service.codecs import json
+from service.codecs.merge_patch import renames
+from service.codecs.open_inference.places import NOT_OPTIONS, advise_place
 from service.codecs.open_inference.tensors import Received
 from service.codecs.open_inference.vocabulary import (
     FOREIGN,
@@ -14,35 +16,21 @@ from service.codecs.open_inference.vocabulary import (
     OPTIONS,
     OUTPUTS,
     SCALARS,
-    Path,
 )
-from service.errors import InvalidRequest, Kind, MalformedBody, Violation
+from service.errors import DuplicateName, FieldPath, InvalidRequest, MalformedBody, Violation, steps_of
 from service.schemas.tensors import describe
-
-NOT_OPTIONS = {
-    "query": "an input",
-    "key": "an input",
-    "value": "an input",
-    "past_key": "an input",
-    "past_value": "an input",
-    "include": "outputs",
-    "labels": "POST /v1/attention",
-    "top_k": "POST /v1/attention",
-    "decimals": "POST /v1/attention",
-}
-"""Fields of /v1/attention that are no options, and what says the same here."""
 
 IN_OPTIONS = f"/parameters/{OPTIONS}"
 
 
 class Builder:
-    """Puts options, then scalars, then tensors in their places; remembers who wrote what."""
+    """Sets options, then scalars, then tensors in a document, and records which of them set each field."""
 
     def __init__(self, model: str, parameters: Mapping[str, Any], max_depth: int) -> None:
         self._options = _options(parameters.get(OPTIONS), max_depth)
         self.document: dict[str, Any] = _copied(self._options)
-        self._scalars: dict[Path, str] = {}
-        self._tensors: dict[Path, Received] = {}
+        self._scalars: dict[FieldPath, str] = {}
+        self._tensors: dict[FieldPath, Received] = {}
         self._choose_model(model)
         _require_known(parameters)
         for name, path in SCALARS.items():
@@ -52,30 +40,30 @@ class Builder:
 
     def _choose_model(self, model: str) -> None:
         chosen = _object(self.document.get("score_model"))
-        if chosen is not None and _renames(chosen, model):
-            raise _refused(
+        if chosen is not None and renames(chosen, model):
+            raise InvalidRequest.at(
                 IN_OPTIONS,
                 f"expected the score model {model}, which the path names; received {describe(chosen['name'])}. "
                 "Change the path, or leave it out of the options.",
             )
         self.document["score_model"] = {**(chosen or {}), "name": model}
 
-    def _put(self, path: Path, value: Any) -> None:
-        """Put a value in its place, making what is missing on the way."""
+    def _put(self, path: FieldPath, value: Any) -> None:
+        """Set a field, creating the objects that lead to it."""
         *parents, last = path
         inside = self.document
         for step in parents:
             found = _object(inside.get(step))
             if found is None and inside.get(step) is not None:
-                return  # the options hold something else there, which the schema is going to refuse
-            inside[step] = {} if found is None or (last == "name" and _renames(found, value)) else found
+                return  # the options hold no object there, which the schema refuses
+            inside[step] = {} if found is None or (last == "name" and renames(found, value)) else found
             inside = inside[step]
         inside[last] = value
 
-    def add(self, name: str, path: Path, tensor: Received, *, or_number: bool) -> None:
-        """Put a tensor in its place; a tensor of one number is that number where a number will do."""
+    def add(self, name: str, path: FieldPath, tensor: Received, *, or_number: bool) -> None:
+        """Set a tensor; with `or_number` a tensor of one number is set as the number."""
         if path in self._scalars:
-            raise _refused(
+            raise InvalidRequest.at(
                 f"/inputs/{tensor.position}/name",
                 f"expected {name} once; received it as an input and as a parameter. Leave one of them out.",
             )
@@ -88,7 +76,7 @@ class Builder:
         document = self.document
         given = document.get("dtype")
         if given is not None and not (isinstance(given, str) and given == dtype):
-            raise _refused(
+            raise InvalidRequest.at(
                 IN_OPTIONS,
                 f"expected the dtype {dtype}, which is the datatype of query; received {describe(given)}. "
                 "Leave dtype out of the options.",
@@ -98,7 +86,7 @@ class Builder:
             if isinstance(document.get(field), dict):
                 document[field].setdefault("name", name)
         if outputs:
-            document["include"] = list(dict.fromkeys(OUTPUTS[name] for name in outputs))
+            document["include"] = list(dict.fromkeys(OUTPUTS[name].field for name in outputs))
         return document
 
     def located(self, error: InvalidRequest, outputs: list[str]) -> InvalidRequest:
@@ -106,7 +94,7 @@ class Builder:
         return InvalidRequest([self._located(one, outputs) for one in error.violations])
 
     def _located(self, violation: Violation, outputs: list[str]) -> Violation:
-        steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in violation.pointer.split("/")[1:])
+        steps = tuple(steps_of(violation.pointer))
         for length in range(len(steps), 0, -1):
             path = steps[:length]
             if path in self._tensors:
@@ -117,7 +105,7 @@ class Builder:
                 return replace(violation, pointer=f"/parameters/{self._scalars[path]}")
         if steps[:1] == ("include",):
             field = self.document["include"][int(steps[1])]
-            position = next(i for i, name in enumerate(outputs) if OUTPUTS[name] == field)
+            position = next(i for i, name in enumerate(outputs) if OUTPUTS[name].field == field)
             return replace(violation, pointer=f"/outputs/{position}")
         if steps and steps[0] in self._options:
             detail = f"{violation.detail} The place in options is {violation.pointer}."
@@ -141,8 +129,7 @@ def _require_known(parameters: Mapping[str, Any]) -> None:
     known = [*SCALARS, OPTIONS]
     for name in parameters:
         if name not in known and name not in FOREIGN and not name.startswith(FOREIGN_PREFIX):
-            step = name.replace("~", "~0").replace("/", "~1")
-            raise _unknown(f"/parameters/{step}", "a parameter", name, known)
+            raise _unknown(pointer(("parameters", name)), "a parameter", name, known)
 
 
 def _options(text: Any, max_depth: int) -> dict[str, Any]:
@@ -150,18 +137,20 @@ def _options(text: Any, max_depth: int) -> dict[str, Any]:
     if text is None:
         return {}
     if not isinstance(text, str):
-        raise _refused(
+        raise InvalidRequest.at(
             IN_OPTIONS, f"expected JSON as one string; received {describe(text)}. Write the options into a string."
         )
     try:
         options = json.decode(text.encode(), max_depth)
+    except DuplicateName as error:
+        raise DuplicateName(error.path, within=f"the JSON of {IN_OPTIONS}") from None
     except MalformedBody as error:
-        raise _refused(IN_OPTIONS, str(error)) from None
+        raise InvalidRequest.at(IN_OPTIONS, str(error)) from None
     if not isinstance(options, dict):
-        raise _refused(IN_OPTIONS, f"expected a JSON object; received {describe(options)}. Send an object.")
+        raise InvalidRequest.at(IN_OPTIONS, f"expected a JSON object; received {describe(options)}. Send an object.")
     for name in options:
         if name in NOT_OPTIONS:
-            raise _refused(
+            raise InvalidRequest.at(
                 IN_OPTIONS,
                 f"expected options beside the tensors; received '{name}'. Use {NOT_OPTIONS[name]} for it.",
                 "unknown-name",
@@ -170,26 +159,16 @@ def _options(text: Any, max_depth: int) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    """Return an object itself, or the object that a bare name stands for."""
-    if isinstance(value, str):
-        return {"name": value}
-    return value if isinstance(value, dict) else None
-
-
-def _renames(found: Mapping[str, Any], name: Any) -> bool:
-    """Whether an object is called otherwise; its members then mean nothing to what has this name."""
-    return "name" in found and not (isinstance(found["name"], str) and isinstance(name, str) and found["name"] == name)
+    """Return an object, or the one that a bare name stands for; None for anything else."""
+    expanded = expand_name(value)
+    return expanded if isinstance(expanded, dict) else None
 
 
 def _copied(value: Any) -> Any:
     return {name: _copied(member) for name, member in value.items()} if isinstance(value, dict) else value
 
 
-def _unknown(pointer: str, kind: str, received: str, known: Mapping[str, Any] | list[str]) -> InvalidRequest:
-    advice = did_you_mean(received, known) or "Use one of these names."
+def _unknown(place: str, kind: str, received: str, known: Mapping[str, Any] | list[str]) -> InvalidRequest:
+    advice = advise_place(received, known, "include" if kind == "an output" else "field") or "Use one of these names."
     detail = f"expected {kind}, one of {', '.join(known)}; received '{received[:40]}'. {advice}"
-    return _refused(pointer, detail, "unknown-name")
-
-
-def _refused(pointer: str, detail: str, kind: Kind = "invalid-request") -> InvalidRequest:
-    return InvalidRequest([Violation(pointer, detail, kind)])
+    return InvalidRequest.at(place, detail, "unknown-name")

@@ -1,14 +1,14 @@
-"""Content encodings of an inference: what a body comes in, and what a client decodes."""
+"""Content codings of inference requests and answers."""
 
-from service.codecs.negotiate import AS_IT_IS, IDENTITY, WantedEncoding, qualities
+from service.codecs.negotiate import AS_IT_IS, IDENTITY, WantedEncoding, coding_qualities
 
 ENCODINGS = ("gzip", "deflate")
-"""Those of the protocol, whatever else this service knows; the preferred one first."""
+"""Codings of the protocol, the preferred one first."""
 
 
 def wanted_encoding(accept_encoding: str | None) -> WantedEncoding:
-    """Return which encoding a client likes best, and insists on when it names no other."""
-    named = {name: quality for name, quality in qualities(accept_encoding or "") if quality > 0}
+    """Return the coding with the highest quality in Accept-Encoding; it is insistent where no other is named."""
+    named = {name: quality for name, quality in coding_qualities(accept_encoding).items() if quality > 0}
     best = max(ENCODINGS, key=lambda encoding: named.get(encoding, 0.0))
     if best not in named or named.get(IDENTITY, 0.0) > named[best]:
         return AS_IT_IS

@@ -1,6 +1,5 @@
-"""Where the JSON of a body ends and its raw tensors begin."""
+"""Split the body of an inference into JSON and raw tensors, and decode the JSON."""
 
-import json as standard_json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,41 +7,67 @@ from typing import Any
 
 import orjson
 
+from attention_wire.open_inference import HEADER, json_length
 from service.codecs import json
 from service.errors import MalformedBody, TooLarge
 
-HEADER = "Inference-Header-Content-Length"
-"""Its value is the length of the JSON in bytes; without it the whole body is JSON."""
-
 ALIGNMENT = 16
-"""Of the memory that bytes are kept in, and enough for numbers of any datatype."""
+"""Bytes to which CPython aligns the contents of a bytes object; numbers of every datatype need 8 or fewer."""
 
-SMALL = 4096
-"""Up to here JSON holds names and shapes rather than numbers, and it is not worth looking for arrays."""
+MAX_HEAD_BYTES = 4096
+"""JSON of at most this length holds names and shapes rather than numbers: it is decoded without looking for arrays."""
+
+STRING = re.compile(b"(%b)" % json.STRING.pattern, re.DOTALL)
+
+BARE_NAME = re.compile(rb"(?:NaN|Infinity)\s*:")
+"""A member whose name is NaN or Infinity without quotes: the protocol allows these two as numbers alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the JSON part."""
+    """Limits of the JSON part.
+
+    :param size: bytes of JSON.
+    :param depth: levels of nesting.
+    """
 
     size: int
     depth: int
 
 
-def lead_of(header_length: str | None) -> int:
-    """Return how many bytes before a body put the raw tensors in it where arrays of any datatype are aligned."""
-    length = _length(header_length)
+def lead_of(header: str | None) -> int:
+    """Return the number of bytes to put in front of a body so that its raw tensors begin at a multiple of `ALIGNMENT`.
+
+    :param header: the value of `HEADER`; without a length in it the result is 0.
+    """
+    length = json_length(header)
     return 0 if length is None else -length % ALIGNMENT
 
 
-def split(content: bytes, header_length: str | None, lead: int = 0) -> tuple[bytes, memoryview]:
-    """Return the JSON and, uncopied, the bytes of the raw tensors of a body behind a lead; raises MalformedBody."""
-    if header_length is None:
+def json_end(header: str | None, lead: int) -> int | None:
+    """Return the offset at which the JSON of a body ends, counted from the start of its lead.
+
+    :param header: the value of `HEADER`.  None is returned if it holds no length: the whole body is then JSON.
+    :param lead: bytes in front of the body, as `lead_of` returns them.
+    """
+    length = json_length(header)
+    return None if length is None else lead + length
+
+
+def split(content: bytes, header: str | None, lead: int = 0) -> tuple[bytes, memoryview]:
+    """Return the JSON and, uncopied, the bytes of the raw tensors.
+
+    :param content: `lead` bytes and the body.
+    :param header: the value of `HEADER`; None means that the whole body is JSON.
+
+    Raises MalformedBody for a header that is no length, or a length that does not fit the body.
+    """
+    if header is None:
         return content, memoryview(b"")
-    body, length = memoryview(content)[lead:], _length(header_length)
+    body, length = memoryview(content)[lead:], json_length(header)
     if length is None:
         raise MalformedBody(
-            f"expected a number of bytes in {HEADER}; received {header_length[:40]!r}. Send the length of the JSON."
+            f"expected a number of bytes in {HEADER}; received {header[:40]!r}. Send the length of the JSON."
         )
     if length == 0:
         raise MalformedBody(
@@ -57,42 +82,37 @@ def split(content: bytes, header_length: str | None, lead: int = 0) -> tuple[byt
     return bytes(body[:length]), body[length:]
 
 
-def _length(header_length: str | None) -> int | None:
-    text = (header_length or "").strip()
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
 def decode_head(head: bytes, limits: Limits) -> Any:
-    """Return the JSON value, in long JSON with arrays in place of number lists.
+    """Return the JSON value.
 
-    A bare NaN or Infinity is as good as a string.  Raises TooLarge or MalformedBody.
+    Lists of numbers become arrays, unless the JSON has at most `MAX_HEAD_BYTES`.  NaN, Infinity and -Infinity without
+    quotes become strings.  Raises TooLarge or MalformedBody.
     """
     if len(head) > limits.size:
         raise TooLarge(
             f"expected at most {limits.size} bytes of JSON; received {len(head)}. Send the tensors as raw bytes."
         )
-    if len(head) <= SMALL and head.count(b"[") + head.count(b"{") <= limits.depth:
+    if len(head) <= MAX_HEAD_BYTES and head.count(b"[") + head.count(b"{") <= limits.depth:
         with suppress(orjson.JSONDecodeError):
-            return orjson.loads(head)
+            document = orjson.loads(head)
+            json.require_distinct(head, json.count_members(document))
+            return document
     try:
         return json.decode(head, limits.depth)
-    except MalformedBody:
-        if b"NaN" not in head and b"Infinity" not in head:
+    except (MalformedBody, TooLarge):
+        quoted = _quoted(head) if b"NaN" in head or b"Infinity" in head else head
+        if quoted == head:
             raise
-        strict = _with_strings(head)
-        if strict is None:
-            raise
-    return json.decode(strict, limits.depth)
+    return json.decode(quoted, limits.depth)
 
 
-def _with_strings(head: bytes) -> bytes | None:
-    """Return strict JSON with "NaN", "Infinity" and "-Infinity" as strings, as the protocol writes them; else None."""
-    try:
-        document = standard_json.loads(head, parse_constant=str, parse_int=_integer)
-        return orjson.dumps(document)
-    except (ValueError, TypeError, RecursionError):
-        return None
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < 19 else float(digits)
+def _quoted(head: bytes) -> bytes:
+    """Return JSON with quotes around NaN, Infinity and -Infinity, which the protocol writes without them."""
+    # Every other piece is a string.
+    pieces = STRING.split(head)
+    for place in range(0, len(pieces), 2):
+        piece = pieces[place]
+        if not BARE_NAME.search(piece):
+            piece = piece.replace(b"NaN", b'"NaN"').replace(b"Infinity", b'"Infinity"')
+            pieces[place] = piece.replace(b'-"Infinity"', b'"-Infinity"')
+    return b"".join(pieces)

@@ -1,14 +1,14 @@
-"""What a model says of itself."""
+"""Metadata and configuration of a model."""
 
 from typing import Any
 
-from service.codecs.open_inference.vocabulary import MODELS, OUTPUT_RANKS, OUTPUTS, Content
+from service.codecs.open_inference.vocabulary import MODELS, OUTPUTS, Content
 
 VERSION = "1"
 PLATFORM = "attention-service"
 
 DATATYPES_SHOWN: dict[Content, str] = {"vectors": "FP32", "numbers": "FP32", "integers": "INT64", "booleans": "BOOL"}
-"""One of those that are read."""
+"""The datatype that the metadata show, one of those that are accepted."""
 
 VARIABLE = -1
 
@@ -24,7 +24,7 @@ def metadata(model: str) -> dict[str, Any]:
 
 
 def configuration(model: str) -> dict[str, Any]:
-    """Return the same in the words of a configuration, which also tells what may be left out."""
+    """Return the configuration, which has the same tensors and says which of them are optional."""
     inputs = [
         {"name": name, "data_type": f"TYPE_{DATATYPES_SHOWN[one.content]}", "dims": [VARIABLE] * one.rank}
         | ({"optional": True} if one.optional else {})
@@ -35,4 +35,4 @@ def configuration(model: str) -> dict[str, Any]:
 
 
 def _output_shapes() -> dict[str, list[int]]:
-    return {name: [VARIABLE] * OUTPUT_RANKS.get(name, 4) for name in OUTPUTS}
+    return {name: [VARIABLE] * output.rank for name, output in OUTPUTS.items()}

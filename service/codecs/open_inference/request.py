@@ -1,4 +1,4 @@
-"""The bytes of an inference request become the document of /v1/attention, and errors find their way back."""
+"""Decodes an inference request into the document of /v1/attention, and points errors at the request that was sent."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.codecs.open_inference.document import Builder, require_input, require_output
-from service.codecs.open_inference.framing import Limits, decode_head
 from service.codecs.open_inference.tensors import Received, read_inputs
-from service.codecs.open_inference.vocabulary import MODELS
-from service.errors import InvalidRequest, MalformedBody, Violation
+from service.codecs.open_inference.vocabulary import ACCEPTED, MODELS
+from service.errors import InvalidRequest, MalformedBody
 from service.schemas import open_inference as schemas
 from service.schemas.parse import parse
 
-VECTOR_DATATYPES = ("FP64", "FP32", "FP16", "BF16")
-
-ACCEPTED = {
-    "vectors": VECTOR_DATATYPES,
-    "numbers": (*VECTOR_DATATYPES, "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"),
-    "integers": ("INT32", "INT64", "INT8", "INT16", "UINT8", "UINT16", "UINT32", "UINT64"),
-    "booleans": ("BOOL",),
-}
-"""Datatypes by what a tensor holds."""
-
+ADDED = "Convert it, true = may see, or send numbers to be added to the scores as the input bias."
+"""What to do with a mask of numbers."""
 
 UNSUPPORTED = frozenset(("classification", "shared_memory_region"))
 """Parameters of an output that ask for something else than its numbers in the answer."""
@@ -30,7 +21,7 @@ UNSUPPORTED = frozenset(("classification", "shared_memory_region"))
 
 @dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """What was asked for: the document to validate, the outputs that were named, and which of them as raw bytes."""
+    """A decoded request: the document to validate, the outputs that it names, and which of them as raw bytes."""
 
     id: str | None
     inputs: list[str]
@@ -49,15 +40,21 @@ class InferenceRequest:
             raise self.origin.located(error, self.outputs) from None
 
     def is_binary(self, output: str) -> bool:
-        """Whether an output is answered as raw bytes."""
+        """Return whether an output is answered as raw bytes."""
         return self.binary.get(output, self.binary_by_default)
 
 
-def read_request(model: str, head: bytes, raw: memoryview, limits: Limits) -> InferenceRequest:
-    """Read a request to a model from its JSON and its raw tensors; raises MalformedBody, InvalidRequest or TooLarge."""
-    request = parse(schemas.InferenceRequest, decode_head(head, limits))
+def read_request(model: str, document: Any, raw: memoryview, max_depth: int) -> InferenceRequest:
+    """Read a request to a model; raises MalformedBody, InvalidRequest or TooLarge.
+
+    :param model: its name in the path.
+    :param document: the JSON of the request, decoded.
+    :param raw: its raw tensors.
+    :param max_depth: levels of nesting in the options.
+    """
+    request = parse(schemas.InferenceRequest, document)
     parameters = request.parameters or {}
-    builder = Builder(model, parameters, limits.depth)
+    builder = Builder(model, parameters, max_depth)
     names = [tensor.name for tensor in request.inputs]
     _require_distinct(names, "inputs")
     for position, name in enumerate(names):
@@ -83,11 +80,13 @@ def read_request(model: str, head: bytes, raw: memoryview, limits: Limits) -> In
 
 
 def _require_distinct(names: list[str], where: str) -> None:
+    seen: set[str] = set()
     for position, name in enumerate(names):
-        if name in names[:position]:
+        if name in seen:
             raise MalformedBody(
                 f"{where}[{position}].name: expected each name once; received {name[:40]!r} twice. Remove one."
             )
+        seen.add(name)
 
 
 def _shared_dtype(received: Mapping[str, Received], model: str) -> str:
@@ -97,9 +96,9 @@ def _shared_dtype(received: Mapping[str, Received], model: str) -> str:
         content = MODELS[model][name].content
         place, datatype = f"inputs[{tensor.position}].datatype", tensor.datatype.name
         if datatype not in ACCEPTED[content]:
+            advice = ADDED if content == "booleans" else "Convert the tensor."
             raise MalformedBody(
-                f"{place}: expected one of {', '.join(ACCEPTED[content])} for {name}; received {datatype}. "
-                "Convert the tensor."
+                f"{place}: expected one of {', '.join(ACCEPTED[content])} for {name}; received {datatype}. {advice}"
             )
         if content == "vectors":
             if shared is not None and shared.datatype != tensor.datatype:
@@ -117,7 +116,7 @@ def _binary_choices(outputs: list[schemas.WantedOutput] | tuple[()]) -> dict[str
     for position, output in enumerate(outputs):
         for name in UNSUPPORTED & set(output.parameters or ()):
             detail = f"expected an output that is returned as it is; received {name}. Leave it out."
-            raise InvalidRequest([Violation(f"/outputs/{position}/parameters/{name}", detail, "invalid-request")])
+            raise InvalidRequest.at(f"/outputs/{position}/parameters/{name}", detail)
         choice = _flag(output.parameters, "binary_data", f"outputs[{position}].parameters")
         if choice is not None:
             choices[output.name] = choice

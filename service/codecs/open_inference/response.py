@@ -8,11 +8,12 @@ import orjson
 from numpy.typing import NDArray
 
 from attention_core.call import AttentionResult
-from service.codecs.datatypes import BY_DTYPE, Datatype
+from attention_wire.datatypes import BY_DTYPE, Datatype
+from attention_wire.open_inference import describe_tensor
 from service.codecs.decimals import BYTES_PER_NUMBER, shortest
+from service.codecs.json import encode, plain
 from service.codecs.open_inference.metadata import VERSION
 from service.codecs.open_inference.request import InferenceRequest
-from service.codecs.open_inference.tensors import BINARY_SIZE
 from service.codecs.open_inference.vocabulary import OUTPUTS
 
 NOTES = "notes"
@@ -25,18 +26,18 @@ def write_response(model: str, request: InferenceRequest, result: AttentionResul
     raw: list[memoryview] = []
     for name in request.outputs or [name for name in OUTPUTS if name in result.arrays]:
         array, datatype = result.arrays[name], _datatype(name, result)
-        head = {"name": name, "shape": list(array.shape), "datatype": datatype.name}
         if request.is_binary(name):
             raw.append(datatype.store(array))
-            outputs.append(head | {"parameters": {BINARY_SIZE: len(raw[-1])}})
+            outputs.append(describe_tensor(name, array.shape, datatype, len(raw[-1])))
         else:
+            head = {"name": name, "shape": list(array.shape), "datatype": datatype.name}
             outputs.append(head | {"data": _data(array, datatype)})
     identity = {} if request.id is None else {"id": request.id}
     # Parameters are scalars, and most answers have none.
     notes = {"parameters": {NOTES: orjson.dumps(result.notes).decode()}} if result.notes else {}
     document = {"model_name": model, "model_version": VERSION, **identity, **notes, "outputs": outputs}
-    json = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return (b"".join((json, *raw)), len(json)) if raw else (json, None)
+    text = encode(document)
+    return (b"".join((text, *raw)), len(text)) if raw else (text, None)
 
 
 def bytes_per_number(request: InferenceRequest, dtype: str) -> int:
@@ -57,10 +58,4 @@ def _data(array: NDArray[Any], datatype: Datatype) -> Any:
     flat = np.ascontiguousarray(array).reshape(-1)
     if datatype.dtype is not None:
         flat = shortest(flat, datatype.dtype)
-    if np.isfinite(flat).all():
-        return flat
-    spelled = flat.astype(object)
-    spelled[np.isnan(flat)] = "NaN"
-    spelled[np.isposinf(flat)] = "Infinity"
-    spelled[np.isneginf(flat)] = "-Infinity"
-    return spelled.tolist()
+    return flat if np.isfinite(flat).all() else plain(flat, minus_infinity="-Infinity")

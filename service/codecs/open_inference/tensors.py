@@ -1,4 +1,4 @@
-"""One input of a request: what it declares, held against what it holds, and only then read."""
+"""Inputs of a request: the declared shape, datatype and size are checked against the data before it is read."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from attention_core import CallError
 from attention_core.dtypes import DTYPES
+from attention_wire.datatypes import DATATYPES, Datatype
+from attention_wire.open_inference import BINARY_SIZE
 from service.codecs import json
-from service.codecs.datatypes import DATATYPES, Datatype
+from service.codecs.open_inference.places import advise_place
 from service.codecs.shapes import require_shape
-from service.errors import InvalidRequest, MalformedBody, Violation
+from service.errors import InvalidRequest, MalformedBody
 from service.schemas.open_inference import InputTensor
-from service.schemas.tensors import describe
+from service.schemas.tensors import MAX_INTEGER, describe
 
 NOT_FINITE = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
-
-BINARY_SIZE = "binary_data_size"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An input that was read; `flat` when its data is one list although it has another shape, `raw` without any."""
+    """An input that was read; `flat`: its data is one list although it has another shape; `raw`: it came as bytes."""
 
     position: int
     array: NDArray[Any]
@@ -81,8 +81,9 @@ def _shape(value: Any, place: str) -> tuple[int, ...]:
 
 def _datatype(name: str, place: str) -> Datatype:
     if name not in DATATYPES:
+        advice = advise_place(name, DATATYPES, "dtype") or "Use one of these."
         raise MalformedBody(
-            f"{place}.datatype: expected one of {', '.join(DATATYPES)}; received {name[:40]!r}. Use one of these."
+            f"{place}.datatype: expected one of {', '.join(DATATYPES)}; received {name[:40]!r}. {advice}"
         )
     return DATATYPES[name]
 
@@ -115,8 +116,11 @@ def _from_json(
     data: Any, shape: tuple[int, ...], datatype: Datatype, place: str, position: int
 ) -> tuple[NDArray[Any], bool]:
     """Return the array that the numbers spell out, and whether they came as one flat list."""
+    if shape == () and isinstance(data, str | int | float):
+        # A tensor of rank 0 has no brackets: its data is one bare element.
+        data = [data]
     if isinstance(data, json.Extended):
-        # This protocol spells numbers that JSON does not have in its own way.
+        # V2 writes NaN and ±∞ as strings, see NOT_FINITE.
         data = data.lists()
     spelled = json.as_array(data) if isinstance(data, list) else data
     if isinstance(spelled, np.ndarray):
@@ -158,25 +162,25 @@ def _flattened(data: Any, place: str) -> tuple[list[Any], tuple[int, ...]]:
 def _numbers(
     leaves: list[Any], nesting: tuple[int, ...], datatype: Datatype, place: str, position: int
 ) -> NDArray[Any]:
-    """Return what no array of the JSON codec could hold: nothing, or floats that are not finite."""
+    """Return the array of leaves that the JSON codec left as a list: no leaf, or some that are not finite."""
     numbers = []
     for leaf in leaves:
         if isinstance(leaf, str) and leaf in NOT_FINITE and datatype.kind == "float":
             numbers.append(NOT_FINITE[leaf])
         elif type(leaf) in (int, float) and not abs(leaf) > np.finfo(np.float64).max:
             numbers.append(float(leaf))
-        elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
+        elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool) and datatype.kind == "float":
             index = np.unravel_index(len(numbers), nesting)
             detail = "expected a number that float64 can hold; received a larger one. Scale it down."
             steps = "".join(f"/{int(step)}" for step in index)
-            raise InvalidRequest([Violation(f"/inputs/{position}/data{steps}", detail, "invalid-request")])
+            raise InvalidRequest.at(f"/inputs/{position}/data{steps}", detail)
         else:
             raise _wrong_element(len(numbers), leaf, datatype, place)
     return np.array(numbers, dtype=np.bool_ if not numbers and datatype.kind == "boolean" else np.float64)
 
 
 def _typed(array: NDArray[Any], datatype: Datatype, place: str) -> NDArray[Any]:
-    """Return the array as what its datatype promises; raises MalformedBody where it does not keep the promise."""
+    """Return the array in its datatype; raises MalformedBody for an element that the datatype cannot hold."""
     if datatype.kind == "boolean":
         if array.dtype != np.bool_:
             raise _wrong_element(0, array.flat[0].item(), datatype, place)
@@ -186,10 +190,14 @@ def _typed(array: NDArray[Any], datatype: Datatype, place: str) -> NDArray[Any]:
     if datatype.kind == "float":
         return array.astype(np.float64, copy=False)
     bounds = np.iinfo(datatype.wire)
-    wrong = np.flatnonzero((array != np.floor(array)) | (array < bounds.min) | (array > bounds.max))
+    wrong = (array != np.floor(array)) | (array < bounds.min) | (array > bounds.max)
+    if array.dtype.kind == "f":
+        # A float64 of this size may have been the integer beside it in the JSON.
+        wrong |= np.abs(array) >= MAX_INTEGER
+    wrong = np.flatnonzero(wrong)
     if len(wrong):
         raise _wrong_element(int(wrong[0]), array.flat[wrong[0]].item(), datatype, place)
-    return array.astype(np.int64)
+    return array.astype(datatype.wire.newbyteorder("="))
 
 
 def _rounded(received: Received) -> NDArray[Any]:
@@ -201,13 +209,21 @@ def _rounded(received: Received) -> NDArray[Any]:
     except CallError as error:
         index = tuple(step for step in error.path if isinstance(step, int))
         place = received.pointer(index, about_shape=False)
-        raise InvalidRequest([Violation(place, error.detail, "invalid-request")]) from None
+        raise InvalidRequest.at(place, error.detail) from None
 
 
 def _wrong_element(index: int, leaf: Any, datatype: Datatype, place: str) -> MalformedBody:
     expected, advice = (
         ("true and false", "Send booleans.")
         if datatype.kind == "boolean"
-        else (f"{datatype.name} numbers", "Correct the data or the datatype.")
+        else (_range_of(datatype), "Correct the data or the datatype; write integers without a fraction.")
     )
     return MalformedBody(f"{place}.data: expected {expected}; received {describe(leaf)} as element {index}. {advice}")
+
+
+def _range_of(datatype: Datatype) -> str:
+    """Return in words which numbers a datatype holds."""
+    if datatype.kind == "float":
+        return f"{datatype.name} numbers"
+    bounds = np.iinfo(datatype.wire)
+    return f"{datatype.name} numbers, integers from {bounds.min} to {bounds.max}"

@@ -1,64 +1,93 @@
-"""What the inputs, parameters and outputs of a model are called, and where the document of /v1/attention keeps each."""
+"""Names of the inputs, parameters and outputs of a model, and the field of /v1/attention that each of them sets.
 
+All of them are made from the fields of the request and of the answer of /v1/attention.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, TypeVar
 
-from pydantic.fields import FieldInfo
+from attention_core import SCORE_MODELS
+from attention_core.call import RESULT_FIELDS, ResultField
+from attention_wire.datatypes import DATATYPES
+from service.errors import FieldPath
+from service.schemas.attention import AttentionRequest
+from service.schemas.fields import RequestField, request_fields
+from service.schemas.results import AttentionResponse
+from service.schemas.tensors import Element
 
-from attention_core.call import Field
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS, ScoreModelSchema
-from service.schemas.tensors import Tensor
-
-Path = tuple[str, ...]
+T = TypeVar("T")
 
 Content = Literal["vectors", "numbers", "integers", "booleans"]
 """What a tensor holds; vectors share one datatype, which is that of the whole call."""
+
+FLOATS = tuple(name for name, one in DATATYPES.items() if one.kind == "float")
+
+ACCEPTED: dict[Content, tuple[str, ...]] = {
+    "vectors": FLOATS,
+    "numbers": FLOATS,
+    "integers": ("INT64", "INT32"),
+    "booleans": ("BOOL",),
+}
+"""Datatypes by what a tensor holds."""
+
+CONTENTS: dict[Element, Content] = {
+    "number": "numbers",
+    "extended": "numbers",
+    "integer": "integers",
+    "boolean": "booleans",
+}
+"""What a tensor holds by the elements that it has in JSON, unless it is one of the vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """A tensor that a model takes; `rank` is that of its usual form, and one number stands for itself if it may."""
 
-    path: Path
+    path: FieldPath
     content: Content
     rank: int
-    optional: bool = True
-    or_number: bool = False
+    optional: bool
+    or_number: bool
 
 
-VECTORS: dict[str, Input] = {
-    "query": Input(("query",), "vectors", 4, optional=False),
-    "key": Input(("key",), "vectors", 4, optional=False),
-    "value": Input(("value",), "vectors", 4),
-}
+INPUT_ORDER = (
+    *("query", "key", "value", "allowed", "bias", "key_lengths", "query_segments", "key_segments", "offset"),
+    *("past_key", "past_value", "sink", "alibi_slopes"),
+)
+OUTPUT_ORDER = ("output", "weights", "scores")
+"""The orders in which metadata list inputs and outputs, and answers have them; those that are not named here follow."""
 
-OTHERS: dict[str, Input] = {
-    "allowed": Input(("mask", "allowed"), "booleans", 2),
-    "bias": Input(("bias",), "numbers", 2),
-    "key_lengths": Input(("mask", "key_lengths"), "integers", 1),
-    "query_segments": Input(("mask", "query_segments"), "integers", 1),
-    "key_segments": Input(("mask", "key_segments"), "integers", 1),
-    "offset": Input(("mask", "offset"), "integers", 1, or_number=True),
-    "past_key": Input(("past_key",), "vectors", 4),
-    "past_value": Input(("past_value",), "vectors", 4),
-    "sink": Input(("normalizer", "sink"), "numbers", 1, or_number=True),
-    "alibi_slopes": Input(("position", "slopes"), "numbers", 1, or_number=True),
-}
 
-SCALARS: dict[str, Path] = {
-    "causal": ("mask", "causal"),
-    "offset": ("mask", "offset"),
-    "window_left": ("mask", "window", "left"),
-    "window_right": ("mask", "window", "right"),
-    "softcap": ("softcap",),
-    "scale": ("score_model", "scale"),
-    "bandwidth": ("score_model", "bandwidth"),
+def _ordered(named: dict[str, T], order: tuple[str, ...]) -> dict[str, T]:
+    return dict(sorted(named.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def _inputs(fields: list[RequestField]) -> dict[str, Input]:
+    """Return those fields that are tensors, by name."""
+    return {
+        one.flat_name: Input(
+            one.path,
+            "vectors" if one.tensor.shares_dtype else CONTENTS[one.tensor.element],
+            one.tensor.shown_rank,
+            optional=not one.required,
+            or_number=one.tensor.takes_number,
+        )
+        for one in fields
+        if one.tensor is not None
+    }
+
+
+FIELDS = [one for one in request_fields(AttentionRequest) if one.flat_name]
+"""Fields that have a name in the protocol."""
+
+COMMON_INPUTS = _ordered(_inputs([one for one in FIELDS if one.path[0] != "score_model"]), INPUT_ORDER)
+"""Inputs of every model."""
+
+SCALARS: dict[str, FieldPath] = {
     "normalizer": ("normalizer", "name"),
-    "temperature": ("normalizer", "temperature"),
-    "sink": ("normalizer", "sink"),
-    "alpha": ("normalizer", "alpha"),
-    "query_heads": ("heads", "query"),
-    "key_value_heads": ("heads", "key_value"),
+    # A position is chosen by the tensor that it alone has, or in the options.
+    **{one.flat_name: one.path for one in FIELDS if one.is_scalar and one.path[0] != "position"},
 }
 """Parameters, in the order in which they are put: a normalizer before what belongs to it."""
 
@@ -69,46 +98,34 @@ FOREIGN = frozenset(("priority", "timeout", "binary_data_output", "content_type"
 
 FOREIGN_PREFIX = "sequence_"
 
-OUTPUTS: dict[str, Field] = {
-    "output": "output",
-    "weights": "weights",
-    "scores": "scores",
-    "capped_scores": "capped_scores",
-    "logits": "logits",
-    "logsumexp": "logsumexp",
-    "present_key": "present",
-    "present_value": "present",
-}
-"""Outputs in the order in which they are answered, and what includes each."""
 
-OUTPUT_RANKS = {"logsumexp": 3}
-"""Of all others it is 4."""
+def _inputs_of(model: str) -> dict[str, Input]:
+    """Return the inputs of a model; the parameters of its own that are tensors stand behind query, key and value."""
+    own = _inputs([one for one in FIELDS if one.path[0] == "score_model" and one.member == model])
+    common = list(COMMON_INPUTS.items())
+    return dict([*common[:3], *own.items(), *common[3:]])
 
 
-def _tensor_in(annotation: Any) -> Tensor | None:
-    """Return the tensor inside an annotation such as ``VectorPerHead | None``."""
-    if isinstance(annotation, Tensor):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _tensor_in(part)) is not None), None)
-
-
-def _parameter(name: str, field: FieldInfo) -> Input:
-    tensor = next(found for part in (*field.metadata, field.annotation) if (found := _tensor_in(part)) is not None)
-    return Input(
-        ("score_model", name),
-        "numbers",
-        max(1, tensor.min_rank),
-        optional=not field.is_required(),
-        or_number=tensor.min_rank == 0,
-    )
-
-
-def _inputs_of(schema: type[ScoreModelSchema]) -> dict[str, Input]:
-    parameters = {name: _parameter(name, field) for name, field in schema.model_fields.items() if name != "name"}
-    return VECTORS | parameters | OTHERS
-
-
-MODELS: dict[str, dict[str, Input]] = {
-    schema.model_fields["name"].default: _inputs_of(schema) for schema in SCORE_MODEL_SCHEMAS
-}
+MODELS: dict[str, dict[str, Input]] = {name: _inputs_of(name) for name in SCORE_MODELS}
 """Every model and its inputs: a score model, its own tensor parameters among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A tensor that a model returns: the field of `include` that asks for it, and the rank of its usual form."""
+
+    field: ResultField
+    rank: int
+
+
+def _outputs() -> Iterator[tuple[str, Output]]:
+    """Yield the arrays of an answer; the field present has two."""
+    for one in request_fields(AttentionResponse):
+        if one.tensor is not None and len(one.path) == 1:
+            [name] = one.path
+            field = next(field for field in RESULT_FIELDS if name == field or name.startswith(f"{field}_"))
+            yield name, Output(field, one.tensor.shown_rank)
+
+
+OUTPUTS = _ordered(dict(_outputs()), OUTPUT_ORDER)
+"""Outputs in the order in which they are answered."""

@@ -1,11 +1,6 @@
-"""The safetensors format: the document of /v1 whose arrays are raw tensors, named by where they stand in it.
+"""The safetensors format: a document of /v1 whose arrays are tensors, named by their dotted places in it.
 
-The file's metadata hold the rest of the document as JSON: `request` on the way in, `response` on the way out.  A
-request becomes the very document that its JSON would be, so that every rule and every message exists once.
+The metadata of the file hold the rest of the document as JSON: member `request` of a request, `response` of an answer.
+A request is read into the document that its JSON would be, so that every rule and every message exists once.
 https://github.com/huggingface/safetensors#format
 """
-
-from service.codecs.safetensors.document import read
-from service.codecs.safetensors.writing import write
-
-__all__ = ["read", "write"]

@@ -1,45 +1,48 @@
-"""Tensors in their places: the document that a file stands for."""
+"""Read a safetensors file as a document of /v1: its JSON with the tensors inserted at their dotted places."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from attention_wire.datatypes import BY_DTYPE
+from attention_wire.documents import expand_name
+from attention_wire.safetensors import REQUEST
 from service.codecs import json
-from service.codecs.datatypes import BY_DTYPE
 from service.codecs.safetensors.framing import StoredTensor, split
-from service.errors import InvalidRequest, MalformedBody, Violation
-from service.schemas.parse import pointer
+from service.errors import DuplicateName, FieldPath, InvalidRequest, MalformedBody
+from service.schemas.attention import UNIONS, VECTORS
 from service.schemas.tensors import describe
-
-REQUEST = "request"
-
-VECTORS = ("query", "key", "value", "past_key", "past_value")
-"""Tensors of an attention request that share one stored type, which is its dtype."""
 
 REQUESTS_AT = ((), ("request",), ("base",))
 OVERRIDES = "overrides"
-"""Where an attention request, or a part of one, stands in the document of an endpoint."""
+"""Paths of attention requests in the documents of the endpoints, and the last step of paths of partial ones."""
 
-NAMED = ("score_model", "normalizer", "position")
-"""Fields where a bare name stands for the object of that name."""
+MAX_INDEX_DIGITS = 9
+"""Maximum digits of an index into a list."""
 
-LONGEST_INDEX = 9
-"""Digits of an index into a list."""
-
-Path = tuple[str, ...]
 Branch = dict[str, Any]
-"""Steps to more steps, or to a StoredTensor."""
+"""A tree of steps whose leaves are StoredTensors."""
 
 
 def read(content: bytes, *, header_limit: int, max_depth: int) -> Any:
-    """Return the document; raises MalformedBody, InvalidRequest or TooLarge."""
+    """Return the document.
+
+    :param content: the file.
+    :param header_limit: bytes of its header.
+    :param max_depth: levels of nesting of its JSON, and of the places of its tensors.
+
+    Raises MalformedBody, InvalidRequest or TooLarge.
+    """
     tensors, metadata = split(content, header_limit)
-    document = json.decode(metadata.get(REQUEST, "{}").encode(), max_depth)
-    # What is no object is refused by the schema, in its own words.
-    return _grafted(document, _branches(tensors, max_depth), ()) if isinstance(document, dict) else document
+    try:
+        document = json.decode(metadata.get(REQUEST, "{}").encode(), max_depth)
+    except DuplicateName as error:
+        raise DuplicateName(error.path, within=f"the JSON of {REQUEST} in the metadata") from None
+    # The schema refuses a document that is not an object.
+    return _insert(document, _branches(tensors, max_depth), ()) if isinstance(document, dict) else document
 
 
 def _branches(tensors: list[StoredTensor], max_depth: int) -> Branch:
-    """Return the tensors by the steps of their dotted names."""
+    """Return the tree of the tensors by the steps of their dotted names."""
     root: Branch = {}
     for tensor in tensors:
         path = tuple(tensor.name.split("."))
@@ -49,32 +52,32 @@ def _branches(tensors: list[StoredTensor], max_depth: int) -> Branch:
         for length, step in enumerate(path[:-1], start=1):
             inside = inside.setdefault(step, {})
             if isinstance(inside, StoredTensor):
-                raise _twice(path[:length])
+                raise _duplicate(path[:length])
         if path[-1] in inside:
-            raise _twice(path)
+            raise _duplicate(path)
         inside[path[-1]] = tensor
     return root
 
 
-def _grafted(value: Any, branch: Branch | StoredTensor, path: Path) -> Any:
-    """Return a part of the document with the tensors that belong into it; null counts as absent, as everywhere."""
+def _insert(value: Any, branch: Branch | StoredTensor, path: FieldPath) -> Any:
+    """Return a part of the document with the tensors below it inserted; null counts as absent."""
     if isinstance(branch, StoredTensor):
         if value is not None:
-            raise _twice(path)
+            raise _duplicate(path)
         return branch.array if branch.array.ndim else branch.array.item()
     if value is None:
         value = [] if all(map(_is_number, branch)) else {}
-    elif isinstance(value, str) and path[-1] in NAMED:
-        value = {"name": value}
+    elif isinstance(value, str) and path[-1] in UNIONS:
+        value = expand_name(value)
     if isinstance(value, list):
-        return _grafted_list(value, branch, path)
+        return _insert_into_list(value, branch, path)
     if not isinstance(value, dict):
-        raise _refused(
+        raise InvalidRequest.at(
             path,
             f"expected an object, since there is a tensor {_dotted(branch)!r}; received {describe(value)}. "
             "Send an object, or leave it out.",
         )
-    whole = value | {step: _grafted(value.get(step), part, (*path, step)) for step, part in branch.items()}
+    whole = value | {step: _insert(value.get(step), part, (*path, step)) for step, part in branch.items()}
     if path in REQUESTS_AT or path[-1] == OVERRIDES:
         dtype = _shared_dtype(branch, whole.get("dtype"), path)
         if dtype is not None:
@@ -82,11 +85,11 @@ def _grafted(value: Any, branch: Branch | StoredTensor, path: Path) -> Any:
     return whole
 
 
-def _grafted_list(value: list[Any], branch: Branch, path: Path) -> list[Any]:
+def _insert_into_list(value: list[Any], branch: Branch, path: FieldPath) -> list[Any]:
     items = list(value)
     for step in sorted(branch, key=lambda step: int(step) if _is_index(step) else -1):
         if not _is_index(step) or int(step) > len(items):
-            raise _refused(
+            raise InvalidRequest.at(
                 (*path, step),
                 f"expected an index of the list, or the next one, {len(items)}; received {step[:40]!r} in the name of "
                 "a tensor. Number the items from 0, and leave none out.",
@@ -94,37 +97,41 @@ def _grafted_list(value: list[Any], branch: Branch, path: Path) -> list[Any]:
         index = int(step)
         if index == len(items):
             items.append(None)
-        items[index] = _grafted(items[index], branch[step], (*path, step))
+        items[index] = _insert(items[index], branch[step], (*path, step))
     return items
 
 
-def _shared_dtype(branch: Mapping[str, Any], given: Any, path: Path) -> str | None:
-    """Return the dtype that the vectors among the tensors are stored in, if there are any; raise InvalidRequest."""
+def _shared_dtype(branch: Mapping[str, Any], given: Any, path: FieldPath) -> str | None:
+    """Return the dtype in which query, key, value and past are stored; None if none of them is a tensor.
+
+    :param given: the dtype in the document; raises InvalidRequest if it is another one, or if the tensors differ.
+    :param path: of the attention request.
+    """
     vectors = [branch[name] for name in VECTORS if isinstance(branch.get(name), StoredTensor)]
-    for one in vectors:
-        place, name = tuple(one.name.split(".")), one.name.rpartition(".")[2]
-        first = vectors[0]
-        if one.datatype.dtype is None:
-            stored = ", ".join(datatype.stored for datatype in BY_DTYPE.values())
-            raise _refused(
-                place, f"expected {name} to be stored as one of {stored}; received {one.datatype.stored}. Convert it."
-            )
-        if one.datatype != first.datatype:
-            raise _refused(
-                place,
-                f"expected {first.datatype.stored}, the stored type of {first.name.rpartition('.')[2]}; received "
-                f"{one.datatype.stored} for {name}. query, key, value and past share one type.",
-            )
     if not vectors:
         return None
-    dtype = vectors[0].datatype.dtype
-    if given is not None and not (isinstance(given, str) and given == dtype):
-        raise _refused(
+    first, expected = vectors[0], vectors[0].datatype
+    for one in vectors:
+        place, name = tuple(one.name.split(".")), one.name.rpartition(".")[2]
+        received = one.datatype.safetensors_name
+        if one.datatype.dtype is None:
+            floats = ", ".join(datatype.safetensors_name for datatype in BY_DTYPE.values())
+            raise InvalidRequest.at(
+                place, f"expected {name} to be stored as one of {floats}; received {received}. Convert it."
+            )
+        if one.datatype != expected:
+            raise InvalidRequest.at(
+                place,
+                f"expected {expected.safetensors_name}, the stored type of {first.name.rpartition('.')[2]}; received "
+                f"{received} for {name}. query, key, value and past share one type.",
+            )
+    if given is not None and not (isinstance(given, str) and given == expected.dtype):
+        raise InvalidRequest.at(
             (*path, "dtype"),
-            f"expected {dtype}, since the stored type of {vectors[0].name} is {vectors[0].datatype.stored}; received "
-            f"{describe(given)}. Leave dtype out, or store the tensors in it.",
+            f"expected {expected.dtype}, since the stored type of {first.name} is {expected.safetensors_name}; "
+            f"received {describe(given)}. Leave dtype out, or store the tensors in it.",
         )
-    return dtype
+    return expected.dtype
 
 
 def _is_number(step: str) -> bool:
@@ -132,7 +139,7 @@ def _is_number(step: str) -> bool:
 
 
 def _is_index(step: str) -> bool:
-    return _is_number(step) and len(step) <= LONGEST_INDEX and (step == "0" or step[0] != "0")
+    return _is_number(step) and len(step) <= MAX_INDEX_DIGITS and (step == "0" or step[0] != "0")
 
 
 def _dotted(branch: Branch) -> str:
@@ -143,10 +150,8 @@ def _dotted(branch: Branch) -> str:
     return str(part.name)[:80]
 
 
-def _twice(path: Path) -> InvalidRequest:
+def _duplicate(path: FieldPath) -> InvalidRequest:
     name = ".".join(path)[:80]
-    return _refused(path, f"expected {name!r} once; received a tensor and something else there. Leave out one of them.")
-
-
-def _refused(path: Path, detail: str) -> InvalidRequest:
-    return InvalidRequest([Violation(pointer(path), detail, "invalid-request")])
+    return InvalidRequest.at(
+        path, f"expected {name!r} once; received a tensor and something else there. Leave out one of them."
+    )

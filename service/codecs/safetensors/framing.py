@@ -1,6 +1,5 @@
-"""What a file says it holds, held against what it does hold, before anything is made of it."""
+"""Split a safetensors file into tensors and metadata, after its header was checked against its length."""
 
-import json as standard_json
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -8,22 +7,19 @@ from typing import Any
 import orjson
 from numpy.typing import NDArray
 
-from service.codecs.datatypes import STORED, Datatype
+from attention_wire.datatypes import BY_SAFETENSORS_NAME, Datatype
+from attention_wire.safetensors import LENGTH_BYTES, METADATA
+from service.codecs import json
 from service.codecs.shapes import require_shape
-from service.errors import MalformedBody, TooLarge
+from service.errors import DuplicateName, MalformedBody, TooLarge
 from service.schemas.tensors import describe
-
-LENGTH = 8
-"""Bytes of the little-endian integer that a file begins with: the length of its header."""
-
-METADATA = "__metadata__"
 
 MEMBERS = {"dtype", "shape", "data_offsets"}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor of a file; its numbers lie where they came, unless they are not aligned there."""
+    """A tensor of a file; its array is a view of the file if the numbers are aligned there."""
 
     name: str
     datatype: Datatype
@@ -32,7 +28,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the header says of one tensor, held against the rules for one."""
+    """A checked entry of the header; `begin` and `end` are byte offsets behind the header."""
 
     name: str
     datatype: Datatype
@@ -44,22 +40,24 @@ class Entry:
 def split(content: bytes, header_limit: int) -> tuple[list[StoredTensor], dict[str, str]]:
     """Return the tensors and the metadata of a file.
 
-    Raises TooLarge when the header is longer than `header_limit` bytes, MalformedBody when anything else is wrong:
-    tensors fill the bytes behind the header without a hole, an overlap or a rest.
+    :param header_limit: bytes of the header; raises TooLarge for a longer one.
+
+    Raises MalformedBody for a malformed header, and unless the tensors fill the bytes behind it without a gap, an
+    overlap or a rest.
     """
-    if len(content) < LENGTH:
-        raise _malformed(f"{LENGTH} bytes that tell the length of its header", f"{len(content)} bytes")
-    length = int.from_bytes(content[:LENGTH], "little")
-    if length > len(content) - LENGTH:
+    if len(content) < LENGTH_BYTES:
+        raise _malformed(f"{LENGTH_BYTES} bytes that tell the length of its header", f"{len(content)} bytes")
+    length = int.from_bytes(content[:LENGTH_BYTES], "little")
+    if length > len(content) - LENGTH_BYTES:
         raise _malformed(
-            f"a header of at most {len(content) - LENGTH} bytes, as many as follow its length", str(length)
+            f"a header of at most {len(content) - LENGTH_BYTES} bytes, as many as follow its length", str(length)
         )
     if length > header_limit:
         raise TooLarge(
             f"expected a header of at most {header_limit} bytes; received {length}. Send long arrays as tensors."
         )
-    header = _header(content[LENGTH : LENGTH + length])
-    data = memoryview(content)[LENGTH + length :]
+    header = _header(content[LENGTH_BYTES : LENGTH_BYTES + length])
+    data = memoryview(content)[LENGTH_BYTES + length :]
     metadata = _metadata(header.pop(METADATA, {}))
     entries = [_entry(name, value, len(data)) for name, value in header.items()]
     _require_filled(entries, len(data))
@@ -69,24 +67,24 @@ def split(content: bytes, header_limit: int) -> tuple[list[StoredTensor], dict[s
     return tensors, metadata
 
 
+def header_range(content: bytes) -> tuple[int, int]:
+    """Return the byte offsets at which the header of a file begins and ends, clipped to the length of the file."""
+    begin = min(LENGTH_BYTES, len(content))
+    return begin, min(begin + int.from_bytes(content[:begin], "little"), len(content))
+
+
 def _header(raw: bytes) -> dict[str, Any]:
-    """Return the header: strict JSON, an object, no name twice."""
+    """Return the header; raises MalformedBody unless it is strict JSON, an object, without duplicate names."""
     if not raw.startswith(b"{"):
         raise _malformed("a header that begins with {", repr(raw[:1])[1:])
     try:
         header: dict[str, Any] = orjson.loads(raw)
-        # One reads strictly and the other sees every name, also one that comes again.
-        standard_json.loads(raw, object_pairs_hook=_distinct)
+        json.require_distinct(raw, json.count_members(header))
     except (ValueError, RecursionError) as error:
-        raise _malformed("strict JSON with distinct names in its header", f"something else: {error}") from None
+        raise _malformed("strict JSON in its header", f"something else: {error}") from None
+    except DuplicateName as error:
+        raise DuplicateName(error.path, within="the header of the safetensors file") from None
     return header
-
-
-def _distinct(members: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in members]
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise ValueError(f"{twice[:80]!r} comes twice")
 
 
 def _metadata(value: Any) -> dict[str, str]:
@@ -99,9 +97,9 @@ def _entry(name: str, value: Any, size: int) -> Entry:
     if not isinstance(value, dict) or value.keys() != MEMBERS:
         received = f"one with {', '.join(value)[:80]}" if isinstance(value, dict) else describe(value)
         raise _malformed("an object with dtype, shape and data_offsets", received, name)
-    datatype = STORED.get(value["dtype"]) if isinstance(value["dtype"], str) else None
+    datatype = BY_SAFETENSORS_NAME.get(value["dtype"]) if isinstance(value["dtype"], str) else None
     if datatype is None:
-        raise _malformed(f"one of {', '.join(STORED)} as dtype", describe(value["dtype"]), name)
+        raise _malformed(f"one of {', '.join(BY_SAFETENSORS_NAME)} as dtype", describe(value["dtype"]), name)
     shape = require_shape(value["shape"], f"{_of(name)}: shape")
     offsets = value["data_offsets"]
     if not isinstance(offsets, list) or [type(offset) for offset in offsets] != [int, int]:
@@ -111,7 +109,8 @@ def _entry(name: str, value: Any, size: int) -> Entry:
         raise _malformed(f"data_offsets that rise between 0 and {size}", str(offsets), name)
     needed = prod(shape) * datatype.wire.itemsize
     if end - begin != needed:
-        raise _malformed(f"{needed} bytes for {datatype.stored} of shape {list(shape)}", str(end - begin), name)
+        expected = f"{needed} bytes for {datatype.safetensors_name} of shape {list(shape)}"
+        raise _malformed(expected, str(end - begin), name)
     return Entry(name, datatype, shape, begin, end)
 
 

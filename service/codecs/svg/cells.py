@@ -54,7 +54,7 @@ class Panel:
 
     @property
     def codes(self) -> Codes:
-        """What to fill each cell with, as an index of `FILLS`."""
+        """Fill of each cell, as an index of `FILLS`."""
         codes = colour_indices(self.weights)
         codes[self.not_numbers] = NOT_A_NUMBER
         codes[~self.visible] = MASKED
@@ -95,12 +95,12 @@ def draw_merged_cells(panel: Panel, rows: Axis, columns: Axis) -> str:
 
 
 def said_in_full(weight: float) -> str:
-    """Return a weight to four digits, however small it is."""
-    return f"{weight:.4g}" if np.isfinite(weight) else next(writings(weight))
+    """Return a weight to four digits, however small it is; zero has no sign."""
+    return f"{weight + 0.0:.4g}" if np.isfinite(weight) else next(writings(weight))
 
 
 def number_format(width: float, height: float) -> Callable[[float], str]:
-    """Return how numbers are written in cells of this size; the answer is empty when there is no room."""
+    """Return the function that writes a weight in a cell of this size, as an empty string when it does not fit."""
     room = width - 4
 
     def fits(written: str) -> bool:
@@ -109,16 +109,12 @@ def number_format(width: float, height: float) -> Callable[[float], str]:
     def write(weight: float) -> str:
         return next(filter(fits, writings(weight)), "")
 
-    return write if number_size(width, height) >= SMALLEST_NUMBER_SIZE else _unwritten
+    return write if number_size(width, height) >= SMALLEST_NUMBER_SIZE else lambda _: ""
 
 
 def number_size(width: float, height: float) -> float:
     """Return the font size of numbers, so that two decimals fit."""
     return min(NUMBER_SIZE, (width - 4) / text_width("0.00", 1), height * 0.6)
-
-
-def _unwritten(_: float) -> str:
-    return ""
 
 
 def _number(written: str, place: dict[str, float], code: int) -> str:
@@ -142,7 +138,7 @@ def _runs(codes: Codes) -> list[tuple[int, int, int, int]]:
 
 
 def _marks(panel: Panel, rows: Axis, columns: Axis) -> str:
-    """Mark what colour cannot tell: weights beyond the scale, and queries that see nothing."""
+    """Mark weights beyond the colour scale, and queries without a visible key."""
     return (
         _corners("above", panel.above, rows, columns)
         + _corners("below", panel.below, rows, columns)
@@ -154,14 +150,15 @@ def _corners(kind: str, flags: Flags, rows: Axis, columns: Axis) -> str:
     """Draw a triangle in a corner: one that points up in the upper right, or one that points down in the lower left."""
     size = min(9.0, rows.cell / 2, columns.cell / 2)
     inset = 3.0 if min(rows.cell, columns.cell) >= 20 else 0.0
-    places = [(row * rows.cell, column * columns.cell) for row, column in np.argwhere(flags).tolist()]
     if kind == "above":
-        right, upper = columns.cell - inset, inset + size
-        path = "".join(f"M{x + right:g} {y + upper:g}h{-size:g}l{size / 2:g} {-size:g}z" for y, x in places)
-        return element("path", **{"class": kind}, fill=DARK, d=path) if path else ""
-    left, lower = inset, rows.cell - inset - size
-    path = "".join(f"M{x + left:g} {y + lower:g}h{size:g}l{-size / 2:g} {size:g}z" for y, x in places)
-    return element("path", **{"class": kind}, fill=LIGHT, d=path) if path else ""
+        x, y, turned, fill = columns.cell - inset, inset + size, -size, DARK
+    else:
+        x, y, turned, fill = inset, rows.cell - inset - size, size, LIGHT
+    path = "".join(
+        f"M{column * columns.cell + x:g} {row * rows.cell + y:g}h{turned:g}l{-turned / 2:g} {turned:g}z"
+        for row, column in np.argwhere(flags).tolist()
+    )
+    return element("path", **{"class": kind}, fill=fill, d=path) if path else ""
 
 
 def _empty_rows(flags: Flags, rows: Axis, columns: Axis) -> str:

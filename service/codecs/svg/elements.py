@@ -1,4 +1,4 @@
-"""SVG elements as text: everything that comes from outside is escaped here."""
+"""SVG elements as text; labels and other text of a request are escaped here."""
 
 from dataclasses import dataclass
 from html import escape
@@ -8,7 +8,7 @@ from service.codecs.labels import column_counts, printable
 FONTS = "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
 EM = (0.0, 0.58, 1.02)
-"""About how wide a character of so many columns is, in units of the font size; rather more than less."""
+"""Upper estimate of the width of a character, in units of the font size, by its columns: 0, 1 or 2."""
 
 INK = "#1a1a1a"
 FAINT = "#595959"
@@ -17,8 +17,8 @@ Attribute = str | float
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A part of the picture, drawn from its upper left corner, and how much room it takes."""
+class Box:
+    """A part of the picture, drawn from its upper left corner, with its width and height in pixels."""
 
     markup: str
     width: float
@@ -32,7 +32,7 @@ def element(name: str, *content: str, **attributes: Attribute) -> str:
 
 
 def text(shown: str, x: float, y: float, *, full: str | None = None, **attributes: Attribute) -> str:
-    """Return a line of text with its baseline at y; `full` is what it stands for, if it was shortened."""
+    """Return a line of text with its baseline at y; `full` is the whole text, if `shown` was shortened."""
     inside = [escaped(shown)]
     if full is not None and full != shown:
         inside.append(title(full))
@@ -40,7 +40,7 @@ def text(shown: str, x: float, y: float, *, full: str | None = None, **attribute
 
 
 def title(full: str) -> str:
-    """Return what a pointer that rests on the parent is told."""
+    """Return the tooltip of the parent element."""
     return f"<title>{escaped(full)}</title>"
 
 
@@ -66,7 +66,7 @@ def number(value: float) -> str:
 
 
 def text_width(content: str, size: float) -> float:
-    """Return about how wide a line of text is, in pixels."""
+    """Return the approximate width of a line of text, in pixels."""
     return size * sum(EM[count] for count in column_counts(content))
 
 

@@ -1,4 +1,4 @@
-"""Where everything goes: how large cells are, which labels fit, and what they need beside the matrix."""
+"""Layout: sizes of cells, labels that fit, and the margins that they need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SMALLEST_CELL = 4
 WIDEST_CELL = {1: 96, 4: 72, 16: 64}
 TALLEST_CELL = {1: 64, 4: 48, 16: 40}
 PANEL_SIZE = {1: 900, 4: 600, 16: 400}
-"""In pixels, by the most panels for which it is meant; cells of a large matrix make a panel larger than that."""
+"""In pixels, by the maximum number of panels; minimum cell sizes make a panel of a large matrix larger."""
 
 ROUND_STEPS = (1, 2, 5, 10, 20, 50, 100)
 DIAGONAL = sqrt(0.5)
@@ -47,12 +47,12 @@ class Axis:
 
     @property
     def height(self) -> float:
-        """How high the labels stand above the matrix."""
+        """Height of the labels above the matrix, in pixels."""
         return (self.widest + LABEL_SIZE) * DIAGONAL if self.slanted else LABEL_SIZE
 
     @property
     def overhang(self) -> float:
-        """How far slanted labels reach beyond the last cell."""
+        """Pixels that slanted labels reach beyond the last cell."""
         ends = (
             (index + 0.5) * self.cell + (label_width(self.labels[index]) + LABEL_SIZE) * DIAGONAL
             for index in self.shown
@@ -88,12 +88,12 @@ def column_axis(labels: Sequence[str] | None, count: int, cell: float) -> Axis:
 
 
 def label_width(label: str) -> float:
-    """Return how wide a label is drawn."""
+    """Return the width of a label as drawn, in pixels."""
     return text_width(shorten(label, LABEL_COLUMNS), LABEL_SIZE)
 
 
 def panels_across(leading: Sequence[int], count: int) -> int:
-    """Return how many panels stand side by side: the last leading axis in one row, or in equal parts of it."""
+    """Return the number of panels in a row: the last leading axis, or an equal part of it."""
     last = leading[-1] if leading else 1
     return min(count, last if last <= 4 else 3 if last % 4 and last % 3 == 0 else 4)
 

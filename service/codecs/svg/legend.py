@@ -1,4 +1,4 @@
-"""What the colours and marks mean; only what occurs in the picture is listed, the scale always."""
+"""The legend: the colour scale, and the marks that occur in the picture."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.codecs.svg.cells import WARNING, Panel
-from service.codecs.svg.elements import FAINT, Block, at, element, text, text_width
+from service.codecs.svg.elements import FAINT, Box, at, element, text, text_width
 from service.codecs.viridis import DARK, LIGHT, VIRIDIS
 
 BAR_WIDTH, BAR_HEIGHT = 240.0, 12.0
@@ -37,7 +37,7 @@ def _pattern(name: str, *content: str) -> str:
     return element("pattern", *content, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
 
 
-def draw_legend(panels: Sequence[Panel], room: float) -> Block:
+def draw_legend(panels: Sequence[Panel], room: float) -> Box:
     """Draw the scale and, in lines that fit the room, the marks that occur."""
     entries = [entry for entry in ENTRIES if any(entry.occurs(panel) for panel in panels)]
     drawn, x, y, widest = [_scale()], 0.0, SCALE_HEIGHT, BAR_WIDTH + TEXT_SIZE
@@ -46,10 +46,11 @@ def draw_legend(panels: Sequence[Panel], room: float) -> Block:
         if x and x + width > room:
             x, y = 0.0, y + LINE
         label = text(entry.meaning, SWATCH + 7, TEXT_SIZE, font_size=TEXT_SIZE)
-        drawn.append(at(x, y, _swatch(entry.fill), element("path", **entry.mark) if entry.mark else "", label))
+        swatch = element("rect", width=SWATCH, height=13, fill=entry.fill, stroke="#8a8a8a", stroke_width=0.5)
+        drawn.append(at(x, y, swatch, element("path", **entry.mark) if entry.mark else "", label))
         x += width + GAP
         widest = max(widest, x - GAP)
-    return Block("".join(drawn), widest, y + (LINE if entries else 0) + SPACE_BELOW)
+    return Box("".join(drawn), widest, y + (LINE if entries else 0) + SPACE_BELOW)
 
 
 def _scale() -> str:
@@ -61,13 +62,9 @@ def _scale() -> str:
     return text("weight · 权重", 0, 6, font_size=TEXT_SIZE) + bar + "".join(ticks)
 
 
-def _swatch(fill: str) -> str:
-    return element("rect", width=SWATCH, height=13, fill=fill, stroke="#8a8a8a", stroke_width=0.5)
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One mark: when it occurs, how it looks, what it means."""
+    """One mark: whether it occurs in a panel, its fill and path, and its meaning."""
 
     occurs: Callable[[Panel], np.bool_]
     fill: str

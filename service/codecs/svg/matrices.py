@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from service.codecs.labels import shorten
 from service.codecs.svg.cells import Panel, draw_cells, draw_merged_cells
-from service.codecs.svg.elements import FAINT, Block, at, group, text, text_width
+from service.codecs.svg.elements import FAINT, Box, at, group, text, text_width
 from service.codecs.svg.layout import LABEL_COLUMNS, LABEL_SIZE, Axis, panels_across
 
-MOST_DETAILED_CELLS = 64 * 64
-"""Beyond, cells are merged by colour, without numbers and titles."""
+MAX_DETAILED_CELLS = 64 * 64
+"""Maximum cells that are drawn one by one; more are merged by colour, without numbers and titles."""
 
 QUERIES, KEYS = "query 查询 ↓", "key 键 →"
 CAPTION_SIZE = 11.0
@@ -20,9 +20,9 @@ LABEL_GAP = 8.0
 
 def draw_matrices(
     panels: Sequence[Panel], indices: Sequence[tuple[int, ...]], leading: Sequence[int], rows: Axis, columns: Axis
-) -> Block:
+) -> Box:
     """Draw the panel of each leading index."""
-    draw = draw_cells if sum(panel.codes.size for panel in panels) <= MOST_DETAILED_CELLS else draw_merged_cells
+    draw = draw_cells if sum(panel.codes.size for panel in panels) <= MAX_DETAILED_CELLS else draw_merged_cells
     left = max(rows.widest, text_width(QUERIES, CAPTION_SIZE)) + LABEL_GAP
     top = columns.height + 26 + (TITLE_HEIGHT if leading else 0)
     width = left + columns.length + max(columns.overhang, 8.0)
@@ -36,11 +36,11 @@ def draw_matrices(
         x, y = place % across * (width + BETWEEN), place // across * (height + BETWEEN) + SPACE_ABOVE
         drawn.append(group(heading, labels, matrix, **{"class": "panel"}, transform=f"translate({x:g} {y:g})"))
     down = -(-len(panels) // across)
-    return Block("".join(drawn), across * (width + BETWEEN) - BETWEEN, down * (height + BETWEEN) + SPACE_ABOVE)
+    return Box("".join(drawn), across * (width + BETWEEN) - BETWEEN, down * (height + BETWEEN) + SPACE_ABOVE)
 
 
 def _captions(columns: Axis) -> str:
-    """Say which side is which."""
+    """Label the axes."""
     queries = text(QUERIES, -LABEL_GAP, -6, text_anchor="end", font_size=CAPTION_SIZE, fill=FAINT)
     return queries + text(KEYS, 0, -columns.height - 12, font_size=CAPTION_SIZE, fill=FAINT)
 

@@ -1,42 +1,51 @@
-"""Every metric: its name, what it counts, and the values that its labels may have."""
+"""The metrics: their names, meanings, labels and the values that labels may have."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from service.problems.kinds import PROBLEMS
+
 Kind = Literal["counter", "gauge", "histogram"]
 
-BOUNDS = (
+Combine = Literal["sum", "min", "max"]
+"""How the numbers of several processes are merged."""
+
+BUCKET_BOUNDS_SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0),
 )
-"""Upper bounds of histogram buckets in seconds: from a small request to the default deadline."""
+"""Upper bounds of histogram buckets in seconds, from a small request to the default deadline."""
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-"""A client may send any word as a method; all others count as one."""
+"""Methods with a label of their own: a client may send any word as a method."""
 
-UNKNOWN = "unknown"
-"""The route of every path that does not exist."""
+UNKNOWN_ROUTE = "unknown"
+"""The route label of every path that does not exist."""
 
-GONE = "499"
-"""The status of a request whose client went away before its answer, as nginx writes it."""
+CLIENT_CLOSED_REQUEST = "499"
+"""The status label of a request whose client went away before its answer, after nginx."""
 
-REFUSALS = ("draining", "forbidden", "timeout", "too-large", "unauthorized")
-"""Problems of requests that were refused for their cost, their time or their sender, not for being wrong."""
+BY_ADMISSION = ("bytes-in-flight", "deadline-exceeded", "disconnected", "queue-full")
+"""Rejections that admission counts itself, since it knows more of them than their problem says."""
 
-REASONS = ("bytes-in-flight", "deadline-exceeded", "disconnected", "queue-full", *REFUSALS)
-"""Why a request was turned away, at the gate or around it."""
+REFUSALS = tuple(sorted(slug for slug, one in PROBLEMS.items() if one.is_refusal and slug not in BY_ADMISSION))
+"""Problems of all other valid requests that were refused."""
+
+REASONS = (*BY_ADMISSION, *REFUSALS)
+"""Values of the label `reason`: rejections by admission and by the middleware around it."""
 
 DIRECTIONS = ("in", "out")
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric."""
+    """One metric; `about` is its HELP text."""
 
     name: str
     kind: Kind
     about: str
     labels: tuple[str, ...] = ()
+    combine: Combine = "sum"
 
 
 FAMILIES = (
@@ -70,11 +79,28 @@ FAMILIES = (
         "Seconds that computing took, without decoding and encoding.",
         ("score_model", "path"),
     ),
-    Family("attention_operations_total", "counter", "Predicted floating-point operations of what was computed."),
+    Family("attention_operations_total", "counter", "Predicted floating-point operations of all computations."),
     Family(
         "attention_bytes_total",
         "counter",
         "Bytes of bodies as they travelled, received (in) and sent (out).",
         ("direction", "media_type"),
     ),
+    Family(
+        "attention_log_lines_dropped_total",
+        "counter",
+        "Lines of the log that were dropped because standard error was not read, or could not be written.",
+    ),
+    Family(
+        "attention_build_info",
+        "gauge",
+        "1, labelled with the versions that run.",
+        ("version", "python"),
+        "max",
+    ),
+    Family("process_cpu_seconds_total", "counter", "Processor time in user and system mode."),
+    Family("process_resident_memory_bytes", "gauge", "Resident memory; pages that workers share count once for each."),
+    Family("process_open_fds", "gauge", "Open file descriptors."),
+    Family("process_max_fds", "gauge", "Most file descriptors that may be open."),
+    Family("process_start_time_seconds", "gauge", "Unix time when the service started.", combine="min"),
 )

@@ -1,5 +1,23 @@
-"""Number arrays of JSON read and written by compiled code, where a compiler was there to build it."""
+"""Read and write number arrays of JSON with compiled code, where the installation found a compiler."""
 
-from service.codecs.json.native.library import AVAILABLE, Array, count, read_arrays, write_numbers
+from service.codecs.json.native.library import (
+    AVAILABLE,
+    MISSING,
+    STRING,
+    Array,
+    RefusedArray,
+    count_structure,
+    read_arrays,
+    write_numbers,
+)
 
-__all__ = ["AVAILABLE", "Array", "count", "read_arrays", "write_numbers"]
+__all__ = [
+    "AVAILABLE",
+    "MISSING",
+    "STRING",
+    "Array",
+    "RefusedArray",
+    "count_structure",
+    "read_arrays",
+    "write_numbers",
+]

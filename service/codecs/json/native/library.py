@@ -1,74 +1,145 @@
-"""The compiled code as functions of bytes and arrays; while it works, other threads go on.
+"""The compiled code as functions of bytes and arrays; it runs without the GIL.
 
 `hatch_build.py` compiles `read.c` and `write.c` when the project is installed: for any processor of the kind, and once
-more for those with wider instructions.
+more for those with wider instructions.  Structures and constants are those of `exports.h`.
 """
 
 import ctypes
+import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.codecs.json.arrays import Extended
+from service.codecs.json.arrays import MAX_DIMENSIONS, Extended
 
 Array = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | Extended
 
 INTEGERS, NUMBERS, EXTENDED, BOOLEANS = range(1, 5)
 
-MOST_ARRAYS = 256
-"""So many arrays are read; a document with more has small ones."""
+ARRAYS_PER_CALL = 64
+"""Arrays that one call of the compiled code returns; it is called again until the text has ended."""
+
+MAX_ARRAYS = 250_000
+"""Maximum arrays returned of one text, 150 MiB with their lists and names; later ones are left to the parser."""
 
 ANY_PROCESSOR, WIDE = "numbers.so", "numbers-wide.so"
 
-FIELDS = 14
-"""Integers in the `struct array` of `read.c`."""
+FOLDER = Path(__file__).parent
+
+FAILURES = FOLDER / "failures.txt"
+"""Messages of `hatch_build.py` about libraries that it could not compile."""
+
+SHAPE_AT = 6
+"""Index of the first length among the integers of a `struct array`."""
 
 BYTES_PER_NUMBER, BYTES_PER_LIST, BYTES_BEHIND = 32, 2, 32
-"""Room that `write.c` asks for."""
+"""Bytes that the writer needs for each number, for each list, and behind the last."""
+
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+"""A string of JSON, or the unfinished one at the end of a text."""
+
+NAME_END = re.compile(rb'"[ \n\t\r]*:')
+
+
+class Structure(NamedTuple):
+    """Structural characters of a JSON text outside its strings: commas, colons behind strings, and `[` or `{`."""
+
+    commas: int
+    names: int
+    openings: int
+
+    @property
+    def values(self) -> int:
+        """Upper bound on the values in the text, but for the first: one begins it, or follows a comma or an opening."""
+        return self.commas + self.openings
+
+
+class RefusedArray(NamedTuple):
+    """The list of a text that came nearest to an array: its first byte, the first that does not fit, elements read."""
+
+    start: int
+    at: int
+    elements: int
+
+
+class Progress(ctypes.Structure):
+    """The `struct progress`."""
+
+    _fields_ = [
+        (name, ctypes.c_int64) for name in ("at", "slots_used", "refused_start", "refused_at", "refused_elements")
+    ]
 
 
 def open_library(name: str) -> ctypes.CDLL:
     """Return a library that was built, here or at a path; raises OSError if it was not."""
-    library = ctypes.CDLL(str(Path(__file__).parent / name))
+    library = ctypes.CDLL(str(FOLDER / name))
     size, address = ctypes.c_int64, ctypes.c_void_p
-    library.attention_read_arrays.restype = library.attention_count.restype = ctypes.c_int64
-    library.attention_read_arrays.argtypes = [ctypes.c_char_p, size, size, address, address, size]
-    library.attention_write_numbers.restype = ctypes.c_int64
+    library.attention_read_arrays.restype = size
+    library.attention_read_arrays.argtypes = [ctypes.c_char_p, size, size, address, address, address, size]
+    library.attention_write_numbers.restype = size
     library.attention_write_numbers.argtypes = [address, address, size, address]
-    library.attention_count.argtypes = [ctypes.c_char_p, size, ctypes.c_char]
+    library.attention_count_structure.restype = None
+    library.attention_count_structure.argtypes = [ctypes.c_char_p, size, size, address]
     return library
 
 
-def _best_library() -> ctypes.CDLL | None:
-    """Return the best library that was built and that this processor can run, or None."""
+def _best_library() -> tuple[ctypes.CDLL | None, str]:
+    """Return the fastest library that this processor runs, or None, and why a faster one is missing."""
     try:
         library = open_library(ANY_PROCESSOR)
-        return open_library(WIDE) if library.attention_runs_wide() else library
-    except OSError:
-        return None
+    except OSError as error:
+        return None, _reason(ANY_PROCESSOR, error)
+    if not library.attention_runs_wide():
+        return library, ""
+    try:
+        return open_library(WIDE), ""
+    except OSError as error:
+        return library, _reason(WIDE, error)
 
 
-_library = _best_library()
+def _reason(name: str, error: OSError) -> str:
+    """Return the message of the build about a library, or else that of the loader."""
+    reported = FAILURES.read_text() if FAILURES.exists() else ""
+    return reported.strip() if name in reported else f"{name}: {error}"
+
+
+_library, MISSING = _best_library()
+"""`MISSING` says which library is missing and why; empty where the best for this processor is there."""
 
 AVAILABLE = _library is not None
 
 
-def read_arrays(text: bytes, shortest: int) -> list[tuple[int, int, Array]]:
+def read_arrays(text: bytes, min_bytes: int) -> tuple[list[tuple[int, int, Array]], RefusedArray | None]:
     """Return the number arrays that are values of members in a JSON document, each with where it starts and ends.
 
-    Only those of `shortest` bytes or more; what is not plainly one whole array is not among them.
+    Only arrays of `min_bytes` or more, and whole ones.  Of the refused the one with the most elements before its fault
+    is returned beside them.
     """
     if _library is None:
-        return []
+        return [], None
     slots = np.empty(len(text) // 2 + 1, np.float64)
-    fields = np.empty((MOST_ARRAYS, FIELDS), np.int64)
-    found = _library.attention_read_arrays(text, len(text), shortest, _address(slots), _address(fields), MOST_ARRAYS)
-    return [
-        (start, end, _array(slots[first:], count, kind, shape[:rank]))
-        for start, end, first, count, kind, rank, *shape in fields[:found].tolist()
-    ]
+    progress = Progress()
+    arrays = list(islice(_read_batches(_library, text, min_bytes, slots, progress), MAX_ARRAYS))
+    if not progress.refused_elements:
+        return arrays, None
+    return arrays, RefusedArray(progress.refused_start, progress.refused_at, progress.refused_elements)
+
+
+def _read_batches(
+    library: ctypes.CDLL, text: bytes, min_bytes: int, slots: NDArray[np.float64], progress: Progress
+) -> Iterator[tuple[int, int, Array]]:
+    batch = np.empty((ARRAYS_PER_CALL, SHAPE_AT + MAX_DIMENSIONS), np.int64)
+    arguments = (text, len(text), min_bytes, _address(slots), ctypes.addressof(progress), _address(batch))
+    found = ARRAYS_PER_CALL
+    while found == ARRAYS_PER_CALL:
+        found = library.attention_read_arrays(*arguments, ARRAYS_PER_CALL)
+        ranks = batch[:found, SHAPE_AT - 1]
+        for start, end, first, count, kind, rank, *shape in batch[:found, : SHAPE_AT + ranks.max(initial=0)].tolist():
+            yield start, end, _array(slots[first:], count, kind, shape[:rank])
 
 
 def write_numbers(array: NDArray[np.float32]) -> memoryview:
@@ -86,11 +157,19 @@ def write_numbers(array: NDArray[np.float32]) -> memoryview:
     return characters.data[:written]
 
 
-def count(text: bytes, character: bytes) -> int:
-    """Return how often a character comes."""
+def count_structure(content: bytes, start: int = 0, end: int | None = None) -> Structure:
+    """Return how many structural characters are outside the strings of the JSON text from `start` up to `end`.
+
+    Either may lie beyond the content, which then is all there is.
+    """
+    start, end, _ = slice(start, end).indices(len(content))
     if _library is None:
-        return text.count(character)
-    return int(_library.attention_count(text, len(text), character))
+        # A quote is left of each string, for the colons behind names.
+        plain = STRING.sub(b'"', content[start:end])
+        return Structure(plain.count(b","), len(NAME_END.findall(plain)), plain.count(b"[") + plain.count(b"{"))
+    counts = (ctypes.c_int64 * 3)()
+    _library.attention_count_structure(content, start, end, ctypes.addressof(counts))
+    return Structure(*counts)
 
 
 def _address(array: NDArray[Any]) -> int:

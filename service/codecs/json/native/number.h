@@ -2,14 +2,15 @@
 
    A number of up to 19 digits is an integer and a power of ten, and the double nearest to it comes from one or two
    multiplications (Clinger 1990, "How to read floating point numbers accurately"; Lemire 2021, "Number parsing at a
-   gigabyte per second", with the proof of Mushtak and Lemire 2023 that needs no second try).  What is longer, or near
-   to the ends of the range, goes to `strtod`. */
+   gigabyte per second", with the proof of Mushtak and Lemire 2023 that needs no second try).  Longer numbers, and those
+   near the ends of the range, go to `strtod`. */
 
 #ifndef ATTENTION_NUMBER_H
 #define ATTENTION_NUMBER_H
 
 #define _GNU_SOURCE /* strtod_l */
 
+#include "exports.h"
 #include "powers.h"
 
 #include <locale.h>
@@ -23,11 +24,6 @@
 #include <immintrin.h>
 #endif
 
-union slot {
-  int64_t integer;
-  double number;
-};
-
 static inline bool is_digit(char character) { return (unsigned char)(character - '0') <= 9; }
 
 /* Powers of ten that are doubles. */
@@ -40,11 +36,11 @@ static inline bool nearest(uint64_t significand, int64_t exponent, double *numbe
     *number = 0;
     return true;
   }
-  if (UNLIKELY(exponent < LEAST_POWER || exponent > GREATEST_POWER))
+  if (UNLIKELY(exponent < MIN_POWER || exponent > MAX_POWER))
     return false;
   int zeros = __builtin_clzll(significand);
   significand <<= zeros;
-  const struct power *power = &POWERS[exponent - (LEAST_POWER)];
+  const struct power *power = &POWERS[exponent - (MIN_POWER)];
   uint128 product = (uint128)significand * power->high;
   uint64_t high = product >> 64, low = (uint64_t)product;
   if (UNLIKELY((high & 0x1FF) == 0x1FF)) {
@@ -62,7 +58,7 @@ static inline bool nearest(uint64_t significand, int64_t exponent, double *numbe
   if (UNLIKELY(low <= 1 && exponent >= -4 && exponent <= 23 && (mantissa & 3) == 1 && mantissa << shift == high))
     mantissa &= ~UINT64_C(1);
   mantissa = (mantissa + (mantissa & 1)) >> 1;
-  /* What is rounded up to the next power of two carries into the exponent. */
+  /* A mantissa that rounds up to the next power of two carries into the exponent. */
   uint64_t bits = mantissa + ((uint64_t)(binary - 1) << 52);
   if (UNLIKELY(bits >= UINT64_C(0x7FF) << 52))
     return false;
@@ -187,7 +183,7 @@ static inline uint64_t sixteen_digits(__m128i digits) {
 /* The integer that the last `digits` of at most fifteen characters before `end` spell, without the point before the last
    `places` of them. */
 static inline uint64_t without_point(const char *end, int digits, int places) {
-  /* Sixteen of one and sixteen of the other: what is loaded from between them changes with the place. */
+  /* Sixteen of one and sixteen of the other: an unaligned load between them selects by place. */
   static const char BACK[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
   static const char KEPT[32] = {0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
                                 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15};

@@ -10,10 +10,8 @@
 #error "eight characters are read and written as one little-endian integer"
 #endif
 
-typedef unsigned __int128 uint128;
-
-/* What the library shows. */
-#define EXPORT __attribute__((visibility("default")))
+/* An extension of the compilers that have it, and none of ISO C. */
+__extension__ typedef unsigned __int128 uint128;
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
@@ -22,9 +20,9 @@ struct power {
   uint64_t low, high;
 };
 
-/* The powers from 10^LEAST_POWER to 10^GREATEST_POWER as significands of 128 bits, of which the first is 1: those from
+/* The powers from 10^MIN_POWER to 10^MAX_POWER as significands of 128 bits, of which the first is 1: those from
    10^-27 to 10^-1 rounded up, all others cut off.  `hatch_build.py` works them out, and says how many there are. */
-static const struct power POWERS[GREATEST_POWER - (LEAST_POWER) + 1] = {
+static const struct power POWERS[MAX_POWER - (MIN_POWER) + 1] = {
 #include "powers.inc"
 };
 

@@ -1,35 +1,33 @@
 /* Reads the number arrays of a JSON document where they stand.
 
-   An array is taken only if it is one that `as_array` takes, and then it has the same shape, type and values; at
-   anything else it is left to the ordinary parser, which finds out what is wrong. */
+   An array is taken only if it is one that `as_array` takes, and then it has the same shape, type and values; anything
+   else is left to the ordinary parser, which reports the fault. */
 
 #include "number.h"
 
-/* Tensors have fewer dimensions; an array with more is left to the ordinary parser. */
-#define MOST_DIMENSIONS 8
-
-enum kind { NOTHING, INTEGERS, NUMBERS, EXTENDED, BOOLEANS };
-
-struct array {
-  int64_t start, end; /* where it stands in the text */
-  int64_t first, count; /* where its elements stand among all, in slots of eight bytes, and how many they are */
-  int64_t kind, rank, shape[MOST_DIMENSIONS];
-};
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 struct reader {
   const char *begin, *end; /* the text; a zero character follows it */
-  union slot *slots; /* the elements of one array; booleans take a byte each */
+  const char *stopped;     /* the first character that fits no array, where one was refused */
+  union slot *slots;       /* the elements of one array; booleans take a byte each */
   int64_t count;
   enum kind kind;
 };
 
+static inline bool is_space(char character) {
+  return character == ' ' || character == '\n' || character == '\t' || character == '\r';
+}
+
 static inline const char *after_space(const char *at) {
-  while (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')
+  while (is_space(*at))
     at++;
   return at;
 }
 
-/* What was read as integers becomes numbers, as soon as one is none. */
+/* Converts the integers read so far to doubles, when the first number with a fraction is found. */
 static void integers_to_numbers(struct reader *reader) {
   for (int64_t i = 0; i < reader->count; i++)
     reader->slots[i].number = (double)reader->slots[i].integer;
@@ -91,14 +89,20 @@ static inline const char *read_element(struct reader *reader, const char *at) {
   return end;
 }
 
+/* Refuses an array because of the character that stands here. */
+static const char *refuse(struct reader *reader, const char *at) {
+  reader->stopped = at;
+  return NULL;
+}
+
 /* Reads the array that starts here; returns its end, or NULL if it is ragged, empty anywhere, or no array. */
 static const char *read_array(struct reader *reader, const char *start, struct array *array) {
-  int64_t lengths[MOST_DIMENSIONS];
+  int64_t lengths[MAX_AXES];
   int rank = 0;
   const char *at = start;
   for (; *at == '['; at = after_space(at + 1)) {
-    if (rank == MOST_DIMENSIONS)
-      return NULL;
+    if (rank == MAX_AXES)
+      return refuse(reader, at);
     array->shape[rank] = -1;
     lengths[rank++] = 0;
   }
@@ -111,12 +115,12 @@ static const char *read_array(struct reader *reader, const char *start, struct a
       lengths[rank - 1] += behind - first;
     }
 #endif
-    at = read_element(reader, at);
-    if (UNLIKELY(at == NULL))
-      return NULL;
+    const char *behind_element = read_element(reader, at);
+    if (UNLIKELY(behind_element == NULL))
+      return refuse(reader, at);
     reader->count++;
     lengths[rank - 1]++;
-    at = after_space(at);
+    at = after_space(behind_element);
     if (LIKELY(*at == ',')) {
       at = after_space(at + 1);
       continue;
@@ -126,7 +130,7 @@ static const char *read_array(struct reader *reader, const char *start, struct a
       if (array->shape[axis] < 0)
         array->shape[axis] = lengths[axis];
       if (array->shape[axis] != lengths[axis])
-        return NULL;
+        return refuse(reader, at);
       if (axis == 0) {
         array->rank = rank;
         return at + 1;
@@ -135,11 +139,11 @@ static const char *read_array(struct reader *reader, const char *start, struct a
       lengths[axis]++;
     }
     if (axis == rank - 1 || *at != ',')
-      return NULL;
+      return refuse(reader, at);
     at = after_space(at + 1);
     for (; axis < rank - 1; axis++) {
       if (*at != '[')
-        return NULL;
+        return refuse(reader, at);
       at = after_space(at + 1);
     }
   }
@@ -155,16 +159,25 @@ static const char *string_end(const char *at, const char *end) {
   return end;
 }
 
-/* Finds the number arrays that are values of members and take `shortest` bytes or more, at most `most` of them.
+/* Remembers the refused array with the most elements: it is the one that costs the ordinary parser most. */
+static void note_refused(struct progress *progress, const struct reader *reader, const char *start) {
+  if (reader->count <= progress->refused_elements)
+    return;
+  progress->refused_start = start - reader->begin;
+  progress->refused_at = reader->stopped - reader->begin;
+  progress->refused_elements = reader->count;
+}
 
-   `text` is followed by a zero character; `slots` has room for half as many as the text has bytes, and one more.
-   Returns how many were found. */
-EXPORT int64_t attention_read_arrays(const char *text, int64_t size, int64_t shortest, union slot *slots,
-                                     struct array *arrays, int64_t most) {
-  struct reader reader = {.begin = text, .end = text + size, .slots = slots};
+/* Finds the next number arrays that are values of members and take `min_bytes` or more; returns how many.
+
+   `text` is followed by a zero character; `slots` has room for half as many elements as the text has bytes, and one
+   more, for all calls together.  Fewer than `max_arrays` are returned only once the text has ended. */
+int64_t attention_read_arrays(const char *text, int64_t size, int64_t min_bytes, union slot *slots,
+                              struct progress *progress, struct array *arrays, int64_t max_arrays) {
+  struct reader reader = {.begin = text, .end = text + size, .slots = slots + progress->slots_used};
   int64_t found = 0;
-  const char *at = text;
-  while (at < reader.end && found < most) {
+  const char *at = text + progress->at;
+  while (at < reader.end && found < max_arrays) {
     if (*at == '"') {
       at = string_end(at, reader.end);
       continue;
@@ -179,12 +192,13 @@ EXPORT int64_t attention_read_arrays(const char *text, int64_t size, int64_t sho
     reader.kind = NOTHING;
     const char *end = read_array(&reader, start, array);
     if (end == NULL) {
+      note_refused(progress, &reader, start);
       /* Nothing before its next colon can be another. */
       at = start + 1;
       continue;
     }
     at = end;
-    if (end - start < shortest)
+    if (end - start < min_bytes)
       continue;
     array->start = start - text;
     array->end = end - text;
@@ -194,34 +208,67 @@ EXPORT int64_t attention_read_arrays(const char *text, int64_t size, int64_t sho
     reader.slots += reader.kind == BOOLEANS ? (reader.count + 7) / 8 : reader.count;
     found++;
   }
+  progress->at = at - text;
+  progress->slots_used = reader.slots - slots;
   return found;
 }
 
-/* How often a character comes. */
-EXPORT int64_t attention_count(const char *text, int64_t size, char character) {
-  enum { LANES = 64, MOST_ROWS = 255 };
-  int64_t count = 0;
-  while (size >= LANES) {
-    /* A byte for each lane, which counts so far before it must be emptied. */
-    uint8_t lanes[LANES] = {0};
-    int64_t rows = size / LANES < MOST_ROWS ? size / LANES : MOST_ROWS;
-    for (int64_t row = 0; row < rows; row++, text += LANES)
-      for (int lane = 0; lane < LANES; lane++)
-        lanes[lane] += text[lane] == character;
-    for (int lane = 0; lane < LANES; lane++)
-      count += lanes[lane];
-    size -= rows * LANES;
+static inline bool is_opening(char character) { return (character | 0x20) == '{'; }
+
+/* Counts in text without strings. */
+static void count_plain(const char *at, const char *end, struct structure *structure) {
+  enum { LANES = 64, MAX_ROWS = 255 };
+  while (end - at >= LANES) {
+    /* A byte for each lane, which holds 255 before it has to be added up. */
+    uint8_t commas[LANES] = {0}, openings[LANES] = {0};
+    for (int row = 0; row < MAX_ROWS && end - at >= LANES; row++, at += LANES)
+      for (int lane = 0; lane < LANES; lane++) {
+        commas[lane] += at[lane] == ',';
+        openings[lane] += is_opening(at[lane]);
+      }
+    for (int lane = 0; lane < LANES; lane++) {
+      structure->commas += commas[lane];
+      structure->openings += openings[lane];
+    }
   }
-  while (size--)
-    count += *text++ == character;
-  return count;
+  for (; at < end; at++) {
+    structure->commas += *at == ',';
+    structure->openings += is_opening(*at);
+  }
 }
 
-/* Whether this processor can run what is compiled for wider instructions. */
-EXPORT int attention_runs_wide(void) {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("x86-64-v3");
-#else
-  return 0;
-#endif
+/* Counts what separates and opens values from one byte up to another; strings are skipped, whatever is in them. */
+void attention_count_structure(const char *text, int64_t begin, int64_t finish, struct structure *structure) {
+  const char *at = text + begin, *end = text + finish;
+  *structure = (struct structure){0};
+  while (at < end) {
+    const char *quote = memchr(at, '"', (size_t)(end - at));
+    count_plain(at, quote ? quote : end, structure);
+    if (quote == NULL)
+      return;
+    for (at = string_end(quote, end); at < end && is_space(*at); at++)
+      ;
+    structure->names += at < end && *at == ':';
+  }
 }
+
+#if defined(__x86_64__)
+
+static bool has_lzcnt(void) {
+  unsigned eax, ebx, ecx = 0, edx;
+  return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx >> 5 & 1);
+}
+
+/* Whether this processor has the instructions that the wide library is compiled for. */
+int attention_runs_wide(void) {
+  __builtin_cpu_init();
+  return has_lzcnt() &&
+#include "wide.inc"
+      ;
+}
+
+#else
+
+int attention_runs_wide(void) { return 0; }
+
+#endif

@@ -5,20 +5,21 @@
    nearer than the other, the digits are those of Schubfach (Giulietti 2020, "The Schubfach way to render doubles"): one
    multiplication by a power of ten, exact to the last bit that matters. */
 
+#include "exports.h"
 #include "powers.h"
 
 #include <math.h>
 #include <stdbool.h>
 
 /* Beyond −6 < point ≤ 13 a number is written with an exponent. */
-#define LEAST_POINT (-6)
-#define GREATEST_POINT 13
+#define MIN_POINT (-6)
+#define MAX_POINT 13
 
-/* Products of two float64 below 2^28 are this near to what is meant, several times over. */
+/* Products of two float64 below 2^28 have an error of a fraction of this. */
 #define UNSURE 1e-6
 
-/* What a float32 of each exponent is multiplied by to have nine digits before the point at most, the half of what then
-   lies between two of them, and the exponent of ten that is lost. */
+/* For each exponent of a float32: the factor that leaves at most nine digits before the point, half the distance of two
+   neighbours after it, and the exponent of ten that it removes. */
 struct scale {
   double factor, half;
   int exponent;
@@ -33,8 +34,8 @@ struct decimal {
   int exponent;
 };
 
-/* Everything above the lowest 64 bits of a product; the last of it is 1 if what is cut off is more than 1 (round to odd):
-   of 96 bits that are not zero the lower 32 do not count. */
+/* Everything above the lowest 64 bits of a product; the last bit is 1 if the remainder is more than 1 (round to odd):
+   of 96 remaining bits the lower 32 are ignored. */
 static inline uint64_t upper(uint128 product) { return (uint64_t)(product >> 64) | ((uint32_t)(product >> 32) > 1); }
 
 /* The shortest decimal, exactly. */
@@ -46,7 +47,7 @@ static struct decimal exact_decimal(uint32_t fraction, int biased) {
   int decimal = (exponent * 1262611 - (nearer_below ? 524031 : 0)) >> 22;
   /* ⌊log2 10^−decimal⌋ */
   int shift = exponent + ((-decimal * 1741647) >> 19) + 1;
-  struct power power = POWERS[-decimal - (LEAST_POWER)];
+  struct power power = POWERS[-decimal - (MIN_POWER)];
   uint64_t above = power.high + (power.low != 0);
   /* Quarters of a unit of the last digit: the number, and what lies in the middle between it and its neighbours. */
   uint64_t four = (uint64_t)significand * 4;
@@ -83,7 +84,7 @@ static inline struct decimal shortest(float number) {
   double away = fabs(tens * 10 - scaled);
   if (UNLIKELY(fabs(away - scale->half) <= UNSURE || fabs(fabs(ones - scaled) - 0.5) <= UNSURE))
     return exact_decimal(fraction, biased);
-  /* Without a branch: nobody can foresee which. */
+  /* Without a branch, which the processor could not predict. */
   uint64_t shorter = away < scale->half, one = (uint64_t)(int64_t)ones, ten = (uint64_t)(int64_t)tens;
   return (struct decimal){one ^ ((one ^ ten) & (0 - shorter)), scale->exponent + (int)shorter};
 }
@@ -106,12 +107,12 @@ static char *write_word(char *to, const char *word) {
   return to + length;
 }
 
-/* Writes d.ddde±x or ddd000.0, of a number with nine digits, of which so many are no trailing zeros, and the point where
-   it is: what is rare. */
+/* Writes d.ddde±x or ddd000.0: nine digits, of which `count` are not trailing zeros, with the point behind the first
+   `point`.  Such numbers are rare. */
 static char *write_far(char *to, uint64_t digits, int count, int point) {
   char all[9] = {(char)('0' + digits / 100000000)};
   store_word(all + 1, eight_digits((uint32_t)(digits % 100000000)) | ZEROS);
-  if (point > 0 && point <= GREATEST_POINT) {
+  if (point > 0 && point <= MAX_POINT) {
     memcpy(to, all, 9);
     memset(to + 9, '0', (size_t)(point - 9));
     return write_word(to + point, ".0");
@@ -151,7 +152,7 @@ static inline char *write_number(char *to, float number) {
   uint64_t digits = decimal.digits * SMALL_POWERS[9 - length];
   uint64_t rest = eight_digits((uint32_t)(digits % 100000000));
   int count = rest ? 9 - (__builtin_clzll(rest) >> 3) : 1;
-  if (UNLIKELY(point <= LEAST_POINT || point > 8))
+  if (UNLIKELY(point <= MIN_POINT || point > 8))
     return write_far(to, digits, count, point);
   rest |= ZEROS;
   /* Numbers below and above one without a branch, which `below_one`, all bits or none, decides. */
@@ -160,7 +161,7 @@ static inline char *write_number(char *to, float number) {
   to += (2 - point) & below_one;
   *to++ = (char)('0' + digits / 100000000);
   store_word(to, rest);
-  /* The point and what is behind it, or something behind the end. */
+  /* The point and the digits behind it, or bytes behind the end. */
   int behind = ((point - 1) & ~below_one) | (8 & below_one);
   to[behind] = '.';
   store_word(to + behind + 1, rest >> (8 * (behind & 7)));
@@ -169,10 +170,10 @@ static inline char *write_number(char *to, float number) {
 
 /* Writes the numbers of an array as nested lists and returns how many characters they are.
 
-   No axis is empty.  `to` has room for 32 characters for each number, two more for each list, and 32 after all. */
-EXPORT int64_t attention_write_numbers(const float *numbers, const int64_t *shape, int64_t rank, char *to) {
+   No axis is empty and there are at most MAX_AXES.  `to` has the room that `exports.h` says. */
+int64_t attention_write_numbers(const float *numbers, const int64_t *shape, int64_t rank, char *to) {
   char *start = to;
-  int64_t rows = 1, columns = shape[rank - 1], row_of[64] = {0};
+  int64_t rows = 1, columns = shape[rank - 1], row_of[MAX_AXES] = {0};
   for (int64_t axis = 0; axis < rank - 1; axis++)
     rows *= shape[axis];
   for (int64_t axis = 0; axis < rank - 1; axis++)

@@ -25,7 +25,7 @@ export function useKey(text) {
   key = text.trim();
 }
 
-// What is no possible key is not sent; the service then says that one is missing.
+// Text that cannot be an API key is not sent; the service then answers that a key is missing.
 const authorization = () => (/^[!-~]+$/.test(key) ? { Authorization: `Bearer ${key}` } : {});
 
 export const get = (path, signal) => ask(path, { signal });

@@ -52,7 +52,7 @@ export function createComputing(on) {
   return {
     ask: (request, state) => schedule({ request, state }, PAUSE_MILLISECONDS),
     again: () => asked && schedule(asked, 0),
-    // What was asked is no longer wanted, such as while a field holds no number.
+    // The answer is no longer wanted, for instance while a field holds no number.
     cancel() {
       clearTimeout(timer);
       newest += 1;

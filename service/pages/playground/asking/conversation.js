@@ -1,4 +1,4 @@
-// The conversation with the service: what is asked when the state has changed, and what becomes of the answer.
+// Requests to the service: which are sent when the state has changed, and where their answers go.
 import { Problem } from "./api.js";
 import { compare } from "./check.js";
 import { createComputing } from "./computing.js";
@@ -58,7 +58,7 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
       asked = null;
       saying = null;
     },
-    // Nothing is asked while a field holds no number: what is on the screen is then the last good result.
+    // No request is sent while a field holds no number: the screen then shows the last good result.
     refresh() {
       if (reports.isBlocked()) {
         computing.cancel();

@@ -4,7 +4,7 @@ import { t } from "../words/i18n.js";
 import { parseNumber } from "../words/numbers.js";
 import { parseBlock } from "./paste.js";
 
-const MOST_FIELDS = 2048;
+const MAX_FIELDS = 2048;
 
 // `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null).
 export function createGrid(root, on) {
@@ -139,7 +139,7 @@ export function createGrid(root, on) {
     update(next) {
       model = next;
       const nextShape = `${next.identity} ${next.rows.length} ${next.columns.length}`;
-      const tooMany = next.rows.length * next.columns.length > MOST_FIELDS;
+      const tooMany = next.rows.length * next.columns.length > MAX_FIELDS;
       root.hidden = tooMany;
       if (tooMany) return;
       if (nextShape !== shape) {

@@ -11,7 +11,7 @@ import { LIMIT, sliceOf } from "../state/store.js";
 
 export const TENSORS = ["query", "key", "value"];
 
-// `report` takes what is wrong with a field, or null: report("query", text).
+// `report` takes the name of a field and its error, or null for none: report("query", text).
 export function createTensors({ store, entryOf, report }) {
   const panels = TENSORS.map((name) => createPanel(name, { store, entryOf, report }));
   return { update: (state, { pointed }) => panels.forEach((panel) => panel(state, pointed)) };

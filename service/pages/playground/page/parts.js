@@ -109,7 +109,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     }
   }
 
-  // Another example or link takes the place of everything, and of what was wrong with what was there.
+  // Another example or link replaces the whole state and its errors.
   function take(state, example) {
     story.tell(example);
     report.clear("");

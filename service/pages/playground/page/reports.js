@@ -1,4 +1,4 @@
-// What is wrong and where: beside the field, in the language of the page, first in our words, then in the service's.
+// Errors beside their fields, in the language of the page: first the page's text, then the service's.
 import { element } from "./dom.js";
 import { has, t } from "../words/i18n.js";
 import { announce } from "./notices.js";

@@ -35,7 +35,7 @@ export function steer(table, { cellAt, size, act, focus }) {
   return {
     moveTo,
     act,
-    // After a repaint: the one tab stop is inside the table, at what is explained if that is in this table.
+    // After a repaint: the one tab stop is inside the table, at the explained cell if it is in this table.
     settle(selected) {
       const { rows, columns } = size();
       const wanted = selected && !table.contains(document.activeElement) ? selected : current;

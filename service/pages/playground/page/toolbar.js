@@ -1,4 +1,4 @@
-// The top bar: which example, which language, and a link to what is on the screen.
+// The top bar: which example, which language, and a link to the state on the screen.
 import { byId, element, setAttributes, setText } from "./dom.js";
 import { BOTH } from "../state/examples.js";
 import { inLanguage, t } from "../words/i18n.js";

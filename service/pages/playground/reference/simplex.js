@@ -3,7 +3,7 @@ import { softmax } from "./softmax.js";
 
 const HALVINGS = 200;
 
-// Michelot's algorithm: spread what is missing to 1 over the support, drop what falls below, repeat.
+// Michelot's algorithm: spread the difference from 1 over the support, drop what falls below, repeat.
 export function sparsemax(logits) {
   const largest = Math.max(...logits);
   const shifted = logits.map((logit) => logit - largest);

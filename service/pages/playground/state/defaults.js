@@ -40,7 +40,7 @@ function everyFits(entry, sizes) {
 
 const filled = (model, name, axes, sizes) => fit(null, axes, sizes, MEANINGFUL[model]?.[name] ?? (() => 0));
 
-// After a change of size: what was there stays at its place, the rest is the default.
+// After a change of size: old elements keep their places, new ones take the default.
 export function fitParameters(entry, parameters, state, changed = {}) {
   const sizes = { ...axisSizes(entry, parameters, state), ...changed };
   return Object.fromEntries(

@@ -65,7 +65,7 @@ function shrinkMask({ allowed }, touched, index) {
   if (allowed && touched.includes("key")) for (const row of allowed) row.splice(index, 1);
 }
 
-// In the first cell a pasted block replaces the matrix; elsewhere it is written over what is there, growing it.
+// In the first cell a pasted block replaces the matrix; elsewhere it overwrites the cells from there on, and the matrix grows where it must.
 export function paste(state, grid, block, row, column) {
   const matrix = sliceOf(state, grid);
   if (row === 0 && column === 0) {
@@ -87,7 +87,7 @@ export function addValues(state) {
   ];
 }
 
-// A mask of cells has the size of the scores; what is new is visible.
+// A mask of cells has the size of the scores; new cells are visible.
 export function fitMask(state) {
   const { queries, keys } = sizesOf(state);
   const { allowed } = state.mask;
@@ -108,7 +108,7 @@ export function freeMask(state) {
   state.mask.kind = "custom";
 }
 
-// What is on the screen may be older than the sizes: a cell that is gone toggles nothing.
+// The screen may be older than the sizes: a cell that no longer exists toggles nothing.
 export function toggleCell(state, row, key) {
   freeMask(state);
   const cells = state.mask.allowed[row] ?? [];

@@ -64,16 +64,17 @@ function choiceOf(choice, entries) {
 
 function maskFrom({ mask = {}, query, key }) {
   const found = { ...emptyMask(), offset: mask.offset ?? null };
-  if (mask.allowed) return { ...found, kind: "custom", allowed: broadcast(mask.allowed, query.length, key.length) };
+  if (mask.allowed != null) return { ...found, kind: "custom", allowed: broadcast(mask.allowed, query.length, key.length) };
   if (mask.key_lengths) return { ...found, kind: "lengths", lengths: [...mask.key_lengths] };
   if (mask.window)
     return { ...found, kind: "window", left: mask.window.left ?? null, right: mask.window.right ?? null };
   return mask.causal ? { ...found, kind: "causal" } : found;
 }
 
-// One row of booleans stands for all queries.
+// One row of booleans stands for all queries, and one boolean for all pairs.
 function broadcast(allowed, queries, keys) {
-  const rows = Array.isArray(allowed[0]) ? allowed : [allowed];
+  const row = Array.isArray(allowed) ? allowed : [allowed];
+  const rows = Array.isArray(row[0]) ? row : [row];
   return Array.from({ length: queries }, (_, row) =>
     Array.from({ length: keys }, (_, column) => rows[row % rows.length][column % rows[row % rows.length].length]),
   );

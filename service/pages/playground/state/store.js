@@ -1,4 +1,4 @@
-// What the page shows, in one plain object; every change is a new object, and whoever asked is told.
+// The state of the page, in one plain object; every change makes a new object and calls the subscribers.
 export const LIMIT = 128;
 
 export const NUMBERS_LIMIT = 32;

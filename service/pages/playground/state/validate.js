@@ -9,7 +9,7 @@ const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
 const STAGES = ["scores", "mask", "weights", "output"];
 
-const MOST_BATCHES = 16;
+const MAX_BATCHES = 16;
 
 const LARGEST_POSITION = 2 ** 31;
 
@@ -54,7 +54,7 @@ export function readShared(document, catalogue, examples) {
 }
 
 function readSlices(slices) {
-  expect(Array.isArray(slices) && slices.length >= 1 && slices.length <= MOST_BATCHES, "slices");
+  expect(Array.isArray(slices) && slices.length >= 1 && slices.length <= MAX_BATCHES, "slices");
   const matrices = slices.map((matrix) => readTensor(matrix, 2));
   const [{ length: rows }] = matrices;
   expect(
@@ -114,7 +114,7 @@ function readMask(mask, queries, keys) {
     "window",
   );
   expect(
-    Array.isArray(lengths) && lengths.length <= MOST_BATCHES && lengths.every((length) => isCount(length, LIMIT)),
+    Array.isArray(lengths) && lengths.length <= MAX_BATCHES && lengths.every((length) => isCount(length, LIMIT)),
     "lengths",
   );
   expect(allowed === null ? kind !== "custom" : isMaskOf(allowed, queries, keys), "allowed");

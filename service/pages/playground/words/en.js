@@ -7,7 +7,7 @@ export default {
   "bar.to_dark": "Switch to the dark theme",
   "bar.to_light": "Switch to the light theme",
   "bar.share": "Share",
-  "bar.share_title": "Copy a link to exactly what is on the screen",
+  "bar.share_title": "Copy a link to exactly this screen",
   "bar.key": "API key",
   "bar.docs": "API",
   "bar.docs_title": "Documentation of the API",
@@ -191,22 +191,25 @@ export default {
   "problem.shape_value": "V has {values} rows and K has {keys}; each key needs one value. Add or remove rows.",
   "problem.proportional":
     "Proportions need scores that are not negative. Choose another normalizer, or mask those keys.",
+  // generated: problems
   "problem.malformed-body": "The service could not read the request. Reload the page.",
   "problem.unauthorized": "The service asks for an API key. Enter it at the top of the page, which forgets it when it is closed.",
-  "problem.forbidden": "The service does not allow this. Ask whoever runs it.",
+  "problem.forbidden": "The service does not allow this. Ask its operator.",
   "problem.not-found": "The service does not have what this page asked for. Reload the page.",
   "problem.method-not-allowed": "The service does not allow this request. Reload the page.",
   "problem.not-acceptable": "The service has no answer that this page can read. Reload the page.",
   "problem.timeout": "The request took too long to arrive. Try again, or make the matrices smaller.",
   "problem.too-large": "This is more than the service computes at once. Remove rows or columns.",
   "problem.unsupported-media-type": "The service could not read the request. Reload the page.",
-  "problem.invalid-request":
-    "The service does not accept this value. Change it, or go back to the last one that worked.",
+  "problem.range-not-satisfiable": "The service has no such part of this file. Reload the page.",
+  "problem.invalid-request": "The service does not accept this value. Change it, or go back to the last one that worked.",
   "problem.shape-mismatch": "The sizes do not fit together. Add or remove rows or columns.",
   "problem.unknown-name": "The service does not know this name. Choose another one.",
   "problem.queue-full": "The service is busy. It will be asked again in a moment.",
   "problem.internal": "The service made a mistake. Try again; if it stays, report it.",
+  "problem.not-implemented": "The service does not offer this. Reload the page.",
   "problem.draining": "The service is starting or stopping. It will be asked again in a moment.",
   "problem.deadline-exceeded": "The service did not finish in time. Make the matrices smaller, or try again.",
+  // end: problems
   "problem.other": "The service answered with something that this page does not understand. Try again.",
 };

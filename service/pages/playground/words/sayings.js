@@ -3,7 +3,7 @@ import { t } from "./i18n.js";
 import { nameOf } from "./names.js";
 import { formatNumber } from "./numbers.js";
 
-const MOST_SPOKEN = 8;
+const MAX_SPOKEN = 8;
 
 export function saidAfterToggle(state, { logits, weights }, key, rows) {
   if (rows.some((row) => !weights[row])) return "";
@@ -15,7 +15,7 @@ export function saidAfterToggle(state, { logits, weights }, key, rows) {
     values,
   );
   const spoken = weights[rows[0]]
-    .slice(0, MOST_SPOKEN)
+    .slice(0, MAX_SPOKEN)
     .map((weight, index) =>
       t("said.weight", { key: nameOf(state, "key", index), number: formatNumber(weight, 4, { fixed: true }) }),
     );

@@ -184,6 +184,7 @@ export default {
   "problem.shape_key": "K 有 {keyFeatures} 列，Q 有 {queryFeatures} 列；这种打分函数要求列数相同。请增加或删除列。",
   "problem.shape_value": "V 有 {values} 行，K 有 {keys} 行；每个键要对应一个值。请增加或删除行。",
   "problem.proportional": "按比例归一化要求得分不为负。请换一种归一化方法，或遮住这些键。",
+  // generated: problems
   "problem.malformed-body": "服务读不懂这个请求。请刷新页面。",
   "problem.unauthorized": "服务需要 API 密钥。请在页面顶部输入；页面关闭后不会保留。",
   "problem.forbidden": "服务不允许这样做。请联系管理员。",
@@ -193,12 +194,15 @@ export default {
   "problem.timeout": "请求没有及时送达。请重试，或缩小矩阵。",
   "problem.too-large": "超出了服务一次能计算的范围。请删除一些行或列。",
   "problem.unsupported-media-type": "服务读不懂这个请求。请刷新页面。",
+  "problem.range-not-satisfiable": "服务的这个文件没有这一部分。请刷新页面。",
   "problem.invalid-request": "服务不接受这个值。请修改，或恢复为上一个可用的值。",
   "problem.shape-mismatch": "尺寸不匹配。请增加或删除行列。",
   "problem.unknown-name": "服务不认识这个名称。请另选一个。",
   "problem.queue-full": "服务正忙，稍后会自动重试。",
   "problem.internal": "服务出错了。请重试；如果一直这样，请报告。",
+  "problem.not-implemented": "服务不提供这项功能。请刷新页面。",
   "problem.draining": "服务正在启动或停止，稍后会自动重试。",
   "problem.deadline-exceeded": "服务没能及时算完。请缩小矩阵，或重试。",
+  // end: problems
   "problem.other": "服务的回答本页无法理解。请重试。",
 };

@@ -1,0 +1,1 @@
+"""Tools that check the project itself; nothing of the service imports them."""

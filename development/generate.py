@@ -1,0 +1,119 @@
+"""Write the parts of files that are made from declarations: tables of the READMEs, flags, sentences of the playground.
+
+``python -m development.generate`` writes them, each between a line with ``generated: NAME`` and one with ``end: NAME``,
+and prints the files that it changed.  With ``--check`` it writes nothing, and its exit code is 1 where one is stale.
+"""
+
+import json
+import re
+import sys
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from development.tables import TABLES, Language
+from service.problems import PROBLEMS
+from service.settings import SERVE_OPTIONS, Settings, described
+
+ROOT = Path(__file__).parent.parent
+MAX_DIAGRAM_COLUMNS = 116
+
+READMES: Mapping[Language, str] = {"en": "README.md", "zh": "README.zh-CN.md"}
+PLAYGROUND_TEXTS: Mapping[Language, str] = {
+    language: f"service/pages/playground/words/{language}.js" for language in READMES
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The lines of a file between two markers."""
+
+    path: str
+    name: str
+    lines: Callable[[], Iterable[str]]
+
+    def written_into(self, text: str) -> str:
+        """Return the text of the file with the lines as they are now; raise ValueError without the markers."""
+        marked = rf"(^[^\n]*\bgenerated: {self.name}\b[^\n]*\n).*?(^[^\n]*\bend: {self.name}\b)"
+        between = re.compile(marked, re.DOTALL | re.MULTILINE)
+        if not between.search(text):
+            raise ValueError(f"{self.path}: expected the markers generated: {self.name} and end: {self.name}")
+        return between.sub(
+            lambda markers: markers[1] + "".join(f"{line}\n" for line in self.lines()) + markers[2], text
+        )
+
+
+def playground_sentences(language: Language) -> list[str]:
+    """Return the members of an object of JavaScript with the sentence of each problem."""
+    texts = ((slug, getattr(problem.in_playground, language)) for slug, problem in PROBLEMS.items())
+    return [f'  "problem.{slug}": {json.dumps(text, ensure_ascii=False)},' for slug, text in texts]
+
+
+def serve_flags() -> list[str]:
+    """Return the members of a dictionary of Python with the help of each flag, for argparse, which formats it."""
+    return [
+        f'    "{name}": {json.dumps(_help(name).replace("%", "%%"), ensure_ascii=False)},' for name in SERVE_OPTIONS
+    ]
+
+
+def layers_diagram() -> list[str]:
+    """Return the layers of each package, as the import contracts of pyproject.toml have them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    lines = []
+    for contract in contracts:
+        if contract["type"] == "layers":
+            package, layers = contract["containers"][0], " > ".join(contract["layers"])
+            lines += textwrap.wrap(
+                f"{package:<17}{layers}" if len(package) < 17 else f"{package}  {layers}",
+                width=MAX_DIAGRAM_COLUMNS,
+                subsequent_indent=" " * 17,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return ["", "```layers", *lines, "```", ""]
+
+
+def _help(name: str) -> str:
+    sentence = described(name).en.replace("`", "").removesuffix(".")
+    default = Settings.model_fields[name].default
+    return f"{sentence[0].lower()}{sentence[1:]}" + ("" if default in ("", None) else f" (default {default})")
+
+
+BLOCKS = (
+    Block("service/cli.py", "flags", serve_flags),
+    *(
+        Block(path, name, partial(lines, language))
+        for name, lines in TABLES.items()
+        for language, path in READMES.items()
+    ),
+    *(Block(path, "layers", layers_diagram) for path in READMES.values()),
+    *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
+)
+
+
+def stale_files() -> dict[Path, str]:
+    """Return the files whose generated parts are stale, with the text that they ought to have."""
+    texts: dict[Path, str] = {}
+    for block in BLOCKS:
+        path = ROOT / block.path
+        texts[path] = block.written_into(texts.get(path) or path.read_text(encoding="utf-8"))
+    return {path: text for path, text in texts.items() if text != path.read_text(encoding="utf-8")}
+
+
+def main(arguments: list[str]) -> int:
+    """Write every stale file, or only name it with --check; return the exit code."""
+    stale = stale_files()
+    for path, text in stale.items():
+        print(path.relative_to(ROOT))
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""Tables of the READMEs; `development.generate` writes them between their markers."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import Literal
+
+from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
+from attention_core.checking import MISTAKES
+from attention_core.descriptions import Described, Description, Parameter, Text, parameters_of
+from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, SCALARS
+from service.codecs.registry import CODECS
+from service.environment import our_variable
+from service.explanation.texts import ADVICE
+from service.problems import PROBLEMS
+from service.schemas.masks import MASK_MEMBERS
+from service.settings import MIB, Settings, described
+from service.specification import ENDPOINTS
+
+Language = Literal["en", "zh"]
+
+FORMULA, PARAMETERS, NONE = Text("公式", "Formula"), Text("参数", "Parameters"), Text("无", "none")
+SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("缺省为无", "default none")
+IN_ATTENTION = Text("在 `/v1/attention` 中", "In `/v1/attention`")
+
+
+def _table(language: Language, titles: Iterable[Text], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a Markdown table, with blank lines around it."""
+    head = [getattr(title, language) for title in titles]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in escaped), ""]
+
+
+def _described(
+    kind: Text, registry: Mapping[str, type[Described]], last: Text, remark: Callable[[Description], Text]
+) -> Callable[[Language], list[str]]:
+    """Return how to write the table of a registry: name, formula, parameters, and a remark."""
+
+    def write(language: Language) -> list[str]:
+        rows = (
+            (
+                f"`{name}`",
+                member.description.plain,
+                _parameters(member, language),
+                getattr(remark(member.description), language),
+            )
+            for name, member in registry.items()
+        )
+        return _table(language, (kind, FORMULA, PARAMETERS, last), rows)
+
+    return write
+
+
+def _parameters(member: type[Described], language: Language) -> str:
+    described = [_parameter(one, language) for one in parameters_of(member).values()]
+    separator = {"en": "; ", "zh": "；"}[language]
+    return separator.join(described) or getattr(NONE, language)
+
+
+def _parameter(one: Parameter, language: Language) -> str:
+    """Return a parameter as a table names it: what it is, what it may be, and its default."""
+    if one.axes:
+        optional = {"en": " (optional)", "zh": "（可省略）"}[language]
+        return f"`{one.name}` {one.symbol} [{', '.join(one.axes)}]{'' if one.required else optional}"
+    default: str = getattr(one.default_clause or NO_DEFAULT, language)
+    if language == "zh":
+        allowed = f"{one.symbol or '数值'} {one.condition}" if one.condition else "有限的数"
+        return f"`{one.name}`：{'，'.join([one.zh, *([allowed] if one.kind == 'number' else []), default])}"
+    allowed = f"{one.symbol or 'a number'} {one.condition}" if one.condition else "a finite number"
+    parts = [one.en[0].lower() + one.en[1:], *([allowed] if one.kind == "number" else []), default]
+    return f"`{one.name}`: {', '.join(parts)}"
+
+
+def _masks(language: Language) -> list[str]:
+    rows = (
+        (
+            f"`{name}`",
+            {"en": ", ", "zh": "、"}[language].join(f"`{member}`" for member in MASK_MEMBERS[name]),
+            getattr(mask.shows, language),
+            f"`{mask.__name__}({', '.join(one.name for one in fields(mask))})`",
+        )
+        for name, mask in MASKS.items()
+    )
+    condition = Text("查询 i 能看到键 j，当且仅当", "Key j is visible to query i if and only if")
+    titles = (Text("掩码", "Mask"), Text("成员", "Members"), condition, Text("在 Python 中", "In Python"))
+    return _table(language, titles, rows)
+
+
+def _inputs(language: Language) -> list[str]:
+    rows = (
+        (f"`{name}`", f"`{'.'.join(one.path)}`", ", ".join(f"`{datatype}`" for datatype in ACCEPTED[one.content]))
+        for name, one in COMMON_INPUTS.items()
+    )
+    return _table(language, (Text("输入", "Input"), IN_ATTENTION, Text("数据类型", "Datatypes")), rows)
+
+
+def _scalars(language: Language) -> list[str]:
+    rows = ((f"`{name}`", f"`{'.'.join(path)}`") for name, path in SCALARS.items())
+    return _table(language, (Text("`/v2` 的参数", "Parameter of `/v2`"), IN_ATTENTION), rows)
+
+
+def _endpoints(language: Language) -> list[str]:
+    rows = ((f"`POST {endpoint.path}`", getattr(endpoint.answer, language)) for endpoint in ENDPOINTS)
+    return _table(language, (Text("`/v1` 的计算接口", "Endpoint of `/v1` that computes"), Text("响应", "Answer")), rows)
+
+
+def _representations(language: Language) -> list[str]:
+    yes, no, weights = (
+        getattr(text, language)
+        for text in (
+            Text("可以", "yes"),
+            Text("不可以", "no"),
+            Text("`/v1/attention` 的权重", "weights of `/v1/attention`"),
+        )
+    )
+    rows = (
+        (
+            getattr(codec.title, language),
+            f"`{codec.media_type}`",
+            f"`{codec.suffix}`",
+            no if codec.decode is None else yes,
+            weights if codec.encode is None else yes,
+        )
+        for codec in CODECS.values()
+    )
+    titles = (
+        Text("表示", "Representation"),
+        Text("媒体类型", "Media type"),
+        Text("文件", "Files"),
+        Text("请求", "Requests"),
+        Text("响应", "Answers"),
+    )
+    return _table(language, titles, rows)
+
+
+def _problems(language: Language) -> list[str]:
+    rows = (
+        (f"`{slug}`", str(int(problem.status)), getattr(problem.when, language)) for slug, problem in PROBLEMS.items()
+    )
+    return _table(language, (Text("标识", "Slug"), Text("状态码", "Status"), Text("何时出现", "When")), rows)
+
+
+def _mistakes(language: Language) -> list[str]:
+    rows = ((f"`{name}`", getattr(ADVICE[name], language)) for name in MISTAKES)
+    return _table(language, (Text("可能的原因", "Likely cause"), Text("建议", "Advice")), rows)
+
+
+def _settings(language: Language) -> list[str]:
+    rows = (
+        (_setting(name, language), _default(name, language), getattr(described(name), language))
+        for name in Settings.model_fields
+    )
+    titles = (Text("环境变量", "Environment variable"), Text("缺省", "Default"), Text("含义", "Meaning"))
+    return _table(language, titles, rows)
+
+
+def _setting(name: str, language: Language) -> str:
+    """Return the variable of a setting as a cell, and the flag of `serve` where there is one."""
+    names = [our_variable(name), *([f"--{name.replace('_', '-')}"] if described(name).flag else [])]
+    return {"en": ", ", "zh": "、"}[language].join(f"`{one}`" for one in names)
+
+
+def _default(name: str, language: Language) -> str:
+    """Return the default of a setting as a cell; bytes in MiB as well."""
+    shown = described(name).shown_default
+    if shown is not None:
+        return shown[language]
+    default = Settings.model_fields[name].default
+    if default in ((), None):
+        return {"en": "none", "zh": "无"}[language]
+    if default == "":
+        return {"en": "empty", "zh": "空"}[language]
+    return f"`{default}` ({default // MIB} MiB)" if "bytes" in name.split("_") else f"`{default}`"
+
+
+def _source(description: Description) -> Text:
+    return Text(description.source, description.source)
+
+
+TABLES: dict[str, Callable[[Language], list[str]]] = {
+    "score models": _described(Text("打分函数", "Score model"), SCORE_MODELS, SOURCE, _source),
+    "normalizers": _described(
+        Text("归一化方法", "Normalizer"), NORMALIZERS, Text("说明", "Note"), lambda description: description.summary
+    ),
+    "positions": _described(Text("位置编码", "Position"), POSITIONS, SOURCE, _source),
+    "masks": _masks,
+    "inputs of v2": _inputs,
+    "parameters of v2": _scalars,
+    "endpoints": _endpoints,
+    "representations": _representations,
+    "problems": _problems,
+    "mistakes": _mistakes,
+    "settings": _settings,
+}
+"""Every table by name."""

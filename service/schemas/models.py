@@ -1,0 +1,69 @@
+"""The score models, normalizers and positions of a request, made from what the core describes."""
+
+from collections.abc import Iterable
+from math import inf
+from typing import Annotated, Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import Field, create_model
+
+from attention_core import NORMALIZERS, POSITIONS, SCORE_MODELS
+from attention_core.descriptions import Described as CoreDescribed
+from attention_core.descriptions import Parameter, parameters_of
+from service.schemas.base import Described, OneOf
+from service.schemas.components import Component
+from service.schemas.fields import FlatName
+from service.schemas.tensors import Tensor
+
+
+def _schemas_of(registry: Iterable[type[CoreDescribed]]) -> tuple[type[Described], ...]:
+    """Return the request schema of each member of a registry of the core."""
+    return tuple(map(_schema_of, registry))
+
+
+def _schema_of(member: type[CoreDescribed]) -> type[Described]:
+    definitions: dict[str, Any] = {"name": (Literal[member.name], member.name)}
+    definitions |= {name: _field_of(one) for name, one in parameters_of(member).items()}
+    schema = create_model(member.__name__, __base__=Described, __module__=__name__, **definitions)
+    schema.core = member
+    return schema
+
+
+def _field_of(one: Parameter) -> tuple[Any, Any]:
+    """Return the type and the field of a parameter; one that is not required may be null for its default."""
+    spelled = _type_of(one) if one.flat_name is None else Annotated[_type_of(one), FlatName(one.flat_name)]
+    if one.required:
+        return spelled, Field(description=one.summary)
+    return spelled | None, Field(None, description=one.summary)
+
+
+def _type_of(one: Parameter) -> Any:
+    """Return the type of a parameter; the core checks the bounds of a number that may be one for each head."""
+    if one.kind == "boolean":
+        return bool
+    if one.per_head or one.axes:
+        array: Any = NDArray[Any] if one.axes else float | NDArray[Any]
+        return Annotated[array, Tensor(min_rank=one.rank, max_rank=one.rank + one.per_head)]
+    above, minimum = (bound if bound > -inf else None for bound in (one.above, one.minimum))
+    return Annotated[float, Field(gt=above, ge=minimum, allow_inf_nan=False)]
+
+
+SCORE_MODEL_SCHEMAS = _schemas_of(SCORE_MODELS.values())
+NORMALIZER_SCHEMAS = _schemas_of(NORMALIZERS.values())
+POSITION_SCHEMAS = _schemas_of(POSITIONS.values())
+
+AnyScoreModel = Annotated[
+    Described,
+    OneOf("a score model", SCORE_MODEL_SCHEMAS),
+    Component("ScoreModel", "How a query scores a key: a name, or an object. 打分函数：名称或对象。"),
+]
+AnyNormalizer = Annotated[
+    Described,
+    OneOf("a normalizer", NORMALIZER_SCHEMAS),
+    Component("Normalizer", "How scores become weights: a name, or an object. 归一化方法：名称或对象。"),
+]
+AnyPosition = Annotated[
+    Described,
+    OneOf("a position", POSITION_SCHEMAS),
+    Component("Position", "How positions count: a name, or an object. 位置编码：名称或对象。"),
+]
