@@ -1,12 +1,12 @@
 """Requests for every combination: score model × normalizer × setting × heads × dtype, seeded, as wire documents.
 
-The registries below name a way to make parameters for everything that the core registers; the ladder fails when
-something is registered that has none.  Where a member has several sets of parameters, each combination takes the next.
+The registries below hold a way to make parameters for everything that the core registers, made from its descriptions.
+Where a member has several sets of parameters, each combination takes the next.
 """
 
 import itertools
+import math
 import random
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,17 +23,20 @@ from attention_core import (
     Segments,
     Window,
 )
+from attention_core.capabilities import RefusesLogits
+from attention_core.descriptions import parameters_of, takes_two_sizes
 from tests import oracle
+from tests.sampling import seed_at
 
 FEATURES = 4
-KEY_FEATURES = {"additive": 2, "bilinear": 2}
+FEWER_FEATURES = 2
 UNITS = 3
 QUERIES, KEYS, VALUE_FEATURES = 3, 5, 2
 
 
 def key_features(score_model):
     """Features of a key: fewer than a query has, where the score model allows."""
-    return KEY_FEATURES.get(score_model, FEATURES)
+    return FEWER_FEATURES if takes_two_sizes(SCORE_MODELS[score_model]) else FEATURES
 
 
 def matrix(draw, *shape):
@@ -43,48 +46,67 @@ def matrix(draw, *shape):
     return [matrix(draw, *shape[1:]) for _ in range(shape[0])]
 
 
-def _additive(draw, *head):
-    return {
-        "query_weight": matrix(draw, *head, UNITS, FEATURES),
-        "key_weight": matrix(draw, UNITS, KEY_FEATURES["additive"]),
-        "score_vector": matrix(draw, *head, UNITS),
-    }
+def samples(one):
+    """Numbers worth trying for a parameter: within its bounds, the bound itself where it is allowed."""
+    if one.kind == "boolean":
+        return (True, False)
+    if one.minimum > -math.inf:
+        return tuple(one.minimum + step for step in (0.0, 0.25, 0.75, 1.0))
+    return (one.above + 0.3, one.above + 2.5) if one.above > -math.inf else (0.5, -1.5)
 
 
-MODEL_PARAMETERS = {
-    "scaled_dot_product": [lambda draw: {}, lambda draw: {"scale": round(draw(), 3)}],
-    "dot_product": [lambda draw: {}],
-    "additive": [_additive, lambda draw: _additive(draw) | {"hidden_bias": matrix(draw, UNITS)}],
-    "bilinear": [lambda draw: {"weight": matrix(draw, FEATURES, KEY_FEATURES["bilinear"])}],
-    "cosine": [lambda draw: {}, lambda draw: {"scale": round(draw(), 3)}],
-    "gaussian": [lambda draw: {}, lambda draw: {"bandwidth": 0.7}],
-    "laplacian": [lambda draw: {}, lambda draw: {"bandwidth": 1.9}],
-    "trilinear": [lambda draw: {"weight": matrix(draw, 3 * FEATURES)}],
-}
+def drawn_parameter(one, draw, score_model, heads=()):
+    """A parameter of a score model as a request sends it, with an axis of heads if there are any."""
+    sizes = {"Dq": FEATURES, "D": FEATURES, "Dk": key_features(score_model)}
+    shape = [
+        int(factor or 1) * sizes.get(axis, UNITS) for factor, _, axis in (axis.rpartition("·") for axis in one.axes)
+    ]
+    if one.axes or not one.condition:
+        return matrix(draw, *heads, *shape)
+    low, high = samples(one)[0], samples(one)[-1]
+    return matrix(lambda: low + abs(draw()) % (high - low), *heads)
 
-HEAD_PARAMETERS = {
-    "scaled_dot_product": lambda draw, heads: {"scale": matrix(draw, heads)},
-    "dot_product": lambda draw, heads: {},
-    "additive": lambda draw, heads: _additive(draw, heads) | {"hidden_bias": matrix(draw, heads, UNITS)},
-    "bilinear": lambda draw, heads: {"weight": matrix(draw, heads, FEATURES, KEY_FEATURES["bilinear"])},
-    "cosine": lambda draw, heads: {"scale": matrix(draw, heads)},
-    "gaussian": lambda draw, heads: {"bandwidth": [0.5 + h for h in range(heads)]},
-    "laplacian": lambda draw, heads: {"bandwidth": [0.5 + h for h in range(heads)]},
-    "trilinear": lambda draw, heads: {"weight": matrix(draw, heads, 3 * FEATURES)},
-}
+
+def _drawn(score_model, chosen):
+    return lambda draw: {one.name: drawn_parameter(one, draw, score_model) for one in chosen}
+
+
+def _variants(score_model):
+    """The required parameters alone, and all parameters."""
+    described = list(parameters_of(SCORE_MODELS[score_model]).values())
+    required = [one for one in described if one.required]
+    return [_drawn(score_model, chosen) for chosen in ([required, described] if described != required else [described])]
+
+
+def _for_heads(score_model):
+    """Everything for each head, but for a second parameter, which all heads share."""
+
+    def draw_all(draw, heads):
+        described = parameters_of(SCORE_MODELS[score_model]).values()
+        return {
+            one.name: drawn_parameter(one, draw, score_model, () if place == 1 else (heads,))
+            for place, one in enumerate(described)
+        }
+
+    return draw_all
+
+
+MODEL_PARAMETERS = {score_model: _variants(score_model) for score_model in SCORE_MODELS}
+
+HEAD_PARAMETERS = {score_model: _for_heads(score_model) for score_model in SCORE_MODELS}
+
+
+def _combined(described):
+    """Nothing, each parameter with each of its samples, and the last samples of all together."""
+    alone = [{one.name: sample} for one in described for sample in samples(one)]
+    return [{}, *alone, *([{one.name: samples(one)[-1] for one in described}] if len(described) > 1 else [])]
+
 
 NORMALIZER_PARAMETERS = {
-    "softmax": [{}, {"temperature": 0.3}, {"sink": 0.5}, {"temperature": 2.5, "sink": -1.0}],
-    "proportional": [{}],
-    "sparsemax": [{}],
-    "entmax": [{}, {"alpha": 1.25}, {"alpha": 1.75}, {"alpha": 1.0}, {"alpha": 2.0}],
-    "sigmoid": [{}, {"bias": -1.5}],
-    "relu": [{}],
-    "hardmax": [{}],
-    "none": [{}],
+    name: _combined(list(parameters_of(normalizer).values())) for name, normalizer in NORMALIZERS.items()
 }
 
-POSITIVE = frozenset(("proportional",))
+POSITIVE = frozenset(name for name, normalizer in NORMALIZERS.items() if issubclass(normalizer, RefusesLogits))
 """Normalizers that take no negative logit: scores that cannot be negative are lifted by a bias."""
 
 LIFT = 200.0
@@ -210,9 +232,22 @@ class Combination:
     heads: str
     dtype: str
 
+    @property
+    def places(self):
+        """Positions of the coordinates in the ordered registries."""
+        registries = (SCORE_MODELS, NORMALIZERS, SETTINGS, HEADS, DTYPES)
+        names = (self.score_model, self.normalizer, self.setting, self.heads, self.dtype)
+        return tuple(list(registry).index(name) for registry, name in zip(registries, names, strict=True))
+
+    @property
+    def seed(self):
+        """32 random bits for the position in the product, the same in every run."""
+        sizes = (len(SCORE_MODELS), len(NORMALIZERS), len(SETTINGS), len(HEADS), len(DTYPES))
+        return seed_at(int(np.ravel_multi_index(self.places, sizes)))
+
     def request(self):
         """The wire document of this combination, the same in every run."""
-        seed = zlib.crc32(repr(self).encode())
+        seed = self.seed
         rng = random.Random(seed)
         layout = HEADS[self.heads]
 
@@ -252,7 +287,7 @@ class Combination:
 
 
 def _lift(document):
-    """Add so much to every logit that none is negative; what is hidden stays hidden."""
+    """Add `LIFT` to every logit, so that none is negative; hidden keys stay hidden."""
     bias = document.get("bias")
     document["bias"] = [LIFT] if bias is None else _lifted(bias)
 
@@ -263,10 +298,18 @@ def _lifted(bias):
     return None if bias is None else bias + LIFT
 
 
-def two_dtypes(score_model: str, normalizer: str) -> set[str]:
-    """Return half of the dtypes for a score model and a normalizer, others for the next; the soak has all of them."""
-    turn = zlib.crc32(repr((score_model, normalizer)).encode())
-    return {DTYPES[turn % 4], DTYPES[(turn + 1 + turn // 4 % 3) % 4]}
+def quarter(score_model: str, normalizer: str) -> list[Combination]:
+    """Return a quarter of a score model and a normalizer in one dtype, the next pair others; the soak has the rest.
+
+    Every setting and every layout of heads is among them; every score model and every normalizer has each dtype.
+    """
+    pair = list(SCORE_MODELS).index(score_model) + list(NORMALIZERS).index(normalizer)
+    points = itertools.product(enumerate(SETTINGS), enumerate(HEADS))
+    return [
+        Combination(score_model, normalizer, setting, heads, DTYPES[pair % len(DTYPES)])
+        for (row, setting), (column, heads) in points
+        if (row + column + pair // len(DTYPES)) % 4 == 0
+    ]
 
 
 def combinations():

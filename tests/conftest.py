@@ -8,10 +8,34 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from service.main import create_app
 from service.settings import Settings
 from tests.server import Server, running_server
+
+hypothesis_settings.register_profile(
+    "tests",
+    # Every run tries the same examples, and takes the time that it takes.
+    derandomize=True,
+    database=None,
+    deadline=None,
+    # Fixtures that a test of a property asks for hold nothing that an example changes.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep applications that tests create in this process from setting levels and handlers for all tests after them.
+
+    Some are created while tests are collected.  Their records reach the root, where `caplog` reads them.  Servers are
+    processes of their own and write their logs.
+    """
+    patch = pytest.MonkeyPatch()
+    patch.setattr("service.main.configure", lambda _level, _style: None)
+    config.add_cleanup(patch.undo)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,10 +77,28 @@ def project() -> Path:
     return Path(__file__).parent.parent
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no module whose tests are all marked `soak`, which its name says, when none of them can be selected."""
+    return True if _is_soak(collection_path) and "not soak" in config.option.markexpr else None
+
+
+def _is_soak(path: Path) -> bool:
+    return path.name.endswith("_soak.py")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Name what is missing for tests that need a tool; with CI set a missing tool is a failure, not a skip."""
+    """Skip tests whose tool is missing and name its Debian package; with CI set they run, and fail.
+
+    Properties of hypothesis get the marker `draws` before `-m` selects.
+    """
+    misplaced = [item.nodeid for item in items if _is_soak(item.path) and not item.get_closest_marker("soak")]
+    if misplaced:
+        raise pytest.UsageError(f"expected tests marked soak alone in a module *_soak.py; received {misplaced}")
     missing = {marker: package for marker, (path, package) in TOOLS.items() if not Path(path).exists()}
     for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.draws)
         for marker, package in missing.items():
             if item.get_closest_marker(marker) and not os.environ.get("CI"):
                 item.add_marker(pytest.mark.skip(reason=f"needs the Debian package {package}"))
@@ -82,12 +124,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 TOOLS = {
+    "aarch64": ("/usr/bin/aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
     "browser": ("/usr/bin/chromium", "chromium"),
+    "clang": ("/usr/bin/clang-14", "clang-14"),
     "curl": ("/usr/bin/curl", "curl"),
+    "fuzzer": ("/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a", "libclang-rt-14-dev"),
+    "gcc11": ("/usr/bin/gcc-11", "gcc-11"),
     "haproxy": ("/usr/sbin/haproxy", "haproxy"),
     "namespace": ("/usr/sbin/ip", "iproute2"),
+    "nginx": ("/usr/sbin/nginx", "nginx-light"),
     "node": ("/usr/bin/node", "nodejs"),
+    "npm": ("/usr/bin/npm", "npm"),
     "prometheus": ("/usr/bin/prometheus", "prometheus"),
+    "qemu": ("/usr/bin/qemu-aarch64", "qemu-user"),
 }
 """Markers, the program that their tests need, and the Debian package it comes in."""
 

@@ -298,7 +298,7 @@ def _softmax(normalizer, logits):
     temperature, sink = Decimal(normalizer.get("temperature") or 1), normalizer.get("sink")
     exponents = [z / temperature for z in logits]
     largest = max(exponents if sink is None else [*exponents, sink])
-    # (z − max z)/T and not z/T − max: the difference of two large quotients would lose what is asked for.
+    # (z − max z)/T and not z/T − max: the difference of two large quotients would lose its digits.
     shift = max(logits)
     powers = [((z - shift) / temperature + (shift / temperature - largest)).exp() for z in logits]
     denominator = sum(powers if sink is None else [*powers, (sink - largest).exp()])

@@ -22,6 +22,13 @@ def attention(request):
     return {field: array if field == "logsumexp" else store(array) for field, array in fields.items()}
 
 
+def extended(request):
+    """Return the fields in extended precision, rounded to float64: the reference where the oracle takes minutes."""
+    with np.errstate(all="ignore"):
+        fields = _fields(oracle.Inputs(request), np.longdouble)
+    return {field: array.astype(np.float64) for field, array in fields.items()}
+
+
 def bound(reference, plain, dtype):
     """How far a path may be from the float64 reference, given the plain evaluation in its precision; finite numbers."""
     if not reference.size:
@@ -87,7 +94,8 @@ def _turn(inputs, vectors, places):
     if not position or position["name"] != "rotary":
         return vectors
     half = vectors.shape[-1] // 2
-    angles = places[..., None] * (position.get("base") or 10000.0) ** (-np.arange(half) / half)
+    wide = np.promote_types(vectors.dtype, np.float64).type
+    angles = places[..., None] * wide(position.get("base") or 10000) ** (-np.arange(half).astype(wide) / half)
     cosines, sines = np.cos(angles).astype(vectors.dtype), np.sin(angles).astype(vectors.dtype)
     pairs = (
         (slice(0, None, 2), slice(1, None, 2)) if position.get("interleaved") else (slice(0, half), slice(half, None))
@@ -107,7 +115,8 @@ def _biased(inputs, capped):
     if inputs.position and inputs.position["name"] == "alibi":
         distance = np.abs((np.arange(inputs.queries) + _offsets(inputs))[..., None] - np.arange(inputs.keys))
         heads = range(inputs.leading[1]) if inputs.has_heads else range(1)
-        slopes = np.array([oracle.slope(inputs, (0, head) if inputs.has_heads else ()) for head in heads])
+        wide = np.promote_types(dtype, np.float64)
+        slopes = np.array([oracle.slope(inputs, (0, head) if inputs.has_heads else ()) for head in heads], wide)
         logits = logits - ((slopes[:, None, None] if inputs.has_heads else slopes[0]) * distance).astype(dtype)
     return logits
 
@@ -126,6 +135,11 @@ def _visible(inputs, full):
 
 def _dot(query, key):
     return query @ key.swapaxes(-1, -2)
+
+
+def _scaled_dot(own, query, key):
+    wide = np.promote_types(query.dtype, np.float64).type
+    return _dot(query, key) * own.number("scale", 1 / np.sqrt(wide(query.shape[-1])))
 
 
 def _additive(own, query, key):
@@ -155,7 +169,7 @@ def _trilinear(own, query, key):
 
 
 SCORE_MODELS = {
-    "scaled_dot_product": lambda own, query, key: _dot(query, key) * own.number("scale", query.shape[-1] ** -0.5),
+    "scaled_dot_product": _scaled_dot,
     "dot_product": lambda own, query, key: _dot(query, key),
     "additive": _additive,
     "bilinear": lambda own, query, key: _dot(query @ own.tensor("weight"), key),

@@ -1,4 +1,4 @@
-"""Holding a path against the oracle, within the bound that the plainest evaluation in the same precision sets.
+"""Compare NumPy and every kernel with the oracle, within the bound of the plainest evaluation in the same precision.
 
 The bound compares largest errors.  On a tensor of twenty numbers the plain evaluation may be right by luck, so that
 combinations which differ in setting and heads only are judged together, as one large tensor.
@@ -9,37 +9,46 @@ from collections import defaultdict
 import numpy as np
 
 from attention_core import evaluate, resolve
+from attention_core.native import using_kernel
 from tests import calls, oracle, plain
+from tests.attention_core.native.kernels import KERNELS
 
 FIELDS = ("scores", "capped_scores", "logits", "weights", "output")
 
 
-def judge(combinations):
-    """Fail unless every field of every combination is within the derived bound of the oracle."""
+def judge(combinations, reference=oracle.attention, pool=lambda one: None, kernels=("numpy", *KERNELS)):
+    """Fail unless every field of every combination is within the derived bound of the reference, with every kernel.
+
+    `reference` returns the fields of a request, and `pool` what else combinations that are judged together share.
+    """
     pools = defaultdict(list)
     for one in combinations:
-        for field, received, reference, simple in _fields(one):
+        for kernel, field, *numbers in _fields(one, reference, kernels):
             # A dtype's logsumexp stays in the type that it is computed in.
             dtype = plain.COMPUTE[one.dtype].__name__ if field == "logsumexp" else one.dtype
-            pools[one.score_model, one.normalizer, one.dtype, field, dtype].append((received, reference, simple))
+            pools[kernel, one.score_model, one.normalizer, one.dtype, field, pool(one), dtype].append(numbers)
     for key, pooled in pools.items():
-        received, reference, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
-        error = np.max(np.abs(received - reference), initial=0)
-        limit = plain.bound(reference, simple, key[-1])
+        received, expected, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
+        error = np.max(np.abs(received - expected), initial=0)
+        limit = plain.bound(expected, simple, key[-1])
         assert error <= limit, (key, error, limit)
 
 
-def _fields(combination):
-    """Yield name, received, reference and plain numbers of each field, where the reference is finite."""
+def _fields(combination, reference, kernels):
+    """Yield kernel, name, received, reference and plain numbers of each field, where the reference is finite."""
     request = combination.request()
     names = (*FIELDS, "logsumexp") if combination.normalizer == "softmax" else FIELDS
-    result = evaluate(resolve(calls.core_call(request, include=names)))
-    expected = oracle.attention(request)
+    call = resolve(calls.core_call(request, include=names))
+    expected = reference(request)
     simple = plain.attention(request)
-    for name in names:
-        received, reference = result.arrays[name].astype(float), np.array(expected[name], float)
-        assert received.shape == reference.shape, (combination, name)
-        finite = np.isfinite(reference)
-        np.testing.assert_array_equal(received[~finite], reference[~finite], err_msg=f"{combination} {name}")
-        assert np.isfinite(received[finite]).all(), (combination, name)
-        yield name, received[finite], reference[finite], np.broadcast_to(simple[name], reference.shape)[finite]
+    for kernel in kernels:
+        with using_kernel(kernel):
+            result = evaluate(call)
+        for name in names:
+            case = f"{kernel} {combination} {name}"
+            received, right = result.arrays[name].astype(float), np.array(expected[name], float)
+            assert received.shape == right.shape, case
+            finite = np.isfinite(right)
+            np.testing.assert_array_equal(received[~finite], right[~finite], err_msg=case)
+            assert np.isfinite(received[finite]).all(), case
+            yield kernel, name, received[finite], right[finite], np.broadcast_to(simple[name], right.shape)[finite]

@@ -1,16 +1,19 @@
-"""The dense path in blocks: a place to stop, a place to report, bounded scratch."""
+"""The dense path in query blocks: cancellation, progress and bounded scratch memory."""
 
 import numpy as np
 import pytest
 
-from attention_core import Stopped, attend, cost, dense, resolve
+from attention_core import Stopped, attend, dense, memory, resolve
 from tests import calls
 
-COMBINATIONS = [one for one in calls.combinations() if one.setting == "everything"]
+ADDITIVE = calls.Combination("additive", "softmax", "everything", "rank 2", "float64")
 
 
-def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeypatch):
-    monkeypatch.setattr(cost, "BLOCK_NUMBERS", 1)
+pytestmark = pytest.mark.usefixtures("numpy_path")
+
+
+def test_should_stop_is_called_before_every_block_and_progress_after_it(monkeypatch):
+    monkeypatch.setattr(memory, "MAX_QUERY_BLOCK_NUMBERS", 1)
     query, key = np.ones((5, 2)), np.ones((3, 2))
     told = []
     attend(query, key, progress=lambda done, total: told.append((done, total)))
@@ -29,11 +32,11 @@ def test_should_stop_is_asked_before_every_block_and_progress_told_after(monkeyp
 
 
 def test_scratch_stays_near_the_block_size():
-    model = calls.core_call(next(one for one in COMBINATIONS if one.score_model == "additive").request()).score_model
+    model = calls.core_call(ADDITIVE.request()).score_model
     query, key = np.ones((3000, calls.FEATURES)), np.ones((3000, calls.key_features("additive")))
     call = resolve(calls.AttentionCall(query=query, key=key, score_model=model))
     blocks = dense.query_blocks(call)
     rows = [block.stop - block.start for block in blocks]
     assert sum(rows) == 3000
-    assert max(rows) * 3000 * call.score_model.scratch(call.features) <= cost.BLOCK_NUMBERS
+    assert max(rows) * 3000 * call.score_model.scratch_per_score(call.features) <= memory.MAX_QUERY_BLOCK_NUMBERS
     assert len(blocks) > 1

@@ -43,7 +43,7 @@ def test_the_founding_example():
 
 
 @pytest.mark.parametrize("normalizer", [Sigmoid(), Relu(), Identity()], ids=lambda one: one.name)
-def test_what_is_no_distribution_has_no_entropy(normalizer):
+def test_weights_that_are_no_distribution_have_no_entropy(normalizer):
     found = attend([[1.0]], [[1.0], [2.0]], normalizer=normalizer, include=("diagnostics",)).diagnostics
     assert found.entropy is found.effective_keys is found.softmax_sensitivity is None
     assert found.top_key.tolist() == [1]

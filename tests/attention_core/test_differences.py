@@ -1,4 +1,4 @@
-"""How far two results are apart: against definitions in plain Python, and where nothing can be said."""
+"""Differences of two results, against definitions in plain Python, and where they are undefined."""
 
 import math
 import random
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attention_core.arrays import FloatArray
-from attention_core.differences import ResultDifference, compare, correlation
+from attention_core.differences import ResultDifference, compare_results, correlation
 
 NAMES = ("scores", "weights", "output")
 INF, NAN = math.inf, math.nan
@@ -19,7 +19,7 @@ def array(*numbers: float) -> FloatArray:
 
 
 def of_weights(left: FloatArray, right: FloatArray) -> ResultDifference:
-    return compare({"weights": left}, {"weights": right}, ["weights"])
+    return compare_results({"weights": left}, {"weights": right}, ["weights"])
 
 
 @pytest.mark.parametrize("size", [2, 3, 50, 1000])
@@ -78,7 +78,7 @@ def test_differences_of_every_field_and_of_rows_of_weights() -> None:
         "weights": np.array([[[0.4, 0.6], [0.5, 0.5]]]),
         "output": np.ones((1, 2, 1)),
     }
-    found = compare(left, right, NAMES)
+    found = compare_results(left, right, NAMES)
     assert found.max_abs_difference == {"scores": 3, "weights": pytest.approx(0.3), "output": 0}
     assert found.max_total_variation == pytest.approx(0.3, abs=1e-15)
     assert found.mean_total_variation == pytest.approx(0.15, abs=1e-15)
@@ -91,11 +91,11 @@ def test_difference_is_the_same_both_ways() -> None:
     assert of_weights(left, right) == of_weights(right, left)
 
 
-def test_what_is_missing_or_of_another_shape_is_none() -> None:
+def test_a_missing_field_or_one_of_another_shape_is_none() -> None:
     left = {"scores": np.ones((2, 3)), "weights": np.ones((2, 3)), "output": np.ones((2, 1))}
-    found = compare(left, {"scores": np.ones((3, 2)), "weights": np.ones((2, 4))}, NAMES)
+    found = compare_results(left, {"scores": np.ones((3, 2)), "weights": np.ones((2, 4))}, NAMES)
     assert found == ResultDifference(dict.fromkeys(NAMES), None, None, None)
-    assert compare(left, {"scores": np.zeros((2, 3))}, NAMES).max_abs_difference == {
+    assert compare_results(left, {"scores": np.zeros((2, 3))}, NAMES).max_abs_difference == {
         "scores": 1, "weights": None, "output": None
     }  # fmt: skip
 

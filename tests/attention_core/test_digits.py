@@ -1,4 +1,4 @@
-"""The functions that the oracle adds to `decimal` hold what they promise: thirty-four digits at least."""
+"""The oracle's functions of `decimal` numbers are correct to at least 34 digits."""
 
 import math
 from decimal import Decimal

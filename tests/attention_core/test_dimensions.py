@@ -1,4 +1,4 @@
-"""The dimensions written in annotations are true: they are read off and held against the arrays that pass."""
+"""The dimensions in annotations are those of the arrays that are passed and returned."""
 
 import inspect
 from typing import Annotated, get_args, get_origin, get_type_hints
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from attention_core import NORMALIZERS, SCORE_MODELS, interfaces
-from attention_core.interfaces import Features, LogSumExp, Normalizer
+from attention_core.capabilities import supports_logsumexp
+from attention_core.interfaces import FeatureSizes, Normalizer
 from tests import calls
 
 
@@ -43,18 +44,18 @@ def fits(spelled, array, bound, name):
 @pytest.mark.parametrize("name", sorted(SCORE_MODELS))
 def test_score_models(name):
     rng = np.random.default_rng(1)
-    features = Features(calls.FEATURES, calls.key_features(name))
+    features = FeatureSizes(calls.FEATURES, calls.key_features(name))
     drawn = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
     parameters = {key: np.array(value) if isinstance(value, list) else value for key, value in drawn.items()}
     model = SCORE_MODELS[name](**parameters).bind(features, np.dtype(np.float64))
     queries, keys = rng.standard_normal((2, 3, features.query)), rng.standard_normal((2, 4, features.key))
-    scores, bound = check(model.scores, queries, keys)
+    scores, bound = check(model.compute_scores, queries, keys)
     assert bound == {"q": 3, "k": 4, "Dq": features.query, "Dk": features.key}
-    gradient, _ = check(model.gradient, queries, keys, scores)
+    gradient, _ = check(model.backward, queries, keys, scores)
     hints = get_type_hints(type(gradient), vars(interfaces), include_extras=True)
     fits(dimensions(hints["queries"]), gradient.queries, bound, "gradient.queries")
     fits(dimensions(hints["keys"]), gradient.keys, bound, "gradient.keys")
-    check(model.terms, queries[0, 0], keys[0, 0], 0)
+    check(model.explain_score, queries[0, 0], keys[0, 0], 0)
 
 
 @pytest.mark.parametrize("name", sorted(NORMALIZERS))
@@ -62,13 +63,13 @@ def test_normalizers(name):
     normalizer: Normalizer = NORMALIZERS[name]().bind(None, np.dtype(np.float64))
     logits = np.random.default_rng(2).uniform(0.1, 1, (2, 3, 4))
     maximum = logits.max(axis=-1, keepdims=True)
-    weights, bound = check(normalizer.weights, logits, maximum)
+    weights, bound = check(normalizer.compute_weights, logits, maximum)
     assert bound == {"q": 3, "k": 4}
-    check(normalizer.parts, logits[0, 0], weights[0, 0], 1, 0)
+    check(normalizer.explain_weight, logits[0, 0], weights[0, 0], 1, 0)
     if name != "hardmax":
-        check(normalizer.gradient, logits, weights, weights)
-    if isinstance(normalizer, LogSumExp):
-        check(normalizer.logsumexp, logits, maximum)
+        check(normalizer.backward, logits, weights, weights)
+    if supports_logsumexp(normalizer):
+        check(normalizer.compute_logsumexp, logits, maximum)
 
 
 def test_the_check_itself_catches_a_lie():

@@ -16,20 +16,21 @@ from attention_core import (
     Softmax,
     attend,
 )
-from attention_core.dtypes import DTYPES, dtype_named
+from attention_core.dtypes import DTYPES, resolve_dtype
 from tests import oracle
+from tests.sampling import draws
 
 
 def rounded(numbers, name):
     return DTYPES[name].round(np.array(numbers, np.float64)).astype(np.float64).tolist()
 
 
-@settings(max_examples=500, derandomize=True)
+@settings(max_examples=draws(500))
 @given(st.floats(allow_nan=False, allow_infinity=False))
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_rounding_is_the_oracles(name, number):
-    if abs(number) > DTYPES[name].largest:
-        number = number % DTYPES[name].largest
+    if abs(number) > DTYPES[name].max_finite:
+        number = number % DTYPES[name].max_finite
     assert rounded([number], name) == [oracle.ROUND[name](number)]
 
 
@@ -104,7 +105,7 @@ def test_half_types_compute_in_float32_and_round_once(name):
     [(("float32",) * 3, "float32"), (("float16",) * 3, "float16"), (("float32", "float64", "float32"), "float64")],
 )
 def test_without_a_name_it_is_what_the_inputs_share(dtypes, expected):
-    assert dtype_named(None, *(np.zeros(1, dtype) for dtype in dtypes)).name == expected
+    assert resolve_dtype(None, *(np.zeros(1, dtype) for dtype in dtypes)).name == expected
 
 
 ONES = np.ones((1, 2, 3, 4), np.float32)

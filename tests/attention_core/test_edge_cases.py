@@ -1,4 +1,4 @@
-"""Every row of the contract's table of edge cases, and what `attend` says of calls that cannot be."""
+"""Every row of the contract's table of edge cases, and the errors of `attend` about invalid calls."""
 
 import math
 
@@ -62,7 +62,7 @@ def test_no_queries_at_all(name):
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", NORMALIZER_NAMES)
-def test_a_hidden_key_has_no_influence_whatever_it_holds(name, poison):
+def test_a_hidden_key_has_no_influence_even_if_it_is_nan(name, poison):
     key, value = KEY.copy(), VALUE.copy()
     key[1], value[1] = poison, poison
     mask = Allowed(np.array([True, False, True, True]))
@@ -75,7 +75,7 @@ def test_a_hidden_key_has_no_influence_whatever_it_holds(name, poison):
     assert result.notes == ()
 
 
-def test_a_key_hidden_from_one_query_only_poisons_the_others_only():
+def test_a_nan_key_hidden_from_one_query_makes_only_the_others_nan():
     value = VALUE.copy()
     value[3] = math.nan
     result = attend(QUERY, KEY, value, mask=Causal())
@@ -96,7 +96,7 @@ def test_infinite_values_of_visible_keys_behave_as_arithmetic_says():
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 @pytest.mark.parametrize("name", [name for name in NORMALIZER_NAMES if name != "none"])
-def test_a_poisoned_logit_makes_its_row_and_no_other_nan(name, poison):
+def test_a_non_finite_logit_makes_its_row_and_no_other_nan(name, poison):
     bias = np.zeros((3, 4))
     bias[1, 2] = poison
     result = attend(QUERY, KEY, VALUE, bias=bias, normalizer=NORMALIZERS[name]())
@@ -108,7 +108,7 @@ def test_a_poisoned_logit_makes_its_row_and_no_other_nan(name, poison):
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
-def test_none_leaves_a_poisoned_logit_where_it_is(poison):
+def test_the_normalizer_none_keeps_a_non_finite_logit_in_its_place(poison):
     bias = np.zeros((3, 4))
     bias[1, 2] = poison
     result = attend(QUERY, KEY, bias=bias, normalizer=NORMALIZERS["none"]())
@@ -117,7 +117,7 @@ def test_none_leaves_a_poisoned_logit_where_it_is(poison):
     assert result.notes == ("row 1: NaN or +infinity among the visible logits",)
 
 
-def test_a_hidden_key_weighs_zero_even_in_a_poisoned_row():
+def test_a_hidden_key_has_weight_zero_even_in_a_nan_row():
     bias = np.array([[math.nan, 0, -math.inf, 0]])
     weights = attend(QUERY[:1], KEY, bias=bias).weights
     assert np.isnan(weights[0, [0, 1, 3]]).all()
@@ -132,7 +132,7 @@ def test_huge_finite_scores_never_overflow_the_softmax(scores):
     np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-15)
 
 
-def test_a_bias_of_minus_infinity_hides_a_key_whatever_it_scores():
+def test_a_bias_of_minus_infinity_hides_a_key_with_any_score():
     key = KEY.copy()
     key[0] = math.inf
     hidden = attend(QUERY, key, VALUE, bias=np.array([-math.inf, 0, 0, 0]))
@@ -215,7 +215,7 @@ def test_a_wrong_call_says_what_was_expected_what_came_and_what_to_change(name):
     assert caught.value.advice.endswith((".", "?"))
 
 
-def test_a_field_that_was_not_asked_for_says_how_to_ask():
+def test_a_field_that_was_not_included_says_how_to_include_it():
     result = attend(QUERY, KEY, include=("weights",))
-    with pytest.raises(AttributeError, match="logits was not asked for; add logits to include"):
+    with pytest.raises(AttributeError, match="logits was not included; add logits to include"):
         _ = result.logits

@@ -1,4 +1,4 @@
-"""One weight taken apart: every pair of every head, indices that name none, and the call in float64 behind it."""
+"""Explanations of one weight: every pair of every head, indices out of range, and the float64 call."""
 
 import itertools
 from dataclasses import replace
@@ -19,12 +19,14 @@ from attention_core import (
 from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation, explain
-from attention_core.interfaces import Features, ScoreTerms, Term, Tile
+from attention_core.expressions import Expression, ScoreTerms
+from attention_core.interfaces import FeatureSizes, Tile
 from attention_core.normalizers import Entmax, Softmax
 from attention_core.positions import Alibi
-from attention_core.reference import in_float64
+from attention_core.reference import to_float64_reference
 from attention_core.scores import Cosine
 from tests.calls import HEADS, Combination, core_call
+from tests.sampling import product_sample
 
 FIELDS = ("scores", "capped_scores", "logits", "weights", "output")
 
@@ -34,10 +36,10 @@ LAYOUTS = [*HEADS, *HEADS]
 
 def resolved(one: Combination) -> ResolvedCall:
     """The call of a combination as it is explained."""
-    return resolve(in_float64(replace(core_call(one.request()), include=FIELDS)))
+    return resolve(to_float64_reference(replace(core_call(one.request()), include=FIELDS)))
 
 
-@pytest.mark.parametrize(("score_model", "normalizer"), PAIRS)
+@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(2, SCORE_MODELS, NORMALIZERS))
 def test_every_pair_is_that_of_the_whole(score_model: str, normalizer: str) -> None:
     """At every index, query and key: score, logit and weight as they are in the matrices, terms and parts the same."""
     turn = PAIRS.index((score_model, normalizer))
@@ -45,7 +47,7 @@ def test_every_pair_is_that_of_the_whole(score_model: str, normalizer: str) -> N
     heads = list(HEADS)[turn % len(HEADS)]
     call = resolved(Combination(score_model, normalizer, setting, heads, "float32"))
     arrays = evaluate(call).arrays
-    for place in itertools.product(*map(range, call.scores)):
+    for place in itertools.product(*map(range, call.score_shape)):
         *index, i, j = place
         one = explain(call, tuple(index), i, j)
         scale = max(1.0, *(abs(term.value) for term in one.terms.terms), abs(one.score), abs(one.capped_score))
@@ -55,8 +57,8 @@ def test_every_pair_is_that_of_the_whole(score_model: str, normalizer: str) -> N
         _assert_near(one.logits, arrays["logits"][place[:-1]], scale * 300)
         _assert_near(one.weight, arrays["weights"][place], scale * 300)
         assert bool(one.masked_by) == np.isneginf(one.logits[j])
-        assert (one.parts == ()) == bool(one.masked_by)
-        assert not one.parts or one.parts[-1].value == one.weight
+        assert (one.weight_steps == ()) == bool(one.masked_by)
+        assert not one.weight_steps or one.weight_steps[-1].value == one.weight
 
 
 def _assert_near(received: FloatArray | float, expected: FloatArray | float, scale: float) -> None:
@@ -66,8 +68,8 @@ def _assert_near(received: FloatArray | float, expected: FloatArray | float, sca
 @pytest.mark.parametrize("heads", HEADS)
 def test_contributions_sum_to_the_output(heads: str) -> None:
     call = resolved(Combination("cosine", "softmax", "causal, offset", heads, "float64"))
-    output = evaluate(replace(call, packed=False)).output
-    for place in itertools.product(*map(range, call.scores[:-1])):
+    output = evaluate(replace(call, has_packed_heads=False)).output
+    for place in itertools.product(*map(range, call.score_shape[:-1])):
         *index, i = place
         shares = [explain(call, tuple(index), i, j).contribution for j in range(call.key_length)]
         np.testing.assert_allclose(sum(shares), output[(..., *place, slice(None))], rtol=0, atol=1e-15)
@@ -127,15 +129,15 @@ def test_what_the_call_does_not_have_is_none() -> None:
 def test_positions_count_the_offset() -> None:
     one = _explained(offset=-3, mask=Causal(), position=Alibi(np.array([1.0, 2.0, 3.0, 0.5])))
     assert (one.query_position, one.masked_by) == (-2, ("causal",))
-    assert one.alibi == Term("alibi", -2.0, "−{} × |{} − {}|", (0.5, -2.0, 2.0))
+    assert one.alibi == Expression("alibi", -2.0, "−{} × |{} − {}|", (0.5, -2.0, 2.0))
 
 
 @pytest.mark.parametrize("name", POSITIONS)
 def test_what_a_position_adds_is_what_it_takes_apart(name: str) -> None:
-    position = POSITIONS[name]().bind(Features(4, 4, heads=3))
-    added = position.added(Tile(slice(0, 5), slice(0, 6), np.array(-2)))
+    position = POSITIONS[name]().bind(FeatureSizes(4, 4, n_heads=3))
+    added = position.score_bias(Tile(slice(0, 5), slice(0, 6), np.array(-2)))
     for head, i, j in itertools.product(range(3), range(5), range(6)):
-        part = position.part(i - 2, j, head)
+        part = position.explain_bias(i - 2, j, head)
         if added is None:
             assert part is None
         else:
@@ -145,9 +147,9 @@ def test_what_a_position_adds_is_what_it_takes_apart(name: str) -> None:
 
 def test_a_sink_of_another_head_is_not_this_head_s() -> None:
     denominators = [
-        explain(resolve(replace(CALL, normalizer=Softmax(sink=np.array([0.0, 1.0, 2.0, 3.0])))), (0, head), 0, 0).parts[
-            2
-        ]
+        explain(
+            resolve(replace(CALL, normalizer=Softmax(sink=np.array([0.0, 1.0, 2.0, 3.0])))), (0, head), 0, 0
+        ).weight_steps[2]
         for head in range(4)
     ]
     logit = np.sqrt(3)
@@ -162,7 +164,7 @@ def test_what_lies_below_the_threshold_weighs_exactly_nothing(alpha: float) -> N
     rng = np.random.default_rng(5)
     highest = rng.normal(0, 3, (500, 1))
     lower = highest - 1 / (alpha - 1) - rng.exponential(1, (500, 4))
-    weights = Entmax(alpha).weights(np.concatenate([highest, lower], axis=1), highest)
+    weights = Entmax(alpha).compute_weights(np.concatenate([highest, lower], axis=1), highest)
     np.testing.assert_array_equal(weights, np.broadcast_to([1.0, 0, 0, 0, 0], (500, 5)))
 
 
@@ -179,15 +181,15 @@ SUMS = {
 @pytest.mark.parametrize("name", SUMS)
 def test_terms_sum_exactly_or_as_arithmetic_has_it(name: str) -> None:
     values, expected = SUMS[name]
-    terms = ScoreTerms(tuple(Term("", value, "{}", (value,)) for value in values), Term("", 2.0, "2", ()))
+    terms = ScoreTerms(tuple(Expression("", value, "{}", (value,)) for value in values), Expression("", 2.0, "2", ()))
     np.testing.assert_equal(terms.sum, expected)
     np.testing.assert_equal(terms.score, 2 * expected)
 
 
 def test_a_zero_vector_has_a_cosine_of_zero() -> None:
-    model = Cosine(scale=3.0).bind(Features(2, 2), np.dtype(np.float64))
+    model = Cosine(scale=3.0).bind(FeatureSizes(2, 2), np.dtype(np.float64))
     for query, key in (([0.0, 0.0], [1.0, 2.0]), ([1.0, 2.0], [0.0, 0.0])):
-        terms = model.terms(np.array(query), np.array(key), 0)
+        terms = model.explain_score(np.array(query), np.array(key), 0)
         assert (terms.score, terms.factor.name) == (0.0, "zero vector")
 
 
@@ -203,7 +205,7 @@ THIRDS = {
 def test_inputs_are_those_that_the_storage_type_holds(dtype: str, third: float) -> None:
     """And everything after them is float64, so that the plain products are exact."""
     vectors = {name: np.full((1, 1), 1 / 3) for name in ("query", "key", "value", "past_key", "past_value")}
-    call = in_float64(AttentionCall(**vectors, softcap=1 / 3, bias=np.full(1, 1 / 3), dtype=dtype))
+    call = to_float64_reference(AttentionCall(**vectors, softcap=1 / 3, bias=np.full(1, 1 / 3), dtype=dtype))
     assert [getattr(call, name).item() for name in vectors] == [third] * 5
     assert (call.softcap, call.bias.item(), call.dtype) == (1 / 3, 1 / 3, "float64")
     one = explain(resolve(call), (), 0, 0)
@@ -215,5 +217,5 @@ def test_a_number_that_the_storage_type_cannot_hold_is_named(name: str) -> None:
     vectors = {field: np.ones((2, 1)) for field in ("query", "key", "value", "past_key", "past_value")}
     vectors[name] = np.array([[1.0], [7e4]])
     with pytest.raises(InvalidValue) as caught:
-        in_float64(AttentionCall(**vectors, dtype="float16"))
+        to_float64_reference(AttentionCall(**vectors, dtype="float16"))
     assert caught.value.path == (name, 1, 0)

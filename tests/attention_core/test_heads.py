@@ -1,4 +1,4 @@
-"""Heads, grouped and packed, and caches: every way to say the same thing gives the same numbers."""
+"""Grouped heads, packed heads and caches: equivalent calls give the same numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a query may not see has no influence on it, down to the last bit: every path, normalizer and kind of mask.
+"""Hidden keys and values do not change a query's result by a bit: every path, normalizer and kind of mask.
 
 NaN or an infinity is put in a key, and another in a value.  Rows that see neither must come out as from the same call
 with ordinary numbers there; rows that see one must not.
@@ -32,14 +32,15 @@ from attention_core import (
     attend,
     resolve,
 )
-from attention_core.blockwise import blocks, evaluate_tiled
-from attention_core.cost import TileSizes
+from attention_core.blockwise import evaluate_tiled
 from attention_core.dense import evaluate_dense
+from attention_core.tile_sizes import TileSizes
+from tests.sampling import product_sample
 
 BATCH, HEADS, QUERIES, KEYS, FEATURES = 2, 2, 6, 9, 4
 OFFSET = 1
 SHAPE = (BATCH, HEADS, QUERIES, KEYS)
-POISONS = (np.nan, np.inf, -np.inf)
+NON_FINITE = (np.nan, np.inf, -np.inf)
 NORMALIZERS = {
     "softmax": Softmax(), "softmax, sink": Softmax(sink=0.5, temperature=0.7), "proportional": Proportional(),
     "sparsemax": Sparsemax(), "entmax": Entmax(), "entmax, bisected": Entmax(1.25), "sigmoid": Sigmoid(-1.0),
@@ -58,7 +59,7 @@ KINDS = {
     "bias": (None, SOME),
     "bias, causal": (Causal(), SOME & (PLACES <= POSITIONS)),
 }
-"""The mask, and what is visible; where bias is named it is −∞ where SOME is false."""
+"""The mask, and the visible pairs; where bias is named it is −∞ where SOME is false."""
 
 STEPS = {"plain": {}, "softcap": {"softcap": 3.0}, "alibi": {"position": Alibi()}, "rotary": {"position": Rotary()}}
 LIFT = 60.0
@@ -116,16 +117,13 @@ def judge(received, expected, sees_key, sees_value, poison):
         assert np.isnan(output[sees_value, 0]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("path", PATHS)
-def test_what_is_hidden_has_no_influence(path, normalizer, kind, monkeypatch):
-    monkeypatch.setattr(blocks, "STEP", 2)
+@pytest.mark.parametrize(("kind", "normalizer", "path"), product_sample(2, KINDS, NORMALIZERS, PATHS))
+def test_hidden_numbers_have_no_influence(path, normalizer, kind):
     visible = np.broadcast_to(KINDS[kind][1], SHAPE)
     met = []
     for step in STEPS:
         expected = PATHS[path](call(normalizer, kind, step, *poisoned(None, ())))
-        for poison, places in zip(POISONS, ((4, 4), (8, 5), (3, 0)), strict=True):
+        for poison, places in zip(NON_FINITE, ((4, 4), (8, 5), (3, 0)), strict=True):
             received = PATHS[path](call(normalizer, kind, step, *poisoned(poison, places)))
             sees = [visible[..., place] for place in places]
             judge(received, expected, *sees, poison)
@@ -135,8 +133,8 @@ def test_what_is_hidden_has_no_influence(path, normalizer, kind, monkeypatch):
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
-@pytest.mark.parametrize("poison", POISONS)
-def test_rotary_turns_what_is_not_finite_without_a_warning(poison, interleaved):
+@pytest.mark.parametrize("poison", NON_FINITE)
+def test_rotary_rotates_non_finite_numbers_without_a_warning(poison, interleaved):
     rng = np.random.default_rng(3)
     key = rng.standard_normal((5, FEATURES))
     query, bad = rng.standard_normal((5, FEATURES)), key.copy()
@@ -152,7 +150,7 @@ def test_rotary_turns_what_is_not_finite_without_a_warning(poison, interleaved):
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("sink", [0.5, 800.0])
-def test_a_poisoned_row_changes_no_other_row_beside_a_sink(sink, poison):
+def test_a_nan_row_changes_no_other_row_beside_a_sink(sink, poison):
     query, key = np.random.default_rng(4).standard_normal((2, 6, 3))
     value = np.random.default_rng(5).standard_normal((6, 2))
     options = {"key": key, "value": value, "normalizer": Softmax(sink=sink), "include": ("output", "logsumexp")}

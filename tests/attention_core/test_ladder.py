@@ -1,13 +1,13 @@
-"""The ladder: oracle → dense, over the full product of everything registered."""
-
-import zlib
+"""NumPy and every kernel against the oracle, for every combination of models, normalizers, masks and positions."""
 
 import pytest
 
-from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS, cost
+from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS, memory
 from attention_core.dtypes import DTYPES
 from tests import calls, oracle, plain
 from tests.attention_core.judge import judge
+from tests.attention_core.native.kernels import KERNELS
+from tests.sampling import product_sample
 
 COMBINATIONS = calls.combinations()
 
@@ -17,7 +17,8 @@ def test_everything_registered_is_on_the_ladder():
     assert set(oracle.SCORE_MODELS) == set(plain.SCORE_MODELS) == set(SCORE_MODELS)
     assert set(calls.NORMALIZER_PARAMETERS) == set(oracle.NORMALIZERS) == set(plain.NORMALIZERS) == set(NORMALIZERS)
     assert set(calls.DTYPES) == set(DTYPES)
-    asked = [one.request() for one in COMBINATIONS if one.heads == "heads"]
+    pair = (next(iter(SCORE_MODELS)), next(iter(NORMALIZERS)))
+    asked = [calls.Combination(*pair, setting, "heads", "float64").request() for setting in calls.SETTINGS]
     masks = {name for request in asked for name in request.get("mask", {})}
     assert masks - {"offset", "key_segments"} == {"query_segments" if name == "segments" else name for name in MASKS}
     assert {request["position"]["name"] for request in asked if request.get("position")} == set(POSITIONS)
@@ -28,25 +29,18 @@ def test_the_ladder_is_the_whole_product(report_figure):
     least = 1
     for registry in registries:
         least *= len(registry)
-    report_figure(f"oracle → dense: {len(COMBINATIONS)} combinations")
+    report_figure(f"oracle → dense, {', '.join(KERNELS)}: {len(COMBINATIONS)} combinations")
     assert len(set(COMBINATIONS)) == len(COMBINATIONS) >= least
     assert len(calls.SETTINGS) > len(MASKS) + len(POSITIONS)
     for score_model in SCORE_MODELS:
-        assert set().union(*(calls.two_dtypes(score_model, normalizer) for normalizer in NORMALIZERS)) == set(DTYPES)
+        chosen = [one for normalizer in NORMALIZERS for one in calls.quarter(score_model, normalizer)]
+        assert {one.dtype for one in chosen} == set(DTYPES)
+        assert len(chosen) > len(NORMALIZERS) * len(calls.SETTINGS) * len(calls.HEADS) / 4.2
 
 
-def drawn(one):
-    """A dtype for each of the other coordinates, the same in every run."""
-    seed = zlib.crc32(repr((one.score_model, one.normalizer, one.setting, one.heads)).encode())
-    return calls.DTYPES[seed % len(calls.DTYPES)]
-
-
-@pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("score_model", SCORE_MODELS)
-def test_dense_equals_the_oracle_within_the_derived_bound(score_model, normalizer):
-    kind = [one for one in COMBINATIONS if (one.score_model, one.normalizer) == (score_model, normalizer)]
-    chosen = [one for one in kind if one.dtype == drawn(one) and one.dtype in calls.two_dtypes(score_model, normalizer)]
-    assert len(chosen) > len(calls.SETTINGS) * len(calls.HEADS) / 3
+@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(2, SCORE_MODELS, NORMALIZERS))
+def test_every_path_equals_the_oracle_within_the_derived_bound(score_model, normalizer):
+    chosen = calls.quarter(score_model, normalizer)
     assert {one.setting for one in chosen} == set(calls.SETTINGS)
     assert {one.heads for one in chosen} == set(calls.HEADS)
     judge(chosen)
@@ -55,7 +49,7 @@ def test_dense_equals_the_oracle_within_the_derived_bound(score_model, normalize
 @pytest.mark.soak
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
-def test_dense_equals_the_oracle_in_every_dtype(score_model, normalizer):
+def test_every_path_equals_the_oracle_in_every_dtype(score_model, normalizer):
     chosen = [one for one in COMBINATIONS if (one.score_model, one.normalizer) == (score_model, normalizer)]
     assert len(chosen) == len(calls.SETTINGS) * len(calls.HEADS) * len(calls.DTYPES)
     judge(chosen)
@@ -76,10 +70,11 @@ def in_blocks(size, dtype):
     return parts
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("size", "dtype"), BLOCKS)
 def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, dtype, monkeypatch):
     """A third of the pairs of a score model and a normalizer, others for the next size; every member has each size."""
-    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
+    monkeypatch.setattr(memory, "MAX_QUERY_BLOCK_NUMBERS", size)
     chosen, _ = in_blocks(size, dtype)
     assert {one.score_model for one in chosen} == set(SCORE_MODELS)
     assert {one.normalizer for one in chosen} == set(NORMALIZERS)
@@ -89,6 +84,6 @@ def test_dense_in_blocks_of_queries_equals_the_oracle_too(size, dtype, monkeypat
 @pytest.mark.soak
 @pytest.mark.parametrize(("size", "dtype"), BLOCKS)
 def test_dense_in_blocks_of_queries_equals_the_oracle_with_all_other_pairs(size, dtype, monkeypatch):
-    monkeypatch.setattr(cost, "BLOCK_NUMBERS", size)
+    monkeypatch.setattr(memory, "MAX_QUERY_BLOCK_NUMBERS", size)
     _, others = in_blocks(size, dtype)
     judge(others)

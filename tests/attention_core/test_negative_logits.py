@@ -1,4 +1,4 @@
-"""Proportional refuses a negative logit and says where in the whole it stands, whichever way the whole is cut."""
+"""Proportional refuses a negative logit and names its index in the whole matrix, on every path and in every block."""
 
 import re
 from dataclasses import replace
@@ -14,14 +14,14 @@ from attention_core import (
     Proportional,
     Workers,
     attend,
-    cost,
     dense,
     evaluate,
+    memory,
     resolve,
 )
-from attention_core.blockwise import blocks, evaluate_tiled
-from attention_core.cost import TileSizes
+from attention_core.blockwise import evaluate_tiled
 from attention_core.explanation import explain
+from attention_core.tile_sizes import TileSizes
 
 LEADING, QUERIES, KEYS = (2, 3), 6, 5
 PLACES = [((0, 0), 0, 0), ((1, 2), 5, 4), ((0, 1), 3, 2), ((1, 0), 4, 0)]
@@ -47,8 +47,8 @@ def refusal(index, query_index, key_index):
 @pytest.mark.parametrize("place", PLACES)
 def test_dense_names_the_row_of_the_whole(place, rows, include, monkeypatch):
     call = resolve(sent(*place, include))
-    per_query = call.scores_per_query * call.score_model.scratch(call.features)
-    monkeypatch.setattr(cost, "BLOCK_NUMBERS", rows * per_query)
+    per_query = call.scores_per_query * call.score_model.scratch_per_score(call.features)
+    monkeypatch.setattr(memory, "MAX_QUERY_BLOCK_NUMBERS", rows * per_query)
     assert len(dense.query_blocks(call)) == -(-QUERIES // rows)
     with pytest.raises(InvalidValue, match=refusal(*place)):
         evaluate(call)
@@ -56,8 +56,7 @@ def test_dense_names_the_row_of_the_whole(place, rows, include, monkeypatch):
 
 @pytest.mark.parametrize("sizes", [TileSizes(3, 2), TileSizes(9, 9, 9)])
 @pytest.mark.parametrize("place", [((1, 2), 5, 4), ((0, 1), 3, 2), ((1, 0), 4, 1)])
-def test_steps_of_a_tile_that_a_mask_cuts_name_the_row_of_the_whole(place, sizes, monkeypatch):
-    monkeypatch.setattr(blocks, "STEP", 1)
+def test_a_tile_that_a_mask_cuts_names_the_row_of_the_whole(place, sizes):
     call = resolve(replace(sent(*place), mask=Causal()))
     with Workers(1) as workers, pytest.raises(InvalidValue, match=refusal(*place)):
         evaluate_tiled(call, sizes, workers, None, None)
@@ -99,7 +98,7 @@ def test_without_leading_axes_the_row_is_a_number():
         explain(resolve(AttentionCall(query=query, key=key, **options)), (), 2, 0)
 
 
-def test_a_hidden_negative_logit_is_nobodys_business():
+def test_a_hidden_negative_logit_is_accepted():
     query, key = np.ones((3, 1)), np.array([[2.0], [1.0], [-5.0]])
     options = {"score_model": DotProduct(), "normalizer": Proportional(), "mask": Causal()}
     expected = [[1, 0, 0], [2 / 3, 1 / 3, 0]]

@@ -1,6 +1,6 @@
 """Every normalizer's views agree; the goldens of the contract hold."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from attention_core import (
     Softmax,
     Sparsemax,
 )
+from attention_core.descriptions import parameters_of
 from tests import calls, oracle
 from tests.attention_core.directions import assert_gradient
 
@@ -38,7 +39,7 @@ def drawn(name, variant, rng, shape=(2, 3, 5)):
 
 def weigh(normalizer, logits):
     with np.errstate(all="ignore"):
-        return normalizer.weights(logits, logits.max(axis=-1, keepdims=True))
+        return normalizer.compute_weights(logits, logits.max(axis=-1, keepdims=True))
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
@@ -73,7 +74,8 @@ def test_gradient_in_random_directions(name, variant, masked):
     hidden = np.zeros(logits.shape, bool)
     hidden[..., 1] = masked
     weight_gradient = rng.standard_normal(logits.shape)
-    values = {field.name: getattr(normalizer, field.name) for field in fields(normalizer) if field.name != "alpha"}
+    described = parameters_of(type(normalizer))
+    values = {key: getattr(normalizer, key) for key, one in described.items() if one.has_gradient}
     parameters = {key: np.asarray(value) for key, value in values.items() if value is not None}
 
     def total(arguments):
@@ -83,7 +85,7 @@ def test_gradient_in_random_directions(name, variant, masked):
         return float(np.sum(weight_gradient * weigh(again, shown)))
 
     shown = np.where(hidden, -np.inf, logits)
-    gradient = normalizer.gradient(shown, weigh(normalizer, shown), weight_gradient.copy())
+    gradient = normalizer.backward(shown, weigh(normalizer, shown), weight_gradient.copy())
     found = {"logits": gradient.logits, **gradient.parameters}
     assert_gradient(total, {"logits": logits, **parameters}, found, rng)
 
@@ -102,7 +104,7 @@ def test_proportions_of_a_row_of_zeros_are_zeros():
 
 def test_a_negative_logit_under_proportional_is_named():
     with pytest.raises(InvalidValue, match=r"received -2.0 in row \[1, 0\], key 2"):
-        Proportional().require(np.array([[[1.0, -np.inf, 3]], [[4.0, 5, -2]]]), (0, 0, 0))
+        Proportional().check_logits(np.array([[[1.0, -np.inf, 3]], [[4.0, 5, -2]]]), (0, 0, 0))
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
@@ -121,7 +123,9 @@ def test_extreme_temperatures_stay_finite(temperature):
 def test_logsumexp_is_the_log_of_the_denominator():
     logits = np.array([[0.0, 1.0, 2.0]])
     expected = np.log(np.exp(logits / 2).sum())
-    assert Softmax(2.0).logsumexp(logits, logits.max(-1, keepdims=True))[0] == pytest.approx(expected, abs=1e-15)
+    assert Softmax(2.0).compute_logsumexp(logits, logits.max(-1, keepdims=True))[0] == pytest.approx(
+        expected, abs=1e-15
+    )
 
 
 GOLDEN = np.array([[-2.0, 0.0, 0.5]])
@@ -184,7 +188,7 @@ def test_hardmax_takes_the_lowest_index_on_ties():
 
 def test_hardmax_has_no_gradient():
     with pytest.raises(InvalidValue, match="expected a normalizer that can be differentiated"):
-        Hardmax().gradient(GOLDEN, GOLDEN, GOLDEN)
+        Hardmax().backward(GOLDEN, GOLDEN, GOLDEN)
 
 
 def test_none_leaves_logits_as_they_are():
@@ -209,7 +213,9 @@ def test_extreme_sinks_do_not_overflow(sink):
     logits = np.array([[1.0, 2.0]])
     normalizer, largest = Softmax(sink=sink), logits.max(-1, keepdims=True)
     assert np.isfinite(weigh(normalizer, logits)).all()
-    assert normalizer.logsumexp(logits, largest)[0] == pytest.approx(np.logaddexp.reduce([1.0, 2.0, sink]), rel=1e-15)
+    assert normalizer.compute_logsumexp(logits, largest)[0] == pytest.approx(
+        np.logaddexp.reduce([1.0, 2.0, sink]), rel=1e-15
+    )
 
 
 def test_a_sink_for_each_head():

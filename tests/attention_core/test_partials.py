@@ -1,4 +1,4 @@
-"""Keys divided at random, attended to apart and merged, are the whole."""
+"""Merged partial attention over random parts of the keys equals attention over all of them."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_core import Allowed, InvalidValue, Partial, ShapeMismatch, Softmax, attend, merge
+from tests.sampling import draws
 
-DRAWN = settings(max_examples=150, derandomize=True, deadline=None)
+DRAWN = settings(max_examples=draws(150))
 BOTH = ("output", "logsumexp")
 
 
@@ -66,7 +67,7 @@ def test_merging_empties_gives_zeros_and_minus_infinity():
     assert merged.logsumexp.tolist() == [-np.inf, -np.inf]
 
 
-def test_an_empty_partial_changes_nothing_whatever_its_output_holds():
+def test_an_empty_partial_changes_nothing_even_with_nan_in_its_output():
     full = partial(np.ones((2, 1)), np.array([[1.0], [2.0]]), np.array([[1.0], [5.0]]))
     empty = Partial(np.full((2, 1), np.nan), np.full(2, -np.inf))
     merged = merge([empty, full])
@@ -74,7 +75,7 @@ def test_an_empty_partial_changes_nothing_whatever_its_output_holds():
     np.testing.assert_array_equal(merged.logsumexp, full.logsumexp)
 
 
-def test_a_poisoned_row_stays_poisoned_and_harms_no_other():
+def test_a_nan_row_stays_nan_and_changes_no_other():
     key = np.array([[1.0], [np.nan]])
     poisoned = partial(np.ones((2, 1)), key, key, mask=Allowed(np.array([[True, True], [True, False]])))
     sound = partial(np.ones((2, 1)), np.ones((1, 1)), np.ones((1, 1)))

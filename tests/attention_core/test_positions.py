@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attention_core import Alibi, DotProduct, InvalidValue, Rotary, ShapeMismatch, attend
-from attention_core.positions import default_slopes
+from attention_core.positions import default_alibi_slopes
 
 
 def scores(query, key, **options):
@@ -13,13 +13,15 @@ def scores(query, key, **options):
 
 @pytest.mark.parametrize("heads", [1, 2, 4, 8, 16])
 def test_slopes_of_a_power_of_two_heads(heads):
-    np.testing.assert_allclose(default_slopes(heads), [2 ** (-8 * h / heads) for h in range(1, heads + 1)], rtol=1e-15)
+    np.testing.assert_allclose(
+        default_alibi_slopes(heads), [2 ** (-8 * h / heads) for h in range(1, heads + 1)], rtol=1e-15
+    )
 
 
 def test_slopes_of_other_numbers_of_heads_follow_the_paper():
     twelve = [2**-n for n in range(1, 9)] + [2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5]
-    np.testing.assert_allclose(default_slopes(12), twelve, rtol=1e-15)
-    np.testing.assert_allclose(default_slopes(3), [2**-4, 2**-8, 2**-2], rtol=1e-15)
+    np.testing.assert_allclose(default_alibi_slopes(12), twelve, rtol=1e-15)
+    np.testing.assert_allclose(default_alibi_slopes(3), [2**-4, 2**-8, 2**-2], rtol=1e-15)
 
 
 def test_alibi_by_hand():
@@ -61,30 +63,30 @@ def test_rotary_scores_depend_on_distances_only(interleaved):
 def test_rotary_keeps_lengths_and_leaves_position_zero_alone():
     key = np.random.default_rng(2).standard_normal((5, 4))
     position = Rotary()
-    turned = position.turn(key, np.arange(5))
+    turned = position.rotate(key, np.arange(5))
     np.testing.assert_array_equal(turned[0], key[0])
     np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(key, axis=-1), rtol=1e-14)
 
 
 def test_rotary_by_hand():
     quarter = np.pi / 2
-    turned = Rotary().turn(np.array([[1.0, 0.0]]), np.array([quarter]))
+    turned = Rotary().rotate(np.array([[1.0, 0.0]]), np.array([quarter]))
     np.testing.assert_allclose(turned, [[0, 1]], atol=1e-15)
     four = np.array([[1.0, 2.0, 3.0, 4.0]])
     angles = 2.0 * np.array([1.0, 100.0**-0.5])
     cosines, sines = np.cos(angles), np.sin(angles)
-    split = Rotary(base=100.0).turn(four, np.array([2]))[0]
+    split = Rotary(base=100.0).rotate(four, np.array([2]))[0]
     np.testing.assert_allclose(split[[0, 2]], [cosines[0] - 3 * sines[0], sines[0] + 3 * cosines[0]], rtol=1e-15)
     np.testing.assert_allclose(
         split[[1, 3]], [2 * cosines[1] - 4 * sines[1], 2 * sines[1] + 4 * cosines[1]], rtol=1e-15
     )
-    paired = Rotary(base=100.0, interleaved=True).turn(four, np.array([2]))[0]
+    paired = Rotary(base=100.0, interleaved=True).rotate(four, np.array([2]))[0]
     np.testing.assert_allclose(paired[:2], [cosines[0] - 2 * sines[0], sines[0] + 2 * cosines[0]], rtol=1e-15)
 
 
 def test_rotary_keeps_its_digits_at_far_positions_in_float32():
     vector = np.array([[1.0, 0.0]], np.float32)
-    turned = Rotary().turn(vector, np.array([1_000_003]))
+    turned = Rotary().rotate(vector, np.array([1_000_003]))
     np.testing.assert_allclose(turned, [[np.cos(1_000_003.0), np.sin(1_000_003.0)]], rtol=0, atol=1e-7)
 
 

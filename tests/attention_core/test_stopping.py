@@ -1,4 +1,4 @@
-"""The tiled path may be stopped at every asking and counts every tile, whatever masks skip and however many work."""
+"""The tiled path stops at every call of should_stop and reports every tile, for all masks and numbers of threads."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from attention_core import (
     resolve,
 )
 from attention_core.blockwise import evaluate_tiled
-from attention_core.cost import TileSizes
+from attention_core.tile_sizes import TileSizes
 
 SIZES, LENGTH = TileSizes(3, 2), 8
 TILES = 2 * 3 * 4
@@ -33,7 +33,7 @@ MASKS = {
     "allowed": (Allowed(np.arange(8) >= 6), 2 * 3),
     "nothing": (Allowed(np.zeros((1, 1), bool)), 0),
 }
-"""The mask, and how many tiles hold a pair that it leaves visible."""
+"""The mask, and the number of tiles with a visible pair."""
 
 
 def call(normalizer, mask):

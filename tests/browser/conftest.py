@@ -24,7 +24,7 @@ CHROMIUM = "/usr/bin/chromium"
 
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
-# A binding, not a variable of the page: what it has told survives navigation.
+# A binding, not a variable of the page: its reports survive navigation.
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
@@ -48,7 +48,7 @@ expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @dataclass
-class Visit:
+class RecordedPage:
     """A page in a context of its own, at home at one origin, and what it did."""
 
     page: Page
@@ -64,7 +64,7 @@ class Visit:
         await self.page.evaluate(SETTLE)
 
     async def assert_clean(self, *expected_console_errors: str) -> None:
-        """No foreign request, no violation, no exception; in the console exactly what is expected, matched in part."""
+        """No foreign request, violation or exception, and only the expected console errors, each given by a part."""
         await self.settle()
         assert self.foreign_requests == []
         assert self.violations == []
@@ -86,7 +86,7 @@ class Visit:
         return re.compile(rf"^(?!(?:data|blob|about):)(?!\w+://{re.escape(urlsplit(self.home).netloc)}(?:[/?#]|$))")
 
 
-Visiting = Callable[..., Awaitable[Visit]]
+OpenPage = Callable[..., Awaitable[RecordedPage]]
 
 
 @pytest.fixture(scope="session")
@@ -99,49 +99,49 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def visit(browser: Browser) -> AsyncIterator[Visiting]:
-    """Open an address in a new context: ``await visit(url, width=360, colour_scheme="dark")``."""
+async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
+    """Open an address in a new context: ``await open_page(url, width=360, colour_scheme="dark")``."""
     contexts: list[BrowserContext] = []
 
-    async def opened(url: str, *, width: int = 1280, colour_scheme: str = "light", **options: Any) -> Visit:
+    async def opened(url: str, *, width: int = 1280, colour_scheme: str = "light", **options: Any) -> RecordedPage:
         context = await browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=colour_scheme, service_workers="block", **options
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MILLISECONDS)
-        visited = Visit(await context.new_page(), url)
-        await _record(context, visited)
-        await visited.page.goto(url)
-        return visited
+        recorded = RecordedPage(await context.new_page(), url)
+        await _record(context, recorded)
+        await recorded.page.goto(url)
+        return recorded
 
     yield opened
     await asyncio.gather(*(context.close() for context in contexts))
 
 
-async def _record(context: BrowserContext, visited: Visit) -> None:
-    """Write down what happens in a context; whatever would leave the visited origin is refused."""
+async def _record(context: BrowserContext, recorded: RecordedPage) -> None:
+    """Write down what happens in a context; requests to other origins are refused."""
 
     def note_request(request: Request) -> None:
-        visited.requests.append(request.url)
+        recorded.requests.append(request.url)
 
     def note_console(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
-            visited.violations.append(message.text)
+            recorded.violations.append(message.text)
         elif message.type in {"error", "warning"}:
-            visited.console_errors.append(message.text)
+            recorded.console_errors.append(message.text)
 
     async def refuse(route: Route) -> None:
-        visited.foreign_requests.append(route.request.url)
+        recorded.foreign_requests.append(route.request.url)
         await route.abort()
 
     async def refuse_socket(socket: WebSocketRoute) -> None:
-        visited.foreign_requests.append(socket.url)
+        recorded.foreign_requests.append(socket.url)
         await socket.close()
 
     context.on("request", note_request)
     context.on("console", note_console)
-    context.on("weberror", lambda error: visited.page_errors.append(str(error.error)))
-    await context.route(visited.foreign, refuse)
-    await context.route_web_socket(visited.foreign, refuse_socket)
-    await context.expose_binding("reportViolation", lambda _, text: visited.violations.append(text))
+    context.on("weberror", lambda error: recorded.page_errors.append(str(error.error)))
+    await context.route(recorded.foreign, refuse)
+    await context.route_web_socket(recorded.foreign, refuse_socket)
+    await context.expose_binding("reportViolation", lambda _, text: recorded.violations.append(text))
     await context.add_init_script(REPORT_VIOLATIONS)

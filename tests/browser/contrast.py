@@ -31,7 +31,7 @@ MEASURE = """
 
 
 async def assert_readable(page: Page, *, dark: bool) -> None:
-    """Every visible text contrasts with what is behind it, which is dark or light, as asked for, for most of them."""
+    """Every visible text contrasts with its background; most backgrounds are dark or light, as `dark` says."""
     measured = await page.evaluate(MEASURE)
     faint = [(contrast, element) for contrast, _, element in measured if contrast < READABLE]
     assert not faint, faint

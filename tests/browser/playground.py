@@ -11,7 +11,7 @@ LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 
 TAGS = {"zh": "zh-Hans", "en": "en"}
 
-MOST_TABS = 150
+MAX_TABS = 150
 
 PASTE = """
 (field, text) => {
@@ -36,7 +36,7 @@ class Playground:
         self.announced = page.locator("#announcer")
 
     async def fresh(self) -> None:
-        """Wait until what is shown is what was asked."""
+        """Wait until the page shows the result of its own inputs."""
         await expect(self.results).to_have_attribute("data-state", "fresh")
 
     async def choose(self, select: str, value: str) -> None:
@@ -66,11 +66,11 @@ class Playground:
         return self.page.locator(f'#tensor-{tensor} [data-direction="{direction}"][data-index="{index}"]')
 
     def error(self, place: str) -> Locator:
-        """What is written beside a field."""
+        """The error beside a field."""
         return self.page.locator(f'[data-place="{place}"]')
 
     def notice(self, kind: str) -> Locator:
-        """What is written above the results."""
+        """The notice above the results."""
         return self.page.locator(f'.notice[data-kind="{kind}"]')
 
     async def type_into(self, tensor: str, row: int, column: int, text: str) -> None:
@@ -98,19 +98,19 @@ class Playground:
 
     async def tab_to(self, target: Locator, key: str = "Tab") -> None:
         """Press Tab until an element has the focus."""
-        for _ in range(MOST_TABS):
+        for _ in range(MAX_TABS):
             await self.page.keyboard.press(key)
             if await target.evaluate("element => element === document.activeElement"):
                 return
         raise AssertionError(f"{target} cannot be reached with {key}")
 
 
-async def opened(visit: Any, url: str, language: str = "en", **options: Any) -> tuple[Any, Playground]:
+async def opened(open_page: Any, url: str, language: str = "en", **options: Any) -> tuple[Any, Playground]:
     """Open the playground in a browser of that language and wait for the first result."""
-    visited = await visit(f"{url}/playground", locale=LOCALES[language], **options)
-    playground = Playground(visited.page)
+    recorded = await open_page(f"{url}/playground", locale=LOCALES[language], **options)
+    playground = Playground(recorded.page)
     await playground.fresh()
-    return visited, playground
+    return recorded, playground
 
 
 def number(text: str) -> float:
@@ -119,7 +119,7 @@ def number(text: str) -> float:
 
 
 def assert_shown(text: str, expected: float | None, columns: int = 1) -> None:
-    """A text is this number, rounded as in a heat map of so many columns; null is minus infinity."""
+    """A text is this number, rounded as in a heat map of `columns` columns; null is minus infinity."""
     if expected is None or abs(expected) == float("inf"):
         assert number(text) == (float("-inf") if expected is None else expected)
         return

@@ -1,15 +1,15 @@
 """/docs in a browser: Swagger UI shows the whole specification, its examples run, and it stays at home."""
 
 import json
+import re
 
 import httpx
 import pytest
 
 from service.examples import IDS, load_examples
 from service.schemas.base import Described
-from service.schemas.normalizers import NORMALIZER_SCHEMAS
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS
-from tests.browser.conftest import Visiting
+from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
+from tests.browser.conftest import OpenPage
 from tests.browser.swagger import Attention
 from tests.compare import assert_close
 from tests.server import Server
@@ -28,28 +28,29 @@ def docs(server: Server) -> str:
 
 
 async def test_the_playground_leads_to_every_operation_of_the_specification_and_back(
-    visit: Visiting, server: Server, client: httpx.AsyncClient
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient
 ) -> None:
-    visited = await visit(f"{server.url}/playground")
-    await visited.page.locator("#docs").click()
-    await visited.page.locator(".opblock").first.wait_for()
-    assert visited.page.url == f"{server.url}/docs"
-    assert await visited.page.title() == "Attention as a service · 注意力即服务"
-    listed = await visited.page.locator(".opblock-summary").evaluate_all(
+    recorded = await open_page(f"{server.url}/playground")
+    await recorded.page.locator("#docs").click()
+    await recorded.page.locator(".opblock").first.wait_for()
+    assert recorded.page.url == f"{server.url}/docs"
+    assert await recorded.page.title() == "Attention as a service · 注意力即服务"
+    listed = await recorded.page.locator(".opblock-summary").evaluate_all(
         "all => all.map(one => [one.querySelector('.opblock-summary-method').textContent.toLowerCase(),"
         " one.querySelector('.opblock-summary-path').dataset.path])"
     )
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert sorted(map(tuple, listed)) == sorted((method, path) for path in paths for method in paths[path])
-    await visited.page.get_by_role("link", name="Playground").click()
-    await visited.page.locator("#results").wait_for()
-    assert visited.page.url == f"{server.url}/playground"
-    await visited.assert_clean()
+    await recorded.page.get_by_role("link", name="Playground").click()
+    await recorded.page.locator("#results").wait_for()
+    assert recorded.page.url == f"{server.url}/playground"
+    await recorded.assert_clean()
 
 
-async def test_every_worked_example_is_offered_and_runs_in_a_page_that_fits(visit: Visiting, docs: str) -> None:
-    visited = await visit(docs)
-    attention = Attention(visited.page)
+@pytest.mark.soak
+async def test_every_worked_example_is_offered_and_runs_in_a_page_that_fits(open_page: OpenPage, docs: str) -> None:
+    recorded = await open_page(docs)
+    attention = Attention(recorded.page)
     await attention.open()
     options = attention.examples.locator("option")
     assert await options.evaluate_all("all => all.map(one => one.value)") == list(IDS)
@@ -63,7 +64,8 @@ async def test_every_worked_example_is_offered_and_runs_in_a_page_that_fits(visi
     assert "\n    [1.9, 1.5, 1, 0.3],\n" in await attention.editor.input_value()
     assert await attention.execute() == 200
     shown = await attention.answer.locator(".highlight-code pre").inner_text()
-    assert "\n    [3.15, 1.6, 1.2, 0.5]\n" in shown
+    # 1.6 with rounding after each product, one step less where a kernel fuses it with the sum.
+    assert re.search(r"\n    \[3\.15, 1\.(6|5999999999999999), 1\.2, 0\.5\]\n", shown)
     assert "\n    [0.70166907360510" in shown
     for name in ("honor-of-kings", "additive"):
         await attention.examples.select_option(name)
@@ -71,15 +73,16 @@ async def test_every_worked_example_is_offered_and_runs_in_a_page_that_fits(visi
         answered = await attention.answered()
         for field, expected in EXAMPLES[name].expected.items():
             assert_close(answered[field], expected, EXAMPLES[name].tolerance)
-    await visited.assert_fits()
-    await visited.assert_clean()
+    await recorded.assert_fits()
+    await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_what_a_person_types_is_sent_as_typed_and_a_wrong_request_is_answered_with_a_problem(
-    visit: Visiting, docs: str
+    open_page: OpenPage, docs: str
 ) -> None:
-    visited = await visit(docs)
-    attention = Attention(visited.page)
+    recorded = await open_page(docs)
+    attention = Attention(recorded.page)
     await attention.open()
     typed = '{"query": [[\n  1\n]], "key": [[1],\n[2]], "include": ["weights"]}'
     await attention.editor.fill(typed)
@@ -92,30 +95,31 @@ async def test_what_a_person_types_is_sent_as_typed_and_a_wrong_request_is_answe
     assert "content-type: application/problem+json" in await attention.answer_headers()
     answered = await attention.answered()
     assert (answered["type"], answered["status"]) == ("/problems/shape-mismatch", 422)
-    await visited.assert_clean(UNPROCESSABLE)
+    await recorded.assert_clean(UNPROCESSABLE)
 
 
-async def test_unions_show_each_member_with_text_formula_and_example_and_fit(visit: Visiting, docs: str) -> None:
-    visited = await visit(docs)
-    attention = Attention(visited.page)
+@pytest.mark.soak
+async def test_unions_show_each_member_with_text_formula_and_example_and_fit(open_page: OpenPage, docs: str) -> None:
+    recorded = await open_page(docs)
+    attention = Attention(recorded.page)
     await attention.open()
     await attention.open_schema()
     for field, members in (("score_model", SCORE_MODEL_SCHEMAS), ("normalizer", NORMALIZER_SCHEMAS)):
         union = await attention.schema_of(field)
         for member in members:
-            article = union.locator("article").filter(has_text=member.about.description.en).last
+            article = union.locator("article").filter(has_text=member.core.description.summary.en).last
             assert_explains(await article.inner_text(), member)
     box = attention.request_body.locator(".model-container")
     assert await box.evaluate("box => box.scrollWidth <= box.clientWidth"), "lines are cut off"
-    await visited.assert_fits()
-    await visited.assert_clean()
+    await recorded.assert_fits()
+    await recorded.assert_clean()
 
 
 def assert_explains(shown: str, member: type[Described]) -> None:
-    about = member.about
-    for text in (about.title.zh, about.title.en, about.description.zh, about.description.en, about.plain):
+    about = member.core.description
+    for text in (about.title.zh, about.title.en, about.summary.zh, about.summary.en, about.plain):
         assert text in shown
     example = shown[shown.rindex("Examples") :]
-    for name, value in about.example.items():
+    for name, value in {"name": member.core.name, **about.example}.items():
         # A list is shown as a tree of its own.
         assert (name if isinstance(value, list) else name + json.dumps(value)) in example

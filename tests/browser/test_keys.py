@@ -1,13 +1,14 @@
-"""A service with API keys in a browser: the playground has a field for one, Swagger UI sends what was authorised."""
+"""A service with API keys in a browser: the playground has a field for one, Swagger UI sends the authorised one."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.async_api import Request, expect
 
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, Playground, opened
 from tests.browser.swagger import Attention
+from tests.sampling import sample
 from tests.server import Server, running_server
 
 pytestmark = pytest.mark.browser
@@ -32,15 +33,15 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("language", LOCALES)
-async def test_the_playground_asks_for_a_key_and_forgets_it(visit: Visiting, keyed: Server, language: str) -> None:
-    visited = await visit(f"{keyed.url}/playground", locale=LOCALES[language])
-    page, playground = visited.page, Playground(visited.page)
+@pytest.mark.parametrize("language", sample(LOCALES, "en"))
+async def test_the_playground_asks_for_a_key_and_forgets_it(open_page: OpenPage, keyed: Server, language: str) -> None:
+    recorded = await open_page(f"{keyed.url}/playground", locale=LOCALES[language])
+    page, playground = recorded.page, Playground(recorded.page)
     field = page.get_by_label(LABELS[language])
     await expect(playground.notice("problem")).to_contain_text(ASKED[language])
     await expect(field).to_be_visible()
     await expect(field).to_have_attribute("type", "password")
-    await visited.assert_fits()
+    await recorded.assert_fits()
 
     await field.fill(WRONG)
     await field.press("Enter")
@@ -58,22 +59,24 @@ async def test_the_playground_asks_for_a_key_and_forgets_it(visit: Visiting, key
     await page.reload()
     await expect(playground.notice("problem")).to_contain_text(ASKED[language])
     await expect(field).to_have_value("")
-    assert visited.violations == visited.page_errors == visited.foreign_requests == []
-    assert all(UNAUTHORIZED in error for error in visited.console_errors)
+    assert recorded.violations == recorded.page_errors == recorded.foreign_requests == []
+    assert all(UNAUTHORIZED in error for error in recorded.console_errors)
 
 
-async def test_the_playground_of_a_service_without_keys_shows_no_field(visit: Visiting, server: Server) -> None:
-    visited, _ = await opened(visit, server.url)
-    await expect(visited.page.locator("#api-key")).to_be_hidden()
-    await visited.assert_clean()
+@pytest.mark.soak
+async def test_the_playground_of_a_service_without_keys_shows_no_field(open_page: OpenPage, server: Server) -> None:
+    recorded, _ = await opened(open_page, server.url)
+    await expect(recorded.page.locator("#api-key")).to_be_hidden()
+    await recorded.assert_clean()
 
 
 SCHEMES = [("bearer", "authorization", f"Bearer {KEY}"), ("header", "x-api-key", KEY)]
 
 
-async def test_swagger_ui_sends_what_was_authorised(visit: Visiting, keyed: Server) -> None:
-    visited = await visit(f"{keyed.url}/docs")
-    page, attention = visited.page, Attention(visited.page)
+@pytest.mark.soak
+async def test_swagger_ui_sends_what_was_authorised(open_page: OpenPage, keyed: Server) -> None:
+    recorded = await open_page(f"{keyed.url}/docs")
+    page, attention = recorded.page, Attention(recorded.page)
     sent: list[Request] = []
 
     def note(request: Request) -> None:
@@ -98,4 +101,4 @@ async def test_swagger_ui_sends_what_was_authorised(visit: Visiting, keyed: Serv
         await page.locator(".auth-wrapper .authorize").first.click()
         await form.get_by_role("button", name="Remove authorization").click()
         await dialog.get_by_role("button", name="Close").first.click()
-    await visited.assert_clean(UNAUTHORIZED)
+    await recorded.assert_clean(UNAUTHORIZED)

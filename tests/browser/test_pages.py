@@ -7,7 +7,7 @@ import pytest
 
 from service.problems import PROBLEMS
 from service.routes.pages import CONTENT_SECURITY_POLICY, PAGE_HEADERS
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.server import Server
 
 ALLOWED_SOURCES = {"'none'", "'self'"}
@@ -23,7 +23,7 @@ def test_the_policy_names_nothing_but_this_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/playground", "/docs", "/problems/internal", "/static/docs.js", "/static/favicon.svg"]
+    "path", ["/playground", "/docs", "/problems", "/problems/internal", "/static/docs.js", "/static/favicon.svg"]
 )
 async def test_every_page_and_file_is_served_with_all_headers_of_a_page(client: httpx.AsyncClient, path: str) -> None:
     received = await client.get(path)
@@ -56,18 +56,33 @@ async def test_there_is_a_page_for_every_problem(client: httpx.AsyncClient, slug
         assert all(escape(each) in received.text for each in text.as_dict().values())
 
 
+@pytest.mark.soak
 @pytest.mark.browser
-async def test_every_problem_page_reads_in_both_languages_and_fits(visit: Visiting, server: Server) -> None:
-    visited = await visit(f"{server.url}/problems/internal")
+async def test_every_problem_page_reads_in_both_languages_and_fits(open_page: OpenPage, server: Server) -> None:
+    recorded = await open_page(f"{server.url}/problems/internal")
     for slug, problem in PROBLEMS.items():
-        await visited.page.goto(f"{server.url}/problems/{slug}")
-        shown = await visited.page.locator("main").inner_text()
+        await recorded.page.goto(f"{server.url}/problems/{slug}")
+        shown = await recorded.page.locator("main").inner_text()
         for text in (slug, str(int(problem.status)), problem.title.en, problem.advice.en):
             assert text in shown
-        in_chinese = await visited.page.locator("main :lang(zh)").all_inner_texts()
+        in_chinese = await recorded.page.locator("main :lang(zh)").all_inner_texts()
         assert in_chinese[:2] == [problem.title.zh, problem.advice.zh]
-        await visited.assert_fits()
-    await visited.assert_clean()
+        await recorded.assert_fits()
+    await recorded.assert_clean()
+
+
+@pytest.mark.browser
+async def test_the_list_of_problems_leads_to_each_and_fits(open_page: OpenPage, server: Server) -> None:
+    recorded = await open_page(f"{server.url}/problems/")
+    assert recorded.page.url == f"{server.url}/problems"
+    links = recorded.page.locator("li a")
+    addresses = await links.evaluate_all("links => links.map((link) => link.href)")
+    assert addresses == [f"{server.url}/problems/{slug}" for slug in PROBLEMS]
+    assert await recorded.page.locator("li :lang(zh)").all_inner_texts() == [one.title.zh for one in PROBLEMS.values()]
+    await recorded.assert_fits()
+    await links.first.click()
+    await recorded.page.wait_for_url(addresses[0])
+    await recorded.assert_clean()
 
 
 async def test_an_unknown_problem_is_a_404_that_names_the_known_ones(client: httpx.AsyncClient) -> None:

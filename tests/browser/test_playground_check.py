@@ -10,7 +10,7 @@ from playwright.async_api import Route, expect
 
 from service.examples import load_examples
 from service.schemas.catalogue import describe_normalizers, describe_score_models
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, opened
 from tests.server import Server
 
@@ -73,38 +73,43 @@ FALSIFIED: dict[str, tuple[Falsify, tuple[str, ...]]] = {
 }
 
 
-async def test_every_falsified_number_is_named(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_every_falsified_number_is_named(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     for what, (falsify, texts) in FALSIFIED.items():
         await expect(playground.verification).to_have_attribute("data-state", "match")
-        await visited.page.route(ATTENTION, on_the_way(falsify))
+        await recorded.page.route(ATTENTION, on_the_way(falsify))
         await playground.choose("#example", "honor-of-kings-both")
         assert await playground.verification.get_attribute("data-state") == "mismatch", what
         shown = await playground.verification.inner_text()
         assert [text for text in texts if text not in shown] == [], what
-        await visited.page.unroute(ATTENTION)
+        await recorded.page.unroute(ATTENTION)
         await playground.choose("#example", "honor-of-kings-both")
     await expect(playground.verification).to_have_attribute("data-state", "match")
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
-async def test_a_falsified_explanation_is_marked(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
-    compared = visited.page.locator("#explain-compared")
+@pytest.mark.soak
+async def test_a_falsified_explanation_is_marked(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    compared = recorded.page.locator("#explain-compared")
     await expect(compared.locator("tbody tr")).to_have_count(3)
     assert await compared.locator(".differs").count() == 0
 
     def falsify(body: dict[str, Any]) -> None:
         body["weight"] += 1e-6
 
-    await visited.page.route("**/v1/attention/explain", on_the_way(falsify))
+    await recorded.page.route("**/v1/attention/explain", on_the_way(falsify))
     await playground.cell("scores", 1, 1).click()
     await expect(compared.locator(".differs")).to_have_text("≠ 1.0e-6")
 
 
-async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(visit: Visiting, server: Server) -> None:
+@pytest.mark.soak
+async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
+    open_page: OpenPage, server: Server
+) -> None:
     """A ninth score model appears by itself, with its parameters, and is not called right."""
-    visited = await visit(f"{server.url}/livez", locale="en-GB")
+    recorded = await open_page(f"{server.url}/livez", locale="en-GB")
 
     def ninth(body: dict[str, Any]) -> None:
         models = body["score_models"]
@@ -117,14 +122,14 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(v
             question["score_model"]["name"] = "bilinear"
         await route.continue_(post_data=json.dumps(question))
 
-    await visited.page.route("**/v1/score-models", on_the_way(ninth))
-    await visited.page.route(ATTENTION, answer_as_bilinear)
-    await visited.page.goto(f"{server.url}/playground")
-    playground = Playground(visited.page)
+    await recorded.page.route("**/v1/score-models", on_the_way(ninth))
+    await recorded.page.route(ATTENTION, answer_as_bilinear)
+    await recorded.page.goto(f"{server.url}/playground")
+    playground = Playground(recorded.page)
     await playground.fresh()
     await playground.choose("#score-model", "ninth")
-    assert await visited.page.locator("#score-model option:checked").inner_text() == "Ninth"
-    fields = visited.page.locator("#score-model-parameters [data-parameter=weight] input")
+    assert await recorded.page.locator("#score-model option:checked").inner_text() == "Ninth"
+    fields = recorded.page.locator("#score-model-parameters [data-parameter=weight] input")
     assert await fields.evaluate_all("all => all.map(one => one.value)") == [
         "0.5" if row == column else "0" for row in range(4) for column in range(4)
     ]
@@ -152,7 +157,7 @@ async ({ base, scoreModels, normalizers }) => {
 
 
 async def test_the_browser_agrees_with_the_service_for_every_score_model_and_normalizer(
-    visit: Visiting, server: Server, client: httpx.AsyncClient, report_figure: Callable[[str], None]
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient, report_figure: Callable[[str], None]
 ) -> None:
     """All pairs, with the parameters of the catalogue's examples, under a mask that leaves one row nothing to see."""
     example = load_examples()["additive"].request
@@ -163,12 +168,12 @@ async def test_the_browser_agrees_with_the_service_for_every_score_model_and_nor
     }
     base["query"] = [*base["query"], [-1.5, 0.25, 3, -2], [0, 0, 0, 0]]
     base["mask"]["allowed"] += [[True] * 4, [False] * 4]
-    visited, _ = await opened(visit, server.url)
+    recorded, _ = await opened(open_page, server.url)
     models = [entry["example"] for entry in describe_score_models()["score_models"]]
     normalizers = [entry["example"] for entry in describe_normalizers()["normalizers"]]
     normalizers += [{"name": "softmax", "sink": 0.5, "temperature": 0.05}]
     normalizers += [{"name": "entmax", "alpha": alpha} for alpha in (1, 1.001, 1.2, 3, 50)]
-    found = await visited.page.evaluate(CHECK_PAIRS, {"base": base, "scoreModels": models, "normalizers": normalizers})
+    found = await recorded.page.evaluate(CHECK_PAIRS, {"base": base, "scoreModels": models, "normalizers": normalizers})
     assert len(found) == 8 * (8 + 6)
     differing = [pair for pair, passed, _ in found if passed is not True]
     # Proportions of negative scores are refused; with distances and the additive model every row has some.
@@ -177,11 +182,12 @@ async def test_the_browser_agrees_with_the_service_for_every_score_model_and_nor
     report_figure(f"playground: browser versus service over {len(computed)} pairs: {max(d for _, d in computed):.1e}")
 
 
-async def test_proportional_agrees_where_scores_are_positive(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_proportional_agrees_where_scores_are_positive(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     for model in ("scaled_dot_product", "dot_product", "bilinear", "cosine", "trilinear"):
         await playground.choose("#example", "honor-of-kings")
         await playground.choose("#score-model", model)
         await playground.choose("#normalizer", "proportional")
         await expect(playground.verification).to_have_attribute("data-state", "match")
-    await visited.assert_clean()
+    await recorded.assert_clean()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.codecs.viridis import VIRIDIS, contrast
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
 from tests.server import Server
 
@@ -33,8 +33,8 @@ async () => {
 
 
 @pytest.mark.browser
-async def test_numbers_can_be_read_on_every_colour(visit: Visiting, server: Server) -> None:
-    visited, _ = await opened(visit, server.url)
-    pairs = await visited.page.evaluate(COLOURS)
+async def test_numbers_can_be_read_on_every_colour(open_page: OpenPage, server: Server) -> None:
+    recorded, _ = await opened(open_page, server.url)
+    pairs = await recorded.page.evaluate(COLOURS)
     assert len({background for background, _ in pairs}) > 400
     assert min(contrast(background, ink) for background, ink in pairs) >= 4.5

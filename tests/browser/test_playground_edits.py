@@ -5,7 +5,7 @@ import random
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, number, opened
 from tests.server import Server
 
@@ -23,11 +23,12 @@ async def paste_all(playground: Playground, **tensors: list[list[float]]) -> Non
     await playground.fresh()
 
 
+@pytest.mark.soak
 async def test_permuting_keys_with_their_values_permutes_columns_and_leaves_the_output(
-    visit: Visiting, server: Server
+    open_page: OpenPage, server: Server
 ) -> None:
     draw = random.Random(20)
-    visited, playground = await opened(visit, server.url)
+    recorded, playground = await opened(open_page, server.url)
     sizes = {"query": (3, 4), "key": (6, 4), "value": (6, 2)}
     drawn = {
         name: [[round(draw.gauss(0, 1.5), 2) for _ in range(columns)] for _ in range(rows)]
@@ -46,19 +47,20 @@ async def test_permuting_keys_with_their_values_permutes_columns_and_leaves_the_
         for one, other in zip(await playground.texts("output"), output, strict=True):
             assert [number(text) for text in one] == pytest.approx([number(text) for text in other], abs=2e-4)
         await expect(playground.verification).to_have_attribute("data-state", "match")
-    assert visited.page_errors == []
+    assert recorded.page_errors == []
 
 
-async def test_rows_and_columns_come_and_go_in_pairs(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_rows_and_columns_come_and_go_in_pairs(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
 
     async def use(tensor: str, tool: str) -> None:
-        await visited.page.locator(f'#tensor-{tensor} [data-tool="{tool}"]').click()
+        await recorded.page.locator(f'#tensor-{tensor} [data-tool="{tool}"]').click()
         await playground.fresh()
         await expect(playground.verification).to_have_attribute("data-state", "match")
 
     async def sizes() -> list[list[str]]:
-        counts = (visited.page.locator(f"#tensor-{name} .count") for name in ("query", "key", "value"))
+        counts = (recorded.page.locator(f"#tensor-{name} .count") for name in ("query", "key", "value"))
         return [await count.all_inner_texts() for count in counts]
 
     await use("key", "insert-row")
@@ -78,28 +80,29 @@ async def test_rows_and_columns_come_and_go_in_pairs(visit: Visiting, server: Se
     assert await sizes() == [["2", "4"], ["4", "5"], ["4", "3"]]
     await playground.page.locator("#score-model").select_option("dot_product")
     await expect(playground.error("key").locator("span")).to_contain_text("K has 5 columns and Q has 4")
-    await visited.page.locator('#tensor-key [data-tool="remove-column"]').click()
+    await recorded.page.locator('#tensor-key [data-tool="remove-column"]').click()
     await playground.fresh()
     await use("query", "remove-row")
     for _ in range(3):
         await use("value", "remove-column")
     await expect(playground.map("output")).to_be_hidden()
-    await visited.page.locator('#tensor-value [data-tool="add-values"]').click()
+    await recorded.page.locator('#tensor-value [data-tool="add-values"]').click()
     await playground.fresh()
     output, weights = await playground.texts("output"), await playground.texts("weights")
     assert [[number(text) for text in row] for row in output] == [[number(text) for text in row] for row in weights]
-    assert visited.page_errors == []
+    assert recorded.page_errors == []
 
 
-async def test_paste_understands_spreadsheets_and_json(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_paste_understands_spreadsheets_and_json(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     values = (
         "[...document.querySelectorAll('#tensor-key tbody tr')]"
         ".map(row => [...row.querySelectorAll('input')].map(one => one.value))"
     )
     await playground.paste("key", "[[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [0, 0, 0, 1]]", 2, 2)
     await expect(playground.error("value").locator("span")).to_contain_text("V has 4 rows and K has 6")
-    assert await visited.page.evaluate(values) == [
+    assert await recorded.page.evaluate(values) == [
         ["1.9", "1.5", "1", "0.3", "0", "0"],
         ["0.6", "1.1", "0.9", "2", "0", "0"],
         ["0.5", "1", "1", "2", "3", "4"],
@@ -110,23 +113,24 @@ async def test_paste_understands_spreadsheets_and_json(visit: Visiting, server: 
     await playground.choose("#example", "honor-of-kings")
     await playground.paste("key", "9\t8\n7\t6\n", 1, 2)
     await playground.fresh()
-    assert (await visited.page.evaluate(values))[1:3] == [["0.6", "1.1", "9", "8"], ["0.5", "1", "7", "6"]]
+    assert (await recorded.page.evaluate(values))[1:3] == [["0.6", "1.1", "9", "8"], ["0.5", "1", "7", "6"]]
     await playground.paste("key", "5\tfive\n")
-    assert (await visited.page.evaluate(values))[0][0] == "1.9"
+    assert (await recorded.page.evaluate(values))[0][0] == "1.9"
     wide = as_text([[1.0] * 130] * 2)
     await playground.paste("query", wide)
     await expect(playground.error("query").locator("span")).to_contain_text("2 × 130")
     await expect(playground.error("query").locator("span")).to_contain_text("128 × 128")
 
 
-async def test_a_cell_toggles_with_a_click_and_a_heading_toggles_a_key(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_a_cell_toggles_with_a_click_and_a_heading_toggles_a_key(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     await playground.choose("#mask-kind", "causal")
     assert await playground.texts("mask") == [["✓", "×", "×", "×"], ["✓", "✓", "×", "×"]]
     await playground.cell("mask", 0, 3).click()
     await playground.fresh()
     assert await playground.texts("mask") == [["✓", "×", "×", "✓"], ["✓", "✓", "×", "×"]]
-    await expect(visited.page.locator("#mask-kind")).to_have_value("custom")
+    await expect(recorded.page.locator("#mask-kind")).to_have_value("custom")
     await playground.cell("weights", 0, 0).click()
     await playground.fresh()
     assert (await playground.texts("weights"))[0] == ["0", "0", "0", "1"]
@@ -141,22 +145,24 @@ async def test_a_cell_toggles_with_a_click_and_a_heading_toggles_a_key(visit: Vi
     await expect(playground.decision).to_have_text("team fight: sees no key at all; weights and output are 0.")
     await playground.cell("scores", 1, 1).click()
     assert (await playground.texts("mask"))[1] == ["✓", "✓", "×", "×"]
-    await expect(visited.page.locator("#explain-pair")).to_have_text("dragon up → jungle")
-    await visited.assert_clean()
+    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → jungle")
+    await recorded.assert_clean()
 
 
-async def test_weights_outside_0_and_1_are_said_to_be(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
-    legend = visited.page.locator("#stage-weights .legend")
+@pytest.mark.soak
+async def test_weights_outside_0_and_1_are_said_to_be(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    legend = recorded.page.locator("#stage-weights .legend")
     await expect(legend).not_to_contain_text("leave 0–1")
     await playground.choose("#normalizer", "none")
     await expect(legend).to_contain_text("leave 0–1")
     await expect(legend).to_contain_text("3.15")
 
 
-async def test_large_matrices_are_colours_and_still_speak(visit: Visiting, server: Server) -> None:
+@pytest.mark.soak
+async def test_large_matrices_are_colours_and_still_speak(open_page: OpenPage, server: Server) -> None:
     draw = random.Random(21)
-    visited, playground = await opened(visit, server.url)
+    recorded, playground = await opened(open_page, server.url)
     rows = [[round(draw.gauss(0, 1), 2) for _ in range(4)] for _ in range(40)]
     await paste_all(playground, query=rows, key=rows, value=rows)
     assert {text for row in await playground.texts("weights") for text in row} == {""}
@@ -164,6 +170,6 @@ async def test_large_matrices_are_colours_and_still_speak(visit: Visiting, serve
     await playground.cell("weights", 39, 39).focus()
     label = await playground.cell("weights", 39, 39).get_attribute("aria-label")
     assert label is not None
-    shown = await visited.page.locator("#explain-number").inner_text()
+    shown = await recorded.page.locator("#explain-number").inner_text()
     assert label == f"query 40, key 40: weight {shown}"
-    await visited.assert_fits()
+    await recorded.assert_fits()

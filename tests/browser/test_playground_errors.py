@@ -1,4 +1,4 @@
-"""What is wrong stands beside the field that it concerns, in the language of the page; the last good result stays."""
+"""An error stands beside the field that it concerns, in the language of the page; the last good result stays."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ import pytest
 from playwright.async_api import Route, expect
 
 from service.problems import PROBLEMS
-from tests.browser.conftest import Visiting
-from tests.browser.playground import opened
+from tests.browser.conftest import OpenPage
+from tests.browser.playground import LOCALES, opened
 from tests.server import Server, running_server
 
 pytestmark = pytest.mark.browser
@@ -32,17 +32,18 @@ NEGATIVE = {"zh": "按比例归一化要求得分不为负。", "en": "Proportio
 NOT_A_NUMBER = {"zh": "射手，输出：“abc”不是数字。", "en": "marksman, damage: “abc” is not a number."}
 
 
-@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("language", LOCALES)
 async def test_a_refusal_is_beside_its_field_in_the_language_of_the_page(
-    visit: Visiting, server: Server, language: str
+    open_page: OpenPage, server: Server, language: str
 ) -> None:
-    visited, playground = await opened(visit, server.url, language)
+    recorded, playground = await opened(open_page, server.url, language)
     weights = await playground.texts("weights")
     await playground.paste("value", "1\t2\n3\t4")
     await expect(playground.error("value").locator("span")).to_contain_text(VALUES_MISSING[language])
     await expect(playground.error("value").locator("small[lang=en]")).to_contain_text("expected one value vector")
     await expect(playground.results).to_have_attribute("data-state", "stale")
-    await expect(visited.page.locator("#status")).not_to_be_empty()
+    await expect(recorded.page.locator("#status")).not_to_be_empty()
     assert await playground.texts("weights") == weights
 
     # The language may change while the error stands.
@@ -61,17 +62,18 @@ async def test_a_refusal_is_beside_its_field_in_the_language_of_the_page(
         await expect(playground.error("normalizer").locator("span")).to_contain_text(NEGATIVE[shown])
     await playground.choose("#normalizer", "softmax")
     await expect(playground.error("normalizer")).to_be_hidden()
-    await visited.assert_fits()
-    await visited.assert_clean(UNPROCESSABLE, UNPROCESSABLE)
+    await recorded.assert_fits()
+    await recorded.assert_clean(UNPROCESSABLE, UNPROCESSABLE)
 
 
-@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("language", LOCALES)
 async def test_text_that_is_no_number_marks_its_cell_and_nothing_is_asked(
-    visit: Visiting, server: Server, language: str
+    open_page: OpenPage, server: Server, language: str
 ) -> None:
-    visited, playground = await opened(visit, server.url, language)
+    recorded, playground = await opened(open_page, server.url, language)
     weights = await playground.texts("weights")
-    asked = [url for url in visited.requests if url.endswith("/v1/attention")]
+    asked = [url for url in recorded.requests if url.endswith("/v1/attention")]
     await playground.field("key", 0, 1).fill("abc")
     await expect(playground.error("key").locator("span")).to_have_text(NOT_A_NUMBER[language])
     await expect(playground.field("key", 0, 1)).to_have_attribute("aria-invalid", "true")
@@ -79,7 +81,7 @@ async def test_text_that_is_no_number_marks_its_cell_and_nothing_is_asked(
     await playground.field("key", 1, 1).fill("9")
     await expect(playground.results).to_have_attribute("data-state", "stale")
     assert await playground.texts("weights") == weights
-    assert [url for url in visited.requests if url.endswith("/v1/attention")] == asked
+    assert [url for url in recorded.requests if url.endswith("/v1/attention")] == asked
     for text in ("１．５", "−2", "+.5", "1e-3"):
         await playground.type_into("key", 0, 1, text)
         await expect(playground.error("key")).to_be_hidden()
@@ -89,37 +91,38 @@ async def test_text_that_is_no_number_marks_its_cell_and_nothing_is_asked(
         await expect(playground.results).to_have_attribute("data-state", "stale")
     await playground.choose("#example", "honor-of-kings")
     await expect(playground.error("key")).to_be_hidden()
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
-async def test_options_are_checked_where_they_are_typed(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
-    await visited.page.locator("#temperature").fill("0")
+@pytest.mark.soak
+async def test_options_are_checked_where_they_are_typed(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await recorded.page.locator("#temperature").fill("0")
     await expect(playground.error("normalizer/temperature")).to_contain_text("above 0")
-    await visited.page.locator("#temperature-reset").click()
+    await recorded.page.locator("#temperature-reset").click()
     await playground.fresh()
-    await visited.page.locator("#temperature").fill("0.5")
+    await recorded.page.locator("#temperature").fill("0.5")
     await playground.fresh()
     assert (await playground.texts("weights"))[0] == ["0.9343", "0.0421", "0.0189", "0.0047"]
-    await visited.page.locator("#temperature-slider").press("End")
-    await expect(visited.page.locator("#temperature")).to_have_value("100")
-    await visited.page.locator("#mask-kind").select_option("lengths")
-    await visited.page.locator("#mask-length").fill("5")
+    await recorded.page.locator("#temperature-slider").press("End")
+    await expect(recorded.page.locator("#temperature")).to_have_value("100")
+    await recorded.page.locator("#mask-kind").select_option("lengths")
+    await recorded.page.locator("#mask-length").fill("5")
     await expect(playground.error("mask/length")).to_contain_text("from 0 to 4")
-    await visited.page.locator("#mask-length").fill("2")
+    await recorded.page.locator("#mask-length").fill("2")
     await playground.fresh()
     assert await playground.texts("mask") == [["✓", "✓", "×", "×"]] * 2
     await playground.choose("#mask-kind", "window")
     assert await playground.texts("mask") == [["✓", "×", "×", "×"], ["✓", "✓", "×", "×"]]
-    await visited.page.locator("#mask-right").fill("")
+    await recorded.page.locator("#mask-right").fill("")
     await playground.fresh()
     assert await playground.texts("mask") == [["✓", "✓", "✓", "✓"], ["✓", "✓", "✓", "✓"]]
     await playground.choose("#mask-kind", "causal")
-    await visited.page.locator("#mask-offset").fill("1")
+    await recorded.page.locator("#mask-offset").fill("1")
     await playground.fresh()
     assert await playground.texts("mask") == [["✓", "✓", "×", "×"], ["✓", "✓", "✓", "×"]]
     await expect(playground.verification).to_have_attribute("data-state", "match")
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
 def refusing(slug: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[None]]:
@@ -135,16 +138,17 @@ def refusing(slug: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[
     return handle
 
 
-async def test_other_refusals_say_what_to_do_in_both_languages(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
-    texts = await visited.page.evaluate(
+@pytest.mark.soak
+async def test_other_refusals_say_what_to_do_in_both_languages(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    texts = await recorded.page.evaluate(
         "async () => ({ en: (await import('./static/playground/words/en.js')).default,"
         " zh: (await import('./static/playground/words/zh.js')).default })"
     )
     notice = playground.notice("problem")
     for slug in ("too-large", "queue-full", "draining", "deadline-exceeded", "internal"):
         waits = slug in {"queue-full", "draining"}
-        await visited.page.route(ATTENTION, refusing(slug, {"Retry-After": "1"} if waits else {}))
+        await recorded.page.route(ATTENTION, refusing(slug, {"Retry-After": "1"} if waits else {}))
         await playground.field("query", 0, 0).fill(str(len(slug)))
         await expect(notice).to_contain_text(texts["en"][f"problem.{slug}"])
         await expect(notice.locator("small[lang=en]")).to_contain_text("Send less.")
@@ -152,12 +156,12 @@ async def test_other_refusals_say_what_to_do_in_both_languages(visit: Visiting, 
         await playground.language("zh")
         await expect(notice).to_contain_text(texts["zh"][f"problem.{slug}"])
         await playground.language("en")
-        await visited.page.unroute(ATTENTION)
+        await recorded.page.unroute(ATTENTION)
         if not waits:
             await notice.locator("[data-action=retry]").click()
         await playground.fresh()
         await expect(notice).to_have_count(0)
-    assert visited.page_errors == []
+    assert recorded.page_errors == []
 
 
 def test_every_problem_has_a_text_of_its_own() -> None:
@@ -167,8 +171,9 @@ def test_every_problem_has_a_text_of_its_own() -> None:
         assert [slug for slug in PROBLEMS if f'"problem.{slug}"' not in texts] == []
 
 
-async def test_an_early_reply_that_comes_late_is_dropped(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_an_early_reply_that_comes_late_is_dropped(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     let_go = asyncio.Event()
     held: list[str] = []
 
@@ -179,28 +184,29 @@ async def test_an_early_reply_that_comes_late_is_dropped(visit: Visiting, server
             await let_go.wait()
         await route.fulfill(response=response)
 
-    await visited.page.route(ATTENTION, hold_the_first)
+    await recorded.page.route(ATTENTION, hold_the_first)
     # Aborting would hide whether late replies are dropped, so this page cannot abort.
-    await visited.page.evaluate("AbortController.prototype.abort = () => {}")
-    async with visited.page.expect_request(ATTENTION):
+    await recorded.page.evaluate("AbortController.prototype.abort = () => {}")
+    async with recorded.page.expect_request(ATTENTION):
         await playground.field("query", 0, 0).fill("-5")
-    async with visited.page.expect_response(ATTENTION):
+    async with recorded.page.expect_response(ATTENTION):
         await playground.field("query", 0, 0).fill("5")
     await playground.fresh()
     later = await playground.texts("weights")
     assert json.loads(held[0])["query"][0][0] == -5
-    async with visited.page.expect_event("requestfinished"):
+    async with recorded.page.expect_event("requestfinished"):
         let_go.set()
-    await visited.settle()
+    await recorded.settle()
     assert await playground.texts("weights") == later
     assert float(later[0][0]) > 0.9
     await expect(playground.verification).to_have_attribute("data-state", "match")
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
-async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(visit: Visiting, tmp_path: Path) -> None:
+@pytest.mark.soak
+async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(open_page: OpenPage, tmp_path: Path) -> None:
     with running_server(tmp_path, DRAIN_SECONDS="1") as server:
-        visited, playground = await opened(visit, server.url)
+        recorded, playground = await opened(open_page, server.url)
         weights = await playground.texts("weights")
         server.stop()
         await playground.field("query", 0, 0).fill("0")
@@ -212,14 +218,14 @@ async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(visit: 
         await expect(notice).to_contain_text("无法连接服务，显示的是上一次的结果。")
         with started_again(server):
             await until_ready(server.url)
-            # The page may be quicker than whoever clicks.
+            # The page may retry before the click.
             await notice.locator("[data-action=retry]").evaluate_all(
                 "(buttons) => buttons.forEach((one) => one.click())"
             )
             await playground.fresh()
             await expect(notice).to_have_count(0)
             assert (await playground.texts("weights"))[0] != weights[0]
-            assert visited.page_errors == []
+            assert recorded.page_errors == []
 
 
 @contextmanager
@@ -244,8 +250,9 @@ async def until_ready(url: str) -> None:
     raise TimeoutError(url)
 
 
-async def test_it_tries_again_by_itself(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_it_tries_again_by_itself(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     refused = 0
 
     async def refuse_twice(route: Route) -> None:
@@ -253,9 +260,9 @@ async def test_it_tries_again_by_itself(visit: Visiting, server: Server) -> None
         refused += 1
         await (route.abort() if refused <= 2 else route.continue_())
 
-    await visited.page.route(ATTENTION, refuse_twice)
+    await recorded.page.route(ATTENTION, refuse_twice)
     await playground.field("query", 0, 0).fill("1")
     await expect(playground.notice("away")).to_be_visible()
     await expect(playground.results).to_have_attribute("data-state", "fresh", timeout=10_000)
     assert refused == 3
-    assert visited.page_errors == []
+    assert recorded.page_errors == []

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from service.examples import IDS, load_examples
-from tests.browser.conftest import Visiting
-from tests.browser.playground import Playground, assert_shown, opened
+from tests.browser.conftest import OpenPage
+from tests.browser.playground import LOCALES, Playground, assert_shown, opened
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -16,40 +16,36 @@ EXAMPLES = load_examples()
 
 
 HALVES = {"even": IDS[::2], "odd": IDS[1::2]}
-"""Of the examples: the numbers are the same in both languages, in which each is opened here or in the soak."""
+"""Of the examples."""
 
 
-@pytest.mark.parametrize(
-    ("language", "half"),
-    [
-        ("zh", "even"),
-        ("en", "odd"),
-        pytest.param("zh", "odd", marks=pytest.mark.soak),
-        pytest.param("en", "even", marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("language", LOCALES)
 async def test_the_cells_of_every_example_are_those_of_the_service(
-    visit: Visiting, server: Server, client: httpx.AsyncClient, language: str, half: str
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient, language: str, half: str
 ) -> None:
-    visited, playground = await opened(visit, server.url, language)
-    offered = await visited.page.locator("#example option").evaluate_all("all => all.map(one => [one.value, one.text])")
+    recorded, playground = await opened(open_page, server.url, language)
+    offered = await recorded.page.locator("#example option").evaluate_all(
+        "all => all.map(one => [one.value, one.text])"
+    )
     assert [value for value, _ in offered] == ["honor-of-kings-both", *IDS]
     assert [text for _, text in offered[1:]] == [EXAMPLES[name].title[language] for name in IDS]
     for name in HALVES[half]:
         example = EXAMPLES[name]
         await playground.choose("#example", name)
-        assert await visited.page.locator("#story-title").inner_text() == example.title[language]
-        assert await visited.page.locator("#example option:checked").inner_text() == example.title[language]
+        assert await recorded.page.locator("#story-title").inner_text() == example.title[language]
+        assert await recorded.page.locator("#example option:checked").inner_text() == example.title[language]
         include = ["scores", "logits", "weights", *(["output"] if "value" in example.request else [])]
         answer = (await client.post("/v1/attention", json=example.request | {"include": include})).json()
         for batch, answered in enumerate(slices(answer, include)):
-            if await visited.page.locator("#batch").is_visible():
+            if await recorded.page.locator("#batch").is_visible():
                 await playground.choose("#batch", str(batch))
             await assert_shows(playground, answered)
         await assert_named(playground, example.names and example.names[language])
         assert await playground.verification.get_attribute("data-state") == "match", name
-    await visited.assert_fits()
-    await visited.assert_clean()
+    await recorded.assert_fits()
+    await recorded.assert_clean()
 
 
 def slices(answer: dict[str, Any], include: list[str]) -> list[dict[str, Any]]:
@@ -86,8 +82,8 @@ async def assert_named(playground: Playground, names: dict[str, list[str]] | Non
         assert await playground.map("output").locator("th[scope=col]").all_inner_texts() == names["value"]
 
 
-async def test_the_opening_view_is_two_examples_in_one(visit: Visiting, server: Server) -> None:
-    _, playground = await opened(visit, server.url)
+async def test_the_opening_view_is_two_examples_in_one(open_page: OpenPage, server: Server) -> None:
+    _, playground = await opened(open_page, server.url)
     expected = [EXAMPLES[name].expected for name in ("honor-of-kings", "honor-of-kings-dragon")]
     for stage in ("scores", "weights", "output"):
         for line, numbers in zip(await playground.texts(stage), expected, strict=True):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, TAGS, Playground, opened
 from tests.server import Server
 
@@ -47,101 +47,104 @@ async def assert_focus_is_seen(playground: Playground) -> None:
 
 
 @in_chinese
-async def test_change_a_feature_and_see_the_weight_move(visit: Visiting, server: Server, language: str) -> None:
-    visited, playground = await opened(visit, server.url, language)
+async def test_change_a_feature_and_see_the_weight_move(open_page: OpenPage, server: Server, language: str) -> None:
+    recorded, playground = await opened(open_page, server.url, language)
     before = await playground.cell("weights", 0, 0).evaluate("cell => getComputedStyle(cell).backgroundColor")
     await playground.tab_to(playground.field("query", 0, 0))
     await assert_focus_is_seen(playground)
-    await visited.page.keyboard.type("0")
+    await recorded.page.keyboard.type("0")
     await expect(playground.cell("weights", 0, 0)).not_to_have_text("0.7017")
     await playground.fresh()
     # Without the need of protection, q·k/2 is 1.25, 1, 0.7, 0.4.
     assert (await playground.texts("weights"))[0] == ["0.3593", "0.2798", "0.2073", "0.1536"]
-    await visited.settle()
+    await recorded.settle()
     after = await playground.cell("weights", 0, 0).evaluate("cell => getComputedStyle(cell).backgroundColor")
     assert after != before
-    await expect(visited.page.locator("#explain-was")).to_have_text(WAS[language])
-    await visited.page.keyboard.press("ArrowRight")
-    await visited.page.keyboard.press("ArrowDown")
+    await expect(recorded.page.locator("#explain-was")).to_have_text(WAS[language])
+    await recorded.page.keyboard.press("ArrowRight")
+    await recorded.page.keyboard.press("ArrowDown")
     await assert_focus_is_seen(playground)
-    await visited.page.keyboard.type("1.5")
+    await recorded.page.keyboard.type("1.5")
     await expect(playground.field("query", 1, 1)).to_have_value("1.5")
     await playground.fresh()
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
+@pytest.mark.soak
 @in_english
 async def test_send_the_marksman_home_and_see_the_row_renormalise(
-    visit: Visiting, server: Server, language: str
+    open_page: OpenPage, server: Server, language: str
 ) -> None:
-    visited, playground = await opened(visit, server.url, language)
+    recorded, playground = await opened(open_page, server.url, language)
     await playground.tab_to(playground.cell("weights", 0, 0))
     await assert_focus_is_seen(playground)
-    await visited.page.keyboard.press("Space")
+    await recorded.page.keyboard.press("Space")
     await playground.fresh()
     assert (await playground.texts("weights"))[0] == ["0", "0.4992", "0.3346", "0.1662"]
     assert (await playground.texts("weights"))[1] == ["0.1394", "0.6567", "0.1007", "0.1033"]
     assert (await playground.texts("mask"))[0] == ["×", "✓", "✓", "✓"]
     await expect(playground.announced).to_have_text(MASKED[language])
     await expect(playground.cell("weights", 0, 0)).to_be_focused()
-    await visited.page.keyboard.press("Space")
+    await recorded.page.keyboard.press("Space")
     await playground.fresh()
     assert (await playground.texts("weights"))[0][0] == "0.7017"
 
     # The heading above hides him from everybody.
-    await visited.page.keyboard.press("ArrowUp")
-    await visited.page.keyboard.press("Space")
+    await recorded.page.keyboard.press("ArrowUp")
+    await recorded.page.keyboard.press("Space")
     await playground.fresh()
     assert [row[0] for row in await playground.texts("mask")] == ["×", "×"]
     assert [row[0] for row in await playground.texts("weights")] == ["0", "0"]
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
+@pytest.mark.soak
 @in_chinese
-async def test_read_why_it_is_0_7017(visit: Visiting, server: Server, language: str) -> None:
-    visited, playground = await opened(visit, server.url, language)
+async def test_read_why_it_is_0_7017(open_page: OpenPage, server: Server, language: str) -> None:
+    recorded, playground = await opened(open_page, server.url, language)
     first, second, pair, next_pair = SENTENCES[language]
     await playground.tab_to(playground.cell("weights", 0, 0))
-    await expect(visited.page.locator("#explain-pair")).to_have_text(pair)
-    await expect(visited.page.locator("#explain-number")).to_have_text("0.7017")
-    await expect(visited.page.locator("#explain-number")).to_be_in_viewport()
+    await expect(recorded.page.locator("#explain-pair")).to_have_text(pair)
+    await expect(recorded.page.locator("#explain-number")).to_have_text("0.7017")
+    await expect(recorded.page.locator("#explain-number")).to_be_in_viewport()
     for text in ("2 × 1.9 + 1 × 1.5 + 1 × 1 + 0 × 0.3 = 6.3", "6.3 × 0.5 = 3.15", "1 / 1.42517 = 0.701669", first):
         await playground.explained(text)
-    terms = await visited.page.locator("#explain-terms .value").all_inner_texts()
+    terms = await recorded.page.locator("#explain-terms .value").all_inner_texts()
     assert terms == ["3.8", "1.5", "1", "0"]
-    await expect(visited.page.locator("#explain-diagnostics")).to_contain_text("2.4872")
-    await expect(visited.page.locator("#explain-own")).to_contain_text("0.701669")
-    await visited.page.keyboard.press("ArrowRight")
-    await expect(visited.page.locator("#explain-pair")).to_have_text(next_pair)
+    await expect(recorded.page.locator("#explain-diagnostics")).to_contain_text("2.4872")
+    await expect(recorded.page.locator("#explain-own")).to_contain_text("0.701669")
+    await recorded.page.keyboard.press("ArrowRight")
+    await expect(recorded.page.locator("#explain-pair")).to_have_text(next_pair)
     await playground.explained(second)
-    await visited.page.keyboard.press("Control+End")
+    await recorded.page.keyboard.press("Control+End")
     await expect(playground.cell("weights", 1, 3)).to_be_focused()
-    await visited.page.keyboard.press("Control+Home")
+    await recorded.page.keyboard.press("Control+Home")
     await expect(playground.cell("weights", 0, 0)).to_be_focused()
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
+@pytest.mark.soak
 @in_english
-async def test_share_and_reopen(visit: Visiting, server: Server, language: str) -> None:
+async def test_share_and_reopen(open_page: OpenPage, server: Server, language: str) -> None:
     permissions = ["clipboard-read", "clipboard-write"]
-    visited, playground = await opened(visit, server.url, language, permissions=permissions)
+    recorded, playground = await opened(open_page, server.url, language, permissions=permissions)
     await playground.tab_to(playground.field("key", 0, 0))
-    await visited.page.keyboard.type("0.25")
+    await recorded.page.keyboard.type("0.25")
     await playground.fresh()
-    await playground.tab_to(visited.page.locator("#share"), "Shift+Tab")
-    await visited.page.keyboard.press("Enter")
+    await playground.tab_to(recorded.page.locator("#share"), "Shift+Tab")
+    await recorded.page.keyboard.press("Enter")
     await expect(playground.announced).to_have_text(COPIED[language])
-    await expect(visited.page.locator("#toast")).to_be_visible()
-    link = await visited.page.evaluate("navigator.clipboard.readText()")
+    await expect(recorded.page.locator("#toast")).to_be_visible()
+    link = await recorded.page.evaluate("navigator.clipboard.readText()")
     assert re.match(rf"{re.escape(server.url)}/playground#1\.[\w-]+$", link)
     weights = await playground.texts("weights")
 
     other = {"zh": "en", "en": "zh"}[language]
-    again = await visit(link, locale=LOCALES[other])
+    again = await open_page(link, locale=LOCALES[other])
     reopened = Playground(again.page)
     await reopened.fresh()
     assert await reopened.texts("weights") == weights
     await expect(again.page.locator("html")).to_have_attribute("lang", TAGS[language])
     await expect(reopened.field("key", 0, 0)).to_have_value("0.25")
     await again.assert_clean()
-    await visited.assert_clean()
+    await recorded.assert_clean()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import STAGES, TAGS, opened
 from tests.server import Server
 
@@ -36,38 +36,39 @@ def read(link: str) -> Any:
     return json.loads(zlib.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), wbits=-15))
 
 
-async def shared(visit: Visiting, url: str) -> tuple[Any, Any, str]:
-    """Open, edit in every way, share; return the visit, the playground and the link."""
-    visited, playground = await opened(visit, url, "zh")
-    await visited.page.evaluate(CLIPBOARD_DENIED)
+async def shared(open_page: OpenPage, url: str) -> tuple[Any, Any, str]:
+    """Open, edit in every way, share; return the recorded page, the playground and the link."""
+    recorded, playground = await opened(open_page, url, "zh")
+    await recorded.page.evaluate(CLIPBOARD_DENIED)
     await playground.choose("#example", "additive")
     await playground.type_into("key", 3, 2, "-1.25")
     await playground.name_field("key", "row", 3).fill("Top lane")
     await playground.name_field("value", "column", 2).fill("回家")
-    await visited.page.locator('[data-tool="insert-row"]').first.click()
+    await recorded.page.locator('[data-tool="insert-row"]').first.click()
     await playground.fresh()
     await playground.choose("#normalizer", "softmax")
-    await visited.page.locator("#temperature").fill("0.7")
+    await recorded.page.locator("#temperature").fill("0.7")
     await playground.fresh()
     await playground.cell("mask", 0, 1).click()
     await playground.fresh()
     await playground.cell("output", 1, 2).click()
-    await visited.page.locator("#share").click()
+    await recorded.page.locator("#share").click()
     # The link is offered, selected, to be copied by hand.
-    field = visited.page.locator("#share-link")
+    field = recorded.page.locator("#share-link")
     await expect(field).to_be_focused()
     await expect(playground.announced).to_contain_text("链接已选中")
     link = await field.input_value()
-    selected = await visited.page.evaluate(
+    selected = await recorded.page.evaluate(
         "document.activeElement.selectionEnd - document.activeElement.selectionStart"
     )
     assert selected == len(link)
-    return visited, playground, link
+    return recorded, playground, link
 
 
-async def test_a_link_reproduces_the_page_in_a_fresh_context(visit: Visiting, server: Server) -> None:
-    visited, playground, link = await shared(visit, server.url)
-    again, reopened = await opened(visit, server.url, "en")
+@pytest.mark.soak
+async def test_a_link_reproduces_the_page_in_a_fresh_context(open_page: OpenPage, server: Server) -> None:
+    recorded, playground, link = await shared(open_page, server.url)
+    again, reopened = await opened(open_page, server.url, "en")
     await again.page.goto("about:blank")
     await again.page.goto(link)
     await reopened.fresh()
@@ -76,36 +77,36 @@ async def test_a_link_reproduces_the_page_in_a_fresh_context(visit: Visiting, se
         assert await reopened.texts(stage) == await playground.texts(stage)
         assert await reopened.labels(stage) == await playground.labels(stage)
     fields = "[...document.querySelectorAll('#inputs :is(input, textarea, select)')].map(one => one.value)"
-    assert await again.page.evaluate(fields) == await visited.page.evaluate(fields)
+    assert await again.page.evaluate(fields) == await recorded.page.evaluate(fields)
     for part in ("#explain-pair", "#explain-number", "#explain-decision", "#story-title"):
         text = await again.page.locator(part).inner_text()
-        assert text == await visited.page.locator(part).inner_text()
+        assert text == await recorded.page.locator(part).inner_text()
     assert "Top lane" in str(await reopened.labels("weights"))
     assert "回家" in await again.page.locator("#explain-pair").inner_text()
     await reopened.language("en")
     assert "Top lane" in str(await reopened.labels("weights"))
     assert "jungle" in str(await reopened.labels("weights"))
-    await visited.assert_clean()
+    await recorded.assert_clean()
     await again.assert_clean()
 
 
 async def test_the_address_follows_every_change_and_another_link_replaces_the_page(
-    visit: Visiting, server: Server
+    open_page: OpenPage, server: Server
 ) -> None:
-    visited, playground = await opened(visit, server.url)
-    assert "#" not in visited.page.url
+    recorded, playground = await opened(open_page, server.url)
+    assert "#" not in recorded.page.url
     await playground.type_into("query", 0, 0, "0.125")
-    await visited.page.wait_for_url(lambda url: "#1." in url and read(url)["q"][0][0][0] == 0.125)
-    document = read(visited.page.url)
+    await recorded.page.wait_for_url(lambda url: "#1." in url and read(url)["q"][0][0][0] == 0.125)
+    document = read(recorded.page.url)
     document["q"][0][0][0] = 1
     document["l"] = "zh"
-    await visited.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
     await expect(playground.field("query", 0, 0)).to_have_value("1")
-    await expect(visited.page.locator("html")).to_have_attribute("lang", TAGS["zh"])
-    await visited.page.locator(".skip a").first.press("Enter")
+    await expect(recorded.page.locator("html")).to_have_attribute("lang", TAGS["zh"])
+    await recorded.page.locator(".skip a").first.press("Enter")
     await expect(playground.field("query", 0, 0)).to_have_value("1")
     assert await playground.notice("link").count() == 0
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
 def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -158,13 +159,14 @@ GARBAGE = (
 )
 
 
+@pytest.mark.soak
 async def test_a_link_that_no_page_has_written_is_said_and_the_opening_example_shown(
-    visit: Visiting, server: Server
+    open_page: OpenPage, server: Server
 ) -> None:
-    visited, playground = await opened(visit, server.url)
+    recorded, playground = await opened(open_page, server.url)
     await playground.type_into("query", 0, 0, "3")
-    await visited.page.wait_for_url(lambda url: "#1." in url)
-    document = read(visited.page.url)
+    await recorded.page.wait_for_url(lambda url: "#1." in url)
+    document = read(recorded.page.url)
     unfolding = zlib.compressobj(9, wbits=-15)
     bomb = unfolding.compress(b" " * 20_000_000) + unfolding.flush()
     hostile = [
@@ -175,32 +177,33 @@ async def test_a_link_that_no_page_has_written_is_said_and_the_opening_example_s
     ]
     # One that is refused while the page is open leaves the page as it is.
     for link in hostile:
-        await visited.page.evaluate("fragment => { location.hash = fragment }", link)
+        await recorded.page.evaluate("fragment => { location.hash = fragment }", link)
         await expect(playground.notice("link")).to_contain_text(BROKEN)
         await playground.notice("link").locator("[data-action=close]").click()
         await expect(playground.notice("link")).to_have_count(0)
         await expect(playground.field("query", 0, 0)).to_have_value("3")
-    # And what is right is not refused.
+    # And a valid link is accepted.
     right = fragment(changed(document, ("q", 0, 0, 0), 4))
-    await visited.page.evaluate("fragment => { location.hash = fragment }", right)
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", right)
     await expect(playground.field("query", 0, 0)).to_have_value("4")
     for link in (GARBAGE[1], GARBAGE[4], fragment(changed(document, ("q", 0, 0, 0), "2"))):
-        await visited.page.goto("about:blank")
-        await visited.page.goto(f"{server.url}/playground{link}")
+        await recorded.page.goto("about:blank")
+        await recorded.page.goto(f"{server.url}/playground{link}")
         await playground.fresh()
         await expect(playground.notice("link")).to_contain_text(BROKEN)
         assert (await playground.texts("weights"))[0][0] == "0.7017"
-    await visited.assert_clean()
+    await recorded.assert_clean()
 
 
-async def test_of_several_slices_one_is_shown_and_the_other_can_be_chosen(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+@pytest.mark.soak
+async def test_of_several_slices_one_is_shown_and_the_other_can_be_chosen(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     await playground.type_into("query", 0, 0, "3")
-    await visited.page.wait_for_url(lambda url: "#1." in url)
-    document = read(visited.page.url)
+    await recorded.page.wait_for_url(lambda url: "#1." in url)
+    document = read(recorded.page.url)
     first = document["q"][0]
     document |= {"q": [first, [[7, 0, 0, 0], [0, 0, 0, 7]]], "b": 1}
-    await visited.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
     await expect(playground.field("query", 0, 0)).to_have_value("7")
     await playground.fresh()
     # 7·k₀/2 for every key.

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from service.examples import IDS
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, Playground, opened
 from tests.server import Server
 
@@ -59,10 +59,10 @@ async def assert_harmless(playground: Playground) -> None:
     await expect(page.locator("#explain-terms")).to_contain_text(MARKUP)
 
 
-async def test_names_are_never_markup(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+async def test_names_are_never_markup(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     dialogs: list[str] = []
-    visited.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    recorded.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     for tensor, direction in (("key", "row"), ("key", "column"), ("value", "column")):
         await playground.name_field(tensor, direction, 0).fill(MARKUP)
     await playground.name_field("query", "row", 0).fill(SCRIPT)
@@ -76,20 +76,22 @@ async def test_names_are_never_markup(visit: Visiting, server: Server) -> None:
     await expect(playground.announced).to_contain_text(f"{MARKUP} is masked for {SCRIPT}.")
     await playground.cell("weights", 0, 0).click()
     await playground.fresh()
-    await visited.page.locator("#share").click()
-    await expect(visited.page.locator("#toast")).to_be_visible()
-    again = await visit(visited.page.url, locale="en-GB")
+    await recorded.page.locator("#share").click()
+    await expect(recorded.page.locator("#toast")).to_be_visible()
+    again = await open_page(recorded.page.url, locale="en-GB")
     again.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     await Playground(again.page).fresh()
     await assert_harmless(Playground(again.page))
     assert dialogs == []
-    await visited.assert_clean()
+    await recorded.assert_clean()
     await again.assert_clean()
 
 
-async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(visit: Visiting, server: Server) -> None:
-    visited, _ = await opened(visit, server.url)
-    zh, en = await visited.page.evaluate(
+async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, _ = await opened(open_page, server.url)
+    zh, en = await recorded.page.evaluate(
         "async () => [(await import('./static/playground/words/zh.js')).default,"
         " (await import('./static/playground/words/en.js')).default]"
     )
@@ -101,15 +103,16 @@ async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(v
     assert len(en) > 100
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("language", LOCALES)
-async def test_no_visible_text_is_in_the_other_language(visit: Visiting, server: Server, language: str) -> None:
-    visited, playground = await opened(visit, server.url, language)
+async def test_no_visible_text_is_in_the_other_language(open_page: OpenPage, server: Server, language: str) -> None:
+    recorded, playground = await opened(open_page, server.url, language)
     for name in (None, *IDS):
         if name == "alammar":  # whose names are English words
             continue
         if name:
             await playground.choose("#example", name)
-            await expect(visited.page.locator("#explain")).not_to_have_attribute("data-state", "pending")
+            await expect(recorded.page.locator("#explain")).not_to_have_attribute("data-state", "pending")
         await assert_language(playground, language)
     await playground.choose("#example", "honor-of-kings-both")
     for model in ("additive", "gaussian", "trilinear"):
@@ -118,7 +121,7 @@ async def test_no_visible_text_is_in_the_other_language(visit: Visiting, server:
     for kind in ("causal", "lengths", "window", "custom"):
         await playground.choose("#mask-kind", kind)
         await assert_language(playground, language)
-    await visited.page.locator('[data-tool="insert-row"]').first.click()
+    await recorded.page.locator('[data-tool="insert-row"]').first.click()
     await playground.fresh()
     await assert_language(playground, language)
 

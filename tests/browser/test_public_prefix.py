@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from service.problems import PROBLEMS
-from tests.browser.conftest import Visit, Visiting
+from tests.browser.conftest import OpenPage, RecordedPage
 from tests.browser.playground import Playground
 from tests.browser.proxy import Proxy, stripping_proxy
 from tests.browser.swagger import Attention
@@ -27,25 +27,26 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         yield proxy
 
 
-def assert_inside(visited: Visit, proxy: Proxy) -> None:
-    assert visited.requests
-    assert [url for url in visited.requests if not url.startswith(f"{proxy.url}/")] == []
+def assert_inside(recorded: RecordedPage, proxy: Proxy) -> None:
+    assert recorded.requests
+    assert [url for url in recorded.requests if not url.startswith(f"{proxy.url}/")] == []
     assert proxy.outside == []
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 async def test_a_problem_page_leads_to_the_documentation_and_its_examples_run(
-    visit: Visiting, published: Proxy
+    open_page: OpenPage, published: Proxy
 ) -> None:
-    visited = await visit(f"{published.url}/problems/shape-mismatch")
-    await visited.page.get_by_role("link").click()
-    attention = Attention(visited.page)
+    recorded = await open_page(f"{published.url}/problems/shape-mismatch")
+    await recorded.page.get_by_role("link").click()
+    attention = Attention(recorded.page)
     await attention.open()
     assert await attention.execute() == 200
     assert "0.70166907360510" in await attention.answer.inner_text()
-    assert f"{published.url}/v1/attention" in visited.requests
-    assert_inside(visited, published)
-    await visited.assert_clean()
+    assert f"{published.url}/v1/attention" in recorded.requests
+    assert_inside(recorded, published)
+    await recorded.assert_clean()
 
 
 async def test_the_front_page_leads_to_the_playground(published: Proxy) -> None:
@@ -56,17 +57,17 @@ async def test_the_front_page_leads_to_the_playground(published: Proxy) -> None:
 
 
 @pytest.mark.browser
-async def test_the_playground_computes_explains_and_shares(visit: Visiting, published: Proxy) -> None:
-    visited = await visit(f"{published.url}/playground", locale="en-GB")
-    playground = Playground(visited.page)
+async def test_the_playground_computes_explains_and_shares(open_page: OpenPage, published: Proxy) -> None:
+    recorded = await open_page(f"{published.url}/playground", locale="en-GB")
+    playground = Playground(recorded.page)
     await playground.fresh()
     await playground.explained("70.17 %")
     assert (await playground.texts("weights"))[0][0] == "0.7017"
     await playground.choose("#example", "causal")
-    await visited.page.locator("#share").click()
-    await expect(visited.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#1\."))
-    assert_inside(visited, published)
-    await visited.assert_clean()
+    await recorded.page.locator("#share").click()
+    await expect(recorded.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#1\."))
+    assert_inside(recorded, published)
+    await recorded.assert_clean()
 
 
 @pytest.mark.parametrize("path", ["/static/nothing.js", "/static/docs.html", "/problems/nothing", "/nothing"])

@@ -19,16 +19,16 @@ WORDS = (b"null", b"true", b"false", b"NaN", b"-Infinity", b'"NaN"', b'"Infinity
 
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
-LONGEST = 12_000
-"""No input is longer: what matters in a decoder happens in short ones, and many fit into a minute."""
+MAX_INPUT_BYTES = 12_000
+"""Defects of decoders show in short inputs, of which many fit into a minute."""
 
 KEPT_SHARE = 0.4
 
-MOST_ENTRIES = 1000
+MAX_POOL_INPUTS = 1000
 
 
 class Mutator:
-    """Draws inputs from a pool, which what turned out to be new is added to."""
+    """Draws inputs from a pool, to which inputs with new outcomes are added."""
 
     def __init__(self, corpus: list[bytes], seed: int) -> None:
         self.random = random.Random(seed)
@@ -38,18 +38,18 @@ class Mutator:
                          self._number, self._word, self._word, self._cut)  # fmt: skip
 
     def next(self) -> bytes:
-        """Return the next input: something kept or something new, changed once or a few times."""
+        """Return the next input: one of the corpus or of the pool, changed once or a few times."""
         data = self.random.choice(self._corpus if self.random.random() < KEPT_SHARE else self.pool)
         for _ in range(1 + int(self.random.expovariate(0.7))):
             data = self.random.choice(self._changes)(data)
-        return data[:LONGEST]
+        return data[:MAX_INPUT_BYTES]
 
     def keep(self, data: bytes) -> None:
         """Add an input to the pool; in a full one it takes the place of another."""
-        if len(self.pool) < MOST_ENTRIES:
+        if len(self.pool) < MAX_POOL_INPUTS:
             self.pool.append(data)
         else:
-            self.pool[self.random.randrange(MOST_ENTRIES)] = data
+            self.pool[self.random.randrange(MAX_POOL_INPUTS)] = data
 
     def _place(self, data: bytes) -> int:
         return self.random.randrange(len(data) + 1)

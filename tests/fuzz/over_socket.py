@@ -1,32 +1,29 @@
 """Mutated requests to a running server: any bytes at all, to any route, never give a 500.
 
 ``python -m tests.fuzz.over_socket`` starts a server of its own.  Most requests are well-formed HTTP with a mutated body
-and headers; a share of them is mutated as a whole, down to the request line.
+and headers; a part of them is mutated as a whole, down to the request line.
 """
 
-import argparse
 import asyncio
 import sys
-import tempfile
-import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from service.specification import ENDPOINTS
 from tests.fuzz.mutation import Mutator
+from tests.fuzz.on_server import Result, Statuses, fuzz_server, run_from_command_line
 from tests.fuzz.targets import TARGETS, corpus_of, inference_parts, safetensors_file
-from tests.server import Server, running_server
+from tests.server import Server
 
 CONNECTIONS = 16
 
-RAW_SHARE = 0.1
-"""Of the requests so many are mutated as a whole."""
+RAW_FRACTION = 0.1
+"""Part of the requests that is mutated as a whole."""
 
 ANSWER_SECONDS = 60
 
 PATHS = {
-    "json": ("/v1/attention", "/v1/attention/estimate", "/v1/attention/explain", "/v1/attention/compare",
-             "/v1/attention/check", "/v1/attention/merge", "/v2/models/additive/infer", "/v2/repository/index"),
+    "json": (*(endpoint.path for endpoint in ENDPOINTS), "/v2/models/additive/infer", "/v2/repository/index"),
     "attention": ("/v1/attention", "/v1/attention/estimate"),
     "safetensors": ("/v1/attention", "/v1/attention/explain", "/v1/attention/merge"),
     "inference": ("/v2/models/scaled_dot_product/infer", "/v2/models/cosine/versions/1/infer"),
@@ -62,7 +59,7 @@ class Requests:
 
     def next(self) -> tuple[bytes, bool]:
         """Return a request, and whether it is well-formed enough that its connection can be used again."""
-        if self._random.random() < RAW_SHARE:
+        if self._random.random() < RAW_FRACTION:
             return self._raw.next(), False
         return self._whole(), True
 
@@ -90,9 +87,9 @@ def _one_line(value: bytes) -> bytes:
     return bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F)
 
 
-async def ask(server: Server, requests: Requests, count: int) -> Counter[int | str]:
-    """Send so many requests over several connections; return how often each status came."""
-    statuses: Counter[int | str] = Counter()
+async def ask(server: Server, requests: Requests, count: int) -> Statuses:
+    """Send `count` requests over several connections; return how often each status was received."""
+    statuses = Statuses()
     left = iter(range(count))
 
     async def one_after_another() -> None:
@@ -150,29 +147,10 @@ async def _answer_to_anything(server: Server, request: bytes) -> int | str:
     return "closed without an answer"
 
 
-def fuzz(count: int, seed: int, directory: Path) -> tuple[Counter[int | str], float, str]:
-    """Send so many requests to a server of its own; return the statuses, the seconds, and what it logged as errors."""
-    with running_server(directory, LOG_LEVEL="error", DEADLINE_SECONDS="20") as server:
-        started = time.monotonic()
-        statuses = asyncio.run(ask(server, Requests(seed), count))
-        seconds = time.monotonic() - started
-        code, _ = server.stop()
-        assert code == 0
-        return statuses, seconds, server.log.read_text()
-
-
-def main() -> int:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        statuses, seconds, log = fuzz(options.requests, options.seed, Path(directory))
-    print(f"{statuses.total()} requests in {seconds:.0f} s: {dict(statuses.most_common())}")
-    print(log, file=sys.stderr, end="")
-    return 1 if log or statuses[500] else 0
+def fuzz(count: int, seed: int, directory: Path) -> Result:
+    """Send `count` requests to a server of its own."""
+    return fuzz_server(lambda server: ask(server, Requests(seed), count), directory, DEADLINE_SECONDS="20")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_from_command_line(fuzz, __doc__, "requests", 20_000))

@@ -1,4 +1,4 @@
-"""Give the decoders any number of inputs: ``python -m tests.fuzz.run --inputs 1000000``.
+"""Fuzz the decoders: ``python -m tests.fuzz.run --inputs 1000000``.
 
 Fails when one is answered otherwise than documented, takes too long, or when memory grows; the input is then written to
 ``tests/fuzz/findings`` and belongs into the corpus once the defect is mended.
@@ -15,25 +15,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.mutation import Mutator
-from tests.fuzz.targets import ACCEPTED, SHARES, TARGETS, Target, corpus_of
+from tests.fuzz.targets import ACCEPTED, INPUT_PERCENTS, TARGETS, Target, corpus_of
 
 FINDINGS = Path(__file__).parent / "findings"
 
-MOST_SECONDS = 2.0
-"""For one input, on a machine that does other things as well; most take some tens of microseconds."""
+MAX_SECONDS = 2.0
+"""Maximum processor time for one input; most take some tens of microseconds."""
 
 HANG_SECONDS = 30
-"""After so long without a next batch the run ends with a traceback of where it hangs."""
+"""Time for one batch, after which the run ends with a traceback of where it hangs."""
 
 BATCH = 500
 
-WARM = 0.2
-"""After this share of the inputs pools and caches are filled: from here on memory must not grow."""
+WARM_UP_FRACTION = 0.2
+"""Part of the inputs that fills pools and caches; behind it memory must not grow."""
 
-MOST_KINDS = 2000
-"""Of refusals so many are told apart; what an input has a say in would otherwise make each a kind of its own."""
+MAX_KINDS = 2000
+"""Maximum kinds of refusals of a target: texts that quote the input could make each a kind of its own."""
 
-MOST_GROWTH = 48 * 1024 * 1024
+MAX_GROWTH_BYTES = 48 * 1024 * 1024
 
 
 class Finding(Exception):
@@ -42,7 +42,7 @@ class Finding(Exception):
 
 @dataclass
 class Tally:
-    """What became of the inputs of one target."""
+    """Counts of the outcomes of one target."""
 
     accepted: int = 0
     refused: int = 0
@@ -61,32 +61,32 @@ class Tally:
 
 
 class Fuzzer:
-    """Draws inputs for every target and counts what becomes of them."""
+    """Draws inputs for every target and counts the outcomes."""
 
     def __init__(self, seed: int) -> None:
         self.tallies = {name: Tally() for name in TARGETS}
         self._mutators = {name: Mutator(corpus_of(name), seed + place) for place, name in enumerate(TARGETS)}
 
     def run(self, inputs: int, seconds: float) -> int:
-        """Give so many inputs, or as many as fit into the time; return by how many bytes memory grew."""
+        """Try `inputs` inputs, or those that fit into `seconds`; return by how many bytes memory grew."""
         try:
-            grown = self._fuzzed(inputs, seconds)
+            grown = self._run_batches(inputs, seconds)
         finally:
-            # Left waiting, it would end whoever goes on after a finding.
+            # It would end a process that goes on after a finding.
             faulthandler.cancel_dump_traceback_later()
-        if grown > MOST_GROWTH:
+        if grown > MAX_GROWTH_BYTES:
             raise Finding(f"memory grew by {grown / 2**20:.1f} MiB")
         return grown
 
-    def _fuzzed(self, inputs: int, seconds: float) -> int:
+    def _run_batches(self, inputs: int, seconds: float) -> int:
         until, warm = time.monotonic() + seconds, 0
         started, done = time.monotonic(), 0
         while done < inputs and time.monotonic() < until:
-            for name, share in SHARES.items():
+            for name, percent in INPUT_PERCENTS.items():
                 faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-                done += self._batch(name, min(inputs - done, BATCH * share // 10))
+                done += self._batch(name, min(inputs - done, BATCH * percent // 10))
             progress = max(done / inputs, (time.monotonic() - started) / seconds)
-            if not warm and progress > WARM:
+            if not warm and progress > WARM_UP_FRACTION:
                 warm = resident_bytes()
         return resident_bytes() - warm
 
@@ -94,34 +94,34 @@ class Fuzzer:
         target, mutator, tally = TARGETS[name], self._mutators[name], self.tallies[name]
         for _ in range(inputs):
             data = mutator.next()
-            told, seconds = judged(name, target, data)
+            outcome, seconds = judge(name, target, data)
             tally.slowest = max(tally.slowest, seconds)
-            if told.startswith(ACCEPTED):
+            if outcome.startswith(ACCEPTED):
                 tally.accepted += 1
             else:
                 tally.refused += 1
-            kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", told)[:200]
-            if kind not in tally.kinds and len(tally.kinds) < MOST_KINDS:
+            kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", outcome)[:200]
+            if kind not in tally.kinds and len(tally.kinds) < MAX_KINDS:
                 tally.kinds.add(kind)
                 mutator.keep(data)
         return inputs
 
 
-def judged(name: str, target: Target, data: bytes) -> tuple[str, float]:
-    """Return what a target says of an input and how long it took; raises Finding."""
-    started = time.perf_counter()
+def judge(name: str, target: Target, data: bytes) -> tuple[str, float]:
+    """Return the outcome of an input and the processor seconds it took; raise Finding for a defect."""
+    started = time.process_time()
     try:
-        told = target(data)
+        outcome = target(data)
     except Exception as error:
-        raise Finding(f"{name}: {type(error).__name__}: {error}; the input is {kept(name, data)}") from error
-    seconds = time.perf_counter() - started
-    if seconds > MOST_SECONDS:
-        raise Finding(f"{name}: {seconds:.1f} s; the input is {kept(name, data)}")
-    return told, seconds
+        raise Finding(f"{name}: {type(error).__name__}: {error}; the input is {keep(name, data)}") from error
+    seconds = time.process_time() - started
+    if seconds > MAX_SECONDS:
+        raise Finding(f"{name}: {seconds:.1f} s; the input is {keep(name, data)}")
+    return outcome, seconds
 
 
-def kept(name: str, data: bytes) -> Path:
-    """Write an input down."""
+def keep(name: str, data: bytes) -> Path:
+    """Write an input to `FINDINGS`; return its path."""
     FINDINGS.mkdir(exist_ok=True)
     path = FINDINGS / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}"
     path.write_bytes(data)

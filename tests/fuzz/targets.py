@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes any bytes, and tells what became of them, or fails.
+"""The targets of the fuzzer: each takes any bytes and returns the outcome as text, or fails.
 
 An input is refused with an error that the service raises on purpose; any other exception is a finding.  Decoders that
-must agree are held against each other with every input.
+must agree are compared with each other on every input.
 """
 
 import json
@@ -17,7 +17,7 @@ import numpy as np
 from service.codecs.compression import CODINGS, decompress
 from service.codecs.json import Extended
 from service.codecs.json.decode import decode, decode_cut, decode_plain
-from service.codecs.negotiate import SAFETENSORS
+from service.codecs.registry import BY_SUFFIX
 from service.compute import Body, InferenceOrder, Stopwatch, prepare_attention, prepare_infer
 from service.errors import InvalidRequest, ServiceError
 from service.schemas.attention import AttentionRequest
@@ -37,14 +37,14 @@ Target = Callable[[bytes], str]
 
 @dataclass(frozen=True)
 class Refused:
-    """What a decoder says of an input that it does not take, with the places that it points to."""
+    """The refusal of a decoder: its text, and the JSON Pointers that it names."""
 
     text: str
     pointers: tuple[str, ...] = ()
 
 
 def outcome_of(decoder: Callable[[bytes], Any], data: bytes) -> Any:
-    """Return what a decoder made of an input, in a form that can be compared."""
+    """Return the value or the refusal of a decoder, in a form that can be compared."""
     try:
         return comparable(decoder(data))
     except InvalidRequest as error:
@@ -54,7 +54,7 @@ def outcome_of(decoder: Callable[[bytes], Any], data: bytes) -> Any:
 
 
 def comparable(value: Any) -> Any:
-    """Arrays with their type and bits, every other value with its type: 1, 1.0 and True are not the same."""
+    """Return arrays with their type and bits, every other value with its type: 1, 1.0 and True are not equal."""
     if isinstance(value, Extended):
         return ("extended", *comparable(value.numbers))
     if isinstance(value, np.ndarray):
@@ -67,10 +67,10 @@ def comparable(value: Any) -> Any:
 
 
 def read_json(data: bytes) -> str:
-    """The fast decoder, the plain one and the standard library's take the same documents for the same values."""
+    """Check that the fast decoder, the plain one and the standard library read the same values."""
     plain = outcome_of(partial(decode_plain, max_depth=DEPTH), data)
     assert outcome_of(partial(decode, max_depth=DEPTH), data) == plain
-    assert outcome_of(partial(decode_cut, max_depth=DEPTH, shortest=2), data) == plain
+    assert outcome_of(partial(decode_cut, max_depth=DEPTH, min_bytes=2), data) == plain
     expected = standard(data)
     if isinstance(plain, Refused):
         assert expected is None or "nested deeper" in plain.text, plain
@@ -81,9 +81,12 @@ def read_json(data: bytes) -> str:
 
 
 def standard(data: bytes) -> Any:
-    """What json.loads says, strictly: no bare NaN, no lone surrogate; None where it refuses, and in place of null."""
+    """Read a document by json.loads, strictly: no bare NaN, no lone surrogate, no name twice in an object.
+
+    None where it refuses, and a tuple of the document otherwise.
+    """
     try:
-        document = json.loads(data.decode(), parse_constant=refuse, parse_int=float_of)
+        document = json.loads(data.decode(), parse_constant=refuse, parse_int=float_of, object_pairs_hook=distinct)
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
@@ -94,12 +97,18 @@ def refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
+def distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(members)) < len(members):
+        raise ValueError("a name comes twice")
+    return dict(members)
+
+
 def float_of(digits: str) -> float:
     return float(digits)
 
 
 def plain_numbers(value: Any) -> Any:
-    """A document with every number as float64, arrays as lists and words for what JSON does not have."""
+    """Return a document with every number as float64, arrays as lists and words for numbers that JSON does not have."""
     if isinstance(value, tuple):
         return plain_numbers(value[0])
     if isinstance(value, Extended):
@@ -117,22 +126,22 @@ def plain_numbers(value: Any) -> Any:
 
 
 def read_attention(data: bytes) -> str:
-    """A body of /v1/attention as far as its price; whichever decoder read it, the same is refused at the same place."""
-    told = told_of(lambda: prepare_attention(Body(data), SETTINGS))
-    by_way_of_lists = outcome_of(lambda body: accepted(decode_plain(body, DEPTH)), data)
-    by_way_of_cuts = outcome_of(lambda body: accepted(decode_cut(body, DEPTH, shortest=2)), data)
-    assert by_way_of_lists == by_way_of_cuts
-    return told
+    """Read a body of /v1/attention up to its cost; check that each decoder refuses the same at the same place."""
+    text = outcome_text(lambda: prepare_attention(Body(data), SETTINGS))
+    through_lists = outcome_of(lambda body: accepted(decode_plain(body, DEPTH)), data)
+    through_cuts = outcome_of(lambda body: accepted(decode_cut(body, DEPTH, min_bytes=2)), data)
+    assert through_lists == through_cuts
+    return text
 
 
 def accepted(document: Any) -> str:
-    """Hold a document against the schema; what is left to compare is whether it is taken, or what is said of it."""
+    """Parse a document by the schema; return ACCEPTED, so that only refusals differ."""
     parse(AttentionRequest, document)
     return ACCEPTED
 
 
 COUNTED, RAW = b"=", b"\n--\n"
-"""What stands for the length of the JSON and for its end, so that JSON of any length can be followed by raw tensors."""
+"""Marks of the length of the JSON and of its end, so that JSON of any length can be followed by raw tensors."""
 
 
 def safetensors_file(data: bytes) -> bytes:
@@ -144,7 +153,7 @@ def safetensors_file(data: bytes) -> bytes:
 
 
 def inference_parts(data: bytes) -> tuple[bytes | None, bytes]:
-    """Return the length of the JSON as the header tells it, if any, and the body that an input of that target means."""
+    """Return the length of the JSON as the header has it, if any, and the body that an input of that target means."""
     header, _, body = data.partition(b"\n")
     if header != COUNTED:
         return None if header == b"-" else header, body
@@ -153,30 +162,30 @@ def inference_parts(data: bytes) -> tuple[bytes | None, bytes]:
 
 
 def read_safetensors(data: bytes) -> str:
-    """A file of /v1/attention as far as its price."""
-    body = Body(safetensors_file(data), media_type=SAFETENSORS)
-    return told_of(lambda: prepare_attention(body, SETTINGS))
+    """Read a safetensors file of /v1/attention up to its cost."""
+    body = Body(safetensors_file(data), media_type=BY_SUFFIX[".safetensors"])
+    return outcome_text(lambda: prepare_attention(body, SETTINGS))
 
 
 def read_inference(data: bytes) -> str:
-    """A body of /v2 as far as its price."""
+    """Read a body of /v2 up to its cost."""
     header, body = inference_parts(data)
     order = InferenceOrder("scaled_dot_product", None if header is None else header.decode("latin-1"))
-    return told_of(lambda: prepare_infer(order, Stopwatch(), Body(body), SETTINGS))
+    return outcome_text(lambda: prepare_infer(order, Stopwatch(), Body(body), SETTINGS))
 
 
 def undo(encoding: str, data: bytes) -> str:
-    """A compressed body."""
-    return told_of(lambda: decompress(data, encoding, MIB, SETTINGS.max_decompression_ratio))
+    """Decompress a body."""
+    return outcome_text(lambda: decompress(data, encoding, MIB, SETTINGS.max_decompression_ratio))
 
 
 def _expected(detail: str) -> str:
-    """The part of a message that no input has a say in."""
+    """Return the part of a message that does not quote the input."""
     return detail.partition("; received")[0]
 
 
-def told_of(act: Callable[[], Any]) -> str:
-    """Return what an act says when it refuses."""
+def outcome_text(act: Callable[[], Any]) -> str:
+    """Return the outcome of a call: ACCEPTED, or the text of the refusal."""
     try:
         act()
     except InvalidRequest as error:
@@ -194,11 +203,20 @@ TARGETS: dict[str, Target] = {
     **{encoding: partial(undo, encoding) for encoding in CODINGS},
 }
 
-SHARES = {"json": 30, "attention": 10, "safetensors": 15, "inference": 15, "gzip": 8, "deflate": 6, "br": 8, "zstd": 8}
-"""Of a hundred inputs so many go to each target."""
+INPUT_PERCENTS = {
+    "json": 30,
+    "attention": 10,
+    "safetensors": 15,
+    "inference": 15,
+    "gzip": 8,
+    "deflate": 6,
+    "br": 8,
+    "zstd": 8,
+}
+"""Percent of the inputs for each target."""
 
-assert set(TARGETS) == set(SHARES)
-assert sum(SHARES.values()) == 100
+assert set(TARGETS) == set(INPUT_PERCENTS)
+assert sum(INPUT_PERCENTS.values()) == 100
 
 
 def corpus_of(target: str) -> list[bytes]:

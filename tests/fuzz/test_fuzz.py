@@ -1,26 +1,32 @@
-"""The fuzzing that every change passes: the kept corpus always, a minute of new inputs and 20 000 requests in soak."""
+"""The fuzzing that every change passes: the kept corpus always, more inputs, requests and connections in soak."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.errors import MalformedBody
-from tests.fuzz import over_socket, run
+from tests.fuzz import framing, over_socket, run
 from tests.fuzz.mutation import Mutator
-from tests.fuzz.run import Finding, Fuzzer, judged
+from tests.fuzz.run import Finding, Fuzzer, judge
 from tests.fuzz.targets import ACCEPTED, CORPUS, TARGETS, corpus_of
+from tests.server import Server
 
 SEED = 2026
 
 REQUESTS = 20_000
 
+CONNECTIONS = 5000
+
+FEW_CONNECTIONS = 150
+
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_kept_corpus_is_read_as_documented(name: str) -> None:
-    told = [judged(name, TARGETS[name], data)[0] for data in corpus_of(name)]
-    accepted = sum(each.startswith(ACCEPTED) for each in told)
-    assert 0 < accepted < len(told), "a corpus holds what is read and what is refused"
+    outcomes = [judge(name, TARGETS[name], data)[0] for data in corpus_of(name)]
+    accepted = sum(each.startswith(ACCEPTED) for each in outcomes)
+    assert 0 < accepted < len(outcomes), "a corpus holds valid and invalid inputs"
 
 
 def test_the_corpus_is_small_and_belongs_to_the_targets() -> None:
@@ -39,7 +45,7 @@ def test_a_seed_makes_the_same_inputs_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         (lambda data: 1 / 0, "ZeroDivisionError"),
         (lambda data: "slow", "s; the input"),
@@ -47,19 +53,21 @@ def test_a_seed_makes_the_same_inputs_again() -> None:
     ],
 )
 def test_a_defect_is_found_and_its_input_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: Callable[[bytes], str], told: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: Callable[[bytes], str], message: str | None
 ) -> None:
     monkeypatch.setattr(run, "FINDINGS", tmp_path)
-    monkeypatch.setattr(run, "MOST_SECONDS", 0.0)
-    with pytest.raises(Finding if told else pytest.fail.Exception) as found:
-        judged("json", broken, b"input")
-    if told:
-        assert told in str(found.value)
+    monkeypatch.setattr(run, "MAX_SECONDS", 0.0)
+    with pytest.raises(Finding if message else pytest.fail.Exception) as found:
+        judge("json", broken, b"input")
+    if message:
+        assert message in str(found.value)
         assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"input"]
 
 
-def test_what_a_target_lets_through_is_a_refusal_on_purpose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A decoder that refuses otherwise than by an error of the service is found within a few hundred inputs."""
+def test_a_decoder_that_fails_otherwise_than_by_an_error_of_the_service_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It takes a few hundred inputs."""
     monkeypatch.setattr(run, "FINDINGS", tmp_path)
 
     def careless(content: bytes, *_: object) -> bytes:
@@ -76,6 +84,52 @@ def test_what_a_target_lets_through_is_a_refusal_on_purpose(monkeypatch: pytest.
     assert (watch[0], watch[-1], watch.count("off")) == ("set", "off", 1)
 
 
+def test_a_seed_makes_the_same_connections_again() -> None:
+    first, again, other = (framing.Connections(seed) for seed in (1, 1, 2))
+    drawn = [first.next() for _ in range(100)]
+    assert drawn == [again.next() for _ in range(100)]
+    assert drawn != [other.next() for _ in range(100)]
+
+
+async def test_each_request_has_one_answer_however_it_is_framed(
+    server: Server, report_figure: Callable[[str], None]
+) -> None:
+    statuses = await framing.fuzz_connections(server.port, framing.Connections(SEED), FEW_CONNECTIONS)
+    report_figure(f"framing: {FEW_CONNECTIONS} connections: {dict(statuses.most_common())}")
+    assert {200, 400, 404, 405, 422, 501} <= set(statuses)
+    assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-request-id: r1\r\n\r\nok" * 2, b"HTTP/1.1 200 OK\r\n"]
+)
+async def test_other_answers_are_found(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that answers every packet twice, and one that sends half an answer."""
+
+    async def careless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(answer)
+        writer.close()
+
+    serving = await asyncio.start_server(careless, "127.0.0.1", 0)
+    port = serving.sockets[0].getsockname()[1]
+    monkeypatch.setattr(framing, "VANISHING_FRACTION", 0)
+    async with serving:
+        with pytest.raises(ExceptionGroup) as found:
+            await framing.fuzz_connections(port, framing.Connections(SEED), 20)
+    assert found.group_contains(framing.Finding, match="sent .*\nexpected ")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_each_of_many_requests_has_one_answer(
+    tmp_path: Path, report_figure: Callable[[str], None], workers: str
+) -> None:
+    statuses, seconds, log = framing.fuzz(CONNECTIONS, SEED, tmp_path, "--workers", workers)
+    report_figure(f"framing: {CONNECTIONS} connections in {seconds:.0f} s: {dict(statuses.most_common())}")
+    assert log == ""
+
+
 @pytest.mark.soak
 def test_a_minute_of_inputs_finds_nothing(report_figure: Callable[[str], None]) -> None:
     fuzzer = Fuzzer(SEED)
@@ -88,12 +142,12 @@ def test_a_minute_of_inputs_finds_nothing(report_figure: Callable[[str], None]) 
 
 
 @pytest.mark.soak
-def test_21_any_bytes_to_any_route_never_give_a_500(tmp_path: Path, report_figure: Callable[[str], None]) -> None:
+def test_any_bytes_to_any_route_never_give_a_500(tmp_path: Path, report_figure: Callable[[str], None]) -> None:
     statuses, seconds, log = over_socket.fuzz(REQUESTS, SEED, tmp_path)
-    report_figure(f"21: {statuses.total()} requests in {seconds:.0f} s: {dict(statuses.most_common())}")
+    report_figure(f"fuzz: {statuses.total()} requests in {seconds:.0f} s: {dict(statuses.most_common())}")
     assert log == ""
     assert statuses.total() == REQUESTS
-    assert {status for status in statuses if isinstance(status, int) and status >= 500} <= {503, 504}
+    assert {status for status in statuses if isinstance(status, int) and status >= 500} <= {501, 503, 504}
     assert statuses[200] > REQUESTS / 100
     assert statuses[400]
     assert statuses[422]

@@ -16,18 +16,14 @@ import numpy as np
 
 from service.main import create_app
 from service.settings import Settings
+from service.specification import ENDPOINTS
 from tests.server import Server, running_server
 from tests.service.open_inference.inference import Tensor, frame
 
 REQUEST = {"query": [[1.0, 2.0]], "key": [[1.0, 0.0], [0.5, 1.0]], "value": [[1.0], [2.0]]}
 
 BODIES = {
-    "/v1/attention": REQUEST,
-    "/v1/attention/estimate": REQUEST,
-    "/v1/attention/explain": {"request": REQUEST, "query_index": 0, "key_index": 0},
-    "/v1/attention/compare": {"base": REQUEST, "variants": [{"label": "a", "overrides": {"normalizer": "relu"}}]},
-    "/v1/attention/check": {"request": REQUEST, "candidate": {"weights": [[0.5, 0.5]]}},
-    "/v1/attention/merge": {"partials": [{"output": [[1.0]], "logsumexp": [0.0]}]},
+    **{endpoint.path: next(iter(endpoint.examples.values()))["value"] for endpoint in ENDPOINTS},
     "/v2/repository/index": {},
 }
 

@@ -15,7 +15,7 @@ from tests.promises.readme import LANGUAGES, README, ROOT, commands
 from tests.server import running_server
 
 SCREEN = {"width": 1280, "height": 700}
-MOST_BYTES = 220_000
+MAX_BYTES = 220_000
 """So that the page opens fast wherever it is read."""
 
 
@@ -27,9 +27,7 @@ def shown(language: str) -> list[str]:
 def drawings(language: str) -> Iterator[tuple[Path, list[str]]]:
     """The pictures that a shown command draws, each with the command: that of its section which writes a file."""
     for section in README[language]:
-        drawn = [
-            words for kind, code in section.snippets if kind == "bash" for words in commands(code) if "-o" in words
-        ]
+        drawn = [words for kind, code in section.snippets if kind == "bash draw" for words in commands(code)]
         if drawn:
             [words] = drawn
             [path] = re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)

@@ -1,4 +1,7 @@
-"""The two READMEs taken apart, for the tests that run or compare what they show."""
+"""The pages taken apart, for the tests that run or compare their snippets: the two READMEs and `docs/*.md`.
+
+The line that opens a snippet names its language and its use, as ``bash request`` or ``python run``; `KINDS` lists them.
+"""
 
 import contextlib
 import math
@@ -6,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,33 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"en": "README.md", "zh": "README.zh-CN.md"}
+PAGE_NAMES = (*LANGUAGES.values(), *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+
+CLIENTS = ("py client", "ts client")
+"""Snippets that import a generated client; `tests/clients` runs them."""
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "json answer": ("bash request",),
+    "http answer": ("bash request",),
+    "text output": ("bash shell", "python run", *CLIENTS),
+} | dict.fromkeys(
+    (
+        *("bash request", "bash draw", "bash shell", "bash serve", "bash commands", "bash generate"),
+        *(
+            "bash develop",
+            "python run",
+            "python declaration",
+            *CLIENTS,
+            "formulas",
+            "tree",
+            "layers",
+            "mermaid diagram",
+        ),
+    ),
+    (),
+)
+"""Every kind of snippet, and the kinds one of which it must follow at once where it is the result of another."""
+
 LEFT_OUT = "…"
 """As an element of a list in an answer: one or more elements of the answer are not shown."""
 
@@ -62,7 +93,29 @@ def fenced(lines: Iterator[str]) -> Iterator[str]:
     raise ValueError("a fence is never closed")
 
 
-README = {language: read(name) for language, name in LANGUAGES.items()}
+PAGES = {name: read(name) for name in PAGE_NAMES}
+README = {language: PAGES[name] for language, name in LANGUAGES.items()}
+
+
+def snippets_of(page: str, *kinds: str) -> list[str]:
+    """The snippets of a page that are of one of these kinds, in order."""
+    return [code for section in PAGES[page] for kind, code in section.snippets if kind in kinds]
+
+
+def with_results(page: str, kind: str) -> list[tuple[str, str | None]]:
+    """The snippets of a page that are of this kind, each with its result: the snippet behind it, or None."""
+    pairs = [
+        (before, after)
+        for section in PAGES[page]
+        for before, after in pairwise([*section.snippets, ("", "")])
+        if before[0] == kind
+    ]
+    return [(code, result if KINDS.get(follower) else None) for (_, code), (follower, result) in pairs]
+
+
+def pages_with(*kinds: str) -> list[str]:
+    """The names of the pages that have a snippet of one of these kinds."""
+    return [page for page in PAGES if snippets_of(page, *kinds)]
 
 
 def commands(script: str) -> Iterator[list[str]]:
@@ -77,10 +130,10 @@ def commands(script: str) -> Iterator[list[str]]:
 
 
 def all_commands(*program: str) -> list[Any]:
-    """Every shown command of one program, once: its words without leading assignments, with a language for the id."""
+    """Every shown command of one program, once: its words without leading assignments, with the page for the id."""
     found: dict[str, Any] = {}
-    for language, sections in README.items():
-        scripts = [code for section in sections for kind, code in section.snippets if kind == "bash"]
+    for page, sections in PAGES.items():
+        scripts = snippets_of(page, "bash serve", "bash commands")
         inline = [
             code
             for section in sections
@@ -91,7 +144,7 @@ def all_commands(*program: str) -> list[Any]:
             for words in commands(script):
                 assignments, rest = split_assignments(words)
                 if rest[: len(program)] == list(program):
-                    shown = pytest.param(assignments, rest, id=f"{language}-{' '.join(words)[:60]}")
+                    shown = pytest.param(assignments, rest, id=f"{page}-{' '.join(words)[:60]}")
                     found.setdefault(shlex.join(words), shown)
     return list(found.values())
 

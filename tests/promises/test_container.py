@@ -23,6 +23,8 @@ import yaml
 
 from service.settings import Settings
 from tests.conftest import TOOLS
+from tests.processes import children_of
+from tests.sampling import product_sample
 from tests.server import Server, free_port, running_server
 
 PREFIX = "ATTENTION_"
@@ -92,7 +94,7 @@ def test_no_shell_is_needed_to_start(stages: list[list[Instruction]], health_che
     (entry_point,), (command,) = only(stages[-1], "ENTRYPOINT"), only(stages[-1], "CMD")
     assert json.loads(entry_point) == ["/opt/venv/bin/attention-service"]
     assert json.loads(command) == ["serve"]
-    assert health_check[0] == "/opt/venv/bin/python"
+    assert health_check == [*json.loads(entry_point), "healthcheck"]
 
 
 def test_every_installation_is_locked(stages: list[list[Instruction]]) -> None:
@@ -147,7 +149,7 @@ def test_the_environment_names_settings_that_exist(
     in_compose = compose["environment"]
     assert {*in_image, *in_compose} <= {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name, value in {**in_image, **in_compose}.items():
-        if value is not None:  # what is only passed on
+        if value is not None:  # only passed on
             monkeypatch.setenv(name, value)
     settings = Settings()
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
@@ -175,7 +177,11 @@ def probe(command: list[str], port: int) -> int:
     proxy = f"http://127.0.0.1:{free_port()}"
     environment = {**os.environ, "ATTENTION_PORT": str(port), "http_proxy": proxy, "HTTP_PROXY": proxy}
     return subprocess.run(
-        [sys.executable, *command[1:]], env=environment, check=False, capture_output=True, timeout=10
+        [sys.executable, "-m", "service.cli", *command[1:]],
+        env=environment,
+        check=False,
+        capture_output=True,
+        timeout=30,
     ).returncode
 
 
@@ -186,6 +192,34 @@ def test_the_health_check_passes_when_ready(server: Server, health_check: list[s
 def test_the_health_check_passes_behind_a_root_path(tmp_path: Path, health_check: list[str]) -> None:
     with running_server(tmp_path, "--root-path", "/attention") as running:
         assert probe(health_check, urlsplit(running.url).port or 0) == 0
+
+
+def test_the_health_check_finds_the_port_as_the_service_does(server: Server, health_check: list[str]) -> None:
+    """Of a platform's variable, beside what Kubernetes sets; and through the address that the service listens on."""
+    port = str(urlsplit(server.url).port)
+    command = [sys.executable, "-m", "service.cli", *health_check[1:]]
+    others = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
+    for settings in (
+        {"PORT": port, "ATTENTION_PORT": "tcp://10.0.0.1:8000"},
+        {"PORT": port, "ATTENTION_HOST": "0.0.0.0"},
+        {"PORT": "1", "ATTENTION_PORT": port, "ATTENTION_HOST": "127.0.0.1"},
+    ):
+        assert subprocess.run(command, env={**others, **settings}, check=False, timeout=30).returncode == 0
+    flags = [*command, "--host", "127.0.0.1", "--port", port]
+    assert subprocess.run(flags, env={**others, "PORT": "1"}, check=False, timeout=30).returncode == 0
+
+
+def test_the_health_check_costs_little(health_check: list[str]) -> None:
+    """It runs every few seconds beside the service, so it loads neither NumPy nor what reads settings."""
+    program = (
+        "import sys; from service.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'numpy', 'pydantic', 'pydantic_settings', 'fastapi', 'orjson'} & set(sys.modules); "
+        "assert not heavy, heavy; sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, *health_check[1:], "--port", str(free_port())]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+    assert "expected a service that is ready" in ended.stderr
 
 
 def test_the_health_check_fails_when_nothing_listens(health_check: list[str]) -> None:
@@ -231,7 +265,7 @@ def files_below(project: Path, rules: list[str]) -> Iterator[PurePosixPath]:
     one place, and none of these lies in the folder.
     """
     places = [PurePosixPath(rule.removeprefix("!")) for rule in rules if rule.startswith("!")]
-    assert not any(set(str(place)) & set("*?[") for place in places), "a pattern may let through what is anywhere"
+    assert not any(set(str(place)) & set("*?[") for place in places), "a pattern may let through files anywhere"
     open_ones = {place.parts[0] for place in places}
     assert rules[0] == "*", "what no rule names would be let through"
     for folder, folders, names in os.walk(project):
@@ -255,24 +289,11 @@ def test_the_build_gets_what_it_needs_and_no_more(project: Path, stages: list[li
 
 def test_continuous_integration_installs_what_the_tests_need(project: Path) -> None:
     script = project / ".ci" / "run"
-    listed = re.search(r"^packages=\((.*)\)$", script.read_text(), re.MULTILINE)
+    listed = re.search(r"^packages=\((.*?)\)$", script.read_text(), re.MULTILINE | re.DOTALL)
     assert listed
     assert {package for _, package in TOOLS.values()} <= set(listed[1].split())
     assert os.access(script, os.X_OK)
     assert re.findall(r"^step make (\w+)$", script.read_text(), re.MULTILINE) == ["check", "test", "soak"]
-
-
-def children_of(parent: int) -> set[int]:
-    """Return the process ids of all running children."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            text = status.read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if f"\nPPid:\t{parent}\n" in text and "\nState:\tZ" not in text:
-            found.add(int(status.parent.name))
-    return found
 
 
 def is_running(process: int) -> bool:
@@ -284,9 +305,9 @@ def is_running(process: int) -> bool:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("connected", [False, True], ids=["idle", "keep-alive"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("workers", "connected", "number"), product_sample(3, [1, 2], [False, True], [signal.SIGTERM, signal.SIGINT])
+)
 def test_a_signal_ends_the_server_in_order(
     tmp_path: Path, workers: int, connected: bool, number: signal.Signals
 ) -> None:

@@ -1,4 +1,4 @@
-"""Everything that the two READMEs show is run or compared: requests and answers, code, formulas, the tree."""
+"""The snippets of every page are run or compared: requests and answers, code, formulas, the tree."""
 
 import contextlib
 import functools
@@ -18,53 +18,65 @@ import pytest
 from attention_core import Alibi, Causal, attend
 from service.examples import load_examples
 from service.settings import Settings
+from tests.clients.snippets import GENERATORS
 from tests.promises import curl
 from tests.promises.readme import (
+    KINDS,
     LANGUAGES,
     LEFT_OUT,
+    PAGES,
     README,
     ROOT,
     all_commands,
     assert_same,
     codes,
     commands,
+    pages_with,
     split_assignments,
     table,
+    with_results,
 )
+from tests.sampling import every
 from tests.server import Server, running_server
 
 SERVE = [".venv/bin/attention-service", "serve"]
-PROGRAMS = {"curl", "make", "docker", SERVE[0]}
-FOLLOWS: dict[str, tuple[str, ...]] = {"json": ("bash",), "http": ("bash",), "text": ("bash", "python")}
-FOLLOWS |= dict.fromkeys(("bash", "python", "formulas", "tree", "layers"), ())
-"""Every kind of snippet that is run or compared, and the kinds that it must follow at once when it is an answer."""
+PROGRAMS = {
+    "bash request": {"curl"},
+    "bash draw": {"curl"},
+    "bash serve": {SERVE[0]},
+    "bash commands": {"make", "docker"},
+    "bash generate": set(GENERATORS),
+    "bash develop": {"make", ".venv/bin/python"},
+}
+"""The programs that the commands of a kind of snippet may start.
+
+Those of `bash shell` run in a shell; a `bash develop` and a `python declaration` are for a copy of the tree, in which
+`test_added_models` runs them.
+"""
 
 
 # --- snippets ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_snippet_stands_there_unrun(language: str) -> None:
-    for section in README[language]:
-        for (before, script), (kind, _) in pairwise([("", ""), *section.snippets, ("end", "")]):
-            assert kind == "end" or kind in FOLLOWS, f"{section.title}: nothing runs snippets of kind {kind!r}"
-            assert before in (FOLLOWS.get(kind) or (before,)), f"{section.title}: a {kind} snippet answers nothing"
-            if before == "bash" and kind != "text":
-                programs = [split_assignments(words)[1][0] for words in commands(script)]
-                assert set(programs) <= PROGRAMS, f"{section.title}: nothing runs one of {programs}"
-                assert "curl" not in programs or programs == ["curl"], f"{section.title}: one request per snippet"
-                asks = "curl" in programs and curl.read(next(commands(script))).o is None
-                assert asks == (kind in ("json", "http")), f"{section.title}: a request and its answer belong together"
+@pytest.mark.parametrize("page", PAGES)
+def test_every_snippet_has_a_use(page: str) -> None:
+    for section in PAGES[page]:
+        for (before, _), (kind, code) in pairwise([("", ""), *section.snippets]):
+            assert kind in KINDS, f"{page}, {section.title}: expected a snippet of {sorted(KINDS)}; received {kind!r}"
+            assert before in (KINDS[kind] or (before,)), f"{page}, {section.title}: a {kind} is no result of a {before}"
+            if kind in PROGRAMS:
+                programs = [split_assignments(words)[1][0] for words in commands(code)]
+                assert set(programs) <= PROGRAMS[kind], f"{page}, {section.title}: a {kind} starts {programs}"
 
 
 def exchanges() -> Iterator[Any]:
-    for language, sections in README.items():
+    for page, sections in PAGES.items():
         for section in sections:
-            serving = [words for kind, code in section.snippets if kind == "bash" for words in commands(code)]
+            serving = [words for kind, code in section.snippets if kind == "bash serve" for words in commands(code)]
             serving = [words[2:] for words in serving if words[:2] == SERVE]
-            for (_, script), (kind, answer) in pairwise(section.snippets):
-                if kind in ("json", "http"):
-                    yield pytest.param(script, kind, answer, serving, id=f"{language}-{section.title}")
+            for (before, script), (kind, answer) in pairwise([*section.snippets, ("", "")]):
+                if before == "bash request":
+                    yield pytest.param(script, kind, answer, serving, id=f"{page}-{section.title}")
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +91,11 @@ def serving_as(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 def test_a_request_gets_the_answer_that_is_shown(
     server: Server, serving_as: Callable[..., Server], script: str, kind: str, answer: str, serving: list[list[str]]
 ) -> None:
+    assert kind in ("json answer", "http answer"), "a request is shown without its answer"
     [words] = commands(script)
     response = curl.send(words, (serving_as(*serving[0]) if serving else server).url)
-    assert curl.read(words).i == (kind == "http"), "curl -i shows status and headers, curl without it does not"
-    if kind == "http":
+    assert curl.read(words).i == (kind == "http answer"), "curl -i shows status and headers, curl without it does not"
+    if kind == "http answer":
         head, answer = answer.split("\n\n", 1)
         status, *headers = head.splitlines()
         assert response.status_code == int(status.split()[1])
@@ -93,19 +106,16 @@ def test_a_request_gets_the_answer_that_is_shown(
     assert_same(response.json(), json.loads(answer))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_python_prints_what_is_shown(server: Server, language: str) -> None:
+@pytest.mark.parametrize("page", pages_with("python run"))
+def test_python_prints_what_is_shown(server: Server, page: str) -> None:
     """The snippets of one page share their names, as in one session; they ask the server of the tests."""
     names: dict[str, Any] = {}
-    snippets = [snippet for section in README[language] for snippet in section.snippets]
-    runs = [(code, follower) for (kind, code), follower in pairwise([*snippets, ("", "")]) if kind == "python"]
-    assert runs
-    for code, (kind, text) in runs:
+    for code, text in with_results(page, "python run"):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             asking = code.replace(curl.ADDRESS.removeprefix("http://"), server.url.removeprefix("http://"))
-            exec(compile(asking, LANGUAGES[language], "exec"), names)
-        assert printed.getvalue().rstrip("\n") == (text if kind == "text" else "")
+            exec(compile(asking, page, "exec"), names)
+        assert printed.getvalue().rstrip("\n") == (text or "")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -141,7 +151,8 @@ def test_what_comes_back_as_present_is_sent_as_past(language: str) -> None:
         (json.loads(next(commands(script))[-1]), json.loads(answer))
         for section in README[language]
         for (kind, script), (follower, answer) in pairwise(section.snippets)
-        if (kind, follower) == ("bash", "json") and any(name in script for name in ("present", "past_key"))
+        if (kind, follower) == ("bash request", "json answer")
+        and any(name in script for name in ("present", "past_key"))
     ]
     assert_same([then["past_key"], then["past_value"]], [answer["present_key"], answer["present_value"]])
     for name in ("query", "key", "value"):
@@ -153,8 +164,8 @@ def test_what_comes_back_as_present_is_sent_as_past(language: str) -> None:
 def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language: str) -> None:
     """The requests of the section about long sequences belong together: halves of the first request of the page."""
     [(parts, merged)] = [pair for pair in pairwise(README[language]) if "/v1/attention/merge" in str(pair[1].snippets)]
-    requests = [json.loads(next(commands(code))[-1]) for kind, code in parts.snippets if kind == "bash"]
-    answers = [json.loads(code) for kind, code in parts.snippets if kind == "json"]
+    requests = [json.loads(next(commands(code))[-1]) for kind, code in parts.snippets if kind == "bash request"]
+    answers = [json.loads(code) for kind, code in parts.snippets if kind == "json answer"]
     first = load_examples()["honor-of-kings"].request
     for name in ("key", "value"):
         assert [row for request in requests for row in request[name]] == first[name]
@@ -177,7 +188,7 @@ def test_head_is_answered_as_get_is(server: Server, path: str) -> None:
     assert [head.headers[name] for name in same] == [get.headers[name] for name in same]
 
 
-@pytest.mark.parametrize(("assignments", "words"), all_commands(*SERVE))
+@pytest.mark.parametrize(("assignments", "words"), every(3, all_commands(*SERVE)))
 def test_the_service_starts_and_ends_as_shown(tmp_path: Path, assignments: dict[str, str], words: list[str]) -> None:
     settings = {name.removeprefix("ATTENTION_"): value for name, value in assignments.items()}
     assert {name.lower() for name in settings} <= set(Settings.model_fields)
@@ -193,7 +204,7 @@ def test_the_service_starts_and_ends_as_shown(tmp_path: Path, assignments: dict[
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_first_screen_is_two_commands_one_request_and_its_answer(language: str) -> None:
     first = README[language][0].snippets
-    assert [kind for kind, _ in first] == ["bash", "bash", "json"]
+    assert [kind for kind, _ in first] == ["bash commands", "bash request", "json answer"]
     assert LEFT_OUT not in first[2][1]
     assert first[0][1].splitlines() == ["make serve", "make test"]
     [words] = commands(first[1][1])
@@ -211,7 +222,7 @@ def test_the_tree_is_the_tree(language: str) -> None:
 
 
 def tree_paths(language: str) -> list[str]:
-    """The drawn paths; what is indented lies in the last line that is not."""
+    """The drawn paths; an indented line lies in the last line that is not indented."""
     [lines] = [code.splitlines() for section in README[language] for kind, code in section.snippets if kind == "tree"]
     paths, parent = [], ""
     for line in lines:
@@ -246,9 +257,9 @@ IN_ENGLISH = {
 
 def in_either_language(kind: str, code: str) -> Any:
     """What must be the same in both languages: of an answer, which is compared elsewhere, all but its texts."""
-    if kind == "json":
+    if kind == "json answer":
         return without_texts(json.loads(code))
-    if kind == "text":
+    if kind == "text output":
         return re.findall(r"[-+.\d]+", code)
     for chinese, english in IN_ENGLISH.items():
         code = code.replace(f'"{chinese}"', f'"{english}"')

@@ -6,7 +6,7 @@ from urllib.parse import urldefrag
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser.conftest import Visiting
+from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, opened
 from tests.promises.readme import LANGUAGES, README, ROOT, codes, table
 from tests.server import Server
@@ -30,9 +30,10 @@ class Keyboard:
         await expect(expected).to_be_focused()
 
 
+@pytest.mark.soak
 @pytest.mark.browser
-async def test_every_key_does_what_the_table_says(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     keyboard = Keyboard(playground)
 
     def weight(row: int, key: int) -> Locator:
@@ -50,7 +51,7 @@ async def test_every_key_does_what_the_table_says(visit: Visiting, server: Serve
         ("Ctrl+Home", (0, 0), "team fight → marksman"),
     ]:
         await keyboard.press(key, weight(row, column))
-        await expect(visited.page.locator("#explain-pair")).to_have_text(pair)
+        await expect(recorded.page.locator("#explain-pair")).to_have_text(pair)
 
     await keyboard.press("Space", weight(0, 0))
     await expect(weight(0, 1)).to_have_text("0.4992")
@@ -72,19 +73,20 @@ async def test_every_key_does_what_the_table_says(visit: Visiting, server: Serve
     assert keyboard.pressed == {key for row in table("en", "Key") for cell in row for key in codes(cell)}
 
 
+@pytest.mark.soak
 @pytest.mark.browser
-async def test_the_shared_link_holds_everything_where_no_server_sees_it(visit: Visiting, server: Server) -> None:
-    visited, playground = await opened(visit, server.url)
+async def test_the_shared_link_holds_everything_where_no_server_sees_it(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
     await playground.type_into("query", 0, 0, "1.5")
     await playground.cell("mask", 0, 0).click()
     await playground.fresh()
-    await visited.page.locator("#share").click()
-    await expect(visited.page).to_have_url(re.compile("#."))
-    address, fragment = urldefrag(visited.page.url)
+    await recorded.page.locator("#share").click()
+    await expect(recorded.page).to_have_url(re.compile("#."))
+    address, fragment = urldefrag(recorded.page.url)
     assert address == f"{server.url}/playground"
 
-    other, same = await opened(visit, server.url, "zh")
-    await other.page.goto(visited.page.url)
+    other, same = await opened(open_page, server.url, "zh")
+    await other.page.goto(recorded.page.url)
     await other.page.reload()
     await same.fresh()
     assert [await same.texts(stage) for stage in ("mask", "weights")] == [

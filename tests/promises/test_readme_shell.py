@@ -4,14 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from service.cli import COMMANDS, INTERRUPTED
 from service.offline import DEFECT, DIFFERS, DONE, REFUSED
-from tests.promises.readme import LANGUAGES, README, codes, table
+from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
 
 COMMAND = Path(sys.executable).parent / "attention-service"
 ONE_REQUEST = ("attend", "check")
@@ -33,20 +32,21 @@ def shell(script: str, directory: Path) -> str:
     return "\n".join(line.rstrip() for line in ended.stdout.decode().splitlines())
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_commands_print_what_is_shown(tmp_path: Path, language: str) -> None:
+@pytest.mark.parametrize("page", pages_with("bash shell"))
+def test_commands_print_what_is_shown(tmp_path: Path, page: str) -> None:
     """One after the other, in one directory, as a person would."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "attention-service").symlink_to(COMMAND)
-    snippets = [snippet for section in README[language] for snippet in section.snippets]
-    runs = [
-        (script, text) for (before, script), (kind, text) in pairwise(snippets) if (before, kind) == ("bash", "text")
-    ]
-    assert [name for name in ONE_REQUEST for script, _ in runs if f"attention-service {name} " in script] == [
+    for script, text in with_results(page, "bash shell"):
+        assert shell(script, tmp_path) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_command_of_one_request_is_shown(language: str) -> None:
+    scripts = snippets_of(LANGUAGES[language], "bash shell")
+    assert [name for name in ONE_REQUEST if any(f"attention-service {name} " in script for script in scripts)] == [
         *ONE_REQUEST
     ]
-    for script, text in runs:
-        assert shell(script, tmp_path) == text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -13,30 +13,26 @@ import numpy as np
 import pytest
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
-from attention_core.call import FIELDS
+from attention_core.call import RESULT_FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
-from attention_core.cost import TILED_PAIRS
 from attention_core.dtypes import DTYPES
+from attention_core.execution_path import MIN_TILED_PAIRS
 from service import routes
-from service.cli import SERVE_OPTIONS
-from service.codecs.open_inference.request import ACCEPTED
-from service.codecs.open_inference.vocabulary import OTHERS, OUTPUTS, SCALARS, VECTORS
-from service.codecs.svg.heat_map import LONGEST_SIDE, MOST_CELLS, MOST_PANELS
+from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, OUTPUTS, SCALARS
+from service.codecs.svg.heat_map import MAX_CELLS, MAX_PANELS, MAX_SIDE
 from service.cores import usable_cores
 from service.examples import load_examples
-from service.explanation.advice import ADVICE
+from service.explanation.texts import ADVICE
 from service.problems import PROBLEMS
 from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
 from service.schemas.check import CheckRequest
-from service.schemas.compare import MOST_VARIANTS, CompareRequest, VariantSchema
+from service.schemas.compare import MAX_VARIANTS, CompareRequest, VariantSchema
 from service.schemas.explain import ExplainRequest
 from service.schemas.masks import MaskSchema, WindowSchema
 from service.schemas.merge import MergeRequest, PartialSchema
-from service.schemas.normalizers import NORMALIZER_SCHEMAS
-from service.schemas.positions import POSITION_SCHEMAS
+from service.schemas.models import NORMALIZER_SCHEMAS, POSITION_SCHEMAS, SCORE_MODEL_SCHEMAS
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS
-from service.settings import Settings
+from service.settings import SERVE_OPTIONS, Settings, described
 from service.telemetry.metrics.families import FAMILIES
 from tests.promises.readme import LANGUAGES, README, assert_same, codes, section_about, table
 from tests.server import Server
@@ -58,7 +54,7 @@ def test_models_are_named_with_their_formulas_and_parameters(
     rows = table(language, title)
     assert [codes(row[0])[0] for row in rows] == list(registry)
     for (_, formula, parameters, remark), schema in zip(rows, schemas, strict=True):
-        assert formula == schema.about.plain
+        assert formula == schema.core.description.plain
         assert codes(parameters) == [name for name in schema.model_fields if name != "name"]
         assert remark
 
@@ -83,13 +79,13 @@ def test_every_field_of_the_request_is_there_with_its_default(server: Server, la
     used = {"score_model": answer["score_model"]["name"], "normalizer": answer["normalizer"]["name"]}
     shown = {name: codes(row[1])[0] for name, row in rows.items() if codes(row[1])}
     assert shown == {**used, "dtype": answer["dtype"]}
-    assert {name for name in FIELDS if name in rows["include"][1]} == set(FIELDS) & set(answer)
+    assert {name for name in RESULT_FIELDS if name in rows["include"][1]} == set(RESULT_FIELDS) & set(answer)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_field_of_the_result_is_there_with_its_shape(server: Server, language: str) -> None:
     rows = table(language, "Include")
-    assert [codes(row[0])[0] for row in rows] == list(FIELDS)
+    assert [codes(row[0])[0] for row in rows] == list(RESULT_FIELDS)
     answered = [codes(row[1]) for row in rows]
     always = ["score_model", "normalizer", "dtype", "notes"]
     assert sorted([*always, *chain(*answered)]) == sorted(AttentionResponse.model_fields)
@@ -98,7 +94,7 @@ def test_every_field_of_the_result_is_there_with_its_shape(server: Server, langu
 
     sizes = {"…": 2, "Lq": 3, "Lk": 4, "Dk": 5, "Dv": 6}
     request = {"query": np.ones((2, 3, 5)), "key": np.ones((2, 4, 5)), "value": np.ones((2, 4, 6))}
-    body = {name: array.tolist() for name, array in request.items()} | {"include": list(FIELDS)}
+    body = {name: array.tolist() for name, array in request.items()} | {"include": list(RESULT_FIELDS)}
     answer = httpx.post(f"{server.url}/v1/attention", json=body).json()
     whole = [(names, row[2]) for names, row in zip(answered, rows, strict=True)]
     parts = [(codes(row[0]), row[1]) for row in diagnostics]
@@ -112,7 +108,7 @@ def test_every_field_of_the_result_is_there_with_its_shape(server: Server, langu
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_number_types_are_those_of_the_core(language: str) -> None:
     shown = [[codes(cell)[0] for cell in row] for row in table(language, "Dtype")]
-    assert shown == [[name, dtype.compute.name, f"{dtype.largest:.5g}"] for name, dtype in DTYPES.items()]
+    assert shown == [[name, dtype.compute.name, f"{dtype.max_finite:.5g}"] for name, dtype in DTYPES.items()]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -121,12 +117,10 @@ def test_the_settings_are_those_of_the_service(language: str) -> None:
     assert [codes(row[0])[0] for row in rows] == [f"ATTENTION_{name.upper()}" for name in Settings.model_fields]
     for (_, default, meaning), (name, setting) in zip(rows, Settings.model_fields.items(), strict=True):
         assert default == shown_default(language, name, setting.default)
-        assert meaning == setting.description if language == "en" else re.search("[\u4e00-\u9fff]", meaning)
-    [section] = [
-        section for section in README[language] if any(row[0] == rows[0] for row in (t[2:] for t in section.tables))
-    ]
-    flags = [code for code in codes(section.prose) if code.startswith("--")]
-    assert flags == [f"--{name.replace('_', '-')}" for name in SERVE_OPTIONS]
+        assert meaning == getattr(described(name), language)
+        assert language == "en" or re.search("[\u4e00-\u9fff]", meaning)
+    flags = {codes(row[0])[0]: codes(row[0])[1:] for row in rows if len(codes(row[0])) > 1}
+    assert flags == {f"ATTENTION_{name.upper()}": [f"--{name.replace('_', '-')}"] for name in SERVE_OPTIONS}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -158,18 +152,18 @@ def test_the_slugs_are_those_of_the_service(language: str) -> None:
 def test_the_endpoints_are_those_of_the_service(language: str) -> None:
     modules = [import_module(f"service.routes.{module.name}") for module in iter_modules(routes.__path__)]
     served = [route for module in modules if hasattr(module, "router") for route in module.router.routes]
-    assert sorted(codes(row[0])[0] for row in table(language, "Endpoint")) == sorted(
+    rows = table(language, "Endpoint of `/v1` that computes") + table(language, "Endpoint")
+    assert sorted(codes(row[0])[0] for row in rows) == sorted(
         f"{method} {route.path}" for route in served for method in route.methods
     )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_inputs_and_parameters_of_v2_are_those_of_the_codec(language: str) -> None:
-    inputs = VECTORS | OTHERS
     shown = {codes(name)[0]: codes(path)[0] for name, path, _ in table(language, "Input")}
-    assert shown == {name: ".".join(one.path) for name, one in inputs.items()}
+    assert shown == {name: ".".join(one.path) for name, one in COMMON_INPUTS.items()}
     for name, _, datatypes in table(language, "Input"):
-        assert set(codes(datatypes)) <= set(ACCEPTED[inputs[codes(name)[0]].content])
+        assert tuple(codes(datatypes)) == ACCEPTED[COMMON_INPUTS[codes(name)[0]].content]
     scalars = table(language, "Parameter of `/v2`")
     assert {codes(name)[0]: codes(path)[0] for name, path in scalars} == {
         name: ".".join(path) for name, path in SCALARS.items()
@@ -211,10 +205,10 @@ def test_every_field_of_the_other_requests_is_shown_or_explained(language: str, 
 def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
     variants = section_about(language, "/v1/attention/compare")
     [picture] = [section for section in README[language] if "image/svg+xml" in str(section.snippets)]
-    assert str(MOST_VARIANTS) in re.findall(r"\d+", variants.prose)
-    assert {*map(str, (MOST_PANELS, LONGEST_SIDE, MOST_CELLS))} <= set(re.findall(r"\d+", picture.prose))
+    assert str(MAX_VARIANTS) in re.findall(r"\d+", variants.prose)
+    assert {*map(str, (MAX_PANELS, MAX_SIDE, MAX_CELLS))} <= set(re.findall(r"\d+", picture.prose))
     [tiled] = [section for section in README[language] if {"tiled", "dense", "logsumexp"} <= {*codes(section.prose)}]
-    assert str(TILED_PAIRS) in re.findall(r"\d+", tiled.prose)
+    assert str(MIN_TILED_PAIRS) in re.findall(r"\d+", tiled.prose)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

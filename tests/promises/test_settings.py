@@ -1,76 +1,35 @@
 """Every setting is read from its environment variable, described, and refused clearly when it is wrong."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
-from service.cli import SECRETS, SERVE_OPTIONS, main
-from service.keys import hashed
-from service.settings import Settings
+from service.cli import SECRETS, SERVE_FLAGS
+from service.settings import SERVE_OPTIONS, Settings, described
+from tests.promises.settings import CHANGED, WRONG, refusal
+from tests.sampling import every
 from tests.server import running_server
 
-CHANGED = {
-    "host": ("0.0.0.0", "0.0.0.0"),
-    "port": ("8001", 8001),
-    "workers": ("2", 2),
-    "root_path": ("/attention/v9", "/attention/v9"),
-    "compute_threads": ("1000", 1000),
-    "max_body_bytes": ("1001", 1001),
-    "max_json_bytes": ("1002", 1002),
-    "max_result_bytes": ("1003", 1003),
-    "bytes_in_flight": ("1005", 1005),
-    "max_operations": ("1004", 1004),
-    "max_decompression_ratio": ("7", 7),
-    "max_json_depth": ("9", 9),
-    "queue_size": ("0", 0),
-    "deadline_seconds": ("0.5", 0.5),
-    "body_timeout_seconds": ("1.5", 1.5),
-    "drain_seconds": ("2.5", 2.5),
-    "api_keys": ("key-1, key-2", (hashed("key-1"), hashed("key-2"))),
-    "api_keys_file": (__file__.replace("test_settings.py", "api_keys.txt"), Path(__file__).with_name("api_keys.txt")),
-    "cors_origins": ("https://a.example, http://b.example:81", ("https://a.example", "http://b.example:81")),
-    "metrics_directory": ("/run/attention", "/run/attention"),
-    "otlp_endpoint": ("http://localhost:4318", "http://localhost:4318"),
-    "log_level": ("warning", "warning"),
-    "log_format": ("text", "text"),
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+SERVICE = Path(__file__).parents[2] / "service"
+
+JUDGED_BY_THE_SYSTEM = {name for name in Settings.model_fields if name not in WRONG}
+"""Settings of which any text may be right."""
+
+CLOSING = {"api_keys", "api_keys_file"}
+"""Settings by which an operator closes the service."""
+
+EMPTY_IS_THE_DEFAULT = {
+    name for name in set(Settings.model_fields) - CLOSING if Settings.model_fields[name].default in ("", ())
 }
-"""Each setting as the environment writes another value than the default, and that value."""
-
-WRONG = {
-    "port": ["65536", "-1", "http", ""],
-    "workers": ["0", "1.5"],
-    "root_path": ["attention", "/attention/", "/a?b", "//a"],
-    "compute_threads": ["0", "all"],
-    "max_body_bytes": ["0", "64MiB"],
-    "max_json_bytes": ["-1"],
-    "max_result_bytes": ["0"],
-    "bytes_in_flight": ["0", "256MiB"],
-    "max_operations": ["0", "2e12x"],
-    "max_decompression_ratio": ["0", "1.5"],
-    "max_json_depth": ["7"],
-    "queue_size": ["-1"],
-    "deadline_seconds": ["0", "nan", "a minute"],
-    "body_timeout_seconds": ["-1", "nan"],
-    "drain_seconds": ["0", "nan"],
-    "api_keys": ["", "clé", "sha256:123"],
-    "api_keys_file": ["", "/nowhere/keys", os.devnull],
-    "cors_origins": ["example.org", "https://example.org/", "https://a.example,*.b.example"],
-    "otlp_endpoint": ["localhost:4318", "ftp://localhost", "http://"],
-    "log_level": ["verbose", "INFO"],
-    "log_format": ["xml"],
-}
-"""Values that no setting may take; `host` and `metrics_directory` are for the operating system to judge."""
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have settings of their own."""
-    for name in [name for name in os.environ if name.upper().startswith("ATTENTION_")]:
-        monkeypatch.delenv(name)
+"""Settings whose default is an empty text or list, and closes nothing that an operator has meant to close."""
 
 
 def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,8 +45,18 @@ def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def test_these_tests_know_every_setting() -> None:
-    assert list(CHANGED) == list(Settings.model_fields)
-    assert set(WRONG) == set(Settings.model_fields) - {"host", "metrics_directory"}
+    assert set(CHANGED) == set(Settings.model_fields)
+    anything = {name for name in JUDGED_BY_THE_SYSTEM if len(Settings.model_fields[name].metadata) > 1}
+    assert not anything, "a setting with a constraint has examples of what it refuses"
+    assert {"host", "uds", "metrics_directory"} <= JUDGED_BY_THE_SYSTEM
+    assert {
+        "root_path",
+        "trusted_proxies",
+        "cors_origins",
+        "metrics_directory",
+        "otlp_endpoint",
+    } <= EMPTY_IS_THE_DEFAULT
+    assert tuple(SERVE_FLAGS) == SERVE_OPTIONS == ("host", "port", "uds", "workers", "root_path")
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -103,10 +72,21 @@ def test_a_setting_is_read_from_its_variable_and_changes_nothing_else(
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_a_setting_says_what_it_is_in_a_sentence(name: str) -> None:
-    description = Settings.model_fields[name].description
-    assert description
-    assert description[0].isupper()
-    assert description.endswith(".")
+    setting = described(name)
+    assert setting.en[0].isupper()
+    assert setting.en.endswith(".")
+    assert setting.zh.endswith("。")
+
+
+def test_a_field_without_texts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings.model_fields["port"], "metadata", [])
+    with pytest.raises(TypeError, match=r"port: expected a Setting in its annotation"):
+        described("port")
+
+
+def test_the_name_of_a_time_ends_in_its_unit() -> None:
+    for name, setting in Settings.model_fields.items():
+        assert (setting.annotation is float) == name.endswith("_seconds")
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
@@ -115,21 +95,54 @@ def test_a_wrong_setting_ends_serve_with_one_line_and_exit_code_2(
 ) -> None:
     """In this process, in which no server can start and no signal gets another handler; the next test has its own."""
     variable = f"ATTENTION_{name.upper()}"
-    monkeypatch.setenv(variable, text)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setattr("service.serving.server.serve", lambda _: pytest.fail("a server started"))
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert main(["serve"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    [line] = err.splitlines()
+    line = refusal(monkeypatch, capsys, {variable: text})
     assert line.startswith(f"attention-service: {variable}: ")
-    assert line.endswith("; received something else" if name in SECRETS else f"; received {received(name, text)!r}")
+    assert line.endswith("; received something else" if name in SECRETS else f"; received {received(name, text)}")
 
 
 def received(name: str, text: str) -> str:
-    """What is told of a wrong value: of several, the first that is wrong."""
-    return text.rsplit(",", maxsplit=1)[-1] if name == "cors_origins" else text
+    """Return the shown part of a wrong value: of several, the first that is wrong; of a number, the number."""
+    shown = text.rsplit(",", maxsplit=1)[-1] if name == "cors_origins" else text
+    return repr(shown)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_an_empty_value_is_the_default_or_an_error_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    """Never something wider: no host is not every address, and no keys are not an open service."""
+    variable = f"ATTENTION_{name.upper()}"
+    if name in EMPTY_IS_THE_DEFAULT:
+        default = Settings()
+        monkeypatch.setenv(variable, text)
+        assert Settings() == default
+        assert getattr(default, name) in ("", ())
+    else:
+        line = refusal(monkeypatch, capsys, {variable: text})
+        assert line.startswith(f"attention-service: {variable}: ")
+        assert "received an empty one" in line
+
+
+@pytest.mark.parametrize("flag", ["--host", "--uds", "--root-path"])
+def test_an_empty_flag_is_no_different(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    if flag == "--root-path":
+        monkeypatch.setenv("ATTENTION_HOST", "")  # an empty host is wrong, while an empty prefix is the default
+    assert "received an empty one" in refusal(monkeypatch, capsys, {}, flag, "")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_read_by_the_service(name: str) -> None:
+    sources = (path for path in SERVICE.rglob("*.py") if path.name not in ("settings.py", "setting_types.py"))
+    assert any(re.search(rf"\.{name}\b", path.read_text(encoding="utf-8")) for path in sources)
+
+
+def test_the_ready_delay_is_part_of_the_time_to_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match=r"less than ATTENTION_DRAIN_SECONDS, which includes it and is 3"):
+        Settings(drain_seconds=3, ready_delay_seconds=3)
+    assert Settings(drain_seconds=3, ready_delay_seconds=2.9).ready_delay_seconds == 2.9
 
 
 def test_several_wrong_settings_are_named_at_once_one_line_each() -> None:
@@ -138,19 +151,13 @@ def test_several_wrong_settings_are_named_at_once_one_line_each() -> None:
     assert [line.split(": ")[1] for line in ended.stderr.splitlines()] == ["ATTENTION_WORKERS", "ATTENTION_LOG_FORMAT"]
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVE_OPTIONS) & set(WRONG)))
+@pytest.mark.parametrize("name", every(3, sorted(set(SERVE_OPTIONS) & set(WRONG))))
 def test_a_flag_wins_over_its_variable(name: str) -> None:
     """Seen without starting: a variable that is right does not save a flag that is wrong."""
     wrong = WRONG[name][0]
     ended = serve(f"--{name.replace('_', '-')}", wrong, **{f"ATTENTION_{name.upper()}": CHANGED[name][0]})
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"attention-service: ATTENTION_{name.upper()}: ")
-
-
-def test_the_flag_for_the_host_wins_too(tmp_path: Path) -> None:
-    """Nobody can listen on an address that is kept for documentation (RFC 5737)."""
-    with running_server(tmp_path, "--host", "127.0.0.1", HOST="192.0.2.1") as server:
-        assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
 def test_the_server_is_run_with_what_was_read(tmp_path: Path) -> None:

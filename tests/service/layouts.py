@@ -74,8 +74,8 @@ class Layout:
         return nested(element, (self.batch,)) | nested(element, (self.batch, length))
 
     def broadcastable(self, element: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-        """Nested lists of rank 1 or more that broadcast to the scores' shape."""
-        return shrunk(self.scores).filter(len).flatmap(lambda shape: nested(element, shape))
+        """An element, or nested lists, that broadcast to the scores' shape."""
+        return shrunk(self.scores).flatmap(lambda shape: nested(element, shape))
 
 
 def nested(element: st.SearchStrategy[Any], shape: Shape) -> st.SearchStrategy[Any]:

@@ -1,21 +1,24 @@
 """Hypothesis strategies for attention requests whose parts fit: whatever they draw, the service must answer 200.
 
-Everything that has a name has an entry in a table here: score models, normalizers, positions, the fields of a request,
-of a mask and of `include`.  `missing_strategies` names what the service knows and the tables do not, and a test fails
-on it, so a new member is one entry here.
+Everything that has a name has an entry in a table here.  Those of score models, normalizers and positions are made from
+the descriptions of the core; those of the fields of a request, of a mask and of `include` are written down, and a test
+fails on what `missing_strategies` finds.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from hypothesis import strategies as st
 
+import attention_core as core
+from attention_core.capabilities import RefusesLogits
+from attention_core.descriptions import Described, Parameter, parameters_of, takes_two_sizes
 from service.schemas.attention import AttentionRequest, DTypeName, FieldName
 from service.schemas.masks import MaskSchema
-from service.schemas.normalizers import NORMALIZER_SCHEMAS
-from service.schemas.positions import POSITION_SCHEMAS
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS
+from service.schemas.models import NORMALIZER_SCHEMAS, POSITION_SCHEMAS, SCORE_MODEL_SCHEMAS
+from tests import calls, oracle
 from tests.service.layouts import Layout, layouts, nested
 
 Request = dict[str, Any]
@@ -52,61 +55,62 @@ class Model:
     needs_non_negative: bool = False
 
 
-BANDWIDTHS = st.sampled_from((0.5, 1, 2.25))
+SPECIAL_VALUES: dict[tuple[str, str], tuple[float, ...]] = {
+    ("softmax", "temperature"): (0.05, 0.5, 1, 2.5, 100),
+    ("rotary", "base"): (10, 500, 10000),
+}
+"""Values of parameters for which those of `samples` would be too tame, or would mean nothing."""
 
 
-def _additive(layout: Layout) -> st.SearchStrategy[Fields]:
-    return st.integers(1, 2).flatmap(
-        lambda units: together(
-            st.fixed_dictionaries(
-                {
-                    "query_weight": layout.numbers_per_head(units, layout.features),
-                    "key_weight": layout.numbers_per_head(units, layout.key_features),
-                    "score_vector": layout.numbers_per_head(units),
-                }
-            ),
-            optional(hidden_bias=layout.numbers_per_head(units)),
-        )
-    )
+def _parameters(described: type[Described]) -> DrawFields:
+    """Return how to draw the parameters that a class describes: the required ones, and any of the others."""
+
+    def draw_all(layout: Layout, units: int) -> st.SearchStrategy[Fields]:
+        values = {name: _values(described.name, one, layout, units) for name, one in parameters_of(described).items()}
+        required = {name: drawn for name, drawn in values.items() if parameters_of(described)[name].required}
+        others = {name: drawn for name, drawn in values.items() if name not in required}
+        return together(st.fixed_dictionaries(required), independent(**others))
+
+    return lambda layout: st.integers(1, 2).flatmap(lambda units: draw_all(layout, units))
+
+
+def _values(described: str, one: Parameter, layout: Layout, units: int) -> st.SearchStrategy[Any]:
+    sizes = {"D": layout.features, "Dq": layout.features, "Dk": layout.key_features}
+    axes = [axis.rpartition("·") for axis in one.axes]
+    shape = [int(factor or 1) * sizes.get(axis, units) for factor, _, axis in axes]
+    if (described, one.name) in SPECIAL_VALUES or one.condition or one.kind == "boolean":
+        element = st.sampled_from(SPECIAL_VALUES.get((described, one.name), calls.samples(one)))
+        return layout.per_head(element, *shape) if one.per_head else element
+    return layout.numbers_per_head(*shape) if one.per_head else layout.numbers(*shape)
+
+
+def _keeps_non_negative(name: str) -> bool:
+    """Whether the oracle scores numbers that are not negative with numbers that are not."""
+    rng = random.Random(name)
+    pairs = []
+    for _ in range(20):
+        drawn = calls.MODEL_PARAMETERS[name][-1](lambda: abs(rng.gauss(0, 1)))
+        query, key = ([rng.random() for _ in range(size)] for size in (calls.FEATURES, calls.key_features(name)))
+        pairs.append(oracle.score({"name": name, **drawn}, query, key))
+    return min(pairs) >= 0
 
 
 SCORE_MODELS: dict[str, Model] = {
-    "scaled_dot_product": Model(lambda layout: optional(scale=layout.numbers_per_head())),
-    "dot_product": Model(),
-    "additive": Model(_additive, equal_features=False),
-    "bilinear": Model(
-        lambda layout: st.fixed_dictionaries({"weight": layout.numbers_per_head(layout.features, layout.key_features)}),
-        equal_features=False,
-    ),
-    "cosine": Model(lambda layout: optional(scale=layout.numbers_per_head())),
-    "gaussian": Model(lambda layout: optional(bandwidth=layout.per_head(BANDWIDTHS)), keeps_non_negative=False),
-    "laplacian": Model(lambda layout: optional(bandwidth=layout.per_head(BANDWIDTHS)), keeps_non_negative=False),
-    "trilinear": Model(lambda layout: st.fixed_dictionaries({"weight": layout.numbers_per_head(3 * layout.features)})),
+    name: Model(
+        _parameters(model), equal_features=not takes_two_sizes(model), keeps_non_negative=_keeps_non_negative(name)
+    )
+    for name, model in core.SCORE_MODELS.items()
 }
 
+# Of entmax, `samples` ends at alpha 2: above it the weights have no bounded slope.
 NORMALIZERS: dict[str, Model] = {
-    "softmax": Model(
-        lambda layout: independent(
-            temperature=st.sampled_from((0.05, 0.5, 1, 2.5, 100)), sink=layout.numbers_per_head()
-        )
-    ),
-    "proportional": Model(needs_non_negative=True),
-    "sparsemax": Model(),
-    # Above 2 the weights have no bounded slope, and float64 cannot promise them to seven digits.
-    "entmax": Model(lambda layout: optional(alpha=st.sampled_from((1, 1.25, 1.5, 1.75, 2)))),
-    "sigmoid": Model(lambda layout: optional(bias=layout.numbers())),
-    "relu": Model(),
-    "hardmax": Model(),
-    "none": Model(),
+    name: Model(_parameters(normalizer), needs_non_negative=issubclass(normalizer, RefusesLogits))
+    for name, normalizer in core.NORMALIZERS.items()
 }
 
 POSITIONS: dict[str, Model] = {
-    "alibi": Model(lambda layout: optional(slopes=layout.numbers_per_head()), keeps_non_negative=False),
-    "rotary": Model(
-        lambda layout: independent(base=st.sampled_from((10, 500, 10000)), interleaved=st.booleans()),
-        even_features=True,
-        keeps_non_negative=False,
-    ),
+    name: Model(_parameters(position), even_features=name == "rotary", keeps_non_negative=False)
+    for name, position in core.POSITIONS.items()
 }
 
 SEGMENT = st.integers(0, 2)

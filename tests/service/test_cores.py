@@ -1,4 +1,4 @@
-"""How many cores are usable: those of the process, and no more than what its control groups allow."""
+"""How many cores are usable: those of the process, at most the quota of its control groups."""
 
 import os
 import subprocess

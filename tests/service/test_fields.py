@@ -1,6 +1,9 @@
 """The fields of the result and what shapes them: diagnostics, ranking, labels, caches, dtypes, decimals, estimates."""
 
+import json
 import math
+import re
+from xml.etree import ElementTree as ET
 
 import httpx
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from tests import oracle
 from tests.compare import assert_close
+from tests.service.command_line.command import text
 
 QUERY = [[2, 1, 1, 0], [0, 0.5, 1, 2]]
 KEY = [[1.9, 1.5, 1.0, 0.3], [0.6, 1.1, 0.9, 2.0], [0.5, 1.0, 0.4, 0.4], [0.1, 0.5, 0.3, 0.6]]
@@ -219,3 +223,97 @@ async def test_memory_that_the_process_does_not_have_is_refused(client):
     response = await client.post("/v1/attention", json=wide)
     assert response.status_code == 413
     assert "expected to hold at most 268435456 bytes" in response.json()["detail"]
+
+
+SIGNED_ZERO = re.compile(r"[-−]0(\.0*)?(?![0-9.e])")
+"""Minus zero, however it is written."""
+
+TINY = {
+    "query": [[1.0]], "key": [[-1e-9], [-0.0], [1e-9], [-0.2]], "value": [[-1e-9], [0.0], [-0.0], [1e-12]],
+    "score_model": "dot_product", "normalizer": "none", "past_key": [[-1e-9]], "past_value": [[-0.0]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("decimals", [1, 4, 8])
+async def test_no_rounded_number_is_minus_zero(client, decimals):
+    include = ["scores", "capped_scores", "logits", "weights", "output", "diagnostics", "ranking", "present"]
+    response = await client.post("/v1/attention", json=TINY | {"include": include, "decimals": decimals})
+    assert response.json()["scores"] == [[0, 0, 0, 0, -0.2]]
+    assert SIGNED_ZERO.findall(response.text) == []
+    larger = {"base": TINY | {"decimals": decimals}, "variants": [{"label": "x", "overrides": {"softcap": 1}}]}
+    results = (await client.post("/v1/attention/compare", json=larger)).json()["results"]
+    assert SIGNED_ZERO.findall(json.dumps(results)) == []
+
+
+async def test_people_see_no_minus_before_zero(client):
+    picture = await client.post("/v1/attention", json=TINY | {"decimals": 4}, headers={"Accept": "image/svg+xml"})
+    assert picture.status_code == 200
+    assert SIGNED_ZERO.findall(" ".join(ET.fromstring(picture.content).itertext())) == []
+    assert SIGNED_ZERO.findall(text("attend", "-", body=TINY | {"decimals": 4})) == []
+    candidate = {"request": TINY, "candidate": {"scores": [[-0.0, -0.0, -0.0, -0.0, -0.2]]}}
+    assert SIGNED_ZERO.findall(text("check", "-", body=candidate)) == []
+
+
+async def test_without_decimals_minus_zero_stays(client):
+    exact = await attend(client, **{**TINY, "include": ["scores", "present"]})
+    assert exact["scores"] == [[-1e-9, -1e-9, 0, 1e-9, -0.2]]
+    assert [math.copysign(1, number) for [number] in exact["present_value"]] == [-1, -1, 1, -1, 1]
+
+
+LARGE = {
+    "query": [[300.0, 1.0]],
+    "key": [[300.0, 0.0], [1.0, 1.0]],
+    "value": [[1.0], [2.0]],
+    "score_model": "dot_product",
+}
+NOTE = "finite numbers exceed float16, which holds at most 65504, and are returned as infinite; choose a wider dtype"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({}, "scores"),
+        ({"include": ["scores", "logits", "capped_scores", "weights"]}, "scores, capped_scores, logits"),
+        ({"include": ["ranking"], "top_k": 1}, "ranking"),
+        ({"include": ["weights", "output"], "normalizer": "none"}, "weights, output"),
+        ({"include": ["weights", "output"]}, None),
+        ({"include": ["ranking"], "mask": {"allowed": [[False, True]]}}, None),
+        ({"dtype": "bfloat16"}, None),
+        ({"dtype": "float32"}, None),
+        ({"key": [[-1.0, 0.0], [1.0, 1.0]]}, None),
+        ({"bias": [[None, 0]], "include": ["logits"]}, None),
+    ],
+)
+async def test_a_note_tells_that_float16_could_not_hold_what_was_computed(client, fields, named):
+    answer = await attend(client, **{**LARGE, "dtype": "float16", **fields})
+    assert answer["notes"] == ([] if named is None else [f"{named}: {NOTE}"])
+    assert ('"Infinity"' in json.dumps(answer)) is (named is not None)
+
+
+async def test_the_note_of_float16_comes_once_and_with_those_of_rows(client):
+    keys = [[300.0, 0.0], [-300.0, 0.0]]
+    answer = await attend(client, **{**LARGE, "dtype": "float16", "query": [[300.0, 1.0]] * 3, "key": keys,
+                                     "mask": {"allowed": [[True, True], [False, False], [True, True]]}})  # fmt: skip
+    assert answer["scores"] == [["Infinity", None]] * 3
+    assert answer["notes"] == ["row 1: no visible key; weights and output are zero", f"scores: {NOTE}"]
+
+
+async def test_the_note_of_float16_is_a_parameter_of_an_inference(client):
+    inputs = [{"name": name, "shape": shape, "datatype": "FP16", "data": data}
+              for name, shape, data in (("query", [1, 1], [300]), ("key", [1, 1], [300]))]  # fmt: skip
+    answer = (await client.post("/v2/models/dot_product/infer", json={"inputs": inputs})).json()
+    assert json.loads(answer["parameters"]["notes"]) == [f"scores: {NOTE}"]
+    assert answer["outputs"][1]["data"] == ["Infinity"]
+
+
+async def test_numbers_beyond_bfloat16_are_told_too(client):
+    largest = 3.3895313892515355e38
+    answer = await attend(client, query=[[1.002]], key=[[largest]], value=[[1.0]], score_model="dot_product",
+                          dtype="bfloat16", include=["scores"], bias=None)  # fmt: skip
+    assert answer["notes"] == []
+    answer = await attend(client, query=[[1.0, 1.0]], key=[[largest, 7e35]], value=[[1.0]], score_model="dot_product",
+                          dtype="bfloat16", include=["scores"])  # fmt: skip
+    assert (answer["scores"], answer["notes"][0][:44]) == (
+        [["Infinity"]],
+        "scores: finite numbers exceed bfloat16, whic",
+    )

@@ -7,22 +7,18 @@ from decimal import Decimal
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.compute import Body, prepare_merge
+from service.compute import Body
+from service.compute.merge import prepare_merge
 from service.errors import TooLarge
 from service.settings import Settings
 from tests.compare import assert_close
+from tests.sampling import draws
 from tests.service.wrong_merges import PART
 
-DRAWN = settings(
-    max_examples=60,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+DRAWN = settings(max_examples=draws(60))
 SEEDS = st.integers(0, 2**32 - 1)
 KEYS, QUERIES = 7, 3
 SCORE_MODELS = ("scaled_dot_product", "dot_product", "cosine", "gaussian", "laplacian")
@@ -137,8 +133,8 @@ ROUNDED_TO = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bf
 """Half a unit in the last place, relative to the number."""
 
 
-MOST_DIGITS = {"float64": 17, "float32": 9, "float16": 5, "bfloat16": 4}
-"""So many decimal digits are enough to read a number back, so that no more are written."""
+MAX_DIGITS = {"float64": 17, "float32": 9, "float16": 5, "bfloat16": 4}
+"""Decimal digits that are enough to read a number back, and the most that are written."""
 
 
 @pytest.mark.parametrize("dtype", ROUNDED_TO)
@@ -152,7 +148,7 @@ async def test_the_output_is_rounded_once_and_the_logsumexp_stays_in_the_type_co
     for row, exact_row in zip(merged["output"], exact["output"], strict=True):
         for number, unrounded in zip(row, exact_row, strict=True):
             assert abs(read(number, dtype) - unrounded) <= unrounded * ROUNDED_TO[dtype]
-            assert len(Decimal(repr(number)).normalize().as_tuple().digits) <= MOST_DIGITS[dtype]
+            assert len(Decimal(repr(number)).normalize().as_tuple().digits) <= MAX_DIGITS[dtype]
     computed_in = np.float64 if dtype == "float64" else np.float32
     assert merged["logsumexp"] == [float(str(computed_in(number))) for number in exact["logsumexp"]]
 

@@ -5,10 +5,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.service.open_inference.test_equality import DRAWN
+from tests.sampling import draws
+from tests.service.open_inference.equality import DRAWN
 from tests.service.safetensors.stored import BOTH, SEND, saved
 from tests.service.strategies import NORMALIZERS, SCORE_MODELS
 
@@ -46,13 +47,7 @@ def odd_requests(draw: st.DrawFn, score_model: str) -> tuple[dict[str, np.ndarra
 
 
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
-@settings(
-    max_examples=25,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=draws(25))
 @given(data=st.data())
 async def test_every_endpoint_answers_or_refuses(
     app_client: httpx.AsyncClient, score_model: str, data: st.DataObject

@@ -1,48 +1,19 @@
 """Every error of every layer is a problem document with a request id; nothing tells of the insides."""
 
 import json
+from typing import get_args
 
 import httpx
 import pytest
 
+from service.errors import InvalidRequest, Kind, ServiceError, Violation
 from service.main import create_app
 from service.problems import PROBLEMS
 from service.routes import operations
 from service.settings import Settings
+from tests.service.problem_documents import MALFORMED, check
 from tests.service.wrong_questions import QUESTIONS
 from tests.service.wrong_requests import BASE
-
-MALFORMED = {
-    "empty": b"",
-    "broken": b'{"query": [[1, 2]',
-    "trailing comma": b'{"query": [[1, 2],]}',
-    "single quotes": b"{'query': [[1]]}",
-    "bare NaN": b'{"query": [[NaN]], "key": [[1]]}',
-    "bare Infinity": b'{"query": [[1]], "key": [[Infinity]]}',
-    "bare -Infinity": b'{"query": [[1]], "key": [[-Infinity]]}',
-    "not UTF-8": b'{"query": [["\xff"]]}',
-    "lone surrogate": b'{"query": [[1]], "key": [["\\ud800"]]}',
-    "lone surrogate beside a huge number": b'{"query": [[1e999]], "key": [["\\ud800"]]}',
-    "two documents": b"{} {}",
-    "65 levels": b'{"query": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}",
-    "250 000 levels": b"[" * 250_000,
-    "250 000 objects": b'{"a":' * 250_000,
-}
-
-
-def check(response, status, slug):
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    document = response.json()
-    assert document["type"] == f"/problems/{slug}"
-    assert document["status"] == status
-    assert document["title"] == PROBLEMS[slug].title.en
-    assert document["instance"] == response.headers["x-request-id"]
-    assert "expected" in document["detail"]
-    assert "received" in document["detail"]
-    for secret in ("Traceback", "File ", "site-packages"):
-        assert secret not in response.text
-    return document
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -166,3 +137,18 @@ async def test_head_answers_like_get_without_the_body(client, path):
     head, get = await client.head(path), await client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def errors_below(base: type[ServiceError]) -> list[type[ServiceError]]:
+    """Return every error of the service that a request may end with."""
+    return [one for each in base.__subclasses__() for one in (each, *errors_below(each))]
+
+
+def test_every_error_names_its_problem():
+    slugs = {error.__name__: getattr(error, "slug", None) for error in errors_below(ServiceError)}
+    assert slugs.pop("InvalidRequest") is None, "its violations have one each"
+    assert len(slugs) > 10
+    assert set(slugs.values()) <= set(PROBLEMS)
+    for kind in get_args(Kind):
+        assert InvalidRequest([Violation("", "", kind)]).slug == kind
+        assert PROBLEMS[kind].status == 422

@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
 from tests.compare import assert_close
+from tests.sampling import draws
 from tests.service.drawn_questions import check_requests, compare_requests, explain_requests, without_infinities
 from tests.service.strategies import (
     DTYPES,
@@ -34,17 +35,11 @@ TOLERANCE = 1e-7
 SMALLEST = 0.01
 """What a field whose numbers cancel to almost nothing counts as."""
 
-DRAWN = settings(
-    max_examples=20,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-"""So many requests for each score model."""
+DRAWN = settings(max_examples=draws(20))
+"""Requests for each score model."""
 
-FEWER = settings(DRAWN, max_examples=25)
-"""So many of what costs several times as much, of all score models together."""
+FEWER = settings(DRAWN, max_examples=draws(25))
+"""Requests that take several times as long, for all score models together."""
 
 with_each_score_model = pytest.mark.parametrize("score_model", SCORE_MODELS)
 
@@ -53,10 +48,11 @@ def test_everything_the_service_knows_has_a_strategy() -> None:
     assert not missing_strategies()
 
 
+@pytest.mark.soak
 def test_everything_that_has_a_strategy_is_drawn() -> None:
     seen: Counter[tuple[str, str]] = Counter()
 
-    @DRAWN
+    @settings(DRAWN, max_examples=20)
     @given(st.data())
     def count(score_model: str, data: st.DataObject) -> None:
         seen.update(set(_features(data.draw(attention_requests(score_models=[score_model])))))
@@ -130,7 +126,7 @@ async def test_any_variants_are_compared(app_client: httpx.AsyncClient, question
 async def test_the_oracle_passes_every_check(
     app_client: httpx.AsyncClient, question: Request, data: st.DataObject
 ) -> None:
-    """And what is wrong by more than the tolerance fails."""
+    """And numbers that are wrong by more than the tolerance fail."""
     expected = oracle.attention(question["request"])
     assume(
         not (name_of(question["request"].get("normalizer"), "softmax") == "hardmax" and _is_tied(expected["logits"]))
@@ -204,7 +200,7 @@ def _assert_ranked(ranked: Any, logits: Any, weights: Any, request: Request, rou
 
 
 def _is_tied(logits: Any) -> bool:
-    """Whether in some row the two largest logits differ by no more than rounding."""
+    """Whether in some row the two largest logits differ by rounding at most."""
     for row in _rows(logits):
         *_, second, first = [-math.inf, *sorted(row)]
         if first > -math.inf and first - second <= TOLERANCE * max(1, abs(first)):

@@ -1,4 +1,4 @@
-"""What is wrong is refused, with a documented problem that points to the place, wherever the request stands."""
+"""Wrong requests are refused with a documented problem that points to the place, wherever the request stands."""
 
 import json
 import re
@@ -39,7 +39,7 @@ MISSPELT = {
     "field of a variant misspelt": "overrides",
     "a field misspelt, overridden": "query",
     "a field of the mask misspelt, overridden": "causal",
-    "a name that nobody has, overridden": "softmax",
+    "an unknown name, overridden": "softmax",
     "field of check misspelt": "rtol",
     "candidate misspelt": "weights",
     "field of merge misspelt": "partials",

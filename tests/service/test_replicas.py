@@ -1,18 +1,16 @@
 """Three replicas behind haproxy, with the configuration that docker-compose.yml ships: one drains under load."""
 
 import asyncio
-import os
 import signal
-import subprocess
 import time
-from contextlib import ExitStack, closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import ExitStack
 
 import httpx
 import pytest
 import yaml
 
-from tests.server import free_port, running_server
+from tests.server import running_server
+from tests.service.proxies import running_haproxy
 
 pytestmark = pytest.mark.haproxy
 
@@ -21,67 +19,40 @@ CLIENTS = 8
 AFTER_SECONDS = 2.0
 
 SHARE = 20
-"""Requests that each replica has answered before one is told to leave."""
+"""Requests that each replica has answered before one is ended."""
 
-CHECKED_WITHIN_SECONDS = 20
+SHARE_SECONDS = 20
+"""Maximum time until each replica has had its share."""
 
 REQUEST = {"query": [[1.0, 0.0]], "key": [[1.0, 0.0], [0.0, 1.0]], "value": [[1.0], [3.0]], "decimals": 4}
 
 
-@contextmanager
-def running_haproxy(project, directory, replicas):
-    """Start haproxy before some servers, and wait until all of them are in use."""
-    port, log = free_port(), directory / "haproxy.log"
-    addresses = {f"REPLICA_{number}": f"127.0.0.1:{replica.port}" for number, replica in enumerate(replicas, 1)}
-    command = ["/usr/sbin/haproxy", "-db", "-f", str(project / "deploy" / "haproxy" / "haproxy.cfg")]
-    environment = {**os.environ, **addresses, "HAPROXY_LISTEN": f"127.0.0.1:{port}"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    try:
-        until = time.monotonic() + CHECKED_WITHIN_SECONDS
-        while time.monotonic() < until and not answers(port):
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", log
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def answers(port):
-    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-
 def computed(replica):
-    """How many requests a replica has answered, probes left out."""
+    """Return the number of requests that a replica has answered, probes left out."""
     return replica.log.read_text().count('"route":"/v1/attention"')
 
 
 async def shares(replicas):
     """Wait until each replica has had its share of the requests; return how many each has answered."""
-    for _ in range(10 * CHECKED_WITHIN_SECONDS):
+    for _ in range(10 * SHARE_SECONDS):
         if min(map(computed, replicas)) >= SHARE:
             break
         await asyncio.sleep(0.1)
     return [computed(replica) for replica in replicas]
 
 
+@pytest.mark.soak
 async def test_one_of_three_drains_under_load_and_no_request_fails(project, tmp_path, report_figure):
     with ExitStack() as stack:
         replicas = [stack.enter_context(running_server(tmp_path, COMPUTE_THREADS="1")) for _ in range(3)]
-        url, log = stack.enter_context(running_haproxy(project, tmp_path, replicas))
+        port, log = stack.enter_context(running_haproxy(project, tmp_path, replicas))
         leaving, *staying = replicas
         answered, failed = 0, []
         over = asyncio.Event()
 
         async def ask_without_pause():
             nonlocal answered
-            async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
                 while not over.is_set():
                     try:
                         response = await client.post("/v1/attention", json=REQUEST)

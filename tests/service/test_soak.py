@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.operations import Limit
 from tests.server import running_server
 
 pytestmark = pytest.mark.soak
 
 REQUESTS = 10_000
 CONNECTIONS = 8
-GROWTH_MIB = 32
 
 
 def request(rng):
@@ -40,8 +40,8 @@ def resident_mib(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
-async def test_16_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_path, report_figure):
-    """16: after the first half memory grows by less than 32 MiB."""
+async def test_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_path, report_figure):
+    """After the first half memory grows by less than 32 MiB."""
     rng = random.Random(16)
     requests = [request(rng) for _ in range(200)]
     with running_server(tmp_path) as server:
@@ -66,5 +66,5 @@ async def test_16_memory_reaches_a_plateau_over_ten_thousand_mixed_requests(tmp_
                 readings.append(round(resident_mib(server.process.pid), 1))
         report_figure(f"16: resident MiB after each thousand requests: {readings}")
         # The first half warms caches and heaps up; after that memory stays where it is.
-        assert max(readings[5:]) - readings[4] < GROWTH_MIB
+        assert max(readings[5:]) - readings[4] < Limit.PLATEAU.number
         assert server.stop()[0] == 0

@@ -12,8 +12,10 @@ import httpx
 import numpy as np
 import pytest
 
+from attention_core import Workers
 from attention_core.blockwise import blas
-from service.compute import Body, prepare_estimate
+from service.compute import Body, Run
+from service.compute.attention import prepare_estimate
 from service.main import create_app
 from service.settings import Settings
 from tests.compare import assert_close
@@ -90,12 +92,17 @@ async def test_many_long_requests_at_once_are_never_crossed(client):
 
 def test_the_estimate_grows_with_the_threads_that_hold_tiles():
     body = Body(json.dumps(PLAIN | {"include": ["output"]}).encode())
-    one, three = (prepare_estimate(body, Settings(compute_threads=threads)).document["bytes"] for threads in (1, 3))
+
+    def predicted_bytes(threads):
+        prepared = prepare_estimate(body, Settings(compute_threads=threads))
+        return json.loads(prepared.complete(Run(Workers(1))).content)["bytes"]
+
+    one, three = predicted_bytes(1), predicted_bytes(3)
     assert three > 1.5 * one
 
 
 async def test_products_start_no_threads_while_the_service_runs_and_may_again_afterwards():
-    switch = blas._switch()
+    switch = blas.find_thread_functions()
     if switch is None:
         pytest.skip("this NumPy is not built with OpenBLAS")
     get, put = switch
@@ -125,7 +132,7 @@ def test_the_command_line_starts_no_threads_for_products():
     assert printed.splitlines()[-1] == b"1"
 
 
-SLOW = {name: [[0.5]] * 40_000 for name in ("query", "key", "value")} | {"include": ["output"]}
+SLOW = {name: [[0.5]] * 90_000 for name in ("query", "key", "value")} | {"include": ["output"]}
 """Several seconds of tiles."""
 
 
@@ -148,7 +155,7 @@ async def test_one_setting_owns_all_threads(own_server):
     async with httpx.AsyncClient(base_url=own_server.url, timeout=60) as client:
         dense = PLAIN | {"include": ["diagnostics"]}
         assert (await client.post("/v1/attention", json=dense)).status_code == 200
-        assert threads(own_server) == 2, "a dense request takes one compute thread"
+        assert threads(own_server) in (2, 3, 4), "a compute thread, and helpers that are free"
         # Long enough for both helpers to be needed; a compute thread may not have been back in time to take it.
         for seconds in ("0.5", "2", "8"):
             await client.post("/v1/attention", json=SLOW, headers={"Request-Timeout": seconds})
@@ -179,7 +186,7 @@ def test_a_long_sequence_takes_little_memory(server, own_server, report_figure):
     scores = 8 * 8192**2
     report_figure(f"8192 × 8192 scores over HTTP: {grown / 2**20:.0f} MiB at most, {scores >> 20} MiB if they existed")
     assert grown < scores / 8
-    # Beside what is predicted, the body is there as lists and as arrays, and the answer is written.
+    # Beside the predicted bytes, the body is held as lists and as arrays, and the answer is written.
     assert grown < predicted + 20 * len(response.request.content)
 
 

@@ -1,4 +1,4 @@
-"""Wrong requests continued: masks, positions, heads, caches, parameters, and what is returned how."""
+"""Wrong requests continued: masks, positions, heads, caches, parameters, and the form of the answer."""
 
 from typing import Any
 

@@ -127,7 +127,7 @@ def _comparisons() -> list[tuple[Any, ...]]:
         _overridden("a field that needs escapes", {}, {"a/b~c": 1}, UNKNOWN, "a~1b~0c"),
         _overridden("a field of the mask misspelt", {"mask": {"causal": False}}, {"mask": {"causl": True}}, UNKNOWN,
                     "mask/causl"),
-        _overridden("a name that nobody has", {}, {"normalizer": "sofmax"}, UNKNOWN, "normalizer"),
+        _overridden("an unknown name", {}, {"normalizer": "sofmax"}, UNKNOWN, "normalizer"),
         _overridden("a parameter of the model before", {}, {"score_model": {"name": "cosine", "bandwidth": 1}}, UNKNOWN,
                     "score_model/bandwidth"),
         _overridden("a parameter of no model", {}, {"normalizer": {"temperature": 2}}, INVALID, "normalizer"),
@@ -232,4 +232,4 @@ WITHOUT_EFFECT = {
     },
     "overrides": {"unknown field, null", "score model's name null"},
 }
-"""Mistakes that are none here: nothing is included beside what is checked, and null in a merge patch removes."""
+"""Mistakes that are none here: `check` takes no other included results, and null in a merge patch removes."""

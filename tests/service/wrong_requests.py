@@ -165,7 +165,7 @@ MASKS = [
     ),
     WrongRequest("null in allowed", mask(allowed=[True, None, True]), INVALID, "/mask/allowed/1"),
     WrongRequest("string in allowed", mask(allowed=[True, "true", True]), INVALID, "/mask/allowed/1"),
-    WrongRequest("allowed a boolean", mask(allowed=True), INVALID, "/mask/allowed"),
+    WrongRequest("allowed a number", mask(allowed=1), INVALID, "/mask/allowed"),
     WrongRequest("allowed empty", mask(allowed=[]), INVALID, "/mask/allowed"),
     WrongRequest("causal a number", mask(causal=1), INVALID, "/mask/causal"),
     WrongRequest("causal a string", mask(causal="true"), INVALID, "/mask/causal"),
@@ -177,7 +177,8 @@ MASKS = [
     WrongRequest("mask a name", with_(mask="causal"), INVALID, "/mask"),
     WrongRequest("string in bias", with_(bias=[0, "-inf", 0]), INVALID, "/bias/1"),
     WrongRequest("boolean in bias", with_(bias=[[0, 0, True], [0, 0, 0]]), INVALID, "/bias/0/2"),
-    WrongRequest("bias a number", with_(bias=1), INVALID, "/bias"),
+    WrongRequest("bias a boolean", with_(bias=True), INVALID, "/bias"),
+    WrongRequest("bias an object", with_(bias={}), INVALID, "/bias"),
     WrongRequest("bias empty", with_(bias=[]), INVALID, "/bias"),
 ]
 

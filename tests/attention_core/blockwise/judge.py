@@ -1,4 +1,4 @@
-"""Holding the tiled path against the truth: the oracle for float64, and for all else the dense path in float64.
+"""Compare the tiled path with the oracle in float64, and with the dense path in float64 for other types.
 
 The ladder holds the one against the other.  The bound is that of the ladder: twice the error of the plainest evaluation
 in the same precision, and one unit in the last place.
@@ -12,19 +12,19 @@ import numpy as np
 
 from attention_core import Workers, resolve
 from attention_core.blockwise import evaluate_tiled
-from attention_core.cost import TileSizes
 from attention_core.dense import evaluate_dense
-from attention_core.heads import pack
-from attention_core.reference import in_float64
+from attention_core.heads import pack_heads
+from attention_core.reference import to_float64_reference
+from attention_core.tile_sizes import TileSizes
 from tests import calls, oracle, plain
 
 SIZES = (TileSizes(2, 2), TileSizes(3, 5, 4), TileSizes(1, 3, 2), TileSizes(8, 4, 3))
 """Of scores of 3 × 5: none divides both, one is the whole, one is larger; some hold several matrices."""
 
-HERE = Workers(1)
+ONE_THREAD = Workers(1)
 
 
-def tiled(call, sizes, workers=HERE, should_stop=None, progress=None):
+def tiled(call, sizes, workers=ONE_THREAD, should_stop=None, progress=None):
     """Fields of the tiled path alone, and the largest logits."""
     with np.errstate(all="ignore"):
         return evaluate_tiled(call, sizes, workers, should_stop, progress)
@@ -34,7 +34,7 @@ def dense(call):
     """Fields of the dense path as they are returned, unrounded."""
     with np.errstate(all="ignore"):
         fields, _ = evaluate_dense(call, None, None)
-    return fields | {"output": pack(fields["output"])} if call.packed else fields
+    return fields | {"output": pack_heads(fields["output"])} if call.has_packed_heads else fields
 
 
 def judge(chosen):
@@ -59,14 +59,14 @@ def _fields(one, every_size):
     names = ("output", "logsumexp") if one.normalizer == "softmax" else ("output",)
     sent = calls.core_call(request, include=names)
     call = resolve(sent)
-    expected = oracle.attention(request) if one.dtype == "float64" else dense(resolve(in_float64(sent)))
+    expected = oracle.attention(request) if one.dtype == "float64" else dense(resolve(to_float64_reference(sent)))
     simple = plain.attention(request)
     for sizes in every_size:
         fields, _ = tiled(call, sizes)
         for name in names:
             received, reference = fields[name], np.array(expected[name], float)
             if name == "output":
-                received = call.dtype.store(pack(fields[name]) if call.packed else fields[name])
+                received = call.dtype.store(pack_heads(fields[name]) if call.has_packed_heads else fields[name])
             assert received.shape == reference.shape, (one, name)
             finite = np.isfinite(reference)
             np.testing.assert_array_equal(received[~finite], reference[~finite], err_msg=f"{one} {sizes} {name}")

@@ -1,9 +1,9 @@
-"""How much memory calls hold at most: a process of its own, since a peak never falls.
+"""Peak memory of calls, measured in a process of its own, since a peak never falls.
 
     python -m tests.attention_core.blockwise.peak QUERIES KEYS MODEL:NORMALIZER …
 
 Prints for each call the growth of resident memory in bytes, over inputs that are there before and less its outputs, and
-what was predicted, outputs left out too.
+the prediction, outputs left out too.
 """
 
 import sys

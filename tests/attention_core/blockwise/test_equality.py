@@ -1,4 +1,4 @@
-"""Tiled equals dense on calls that are drawn: grouped heads, every mask, and NaN or infinities anywhere."""
+"""The tiled path equals the dense one on random calls: grouped heads, every mask, NaN and infinities anywhere."""
 
 import numpy as np
 import pytest
@@ -33,13 +33,13 @@ from attention_core import (
     Workers,
     resolve,
 )
-from attention_core.blockwise import blocks
-from attention_core.cost import TileSizes
 from attention_core.dense import evaluate_dense
-from tests.attention_core.blockwise.judge import HERE, tiled
+from attention_core.tile_sizes import TileSizes
+from tests.attention_core.blockwise.judge import ONE_THREAD, tiled
+from tests.sampling import every
 
 D = 4
-POISONS = (np.nan, np.inf, -np.inf)
+NON_FINITE = (np.nan, np.inf, -np.inf)
 NORMALIZERS = (
     Softmax(), Softmax(sink=0.3), Softmax(temperature=0.5), Softmax(sink=100.0), Proportional(), Sparsemax(), Entmax(),
     Sigmoid(bias=-1.0), Relu(), Hardmax(), Identity(),
@@ -73,7 +73,7 @@ def masks(rng, batch, queries, keys):
 
 
 def drawn(rng):
-    """A call, and a way to cut it."""
+    """A call, and the sizes of its tiles."""
     group, key_heads, batch = (int(rng.integers(1, 4)) for _ in range(3))
     queries, keys, heads = int(rng.integers(40)), int(rng.integers(60)), group * key_heads
     normalizer = (*NORMALIZERS, Softmax(sink=rng.standard_normal(heads)))[rng.integers(len(NORMALIZERS) + 1)]
@@ -102,17 +102,17 @@ def drawn(rng):
 
 
 def poison(rng, call, lengths):
-    """Put what is no number anywhere, and often where nobody may look."""
+    """Put NaN and ±∞ anywhere, often in keys that no query may see."""
     # Where a weight is 0 but for rounding, as at the edge of entmax's support, infinity times it is anybody's guess.
-    in_values = POISONS[:1] if isinstance(call.normalizer, Entmax) else POISONS
+    in_values = NON_FINITE[:1] if isinstance(call.normalizer, Entmax) else NON_FINITE
     for _ in range(int(rng.integers(4))):
         vectors = (call.query, call.key, call.value)[rng.integers(3)]
         if vectors.size:
             place = tuple(int(rng.integers(size)) for size in vectors.shape)
-            vectors[place] = rng.choice(in_values if vectors is call.value else POISONS)
+            vectors[place] = rng.choice(in_values if vectors is call.value else NON_FINITE)
     if rng.random() < 0.3:
         for row, length in enumerate(lengths):
-            call.key[row, :, length:], call.value[row, :, length:] = rng.choice(POISONS), rng.choice(in_values)
+            call.key[row, :, length:], call.value[row, :, length:] = rng.choice(NON_FINITE), rng.choice(in_values)
 
 
 def outcome(evaluate):
@@ -125,17 +125,16 @@ def outcome(evaluate):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(10, 20))])
-def test_whatever_is_drawn(seed, monkeypatch):
+@pytest.mark.parametrize("seed", every(6, range(20)))
+def test_the_tiled_path_equals_the_dense_one_on_random_calls(seed):
     rng = np.random.default_rng(seed)
     refused = 0
     with Workers(3) as workers:
         for _ in range(40):
             sent, sizes = drawn(rng)
             call = resolve(sent)
-            monkeypatch.setattr(blocks, "STEP", int(rng.integers(1, 9)))
             expected = outcome(lambda call=call: evaluate_dense(call, None, None))
-            threads = workers if rng.random() < 0.5 else HERE
+            threads = workers if rng.random() < 0.5 else ONE_THREAD
             received = outcome(lambda call=call, sizes=sizes, threads=threads: tiled(call, sizes, threads))
             if isinstance(expected, str):
                 refused += 1

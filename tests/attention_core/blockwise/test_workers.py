@@ -1,4 +1,4 @@
-"""Threads: the same numbers, never more at work than there are meant to be, nothing left changed."""
+"""Threads: the same results, at most the given number active, and process-wide settings restored."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from attention_core import AttentionCall, Causal, Sparsemax, Workers, attend, resolve
 from attention_core.blockwise import blas
-from attention_core.cost import TileSizes
+from attention_core.tile_sizes import TileSizes
 from tests.attention_core.blockwise.judge import tiled
 
 LONG = np.random.default_rng(1).standard_normal((2, 700, 8))
@@ -25,19 +25,19 @@ def test_the_number_of_threads_changes_no_number(normalizer):
             np.testing.assert_array_equal(attend(LONG, LONG, LONG, workers=workers, **options).output, alone)
 
 
-PATIENCE_SECONDS = 30
-"""How long what surely happens is waited for, on a machine that has other things to do."""
+TIMEOUT_SECONDS = 30
+"""Timeout for events that always happen, on a busy machine."""
 
 
 def test_helpers_do_join():
     seen, met = set(), threading.Barrier(3)
 
-    def work(stay):
+    def work(_):
         seen.add(threading.get_ident())
-        met.wait(PATIENCE_SECONDS)
+        met.wait(TIMEOUT_SECONDS)
 
     with Workers(3) as workers:
-        workers.share(work)
+        workers.run(work)
     assert len(seen) == 3
     assert threading.get_ident() in seen
 
@@ -47,7 +47,7 @@ def test_calls_at_the_same_time_share_the_threads_and_all_come_right():
     expected = tiled(call, TileSizes(32, 64))[0]["output"]
     with Workers(3) as workers, ThreadPoolExecutor(6) as callers:
         found = list(callers.map(lambda _: tiled(call, TileSizes(32, 64), workers)[0]["output"], range(18)))
-        assert workers._at_work == 0
+        assert workers._active_threads == 0
     for one in found:
         np.testing.assert_array_equal(one, expected)
 
@@ -56,32 +56,32 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
     entered, second = threading.Barrier(3), threading.Event()
     left = []
 
-    def first_work(stay):
+    def first_work(thread):
         if threading.current_thread() is caller:
-            entered.wait(PATIENCE_SECONDS)
-            second.wait(PATIENCE_SECONDS)
+            entered.wait(TIMEOUT_SECONDS)
+            second.wait(TIMEOUT_SECONDS)
             return
-        entered.wait(PATIENCE_SECONDS)
-        while stay() and not second.wait(0.005):
+        entered.wait(TIMEOUT_SECONDS)
+        while workers.may_continue(thread) and not second.wait(0.005):
             pass
         left.append(not second.is_set())
 
     def second_work(_):
         # Only the caller has come: the helper was at work elsewhere, and goes home now.
         arrived.append(threading.get_ident())
-        until = time.monotonic() + PATIENCE_SECONDS / 2
+        until = time.monotonic() + TIMEOUT_SECONDS / 2
         while not left and time.monotonic() < until:
             time.sleep(0.005)
 
     arrived = []
     with Workers(2) as workers:
-        caller = threading.Thread(target=workers.share, args=(first_work,))
+        caller = threading.Thread(target=workers.run, args=(first_work,))
         caller.start()
-        entered.wait(PATIENCE_SECONDS)
-        workers.share(second_work)
+        entered.wait(TIMEOUT_SECONDS)
+        workers.run(second_work)
         second.set()
         caller.join()
-        assert workers._at_work == 0
+        assert workers._active_threads == 0
     assert left == [True]
     assert arrived == [threading.get_ident()]
 
@@ -89,34 +89,34 @@ def test_a_helper_leaves_when_another_call_needs_the_thread():
 def test_helpers_make_room_for_a_thread_that_does_other_work():
     seen, met = set(), threading.Barrier(3)
 
-    def meet(stay):
+    def meet(_):
         seen.add(threading.get_ident())
-        met.wait(PATIENCE_SECONDS)
+        met.wait(TIMEOUT_SECONDS)
 
-    def work(stay):
+    def work(_):
         seen.add(threading.get_ident())
         time.sleep(0.05)
 
     def occupy(workers, inside):
-        with workers.occupied():
+        with workers.count_calling_thread():
             inside()
 
     with Workers(3) as workers:
-        occupy(workers, lambda: workers.share(meet))
+        occupy(workers, lambda: workers.run(meet))
         assert len(seen) == 3, "the calling thread counts once"
         seen.clear()
         other = threading.Event()
-        busy = [threading.Thread(target=occupy, args=(workers, lambda: other.wait(PATIENCE_SECONDS))) for _ in range(2)]
+        busy = [threading.Thread(target=occupy, args=(workers, lambda: other.wait(TIMEOUT_SECONDS))) for _ in range(2)]
         for thread in busy:
             thread.start()
-        while workers._at_work < 2:
+        while workers._active_threads < 2:
             time.sleep(0.001)
-        workers.share(work)
+        workers.run(work)
         assert seen == {threading.get_ident()}, "both other threads have work of their own"
         other.set()
         for thread in busy:
             thread.join()
-        assert workers._at_work == 0
+        assert workers._active_threads == 0
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -132,12 +132,12 @@ def test_what_a_thread_raises_reaches_the_caller_and_the_workers_go_on(threads):
     with Workers(threads) as workers:
         with pytest.raises(ZeroDivisionError, match="first"):
             tiled(call, TileSizes(32, 64), workers, should_stop)
-        assert workers._at_work == 0
+        assert workers._active_threads == 0
         assert tiled(call, TileSizes(32, 64), workers)[0]["output"].shape == LONG.shape
 
 
 def test_one_blas_thread_while_tiles_are_at_work_and_as_many_as_before_afterwards():
-    switch = blas._switch()
+    switch = blas.find_thread_functions()
     if switch is None:
         pytest.skip("this NumPy is not built with OpenBLAS")
     get, put = switch

@@ -1,4 +1,4 @@
-"""How far two lists of numbers are apart, in plain Python: bits from `struct`, sums from `math.fsum`."""
+"""Differences of two lists of numbers in plain Python: bits from `struct`, sums from `math.fsum`."""
 
 import math
 import struct
@@ -20,7 +20,7 @@ def ordinal(number, dtype):
 
 
 def neighbour(number, steps, dtype):
-    """The number so many steps further along."""
+    """The number a given count of representable numbers further along."""
     place = ordinal(number, dtype) + steps
     width = 16 if dtype == "bfloat16" else FORMATS[dtype][1]
     bits = place if place >= 0 else (1 << (width - 1)) - place

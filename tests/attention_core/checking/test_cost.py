@@ -1,4 +1,4 @@
-"""What a check costs: no more than it predicts, and it can be stopped."""
+"""The cost of a check stays within its prediction, and a check can be stopped."""
 
 import tracemalloc
 from dataclasses import replace
@@ -8,8 +8,8 @@ import pytest
 
 from attention_core import AttentionCall, Stopped, attend, evaluate, resolve
 from attention_core.checking import MISTAKES, Check
-from attention_core.checking.attempts import Given
-from attention_core.checking.search import MOST_WAYS
+from attention_core.checking.search import MAX_VARIANTS
+from attention_core.execution_path import choose_path
 from attention_core.masks import Causal, KeyLengths, Window
 from attention_core.scores import ScaledDotProduct
 from tests import calls
@@ -21,9 +21,9 @@ class Counting(ScaledDotProduct):
 
     scored = 0
 
-    def scores(self, queries, keys):
-        Counting.scored += queries.shape[-2] * keys.shape[-2]
-        return super().scores(queries, keys)
+    def score_pairs(self, queries, keys, out=None):
+        Counting.scored += queries[0].shape[-2] * keys[0].shape[-1]
+        return super().score_pairs(queries, keys, out)
 
 
 def noisy_check(shape, keys, names, *, noise=0.2, **options):
@@ -40,6 +40,7 @@ def noisy_check(shape, keys, names, *, noise=0.2, **options):
 ALL = ("output", "weights", "scores", "logsumexp")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("shape", "keys", "names", "options"),
     [
@@ -48,6 +49,8 @@ ALL = ("output", "weights", "scores", "logsumexp")
         ((2, 2, 384, 16), 384, ALL, {"dtype": "float16", "mask": Causal()}),
         ((3000, 8), 3000, ("output",), {"dtype": "float32", "mask": Causal() & KeyLengths(np.array([2500]))}),
         ((2, 2, 384, 16), 384, ALL, {"noise": 0.0}),
+        ((1, 8), 4096, ("output", "weights"), {}),
+        ((2, 3, 4, 8), 5000, ("output",), {}),
     ],
 )
 def test_a_check_holds_no_more_than_it_predicts(shape, keys, names, options):
@@ -60,7 +63,8 @@ def test_a_check_holds_no_more_than_it_predicts(shape, keys, names, options):
         tracemalloc.stop()
     predicted = check.predict().bytes
     assert peak <= predicted
-    assert peak > predicted / 8
+    # The prediction is that of whole matrices, which the search may need; a long call of output alone has none.
+    assert peak > predicted / 8 or choose_path(check.resolved) == "tiled"
 
 
 def test_output_of_a_long_sequence_is_checked_without_the_whole_matrix():
@@ -82,7 +86,8 @@ def test_a_failing_check_scores_few_more_pairs_than_a_passing_one(noise):
     check = noisy_check((queries, 8), keys, ("output",), noise=noise, score_model=Counting(), mask=Causal())
     Counting.scored = 0
     assert check.run().passed == (noise == 0)
-    assert queries * keys <= Counting.scored <= (1 if noise == 0 else 3) * queries * keys
+    visible = queries * (keys + 1) // 2
+    assert visible <= Counting.scored <= (1 if noise == 0 else 3) * queries * keys
 
 
 def test_mistakes_that_show_nowhere_are_not_tried_on_all_queries():
@@ -113,11 +118,11 @@ def test_there_are_no_more_ways_than_were_reckoned_with():
         shape = attend_shapes(call)
         check = Check.of(call, {field: rng.standard_normal(size) for field, size in shape.items()})
         check.candidate["output"].flat[0] = np.nan
-        given = Given(check.sent, check.resolved, check.candidate, check.comparison)
-        ways = sum(1 for mistake in MISTAKES.values() for _ in mistake(given))
-        assert ways <= MOST_WAYS, name
-        most = max(most, ways)
-    assert most > MOST_WAYS / 2
+        with np.errstate(all="ignore"):
+            variants = sum(1 for mistake in MISTAKES.values() for _ in mistake(check.context()))
+        assert variants <= MAX_VARIANTS, name
+        most = max(most, variants)
+    assert most > MAX_VARIANTS / 2
 
 
 def attend_shapes(call):
@@ -138,7 +143,7 @@ def test_a_check_can_be_stopped_between_mistakes(after):
     assert len(asked) == after + 1
 
 
-def test_a_stop_is_asked_for_often_while_a_candidate_is_searched():
+def test_should_stop_is_called_often_during_a_search():
     check = noisy_check((2, 100, 8), 100, ("output", "weights"), mask=Causal())
     asked = []
     check.run(lambda: bool(asked.append(None)))

@@ -1,4 +1,4 @@
-"""The kernels that checks are tested with: the right one is right, and every wrong one is wrong somewhere."""
+"""The kernels of the tests of checks: the right one passes, and each wrong one fails somewhere."""
 
 import numpy as np
 import pytest

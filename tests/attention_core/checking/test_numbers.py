@@ -1,4 +1,4 @@
-"""The figures of a check, against the same ones worked out bit by bit in plain Python."""
+"""Errors, correlation and ulps of a check, against the same computed bit by bit in plain Python."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from attention_core.differences import Tolerance, difference
+from attention_core.differences import Tolerance, compare_field
 from attention_core.dtypes import DTYPES
 from tests.attention_core.checking.numbers_apart import FORMATS, apart, neighbour, ordinal, stored
 
@@ -18,7 +18,7 @@ SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**
 
 def found(expected, received, dtype, rtol=0.0, atol=0.0):
     with np.errstate(all="ignore"):
-        return difference(np.array(expected), np.array(received), Tolerance(rtol, atol), DTYPES[dtype])
+        return compare_field(np.array(expected), np.array(received), Tolerance(rtol, atol), DTYPES[dtype])
 
 
 @pytest.mark.parametrize("dtype", EVERY_DTYPE)
@@ -84,7 +84,7 @@ def test_the_worst_is_what_exceeds_its_tolerance_most():
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_worst_and_left_out_of_the_errors(odd):
+def test_non_finite_numbers_are_worst_and_left_out_of_the_errors(odd):
     answer = found([1.0, 2.0, 3.0], [9.0, odd, odd], "float64", atol=1.0)
     assert (answer.passed, answer.worst_index, answer.expected) == (False, (1,), 2.0)
     assert repr(answer.received) == repr(float(odd))

@@ -1,24 +1,26 @@
-"""Gradients judged by the oracle: how its output changes along a direction, against what the gradients promise."""
+"""Compare gradients with central differences of the oracle's output along random directions."""
 
 from dataclasses import fields
 
 import numpy as np
 
-from attention_core import differentiate
+from attention_core import NORMALIZERS, SCORE_MODELS, differentiate
+from attention_core.descriptions import parameters_of
 from tests import calls, oracle
+from tests.attention_core.directions import DIFFERENCE_STEP
 
-STEP = 1e-6
 TOLERANCE = 1e-7
-"""Of the largest of what is compared: central differences are wrong by STEP² and by rounding over STEP."""
+"""Tolerance relative to the largest slope: central differences are wrong by the square of the step
+and by rounding over the step."""
 
-PLACES = 3
-"""So often another place is tried; two kinks in a row are rare enough."""
+MAX_TRIED_PLACES = 3
+"""Maximum places that are tried; two kinks in a row are rare enough."""
 
-VECTORS = ("query", "key", "value", "past_key", "past_value", "bias")
+DIFFERENTIATED_INPUTS = ("query", "key", "value", "past_key", "past_value", "bias")
 
 
 def gradients_of(request, upstream, **others):
-    """What the core answers for a wire document; `others` are workers and whoever watches."""
+    """Differentiate a wire document; `others` are workers, should_stop and progress."""
     call = calls.core_call(request)
     options = {field.name: getattr(call, field.name) for field in fields(call)}
     for name in ("include", "top_k"):
@@ -28,29 +30,37 @@ def gradients_of(request, upstream, **others):
 
 def named(found):
     """Every gradient by the path of what it belongs to in the wire document; None where nothing was sent."""
-    gradients = {name: getattr(found, name) for name in VECTORS}
+    gradients = {name: getattr(found, name) for name in DIFFERENTIATED_INPUTS}
     gradients |= {f"score_model.{name}": array for name, array in found.score_model.items()}
     gradients |= {f"normalizer.{name}": array for name, array in found.normalizer.items()}
     return {name: array for name, array in gradients.items() if array is not None}
 
 
 DEFAULTS = {
-    "scaled_dot_product": {"scale": calls.FEATURES**-0.5},
-    "cosine": {"scale": 1.0},
-    "gaussian": {"bandwidth": 1.0},
-    "laplacian": {"bandwidth": 1.0},
-    "softmax": {"temperature": 1.0},
-    "sigmoid": {"bias": 0.0},
+    name: {one.name: one.default for one in parameters_of(described).values() if one.default is not None}
+    for name, described in {**SCORE_MODELS, **NORMALIZERS}.items()
+} | {"scaled_dot_product": {"scale": calls.FEATURES**-0.5}}
+"""Parameters that have a value although nothing is sent for them."""
+
+WITHOUT_GRADIENT = {
+    one.name
+    for described in (*SCORE_MODELS.values(), *NORMALIZERS.values())
+    for one in parameters_of(described).values()
+    if not one.has_gradient
 }
-"""Parameters that have a gradient although nobody sends them."""
+"""Parameters without a gradient, such as the power of entmax."""
 
 
 def sent(request):
     """Every number that has a gradient, defaults filled in, by the same paths; null stays."""
-    numbers = {name: request[name] for name in VECTORS if request.get(name) is not None}
+    numbers = {name: request[name] for name in DIFFERENTIATED_INPUTS if request.get(name) is not None}
     for part in ("score_model", "normalizer"):
         parameters = DEFAULTS.get(request[part]["name"], {}) | request[part]
-        numbers |= {f"{part}.{name}": value for name, value in parameters.items() if name not in ("name", "alpha")}
+        numbers |= {
+            f"{part}.{name}": value
+            for name, value in parameters.items()
+            if name != "name" and name not in WITHOUT_GRADIENT
+        }
     return numbers
 
 
@@ -76,14 +86,14 @@ def assert_gradients(request, seed):
     Where the oracle's own slope depends on the step there is a kink within it, and another place is looked at.
     """
     rng = np.random.default_rng(seed)
-    for _ in range(PLACES):
+    for _ in range(MAX_TRIED_PLACES):
         place = Place(request, rng)
-        slope = place.slope(STEP)
+        slope = place.slope(DIFFERENCE_STEP)
         if abs(slope - place.promised) <= place.tolerance:
             return
-        if abs(slope - place.slope(STEP / 8)) <= place.tolerance:
+        if abs(slope - place.slope(DIFFERENCE_STEP / 8)) <= place.tolerance:
             raise AssertionError(f"the oracle's slope is {slope}, and promised are {place.along}")
-    raise AssertionError(f"kinks in {PLACES} places")
+    raise AssertionError(f"kinks in {MAX_TRIED_PLACES} places")
 
 
 class Place:

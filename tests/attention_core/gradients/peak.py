@@ -1,4 +1,4 @@
-"""How much memory the way back holds at most: a process of its own, since a peak never falls.
+"""Peak memory of the backward pass, measured in a process of its own, since a peak never falls.
 
     python -m tests.attention_core.gradients.peak LENGTH MODEL:NORMALIZER …
 

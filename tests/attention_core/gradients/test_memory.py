@@ -1,4 +1,4 @@
-"""Resident memory of the way back, measured in a process of its own."""
+"""Resident memory of the backward pass, measured in a process of its own."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ LENGTH = 8192
 """A matrix of float32 scores would be 256 MiB."""
 
 FEW = ["scaled_dot_product:softmax", "gaussian:softmax", "dot_product:entmax", "dot_product:proportional"]
-"""Those that hold the most, and the most usual."""
+"""Combinations that hold the most memory, and the usual one."""
 
 ALL = [
     *(f"{model}:softmax" for model in SCORE_MODELS),
@@ -20,11 +20,12 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize("pairs", [FEW, pytest.param(ALL, marks=pytest.mark.soak)], ids=["few", "all"])
+@pytest.mark.soak
+@pytest.mark.parametrize("pairs", [FEW, ALL], ids=["few", "all"])
 def test_no_matrix_is_ever_whole(pairs, project, report_figure):
     command = [sys.executable, "-m", "tests.attention_core.gradients.peak", str(LENGTH), *pairs]
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     measured = dict(zip(pairs, map(int, ended.stdout.split()), strict=True))
-    report_figure(f"peak of the way back at {LENGTH} × {LENGTH}: {max(measured.values()) / MIB:.1f} MiB")
+    report_figure(f"peak of the backward pass at {LENGTH} × {LENGTH}: {max(measured.values()) / MIB:.1f} MiB")
     assert max(measured.values()) <= 96 * MIB, measured

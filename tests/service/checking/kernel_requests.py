@@ -23,7 +23,7 @@ LAYOUTS = {
 """Leading axes of the queries, how many key heads they share if not their own, and Lk."""
 
 PAST = 4
-"""So many of the keys are in the cache, where there is one."""
+"""Keys in the cache, where there is one."""
 
 
 def request_of(layout, option):
@@ -39,7 +39,7 @@ def request_of(layout, option):
     request = {
         "query": rng.standard_normal((*leading, QUERIES, FEATURES)) * options.pop("size", 2),
         "key": rng.standard_normal((*key_leading, keys - past, FEATURES)),
-        "value": rng.standard_normal((*key_leading, keys - past, VALUE_FEATURES)),
+        "value": rng.standard_normal((*key_leading, keys - past, options.pop("value_features", VALUE_FEATURES))),
     }
     if layout == "packed":
         request = {name: _packed(array) for name, array in request.items()}
@@ -82,6 +82,13 @@ def _per_head(rng, shape):
 
 def _with_lengths(rng, shape, **mask):
     return {"mask": mask | {"key_lengths": _lengths(rng, shape)}}
+
+
+def _offsets(rng, shape, **options):
+    """A position for each of two batch rows, as when rows are decoded together."""
+    if len(shape) < 3 or shape[0] != 2:
+        return None
+    return options | {"mask": {"causal": True, "offset": [3, 1]} | options.get("mask", {})}
 
 
 def _everything(rng, shape):
@@ -160,6 +167,12 @@ OPTIONS = {
     "cache, rotary": lambda rng, shape: (
         {"cache": True, "mask": {"causal": True}, "position": {"name": "rotary"}} if shape[-1] == KEYS else None
     ),
+    "offsets": _offsets,
+    "offsets, rotary": lambda rng, shape: _offsets(rng, shape, position={"name": "rotary"}),
+    "offsets, alibi, lengths": lambda rng, shape: _offsets(
+        rng, shape, position={"name": "alibi"}, mask={"key_lengths": _lengths(rng, shape)}
+    ),
+    "wide values": lambda rng, shape: {"value_features": FEATURES},
     "huge": lambda rng, shape: {"size": 1000},
     "everything": _everything,
 }

@@ -34,6 +34,9 @@ class Kernel:
     alone = ("output", "weights")
     """Fields of which each one by itself gives the mistake away."""
 
+    together = FIELDS
+    """Fields that are sent together."""
+
     def __init__(self, request):
         self.request = request
         self.mask = request.get("mask") or {}
@@ -47,16 +50,22 @@ class Kernel:
         self.sink = normalizer.get("sink")
         self.softcap = request.get("softcap")
 
+    def fits(self):
+        """Whether the arrays of the request have shapes that can be got wrong in this way."""
+        return True
+
     def possible(self):
         """Whether there is anything to get wrong in this way."""
         return True
 
     def run(self):
         """Every field, as this kernel returns it; None where it has nothing to get wrong."""
+        if not self.fits():
+            return None
         query, key, value = self.inputs()
         self.queries, self.keys, self.features = query.shape[-2], key.shape[-2], query.shape[-1]
         self.shape = (*query.shape[:-1], self.keys)
-        query, key = self.turned(query, self.positions()[..., 0]), self.turned(key, np.arange(self.keys))
+        query, key = self.turned_query(query), self.turned_key(key)
         scores = self.product(query, key)
         self.raw = scores
         if not self.possible():
@@ -131,12 +140,22 @@ class Kernel:
             return vectors
         half = vectors.shape[-1] // 2
         angles = np.asarray(places)[..., None] * self.rotary_base() ** (-np.arange(half) / half)
+        return self.in_pairs(vectors, angles, rotary.get("interleaved"))
+
+    def in_pairs(self, vectors, angles, interleaved):
+        """Each pair turned by its angle."""
         cosine, sine = np.cos(angles).astype(self.float), np.sin(angles).astype(self.float)
-        first, second = self.pairs(half, rotary.get("interleaved"))
+        first, second = self.pairs(vectors.shape[-1] // 2, interleaved)
         turned = np.empty_like(vectors)
         turned[..., first] = vectors[..., first] * cosine - vectors[..., second] * sine
         turned[..., second] = vectors[..., first] * sine + vectors[..., second] * cosine
         return turned
+
+    def turned_query(self, query):
+        return self.turned(query, self.positions()[..., 0])
+
+    def turned_key(self, key):
+        return self.turned(key, np.arange(self.keys))
 
     def rotary_base(self):
         return self.position("rotary").get("base") or 10000.0
@@ -255,7 +274,7 @@ class Kernel:
         return powers, powers.sum(-1, keepdims=True) + np.exp(self.sinks() - largest), largest
 
     def finished(self, weights):
-        """What is done to the weights afterwards: nothing."""
+        """Return the weights unchanged."""
         return weights
 
     def written(self, output):

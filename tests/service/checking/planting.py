@@ -8,7 +8,7 @@ import random
 import numpy as np
 
 from tests.service.checking.kernel_requests import requests
-from tests.service.checking.kernels import FIELDS, Kernel
+from tests.service.checking.kernels import FIELDS, WRONG, Kernel
 
 TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1.3e-6, 1e-5), "float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5)}
 """rtol and atol of each dtype, as the contract has them."""
@@ -16,7 +16,7 @@ TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1.3e-6, 1e-5), "float16": (1e
 REQUESTS = requests()
 
 WELL = 3
-"""A mistake shows if it is so many tolerances away from what is right."""
+"""Tolerances by which a mistake differs from the right result, so that it shows."""
 
 
 def wire(array):
@@ -39,10 +39,10 @@ def plants(kernel):
 
     Requests are taken in an order of the kernel's own, so that all of them have their turn with one kernel or another.
     """
-    choices = list(itertools.product([*((name,) for name in kernel.alone), FIELDS], TOLERANCES))
+    choices = list(itertools.product([*((name,) for name in kernel.alone), kernel.together], TOLERANCES))
     names = random.Random(kernel.__name__).sample(list(REQUESTS), len(REQUESTS))
     showing = list(
-        itertools.islice((name for name in names if _planted(kernel, name, "float64", FIELDS)), len(choices))
+        itertools.islice((name for name in names if _planted(kernel, name, "float64", kernel.together)), len(choices))
     )
     for turn, (fields, dtype) in enumerate(choices):
         order = showing[turn % len(showing) :] + showing[: turn % len(showing)]
@@ -56,6 +56,27 @@ def plants(kernel):
 def _run(kernel, name, dtype):
     """The fields of a kernel, which are asked for again with each choice of them."""
     return kernel(REQUESTS[name] | {"dtype": dtype}).run()
+
+
+def gives(mistake, request, candidate):
+    """Whether a wrong kernel that makes this mistake gives the candidate, to within what kernels differ by."""
+    relative, absolute = (WELL * tolerance for tolerance in TOLERANCES[request["dtype"]])
+    for kernel in WRONG[mistake]:
+        fields = kernel(request).run()
+        if fields is not None and all(
+            np.allclose(fields[name], number(sent), rtol=relative, atol=absolute, equal_nan=True)
+            for name, sent in candidate.items()
+            if fields[name].shape == np.shape(sent)
+        ):
+            return True
+    return False
+
+
+def number(nested):
+    """The array, or the number, that `wire` has written."""
+    if isinstance(nested, list):
+        return np.array([number(item) for item in nested])
+    return -np.inf if nested is None else float(nested)
 
 
 def _planted(kernel, name, dtype, fields):

@@ -11,6 +11,8 @@ from service.codecs.json.native import library
 
 TEXTS = 6000
 
+FIELDS, ARRAYS = library.SHAPE_AT + library.MAX_DIMENSIONS, 2
+
 WORDS = """
 0 -0 1 -1 12 0.5 -0.25 0.12345678901234567 -123.456 12345678 123456789012345678901234567890 1e5 -1.5e-300 1e400 5e-324
 0.000000000000000000000000000001 null true false "NaN" "Infinity" "x" [ ] { } , : " \\ ],[ 1.5,2.5,3.5
@@ -55,11 +57,16 @@ def main() -> None:
         # Unlike bytes, which have a head before them, this has memory of its own, with guards at both ends.
         alone = ctypes.create_string_buffer(body, len(body) + 1)
         slots = (ctypes.c_double * (len(body) // 2 + 1))()
-        fields = (ctypes.c_int64 * (library.FIELDS * library.MOST_ARRAYS))()
-        found += compiled.attention_read_arrays(
-            alone, len(body), 1, ctypes.addressof(slots), ctypes.addressof(fields), library.MOST_ARRAYS
-        )
-        assert compiled.attention_count(alone, len(body), b",") == body.count(b",")
+        progress, fields = library.Progress(), (ctypes.c_int64 * (FIELDS * ARRAYS))()
+        addresses = [ctypes.addressof(one) for one in (slots, progress, fields)]
+        # Few at once, so that reading is taken up again in most texts.
+        batch = ARRAYS
+        while batch == ARRAYS:
+            batch = compiled.attention_read_arrays(alone, len(body), 1, *addresses, ARRAYS)
+            found += batch
+        counts = (ctypes.c_int64 * 3)()
+        compiled.attention_count_structure(alone, 0, len(body), ctypes.addressof(counts))
+        assert sum(counts) <= len(body)
     assert found > TEXTS / 10
     for size in range(1, 600):
         write(compiled, chance, size)

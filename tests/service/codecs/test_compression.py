@@ -11,9 +11,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.codecs.compression import CODINGS, FED, compress, compress_if_worth_it, decompress
+from service.codecs.compression import CODINGS, INPUT_BYTES, compress, compress_if_shorter, decompress
 from service.codecs.negotiate import AS_IT_IS, ENCODINGS, WantedEncoding, body_encoding, choose_encoding
 from service.errors import MalformedBody, NotAcceptable, TooLarge, UnsupportedEncoding
+from tests.sampling import draws
 
 MANY = 1 << 30
 THEIRS = {
@@ -32,7 +33,7 @@ BODIES = st.binary(max_size=200) | st.builds(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=80, derandomize=True, database=None, deadline=None)
+@settings(max_examples=draws(80))
 @given(body=BODIES)
 def test_what_others_write_is_read_and_the_other_way_round(encoding: str, body: bytes) -> None:
     write, read = THEIRS[encoding]
@@ -45,7 +46,7 @@ def test_every_encoding_that_is_negotiated_is_written_and_tried_here() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@settings(max_examples=draws(60))
 @given(bodies=st.lists(BODIES, min_size=2, max_size=4))
 def test_some_may_come_in_several_members(encoding: str, bodies: list[bytes]) -> None:
     write, _ = THEIRS[encoding]
@@ -53,7 +54,7 @@ def test_some_may_come_in_several_members(encoding: str, bodies: list[bytes]) ->
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("behind", [b"x", b"more", bytes(FED), b"\0" * 3 * FED])
+@pytest.mark.parametrize("behind", [b"x", b"more", bytes(INPUT_BYTES), b"\0" * 3 * INPUT_BYTES])
 @pytest.mark.parametrize("size", [0, 5, 40_000])
 def test_nothing_may_lie_behind_the_end(encoding: str, behind: bytes, size: int) -> None:
     write, _ = THEIRS[encoding]
@@ -84,7 +85,7 @@ def test_the_limit_is_exact(encoding: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=80, derandomize=True, database=None, deadline=None)
+@settings(max_examples=draws(80))
 @given(body=BODIES, data=st.data())
 def test_whatever_is_cut_off_is_missed(encoding: str, body: bytes, data: st.DataObject) -> None:
     whole = compress(body, encoding)
@@ -107,10 +108,10 @@ def test_a_bomb_is_refused_before_it_has_grown(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_hardly_shrinks_is_left_as_it_is(encoding: str) -> None:
     noise, words = random.Random(3).randbytes(200_000), b"0.70167,0.14893,0.09983,0.04957," * 6_000
-    assert compress_if_worth_it(noise, encoding) is None
-    assert compress_if_worth_it(words[:1000], encoding) is None
+    assert compress_if_shorter(noise, encoding) is None
+    assert compress_if_shorter(words[:1000], encoding) is None
     for long in (words[:2000], words):
-        compressed = compress_if_worth_it(long, encoding)
+        compressed = compress_if_shorter(long, encoding)
         assert compressed is not None
         assert THEIRS[encoding][1](compressed) == long
 

@@ -10,20 +10,10 @@ from hypothesis import strategies as st
 
 from service.codecs.json import Extended
 from service.codecs.json.cut import cut_arrays
-from service.codecs.json.decode import decode, decode_cut, decode_plain
-from service.errors import MalformedBody
+from service.codecs.json.decode import decode, decode_plain
+from tests.sampling import draws
+from tests.service.codecs.cuts import DEPTH, ODD_NUMBERS, cut_small, described, outcome
 
-DEPTH = 12
-
-ODD_WORDS = """
-0 -0 -0.0 1E5 1e-400 -1e-400 0.1e1 00 +1 .5 1. 1e400 -1e400 1e 1e+ - 0x1 01 -01 1.e5 0e9999999999999999999999 2e0001
-9007199254740993 9223372036854775807 9223372036854775808 -9223372036854775808 -9223372036854775809
-18446744073709551615 18446744073709551616 0.18446744073709551616 0.018446744073709551616 2.2250738585072011e-308
-1.7976931348623158e308 1.7976931348623159e308
-5e-324 2e-324 3e-324 01.5 -00.25 1.5.5 0.30000000000000004 NaN Infinity -Infinity null true false nullnull 1null null1
-true1 1true -true -false falsefalse "NaN" "Infinity" "-Infinity" "nan" "" "x" [] {} [1] [[2]] {"a":1}
-"""
-ODD_NUMBERS = ODD_WORDS.split()
 ODD_NUMBERS += ["1" * 400, "0." + "0" * 400 + "1", "123456789" * 5 + "." + "987654321" * 90, "1" * 310 + "e-300"]
 ODD_NUMBERS += ["0." + "0" * zeros + f"1e{zeros + 1}" for zeros in (1500, 1_000_000)]
 ODD_NUMBERS += ["0." + "0" * 400 + "1e4010", "0." + "0" * 999_990 + "1e10000000"]
@@ -111,31 +101,7 @@ def bodies(draw):
     return body
 
 
-def outcome(read_body, body):
-    """What a decoder makes of a body, so that equal means equal to the last bit, types and shapes included."""
-    try:
-        return described(read_body(body, DEPTH))
-    except MalformedBody as error:
-        return str(error)
-
-
-def described(value):
-    if isinstance(value, Extended):
-        return "extended", described(value.numbers)
-    if isinstance(value, np.ndarray):
-        return str(value.dtype), value.shape, value.tobytes()
-    if isinstance(value, dict):
-        return {name: described(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [described(item) for item in value]
-    return type(value).__name__, repr(value)
-
-
-def cut_small(body, max_depth):
-    return decode_cut(body, max_depth, shortest=1)
-
-
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=draws(300))
 @given(bodies())
 def test_both_ways_of_decoding_agree(body):
     assert outcome(cut_small, body) == outcome(decode_plain, body)
@@ -192,16 +158,10 @@ def test_long_arrays_are_cut(array, kind):
     nested = [names.get(leaf, "NaN" if leaf != leaf else leaf) for leaf in array.ravel().tolist()]
     value = np.array(nested, dtype=object).reshape(array.shape).tolist()
     body = json.dumps({"first": 1, "tensor": value, "labels": ["[1", "]"]}).encode()
-    rest, arrays = cut_arrays(body)
+    rest, arrays, _ = cut_arrays(body)
     assert [type(cut) for cut in arrays.values()] == [kind], "otherwise this is not the fast way"
     assert len(rest) < 100
     assert described(decode(body, DEPTH)) == described(decode_plain(body, DEPTH))
-
-
-def test_a_name_that_comes_twice_has_its_last_value():
-    for first, last in (("[1,2]", "[3]"), ("[1,2]", "4"), ("1", "[2,3]")):
-        body = f'{{"a": {first}, "a": {last}}}'.encode()
-        assert outcome(cut_small, body) == outcome(decode_plain, body)
 
 
 @pytest.mark.alone

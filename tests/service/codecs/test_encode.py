@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from service.codecs.decimals import rounded
 from service.codecs.json import encode, plain
+from tests.sampling import draws
 
 floats = st.sampled_from([np.float64, np.float32]).flatmap(
     lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=1, max_dims=4, max_side=5, min_side=0))
@@ -22,16 +23,32 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=draws(100))
 @given(st.dictionaries(st.text(max_size=3), values, max_size=4), st.sampled_from([1, 3, 20]))
 def test_in_pieces_it_is_the_same_text_as_in_one(document, piece):
     whole = encode(document)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["service.codecs.json.encode"], "PIECE", piece)
+        patch.setattr(sys.modules["service.codecs.json.encode"], "PIECE_NUMBERS", piece)
         assert encode(document) == whole
         # And so it is where every array of float32 is written by compiled code.
-        patch.setattr(sys.modules["service.codecs.json.encode"], "WORTH_COMPILED", 1)
+        patch.setattr(sys.modules["service.codecs.json.encode"], "MIN_COMPILED_NUMBERS", 1)
         assert encode(document) == whole
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_outputs_in_a_list_are_written_in_pieces(monkeypatch, dtype):
+    """The outputs of an inference, a short one before a long one: other threads run between two pieces."""
+    lengths = []
+    numbers = sys.modules["service.codecs.json.encode"]
+    monkeypatch.setattr(
+        numbers, "_text", lambda value, text=numbers._text: lengths.append(np.size(value)) or text(value)
+    )
+    long = np.arange(4 * numbers.PIECE_NUMBERS, dtype=dtype)
+    document = {"outputs": [{"name": "logsumexp", "data": long[:3]}, {"name": "weights", "data": long}]}
+    assert json.loads(encode(document)) == {
+        "outputs": [{"name": "logsumexp", "data": [0, 1, 2]}, {"name": "weights", "data": long.tolist()}]
+    }
+    assert max(lengths) <= numbers.PIECE_NUMBERS
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -66,7 +83,8 @@ def test_a_word_among_many_letters_is_found(letters, after):
 
 
 def _one_by_one(array, decimals):
-    numbers = [round(number, decimals) if np.isfinite(number) else number for number in array.ravel().tolist()]
+    # What rounds to zero has no sign.
+    numbers = [round(number, decimals) + 0.0 if np.isfinite(number) else number for number in array.ravel().tolist()]
     return np.array(numbers, np.float64).reshape(array.shape)
 
 
@@ -94,7 +112,7 @@ def test_rounding_is_that_of_python_to_the_last_bit(decimals):
         assert np.isnan(received[np.isnan(expected)]).all()
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=draws(300))
 @given(st.floats(allow_nan=False), st.integers(0, 17))
 def test_rounding_any_number(number, decimals):
     assert rounded(np.array([number]), decimals).tobytes() == _one_by_one(np.array([number]), decimals).tobytes()

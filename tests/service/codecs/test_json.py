@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from service.codecs.json import Extended, as_array, decode, encode
 from service.errors import MalformedBody
+from tests.sampling import draws
 
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 leaves = numbers | st.booleans() | st.none() | st.text(max_size=5)
@@ -30,7 +31,7 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=500, derandomize=True, deadline=None)
+@settings(max_examples=draws(500))
 @given(documents)
 def test_decoding_changes_no_value(document):
     body = json.dumps(document).encode()
@@ -57,7 +58,7 @@ def _kinds(value):
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=draws(200))
 @given(arrays.arrays(st.sampled_from([np.float64, np.float32]), arrays.array_shapes(max_dims=4, max_side=4)))
 def test_encoding_is_strict_json_that_reads_back_to_the_last_bit(array):
     body = encode({"weights": array})
@@ -73,7 +74,7 @@ def _named(nested, names):
     return [_named(item, names) for item in nested] if isinstance(nested, list) else names.get(nested, nested)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=draws(300))
 @given(documents, st.integers(0, 200), st.binary(max_size=2))
 def test_mutated_bytes_are_refused_or_read_as_plain_json_reads_them(document, position, insertion):
     body = json.dumps(document).encode()

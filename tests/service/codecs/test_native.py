@@ -5,31 +5,24 @@ import random
 from fractions import Fraction
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hatch_build
-from service.codecs.json import Extended, encode, native
+from service.codecs.json import Extended, native
 from service.codecs.json.cut import cut_arrays
 from service.codecs.json.decode import decode_cut, decode_plain
 from service.codecs.json.native import library
-from service.main import create_app
-from service.settings import Settings
-from tests.service.codecs.libraries import RUNNABLE
-from tests.service.codecs.test_cut import ODD_NUMBERS, cut_small, outcome
+from tests.sampling import draws, every
+from tests.service.codecs.cuts import ODD_NUMBERS, cut_small, outcome
 
-
-@pytest.fixture(params=RUNNABLE, autouse=True)
-def each_library(request, monkeypatch):
-    monkeypatch.setattr(library, "_library", library.open_library(request.param))
+pytestmark = pytest.mark.usefixtures("each_library")
 
 
 def read(numbers, separator=","):
     """Return what the compiled code makes of an array with these numbers, which must be read."""
     text = '{"a":[' + separator.join(numbers) + "]}"
-    ((start, end, array),) = native.read_arrays(text.encode(), 1)
+    ((start, end, array),), _ = native.read_arrays(text.encode(), 1)
     assert text[start:end] == text[5:-1]
     return array
 
@@ -44,11 +37,7 @@ def assert_exact(numbers, separator=","):
     assert differing == []
 
 
-def test_the_service_reads_with_it():
-    assert native.AVAILABLE, "make installs it; gcc and libc6-dev must be there"
-
-
-@pytest.mark.parametrize("separator", [",", ", ", " ,", ",\n", ",  ", "\t,\r\n "])
+@pytest.mark.parametrize("separator", every(3, [",", ", ", " ,", ",\n", ",  ", "\t,\r\n "]))
 def test_numbers_of_any_size_are_those_of_python(separator):
     """Every bit pattern of a float64 may come, as repr writes it and with more digits or fewer."""
     draws = np.random.default_rng(len(separator))
@@ -167,7 +156,7 @@ def long_bodies(draw):
     return bytes(body)
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=draws(400))
 @given(long_bodies())
 def test_long_arrays_are_read_or_refused_as_the_plain_decoder_does(body):
     assert outcome(cut_small, body) == outcome(decode_plain, body)
@@ -178,123 +167,93 @@ def test_an_array_may_end_anywhere_before_the_end_of_the_text():
     for behind in range(200):
         for count in range(1, 9):
             body = '{"a":[' + ",".join((numbers * 3)[-count:]) + '],"b":"' + "x" * behind + '"}'
-            ((_, _, array),) = native.read_arrays(body.encode(), 1)
+            ((_, _, array),), _ = native.read_arrays(body.encode(), 1)
             assert array.tolist() == [float(number) for number in (numbers * 3)[-count:]]
 
 
-def test_of_very_many_arrays_the_first_are_cut():
-    body = json.dumps({str(name): [name + 0.5] for name in range(library.MOST_ARRAYS + 50)}).encode()
-    assert len(native.read_arrays(body, 1)) == library.MOST_ARRAYS
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 128, 129, 255, 256, 257, 1000])
+def test_any_number_of_arrays_is_read(count):
+    body = json.dumps({str(name): [name + 0.5] * (name % 7 + 1) for name in range(count)}).encode()
+    arrays, refused = native.read_arrays(body, 1)
+    assert [array.tolist() for _, _, array in arrays] == [[name + 0.5] * (name % 7 + 1) for name in range(count)]
+    assert [json.loads(body[start:end]) for start, end, _ in arrays] == [array.tolist() for _, _, array in arrays]
+    assert refused is None
     assert outcome(cut_small, body) == outcome(decode_plain, body)
 
 
-def test_deeper_than_any_tensor_is_left_to_the_plain_decoder():
-    for depth in (8, 9, 11):
-        body = ('{"a":' + "[" * depth + "1.5" + "]" * depth + "}").encode()
-        assert len(native.read_arrays(body, 1)) == (depth <= 8)
-        assert outcome(cut_small, body) == outcome(decode_plain, body)
+def test_beyond_what_memory_allows_arrays_are_left_to_the_plain_decoder(monkeypatch):
+    body = json.dumps({str(name): [name + 0.5] for name in range(300)}).encode()
+    expected = outcome(decode_plain, body)
+    for limit in (1, 63, 64, 65, 299, 300):
+        monkeypatch.setattr(library, "MAX_ARRAYS", limit)
+        assert len(native.read_arrays(body, 1)[0]) == limit
+        assert outcome(cut_small, body) == expected
 
 
-@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 64 * 255, 64 * 256 + 1, 100_000])
-def test_characters_are_counted(size):
-    for text in (random.Random(size).randbytes(size), b"," * size):
-        for character in (b",", b"\x00", b"\xff"):
-            assert native.count(text, character) == text.count(character)
-
-
-def test_where_nothing_is_compiled_all_is_read_all_the_same(monkeypatch):
-    body = json.dumps({"a": [[0.1, 2.0]] * 2000, "b": [None, "NaN", 1]}).encode()
-    fast = outcome(decode_cut, body)
-    monkeypatch.setattr(library, "_library", None)
-    assert native.read_arrays(body, 1) == []
-    assert cut_arrays(body) == (body, {})
-    assert native.count(body, b",") == body.count(b",")
-    assert outcome(decode_cut, body) == fast
-
-
-def written(array):
-    return bytes(native.write_numbers(array))
-
-
-def by_orjson(array):
-    return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def test_float32_are_written_as_in_small_answers():
-    """The digits and their layout are orjson's, for numbers of every size, near powers of two and short in decimals."""
-    draws = np.random.default_rng(7)
-    any_bits = draws.integers(0, 2**32, 300_000, dtype=np.uint32).view(np.float32)
-    powers = np.ldexp(np.float32(1), np.arange(-149, 128)).astype(np.float32)
-    short = draws.integers(1, 2000, 100_000) * 10.0 ** draws.integers(-44, 35, 100_000)
-    for numbers in (
-        any_bits[np.isfinite(any_bits)],
-        draws.standard_normal(100_000).astype(np.float32),
-        draws.random(100_000, np.float32),
-        short[short < 3e38].astype(np.float32),
-        np.concatenate([powers, -powers, np.nextafter(powers, np.float32(0)), np.nextafter(powers, np.float32(1e38))]),
-        np.arange(3000, dtype=np.uint32).view(np.float32),
-        np.arange(-3000, 3000, dtype=np.float32) / 8,
-        np.array([0.0, -0.0, 1e8, 99999990, 99999999, 123456790, 1e12, 9999999e6, 1e13, 1e-5, 9.9999e-7], np.float32),
-    ):
-        assert written(numbers) == by_orjson(numbers)
-
-
-@pytest.mark.soak
-def test_every_float32_there_is():
-    infinity = 0x7F80_0000
-    for first in range(0, infinity, 1 << 20):
-        numbers = np.arange(first, min(first + (1 << 20), infinity), dtype=np.uint32).view(np.float32)
-        assert written(numbers) == by_orjson(numbers), f"from the bits {first:#x} on"
+@pytest.mark.parametrize("axes", [1, 8, 9, 32, 33, 63, 64, 65, 66, 1000, 1100, 5000])
+def test_an_array_has_any_number_of_axes_up_to_those_of_numpy(axes):
+    for numbers in ("1.5,2.5", "true", "1"):
+        body = ('{"a":' + "[" * axes + numbers + "]" * axes + "}").encode()
+        arrays, _ = native.read_arrays(body, 1)
+        assert [array.ndim for _, _, array in arrays] == [axes] * (axes <= 64)
+        for max_depth in (12, 64, 65, 66, 200):
+            fast, plain = outcome(cut_small, body, max_depth), outcome(decode_plain, body, max_depth)
+            assert fast == plain
+            if axes >= max_depth:
+                assert f"at most {max_depth} levels" in plain
 
 
 @pytest.mark.parametrize(
-    "shape", [(1,), (7,), (1, 1), (3, 1), (1, 3), (2, 3, 4), (1, 2, 1, 3), (4, 1, 1, 1, 1), (5, 64)]
+    ("text", "start", "at", "elements"),
+    [
+        ('{"a":[1,2,"x"]}', 5, 10, 2),
+        ('{"a":[1.5,2.5,1e400]}', 5, 14, 2),
+        ('{"a":[[1,2],[3]]}', 5, 14, 3),
+        ('{"a":[1,2', 5, 9, 2),
+        ('{"a":[1,2 3]}', 5, 10, 2),
+        ('{"a":[1,true],"b":[1,2,3,{}],"c":[1,2,null,{}]}', 18, 25, 3),
+    ],
 )
-def test_lists_nest_like_the_axes(shape):
-    numbers = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-    assert written(numbers) == by_orjson(numbers)
-    assert written(numbers.T) == by_orjson(np.ascontiguousarray(numbers.T))
+def test_of_the_arrays_that_are_none_the_longest_is_told(text, start, at, elements):
+    assert native.read_arrays(text.encode(), 1) == ([], (start, at, elements))
 
 
-def test_what_json_has_no_number_for_is_written_as_words():
-    numbers = np.array([[1.5, np.nan, -np.inf], [np.inf, -np.nan, -2]], np.float32)
-    assert written(numbers) == b'[[1.5,"NaN",null],["Infinity","NaN",-2.0]]'
+def structure_of(text):
+    """Count one character after the other: commas, colons behind strings, openings."""
+    commas = names = openings = 0
+    inside = skipped = behind_string = False
+    for character in text.decode("latin-1"):
+        if skipped:
+            skipped = False
+        elif inside:
+            skipped, inside = character == "\\", character != '"'
+            behind_string = not inside
+        else:
+            commas += character == ","
+            openings += character in "[{"
+            names += character == ":" and behind_string
+            inside = character == '"'
+            behind_string = behind_string and character in " \n\t\r"
+    return commas, names, openings
 
 
-def test_a_document_has_the_same_characters_with_and_without_compiled_code(monkeypatch):
-    draws = np.random.default_rng(3)
-    numbers = draws.standard_normal((40, 50)).astype(np.float32)
-    odd = numbers.copy()
-    odd[3, 4:7] = np.nan, np.inf, -np.inf
-    document = {
-        "scores": numbers, "weights": odd, "output": numbers.astype(float), "few": numbers[0], "none": numbers[:0],
-        "more": [{"inner": odd}, {"inner": odd}], "turned": numbers.T, "long": draws.random(70_000, np.float32),
-    }  # fmt: skip
-    fast = encode(document)
-    monkeypatch.setattr(native, "AVAILABLE", False)
-    assert encode(document) == fast
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 127, 128, 129, 64 * 255, 64 * 256 + 1, 30_000])
+def test_structural_characters_are_counted_outside_strings_alone(size):
+    chance = random.Random(size)
+    texts = [bytes(chance.choices(b',:[{ 1.5"\\]}', weights, k=size)) for weights in ([9] * 12, [9] * 8 + [1] * 4)]
+    for text in (chance.randbytes(size), b"," * size, b'"' + b"," * size, b"[" * size + b'"', *texts):
+        assert native.count_structure(text) == structure_of(text)
+        start, end = sorted(chance.choices(range(size + 1), k=2))
+        assert native.count_structure(text, start, end) == structure_of(text[start:end])
+        assert native.count_structure(text, start, size + 9) == structure_of(text[start:])
 
 
-async def test_a_service_without_compiled_code_says_so_at_its_start(monkeypatch, caplog):
-    for available in (True, False):
-        monkeypatch.setattr(native, "AVAILABLE", available)
-        monkeypatch.setattr("service.main.configure", lambda *_: None)
-        app = create_app(Settings(compute_threads=1))
-        caplog.clear()
-        async with app.router.lifespan_context(app):
-            told = [record.getMessage() for record in caplog.records if record.name == "service.server"]
-        assert [("gcc" in message) for message in told] == [True] * (not available)
-
-
-def test_without_a_compiler_installing_goes_on(tmp_path, monkeypatch):
-    warnings = []
-    hook = hatch_build.NativeNumbers.__new__(hatch_build.NativeNumbers)
-    app = type("App", (), {"display_warning": lambda self, text: warnings.append(text)})()
-    monkeypatch.setattr(hatch_build.NativeNumbers, "root", str(tmp_path))
-    monkeypatch.setattr(hatch_build.NativeNumbers, "app", app)
-    monkeypatch.setenv("CC", "no-such-compiler")
-    build_data = {"artifacts": []}
-    hook.initialize("editable", build_data)
-    assert build_data == {"artifacts": []}
-    assert "no-such-compiler" in warnings[0]
-    assert "gcc" in warnings[0]
+def test_where_nothing_is_compiled_all_is_read_all_the_same(monkeypatch):
+    body = json.dumps({"a": [[0.1, 2.0]] * 2000, "b": [None, "NaN", 1], "c": 'd,":[{'}).encode()
+    fast, structure = outcome(decode_cut, body), native.count_structure(body)
+    monkeypatch.setattr(library, "_library", None)
+    assert native.read_arrays(body, 1) == ([], None)
+    assert cut_arrays(body) == (body, {}, None)
+    assert native.count_structure(body) == structure == structure_of(body)
+    assert native.count_structure(body[:-6]) == structure_of(body[:-6])
+    assert outcome(decode_cut, body) == fast

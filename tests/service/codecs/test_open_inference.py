@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from service.codecs.datatypes import DATATYPES
-from service.codecs.open_inference.framing import HEADER, lead_of, split
+from attention_wire.datatypes import DATATYPES
+from attention_wire.open_inference import HEADER
+from service.codecs.open_inference.framing import lead_of, split
 from service.codecs.open_inference.tensors import read_inputs
 from service.schemas.open_inference import InputTensor
 from tests.service.open_inference.inference import Tensor, body_of

@@ -10,6 +10,7 @@ import hatch_build
 from tests.service.codecs.libraries import RUNNABLE
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("options", RUNNABLE.values(), ids=RUNNABLE)
 def test_no_byte_beside_the_text_is_touched(tmp_path, options):
     built = tmp_path / "sanitized.so"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.codecs.svg import heat_map, require_drawable
+from service.codecs.shown import Shown
+from service.codecs.svg.heat_map import heat_map, require_drawable
 from service.codecs.viridis import VIRIDIS
 from service.errors import TooLarge
 
@@ -30,11 +31,16 @@ HOSTILE = [
 FORBIDDEN = ["nul\0", "escape\x1b[31m", "bell\x07", "c1\x9b", "reversed\u202eevil", "nonchar\uffff\ufffe", "\x7f"]
 
 
+def picture(weights, visible, **texts) -> bytes:
+    """The picture of weights without an output."""
+    return heat_map(Shown(weights, visible, None, **texts))
+
+
 def draw(weights, visible=None, *, query=None, key=None, title="softmax", subtitle="", notes=()) -> ET.Element:
     weights = np.asarray(weights)
     visible = np.ones(weights.shape, dtype=bool) if visible is None else np.asarray(visible)
     return ET.fromstring(
-        heat_map(weights, visible, query_labels=query, key_labels=key, title=title, subtitle=subtitle, notes=notes)
+        picture(weights, visible, query_labels=query, key_labels=key, title=title, subtitle=subtitle, notes=notes)
     )
 
 
@@ -297,12 +303,12 @@ def test_it_says_in_words_what_it_shows():
 def test_it_is_the_same_to_the_last_byte():
     weights = np.random.default_rng(3).random((3, 7, 9))
     arguments = {"query_labels": None, "key_labels": list("abcdefghi"), "title": "t", "subtitle": "s", "notes": ["n"]}
-    first = heat_map(weights, weights > 0.1, **arguments)
-    assert heat_map(weights.copy(), weights > 0.1, **arguments) == first
+    first = picture(weights, weights > 0.1, **arguments)
+    assert picture(weights.copy(), weights > 0.1, **arguments) == first
 
 
 def test_it_refers_to_nothing_outside_itself():
-    written = heat_map(
+    written = picture(
         np.eye(3), np.eye(3, dtype=bool), query_labels=["http://a.example/"] * 3, key_labels=None,
         title="t", subtitle="s", notes=[],
     ).decode()  # fmt: skip
@@ -325,7 +331,7 @@ def test_it_refers_to_nothing_outside_itself():
 @pytest.mark.parametrize("shape", [(2, 2), (4, 4), (32, 32), (128, 128), (3, 2, 4, 4), (16, 128, 128)], ids=str)
 def test_it_is_neither_tiny_nor_gigantic(shape):
     weights = np.random.default_rng(4).random(shape)
-    written = heat_map(
+    written = picture(
         weights, np.ones(shape, dtype=bool), query_labels=None, key_labels=None, title="t", subtitle="s", notes=[]
     )
     width, height = (float(ET.fromstring(written).get(name)) for name in ("width", "height"))
@@ -358,3 +364,11 @@ def test_what_nobody_could_read_is_refused_with_numbers(shape, numbers):
         require_drawable(shape)
     for part in ("expected at most", "received", "application/json", *numbers):
         assert part in str(refused.value)
+
+
+def test_zero_has_no_sign():
+    """Neither in a cell, nor in its tooltip."""
+    root = draw(np.array([[-0.0, -1e-9], [-0.0, -0.0]]))
+    written = " ".join(root.itertext())
+    assert " 0" in written
+    assert re.findall(r"[-−]0(?![.0-9e])", written) == []

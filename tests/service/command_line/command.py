@@ -77,7 +77,7 @@ def text(*arguments: str, body: Any, **environment: str) -> str:
 
 
 def in_terminal(arguments: list[str], body: Any, width: int, path: Path, **environment: str) -> str:
-    """Run the command in a terminal of so many columns."""
+    """Run the command in a terminal of `width` columns."""
     path.write_text(json.dumps(body), encoding="utf-8")
     process, terminal = pty.fork()
     if process == 0:

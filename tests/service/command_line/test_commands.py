@@ -19,9 +19,10 @@ import pytest
 from service import offline
 from service.examples import IDS, load_examples
 from service.settings import Settings
-from tests.server import Server
+from tests.sampling import sample
+from tests.server import HEARS_SIGNALS, Server
 from tests.service.command_line.command import HONOR, PYTHON, run
-from tests.service.test_problems import MALFORMED
+from tests.service.problem_documents import MALFORMED
 
 COMMAND = Path(sys.executable).parent / "attention-service"
 EXAMPLES = load_examples()
@@ -166,7 +167,7 @@ def test_a_wrong_command_line_is_refused(command: str) -> None:
     assert ended.stderr.startswith(b"usage: attention-service")
 
 
-@pytest.mark.parametrize("arguments", [["attend", "-", "--json"], ["attend", "-"], ["openapi"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", sample([["attend", "-", "--json"], ["attend", "-"], ["openapi"]], ["openapi"]))
 def test_whoever_reads_may_stop_at_any_time(tmp_path: Path, arguments: list[str]) -> None:
     random = np.random.default_rng(7)
     rows = random.normal(size=(400, 4)).tolist()
@@ -197,8 +198,7 @@ def test_a_defect_tells_nothing_of_the_insides(tmp_path: Path, capfd: pytest.Cap
 def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     os.mkfifo(file)
-    # A shell that runs the tests in its background has them ignore Ctrl-C, and so would this.
-    command = ["env", "--default-signal=INT", *PYTHON, "attend", str(file)]
+    command = [*HEARS_SIGNALS, *PYTHON, "attend", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with open_when_read(file):
         # A signal that comes just before a system call does not interrupt it; Python itself would then wait on.
@@ -218,5 +218,20 @@ def open_when_read(pipe: Path) -> io.FileIO:
         try:
             return io.FileIO(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "w")
         except OSError:
-            assert time.monotonic() < until, "nobody reads"
+            assert time.monotonic() < until, "the command does not read"
             time.sleep(0.01)
+
+
+@pytest.mark.parametrize("command", sample(["attend", "openapi"], "attend"))
+def test_without_a_standard_error_the_output_is_no_other(tmp_path: Path, command: str) -> None:
+    """Not even where there is something to complain about."""
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps({"query": [[1]], "key": [[1]]}))
+    words = [*PYTHON, "attend", str(file), "--json"] if command == "attend" else [*PYTHON, "openapi"]
+    environment = {**os.environ, "ATTENTION_PORT": "tcp://10.0.0.1:8000"}
+    outputs = [
+        subprocess.run(["sh", "-c", f'exec "$@" {end}', "sh", *words], env=environment, capture_output=True, check=True)
+        for end in ("2>&-", "2>/dev/null")
+    ]
+    assert outputs[0].stdout == outputs[1].stdout
+    assert json.loads(outputs[0].stdout)

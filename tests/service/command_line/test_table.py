@@ -8,6 +8,7 @@ import pytest
 
 from service.codecs.labels import columns
 from service.codecs.viridis import VIRIDIS
+from tests.sampling import sample
 from tests.service.command_line.command import HONOR, in_terminal, run, text
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -104,6 +105,7 @@ def test_colour_is_viridis_under_readable_numbers() -> None:
     assert ESCAPE.sub("", coloured) == text("attend", "-", body=HONOR)
 
 
+@pytest.mark.soak
 def test_there_is_colour_in_a_terminal_unless_it_is_not_wanted(tmp_path: Path) -> None:
     path = tmp_path / "request.json"
     assert ESCAPE.search(in_terminal(["attend"], HONOR, 100, path))
@@ -114,7 +116,7 @@ def test_there_is_colour_in_a_terminal_unless_it_is_not_wanted(tmp_path: Path) -
     assert not ESCAPE.search(text("attend", "-", body=HONOR))
 
 
-@pytest.mark.parametrize("width", [20, 60, 80, 200])
+@pytest.mark.parametrize("width", sample([20, 60, 80, 200], 60))
 def test_wide_matrices_are_cut_to_the_terminal(tmp_path: Path, width: int) -> None:
     random = np.random.default_rng(6)
     key = random.normal(size=(128, 2)).tolist()

@@ -16,9 +16,7 @@ ORDER = [
     *("rotary", "sum", "factor", "score", "softcap", "bias", "alibi", "mask", "logit"),
     *("maximum", "exponential", "denominator", "threshold", "weight", "contribution"),
 ]
-"""Of the steps; the factor goes by the name of what it is."""
-
-FACTORS = ("scale", "default scale", "scale and norms", "zero vector", "bandwidth")
+"""Order of the steps; a step of another name is the factor of the terms."""
 
 WORDS = {
     "causal": ("因果掩码", "the causal mask"),
@@ -51,7 +49,8 @@ class Row:
             self._judge_steps(j, one)
             self._judge_contribution(j, one)
         if self.seen:
-            NORMALIZERS[self.inputs.normalizer["name"]](self.inputs.normalizer, self)
+            recombine = NORMALIZERS.get(self.inputs.normalizer["name"], _recombine_nothing)
+            recombine(self.inputs.normalizer, self)
         else:
             assert [one["weight"] for one in self.explanations] == [0.0] * len(self.explanations)
         for j, one in enumerate(self.explanations):
@@ -189,7 +188,7 @@ class Row:
 
 def steps_of(explanation):
     """The steps by name."""
-    steps = {step["name"] if step["name"] not in FACTORS else "factor": step for step in explanation["steps"]}
+    steps = {step["name"] if step["name"] in ORDER else "factor": step for step in explanation["steps"]}
     assert len(steps) == len(explanation["steps"]), "two steps of one name"
     return steps
 
@@ -270,6 +269,12 @@ def _hardmax(normalizer, row):
 def _none(normalizer, row):
     for one in row.seen:
         assert one["weight"] == one["logit"]
+        assert [one[name] for name in PARTS] == [None] * len(PARTS)
+
+
+def _recombine_nothing(normalizer, row):
+    """For a normalizer whose explanation is the weight alone, which is held against the oracle."""
+    for one in row.seen:
         assert [one[name] for name in PARTS] == [None] * len(PARTS)
 
 

@@ -80,7 +80,7 @@ def _value(node: ast.expr) -> Interval:
             return Interval(0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
         case ast.Call(func=ast.Name(id=name), args=[argument]) if name in RISING:
             return Interval(*(RISING[name](end) for end in _value(argument)))
-    raise ValueError(f"a formula holds {ast.unparse(node)!r}, which nobody taught the tests")
+    raise ValueError(f"a formula holds {ast.unparse(node)!r}, which the tests do not know")
 
 
 def _corners(operate: Callable[[float, float], float], left: Interval, right: Interval) -> Interval:

@@ -15,8 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import free_port, running_server
-from tests.service.holding_up.processes import children
+from tests.operations import Limit
+from tests.processes import children_of, workers_of
+from tests.sampling import sample
+from tests.server import HEARS_SIGNALS, free_port, running_server
 from tests.service.telemetry.scraping import until_seen
 
 pytestmark = pytest.mark.alone
@@ -36,12 +38,12 @@ GENTLE = {
 
 
 def begun(count):
-    """Whether so many requests have reached the service, those that have been answered already among them."""
+    """A condition: at least `count` requests have reached the service, including those that are answered."""
     return lambda now: now.value("attention_in_flight") + now.total("attention_requests_total", method="POST") >= count
 
 
 async def in_flight(client, count, seconds):
-    """Begin so many requests, and leave them so many seconds to reach the service."""
+    """Send `count` requests, and give them `seconds` to reach the service."""
     tasks = [asyncio.create_task(client.post("/v1/attention", json=GENTLE)) for _ in range(count)]
     await asyncio.sleep(seconds)
     return tasks
@@ -63,9 +65,9 @@ async def readiness(port):
         return "refused"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_10_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_figure, workers):
-    """10: SIGTERM with 6 in flight: not ready first, then refused, all six right, exit code 0 within 10 s."""
+@pytest.mark.parametrize("workers", sample([1, 2], 2))
+async def test_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_figure, workers):
+    """SIGTERM with 6 in flight: not ready first, then refused, all six right, exit code 0 within 10 s."""
     with running_server(tmp_path, "--workers", str(workers), DRAIN_SECONDS="10", COMPUTE_THREADS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=LIMITS) as client:
             tasks = await in_flight(client, 6, 0)
@@ -79,18 +81,18 @@ async def test_10_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_
             seconds = time.monotonic() - started
             for response in await asyncio.gather(*tasks):
                 assert_right(response)
-        report_figure(f"10: {workers} workers, 6 in flight: exit code {server.process.poll()} after {seconds:.1f} s")
+        report_figure(f"{workers} workers, 6 in flight: exit code {server.process.poll()} after {seconds:.1f} s")
         states = [state for moment, state in seen if moment > 0.3]
         assert states[0] == 503, seen
         assert states[-1] == "refused", seen
         assert set(states) == {503, "refused"}
         assert states == sorted(states, key=lambda state: state == "refused"), "refused, and then taken again"
         assert server.process.returncode == 0, server.log.read_text()
-        assert seconds < 10.5
+        assert seconds < Limit.DRAIN.number
 
 
-async def test_10_what_cannot_finish_is_told_so_in_time(tmp_path, report_figure, harder):
-    """10: with 2 s to drain, who would take much longer is answered with 503, and the exit code is 0 within 3 s."""
+async def test_a_request_that_cannot_finish_is_answered_in_time(tmp_path, report_figure, harder):
+    """With 2 s to drain, who would take much longer is answered with 503, and the exit code is 0 within 3 s."""
     with running_server(tmp_path, DRAIN_SECONDS="2", COMPUTE_THREADS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             task = asyncio.create_task(client.post("/v1/attention", content=harder))
@@ -98,19 +100,26 @@ async def test_10_what_cannot_finish_is_told_so_in_time(tmp_path, report_figure,
             await asyncio.sleep(0.3)
             code, seconds = await asyncio.to_thread(server.stop)
             response = await task
-    report_figure(f"10: endless work cut short: exit code {code} after {seconds:.2f} s of 2 s")
+    report_figure(f"endless work cut short: exit code {code} after {seconds:.2f} s of 2 s")
     assert response.status_code == 503, response.text
     assert response.json()["type"] == "/problems/draining"
     assert response.headers["x-request-id"] == response.json()["instance"]
     assert code == 0
-    assert seconds < 3
+    assert seconds < Limit.DRAIN_CUT_SHORT.number
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs the Debian package util-linux")
-def test_10_as_the_first_process_of_a_container(tmp_path, report_figure):
-    """10: as process 1 of a namespace of its own SIGTERM is heard too: exit code 0 within 5 s."""
+@pytest.mark.parametrize("name", sample(["SIGTERM", "SIGHUP"], "SIGTERM"))
+def test_as_the_first_process_of_a_container(tmp_path, report_figure, name):
+    """As process 1 of a namespace of its own SIGTERM and SIGHUP are heard too: exit code 0 within 5 s."""
     port, log = free_port(), tmp_path / "first.log"
-    command = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]
+    command = [
+        *HEARS_SIGNALS,
+        "unshare",
+        *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+        "--pid",
+        "--fork",
+    ]
     command += ["--kill-child", sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -122,29 +131,25 @@ def test_10_as_the_first_process_of_a_container(tmp_path, report_figure):
                     break
             except httpx.TransportError:
                 time.sleep(0.05)
-        (first,) = _children_of(process.pid)
+        (first,) = children_of(process.pid)
         (numbers,) = re.findall(r"^NSpid:\s+(.*)$", Path(f"/proc/{first}/status").read_text(), re.MULTILINE)
         assert numbers.split()[-1] == "1"
         started = time.monotonic()
-        os.kill(first, signal.SIGTERM)
+        os.kill(first, signal.Signals[name])
         code, seconds = process.wait(20), time.monotonic() - started
     finally:
         process.kill()
         process.wait()
-    report_figure(f"10: as process 1: exit code {code} after {seconds:.2f} s")
+    report_figure(f"as process 1, {name}: exit code {code} after {seconds:.2f} s")
     assert code == 0, log.read_text()
-    assert seconds < 5
+    assert seconds < Limit.FIRST_PROCESS.number
 
 
-def _children_of(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-async def test_17_a_killed_worker_takes_only_its_own_requests_with_it_and_is_replaced(tmp_path, report_figure):
-    """17: kill -9 of one of two: the other answers on, a new one is there within 15 s, the exit code stays 0."""
+async def test_a_killed_worker_takes_only_its_own_requests_with_it_and_is_replaced(tmp_path, report_figure):
+    """Kill -9 of one of two: the other answers on, a new one is there within 15 s, the exit code stays 0."""
     with running_server(tmp_path, "--workers", "2", COMPUTE_THREADS="1", DRAIN_SECONDS="5") as server:
         await _both_ready(server)
-        before = set(children(server.process.pid))
+        before = set(workers_of(server.process.pid))
         killed, survivor = sorted(before)
         async with (
             _connected(server, killed, survivor) as to_killed,
@@ -157,11 +162,11 @@ async def test_17_a_killed_worker_takes_only_its_own_requests_with_it_and_is_rep
             assert any(isinstance(answer, httpx.TransportError) for answer in lost), "it had finished already"
             for answer in [*(each for each in lost if not isinstance(each, httpx.TransportError)), *kept]:
                 assert_right(answer)
-            while len(after := set(children(server.process.pid))) < 2 or not after - before:
-                assert time.monotonic() < started + 15
+            while len(after := set(workers_of(server.process.pid))) < 2 or not after - before:
+                assert time.monotonic() < started + Limit.WORKER_REPLACED.number
                 await asyncio.sleep(0.05)
         seconds = time.monotonic() - started
-        report_figure(f"17: kill -9 of one of 2 workers: nothing of the other's lost, replaced after {seconds:.1f} s")
+        report_figure(f"kill -9 of one of 2 workers: nothing of the other's lost, replaced after {seconds:.1f} s")
         for _ in range(20):
             async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
                 assert (await client.post("/v1/attention", json={"query": [[1]], "key": [[1]]})).status_code == 200
@@ -188,8 +193,8 @@ async def _both_ready(server):
         await asyncio.sleep(0.05)
 
 
-def test_17_workers_that_cannot_start_end_the_service_with_a_clear_error(tmp_path, report_figure):
-    """17: a worker that fails before it serves is not started for ever: exit code 3 within 30 s, and the reason."""
+def test_workers_that_cannot_start_end_the_service_with_a_clear_error(tmp_path, report_figure):
+    """A worker that fails before it serves is not started for ever: exit code 3 within 30 s, and the reason."""
     broken = tmp_path / "sitecustomize.py"
     broken.write_text(
         "import sys\n"
@@ -209,9 +214,9 @@ def test_17_workers_that_cannot_start_end_the_service_with_a_clear_error(tmp_pat
         check=False,
     )
     seconds = time.monotonic() - started
-    report_figure(f"17: workers that cannot start: exit code {ended.returncode} after {seconds:.1f} s")
+    report_figure(f"workers that cannot start: exit code {ended.returncode} after {seconds:.1f} s")
     assert ended.returncode == 3, ended.stderr
     messages = [json.loads(line)["message"] for line in ended.stderr.splitlines() if line.startswith("{")]
     assert any("could not start, and no other could: stopping" in message for message in messages)
     assert "the disk has gone" in ended.stderr
-    assert seconds < 30
+    assert seconds < Limit.WORKERS_CANNOT_START.number

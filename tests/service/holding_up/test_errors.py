@@ -1,4 +1,4 @@
-"""Every error, whoever raises it, has the error format and a request id."""
+"""Every error of every layer has the error format and a request id."""
 
 import re
 
@@ -38,8 +38,8 @@ def assert_problem(response: httpx.Response, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere", "/v2/nowhere", "/v1/attention/"])
-async def test_18_every_error_of_every_route_and_method_has_the_format(client, report_figure, path):
-    """18: every path with every method, body and header: an error is a problem document with a request id."""
+async def test_every_error_of_every_route_and_method_has_the_format(client, report_figure, path):
+    """Every path with every method, body and header: an error is a problem document with a request id."""
     concrete = re.sub(r"{\w+}", "none", path)
     seen = {}
     for method in METHODS:
@@ -53,4 +53,4 @@ async def test_18_every_error_of_every_route_and_method_has_the_format(client, r
                 if response.status_code == 405:
                     assert response.headers["allow"]
     assert any(status >= 400 for status in seen)
-    report_figure(f"18: {path}: {dict(sorted(seen.items()))}")
+    report_figure(f"{path}: {dict(sorted(seen.items()))}")

@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 from service.codecs.compression import zstd
 from service.settings import Settings
-from tests.service.holding_up.processes import peak_mib, resident_mib
+from service.specification import ENDPOINTS
+from tests.operations import Limit
+from tests.processes import peak_mib, resident_mib
+from tests.sampling import draws
 
 LIMITS = {name: Settings.model_fields[name].default for name in ("max_body_bytes", "max_json_bytes", "max_json_depth")}
 
@@ -27,8 +30,6 @@ JSON_BODY = b'{"query": [[1.0]], "key": [[1.0]], "include": ["weights"]}'
 INFER = "/v2/models/scaled_dot_product/infer"
 
 HEADER = "Inference-Header-Content-Length"
-
-GROWTH_MIB = 32
 
 
 def problem(response, status, slug):
@@ -55,8 +56,8 @@ def padded_json(size):
 
 
 @pytest.mark.parametrize("way", ["json", "chunked", "gzip", "binary"])
-async def test_1_the_limit_of_a_body_is_exact(client, way):
-    """1: at the limit 200, one byte over 413: as JSON, chunked, gzip and raw tensors."""
+async def test_the_limit_of_a_body_is_exact(client, way):
+    """At the limit 200, one byte over 413: as JSON, chunked, gzip and raw tensors."""
     limit = LIMITS["max_body_bytes" if way == "binary" else "max_json_bytes"]
 
     async def send(size):
@@ -84,14 +85,14 @@ async def test_1_the_limit_of_a_body_is_exact(client, way):
         head += b" " * (size - numbers - 256 - len(head))
         return await client.post(INFER, content=head + bytes(numbers + 256), headers={HEADER: str(len(head))})
 
-    # Waiting for room is not what is tried here.
+    # This test is not about waiting for memory.
     assert (await send(limit)).status_code == 200
     problem(await send(limit + 1), 413, "too-large")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])
-async def test_2_a_bomb_is_refused_before_it_goes_off(server, client, report_figure, encoding):
-    """2: 256 MiB of zeros: 413, and the process grows by less than 32 MiB."""
+async def test_a_bomb_is_refused_before_it_goes_off(server, client, report_figure, encoding):
+    """256 MiB of zeros: 413, and the process grows by less than 32 MiB."""
     packers = {"gzip": zlib.compressobj(9, wbits=31), "br": None, "zstd": None}
     zeros = bytes(1 << 28)
     if encoding == "gzip":
@@ -104,12 +105,12 @@ async def test_2_a_bomb_is_refused_before_it_goes_off(server, client, report_fig
     before = resident_mib(server.process.pid)
     problem(await client.post("/v1/attention", content=bomb, headers=headers), 413, "too-large")
     growth = resident_mib(server.process.pid) - before
-    report_figure(f"2: a bomb of {len(bomb)} bytes in {encoding}: memory grew by {growth:.1f} MiB")
-    assert growth < GROWTH_MIB
+    report_figure(f"a bomb of {len(bomb)} bytes in {encoding}: memory grew by {growth:.1f} MiB")
+    assert growth < Limit.BOMB_GROWTH.number
 
 
-async def test_3_a_body_in_very_many_chunks_is_read(server, report_figure):
-    """3: 65 537 chunks of one byte: read whole, and the process grows by less than 32 MiB."""
+async def test_a_body_in_very_many_chunks_is_read(server, report_figure):
+    """65 537 chunks of one byte: read whole, and the process grows by less than 32 MiB."""
     body = padded_json(65_537)
     wire = BytesIO()
     wire.write(b"POST /v1/attention HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -122,14 +123,14 @@ async def test_3_a_body_in_very_many_chunks_is_read(server, report_figure):
     writer.close()
     await writer.wait_closed()
     growth = resident_mib(server.process.pid) - before
-    report_figure(f"3: 65 537 chunks of a byte: {head.split()[1].decode()}, memory grew by {growth:.1f} MiB")
+    report_figure(f"65 537 chunks of a byte: {head.split()[1].decode()}, memory grew by {growth:.1f} MiB")
     assert head.startswith(b"HTTP/1.1 200 ")
-    assert growth < GROWTH_MIB
+    assert growth < Limit.BOMB_GROWTH.number
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "99999999999", "+5", "1e3", "", "0", "9" * 30])
-async def test_4_a_wrong_length_of_the_head_is_a_400(client, length):
-    """4: and the service lives on."""
+async def test_a_wrong_length_of_the_head_is_a_400(client, length):
+    """And the service lives on."""
     head, raw = inference()
     problem(await client.post(INFER, content=head + raw, headers={HEADER: length}), 400, "malformed-body")
     assert (await client.get("/v2/health/live")).status_code == 200
@@ -137,8 +138,8 @@ async def test_4_a_wrong_length_of_the_head_is_a_400(client, length):
     assert right.status_code == 200
 
 
-async def test_4_a_head_longer_than_the_body_is_a_400(client):
-    """4: by one byte."""
+async def test_a_head_longer_than_the_body_is_a_400(client):
+    """By one byte."""
     head, raw = inference()
     longer = str(len(head) + len(raw) + 1)
     problem(await client.post(INFER, content=head + raw, headers={HEADER: longer}), 400, "malformed-body")
@@ -148,8 +149,8 @@ async def test_4_a_head_longer_than_the_body_is_a_400(client):
     "shape",
     [[-1, 4], [1, -4], [2**63, 4], [2**62, 4], [2**32, 2**32], [2**31, 2**31, 2**31], [0, 4], [4], [1.5, 4], ["1", 4]],
 )
-async def test_5_a_shape_that_its_bytes_do_not_fill_is_a_400(client, shape):
-    """5: overflowing, negative, zero-size shapes, with 16 bytes to fill them."""
+async def test_a_shape_that_its_bytes_do_not_fill_is_a_400(client, shape):
+    """Overflowing, negative, zero-size shapes, with 16 bytes to fill them."""
     tensor = {"datatype": "FP32", "shape": shape, "parameters": {"binary_data_size": 16}}
     key = {**tensor, "shape": [1, 4]}
     head = json.dumps({"inputs": [{"name": "query", **tensor}, {"name": "key", **key}]}).encode()
@@ -159,8 +160,8 @@ async def test_5_a_shape_that_its_bytes_do_not_fill_is_a_400(client, shape):
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (1, 0)])
-async def test_5_nothing_at_all_is_attended_or_refused_but_never_a_500(client, shape):
-    """5: tensors of no size, filled by no bytes."""
+async def test_nothing_at_all_is_attended_or_refused_but_never_a_500(client, shape):
+    """Tensors of no size, filled by no bytes."""
     tensor = {"datatype": "FP32", "shape": list(shape), "parameters": {"binary_data_size": 0}}
     head = json.dumps({"inputs": [{"name": "query", **tensor}, {"name": "key", **tensor}]}).encode()
     response = await client.post(INFER, content=head, headers={HEADER: str(len(head))})
@@ -169,38 +170,38 @@ async def test_5_nothing_at_all_is_attended_or_refused_but_never_a_500(client, s
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b"[[", b"]]"), (b"[", b"")])
 @pytest.mark.parametrize("path", ["/v1/attention", INFER])
-async def test_6_json_very_deep_is_a_400(client, path, opening, closing):
-    """6: 250 000 levels."""
+async def test_json_very_deep_is_a_400(client, path, opening, closing):
+    """250 000 levels."""
     response = await client.post(path, content=opening * 250_000 + closing * 250_000)
     problem(response, 400, "malformed-body")
     assert (await client.get("/livez")).status_code == 200
 
 
 COSTLY = {
-    "strings": (b'{"query": [', b'"1"', b"]}"),
-    "ragged": (b'{"query": [', b"[1,[1]]", b"]}"),
-    "a comma too many": (b'{"key": [[1, 2]], "query": [', b"[1,2,3,4,5,6,7,8]", b"],}"),
+    "strings": (b'{"query": [', b'"1"', b"]}", 413, "too-large"),
+    "ragged": (b'{"query": [', b"[1,[1]]", b"]}", 413, "too-large"),
+    "a comma too many": (b'{"key": [[1, 2]], "query": [', b"[1,2,3,4,5,6,7,8]", b"],}", 400, "malformed-body"),
 }
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", COSTLY)
-async def test_6_many_values_that_are_no_tensor_are_refused_before_they_cost(server, client, report_figure, kind):
-    """6: 31 MiB of JSON that would be thirty times as large as Python objects: 400, with less than 256 MiB."""
-    head, value, tail = COSTLY[kind]
+async def test_many_values_that_are_no_tensor_are_refused_before_they_cost(server, client, report_figure, kind):
+    """31 MiB of JSON that would be thirty times as large as Python objects is refused, with less than 256 MiB."""
+    head, value, tail, status, slug = COSTLY[kind]
     body = head + b",".join([value] * ((31 << 20) // (len(value) + 1))) + tail
     before = peak_mib(server.process.pid)
-    problem(await client.post("/v1/attention", content=body), 400, "malformed-body")
+    problem(await client.post("/v1/attention", content=body), status, slug)
     growth = peak_mib(server.process.pid) - before
-    report_figure(f"6: 31 MiB of JSON, {kind}: the peak of memory rose by {growth:.0f} MiB")
-    assert growth < 256
+    report_figure(f"31 MiB of JSON, {kind}: the peak of memory rose by {growth:.0f} MiB")
+    assert growth < Limit.COSTLY_JSON_GROWTH.number
 
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308]
 
 
-async def test_12_special_numbers_are_bit_exact_in_binary_and_strict_in_json(client):
-    """12: the present values come back bit for bit; in JSON a reader that takes no NaN reads them."""
+async def test_special_numbers_are_bit_exact_in_binary_and_strict_in_json(client):
+    """The present values come back bit for bit; in JSON a reader that takes no NaN reads them."""
     numbers = np.array([SPECIAL], "<f8")
     numbers.view("<u8")[0, 0] = 0x7FF8DEADBEEF0001  # a NaN with a payload
     inputs = [("query", np.ones((1, 1), "<f8")), ("key", np.ones((1, 1), "<f8")), ("value", numbers)]
@@ -230,12 +231,7 @@ async def test_12_special_numbers_are_bit_exact_in_binary_and_strict_in_json(cli
 
 
 ROUTES = [
-    ("POST", "/v1/attention"),
-    ("POST", "/v1/attention/estimate"),
-    ("POST", "/v1/attention/explain"),
-    ("POST", "/v1/attention/compare"),
-    ("POST", "/v1/attention/check"),
-    ("POST", "/v1/attention/merge"),
+    *(("POST", endpoint.path) for endpoint in ENDPOINTS),
     ("POST", INFER),
     ("POST", "/v2/models/additive/versions/1/infer"),
     ("POST", "/v2/repository/index"),
@@ -270,13 +266,14 @@ BODIES = st.one_of(
 )
 
 
-def test_21_no_bytes_to_any_route_are_a_500(server, report_figure):
-    """21: any bytes at all, with any headers: never a 500, always a request id."""
+@pytest.mark.draws
+def test_no_bytes_to_any_route_are_a_500(server, report_figure):
+    """Any bytes at all, with any headers: never a 500, always a request id."""
     statuses = {}
 
     with httpx.Client(base_url=server.url, timeout=30) as asking:
 
-        @given_settings(max_examples=300, deadline=None, database=None)
+        @given_settings(max_examples=draws(300))
         @given(st.sampled_from(ROUTES), HEADERS, BODIES)
         def ask(route, headers, body):
             response = asking.request(*route, content=body, headers=headers)
@@ -288,4 +285,4 @@ def test_21_no_bytes_to_any_route_are_a_500(server, report_figure):
 
         ask()
         assert asking.get("/livez").status_code == 200
-    report_figure(f"21: any bytes to any route: {dict(sorted(statuses.items()))}")
+    report_figure(f"any bytes to any route: {dict(sorted(statuses.items()))}")

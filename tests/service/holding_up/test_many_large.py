@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from service.settings import Settings
+from tests.operations import Limit
+from tests.processes import peak_mib
 from tests.server import running_server
-from tests.service.holding_up.processes import peak_mib
+from tests.service.holding_up.large_bodies import JSON_BYTES
 
 pytestmark = pytest.mark.alone
 
@@ -17,9 +19,6 @@ CLIENTS = 64
 CUT_OFF = "cut off"
 """What may become of a client that has been refused and goes on sending whatever it is told."""
 
-CONTAINER_MIB = 1024
-
-JSON_BYTES = Settings.model_fields["max_json_bytes"].default - 1
 
 OCTETS = Settings.model_fields["max_body_bytes"].default - 1
 
@@ -54,8 +53,8 @@ async def pieces(content):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", [dense_json, raw_tensors])
-async def test_22_many_clients_just_under_the_limit_fit_into_a_small_container(tmp_path, report_figure, kind):
-    """22: 64 clients, each a byte under the body limit: the process never holds 1 GiB, refuses some, lives on."""
+async def test_many_clients_just_under_the_limit_fit_into_a_small_container(tmp_path, report_figure, kind):
+    """64 clients, each a byte under the body limit: the process never holds 1 GiB, refuses some, lives on."""
     content, headers, path = kind()
     with running_server(tmp_path, COMPUTE_THREADS="2") as server:
         idle = peak_mib(server.process.pid)
@@ -73,11 +72,11 @@ async def test_22_many_clients_just_under_the_limit_fit_into_a_small_container(t
             assert (await client.get("/livez")).status_code == 200
         peak = peak_mib(server.process.pid)
         report_figure(
-            f"22: 64 clients, {len(content) / 2**20:.0f} MiB each ({kind.__name__}): {dict(statuses)}, "
+            f"64 clients, {len(content) / 2**20:.0f} MiB each ({kind.__name__}): {dict(statuses)}, "
             f"peak {peak:.0f} MiB, idle {idle:.0f} MiB"
         )
         assert set(statuses) <= {200, 408, 429, 504, CUT_OFF}
         assert statuses[200]
         assert statuses[429]
-        assert peak < CONTAINER_MIB
+        assert peak < Limit.CONTAINER.number
         assert server.stop()[0] == 0

@@ -6,6 +6,9 @@ import json
 import httpx
 import pytest
 
+from tests.server import running_server
+from tests.service.telemetry.scraping import until_seen
+
 STREAM = {"Accept": "text/event-stream"}
 
 SMALL = {"query": [[1.0, 2.0]], "key": [[0.5, 1.0], [1.0, 0.0]], "value": [[1.0], [2.0]]}
@@ -29,7 +32,7 @@ def events(text):
 
 
 def assert_progress(found):
-    """Fail unless tiles are counted up, and the time left is told."""
+    """Fail unless tiles are counted up, and the remaining time is published."""
     assert found
     counts = [progress["done"] for progress in found]
     assert counts == sorted(set(counts))
@@ -87,12 +90,15 @@ async def test_what_is_wrong_before_the_stream_is_an_ordinary_problem(client, as
 
 
 async def test_a_deadline_that_passes_in_a_stream_is_an_event(narrow, harder):
-    async with httpx.AsyncClient(base_url=narrow.url, timeout=30) as client:
-        response = await client.post(
-            "/v1/attention", content=harder, headers=STREAM | {"Request-Timeout": "1.5", "X-Request-ID": "stream-1"}
-        )
-    assert response.status_code == 200
-    *progress, (last, problem) = events(response.text)
+    async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:
+        # The work may begin late, on a machine that has other things to do.
+        for seconds in ("1.5", "5", "15"):
+            headers = STREAM | {"Request-Timeout": seconds, "X-Request-ID": "stream-1"}
+            response = await client.post("/v1/attention", content=harder, headers=headers)
+            assert response.status_code == 200
+            *progress, (last, problem) = events(response.text)
+            if len(progress) > 1:
+                break
     assert last == "error"
     assert problem["type"] == "/problems/deadline-exceeded"
     assert problem["status"] == 504
@@ -102,7 +108,7 @@ async def test_a_deadline_that_passes_in_a_stream_is_an_event(narrow, harder):
     assert progress[-1][1]["done"] < progress[-1][1]["total"]
 
 
-async def test_progress_comes_while_it_is_made_and_who_stops_listening_frees_the_thread(narrow, harder, hard):
+async def test_progress_comes_while_it_is_made_and_a_disconnect_frees_the_thread(narrow, harder, hard):
     async with httpx.AsyncClient(base_url=narrow.url, timeout=30) as client:
         seen = 0
         async with client.stream("POST", "/v1/attention", content=harder, headers=STREAM) as response:
@@ -113,3 +119,16 @@ async def test_progress_comes_while_it_is_made_and_who_stops_listening_frees_the
         # The only thread is free again, long before that work would have ended.
         answer = await asyncio.wait_for(client.post("/v1/attention", content=hard), 15)
         assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("prefix", ["", "/long/way"])
+async def test_a_client_that_leaves_a_stream_is_no_defect(tmp_path, harder, prefix):
+    """One line in the log, which is no error, on the fast path and below a public prefix, where requests take none."""
+    with running_server(tmp_path, *(["--root-path", prefix] if prefix else [])) as server:
+        async with httpx.AsyncClient(base_url=server.url + prefix, timeout=30) as client:
+            headers = STREAM | {"X-Request-ID": "gone"}
+            async with client.stream("POST", "/v1/attention", content=harder, headers=headers) as response:
+                await anext(response.aiter_lines())
+        await until_seen(server.url, lambda now: now.value("attention_in_flight") == 0)
+        lines = [json.loads(line) for line in server.log.read_text().splitlines() if "gone" in line]
+    assert [line["level"] for line in lines] == ["info"]

@@ -6,7 +6,7 @@ import pytest
 from service.main import create_app
 from service.settings import Settings
 from tests.server import running_server
-from tests.service.test_problems import check
+from tests.service.problem_documents import check
 
 PAGE, OTHER = "https://lectures.example.org", "https://elsewhere.example.com"
 KEY = "first-key-4711"
@@ -56,7 +56,7 @@ async def test_by_default_no_answer_says_anything(client, name):
     assert "origin" not in response.headers.get("vary", "").lower()
 
 
-async def test_by_default_nobody_answers_a_preflight(client):
+async def test_by_default_a_preflight_is_not_answered(client):
     response = await client.options("/v1/attention", headers=preflight(PAGE))
     check(response, 405, "method-not-allowed")
     assert cors(response) == {}
@@ -88,7 +88,7 @@ async def test_no_answer_may_be_read_by_others(browser, origin):
     assert "Origin" in ", ".join(response.headers.get_list("vary"))
 
 
-async def test_a_refused_key_is_told_to_the_page(browser):
+async def test_a_page_can_read_the_refusal_of_a_key(browser):
     response = await browser.post("/v1/attention", json=REQUEST, headers={"Origin": PAGE})
     check(response, 401, "unauthorized")
     assert response.headers["access-control-allow-origin"] == PAGE
@@ -122,7 +122,7 @@ async def test_options_without_a_question_are_no_preflight(browser):
 
 async def test_a_preflight_takes_no_place_in_the_queue(monkeypatch):
     app = create_app(Settings(cors_origins=[PAGE], log_level="error"))
-    monkeypatch.setattr(app.state.service, "gate", None)
+    monkeypatch.setattr(app.state.service, "admission", None)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app") as client:
         assert (await client.options("/v1/attention", headers=preflight(PAGE))).status_code == 204
 
@@ -137,9 +137,9 @@ async def test_every_origin_may_be_let_in():
             assert (await client.options("/v1/attention", headers=preflight(origin))).status_code == 204
 
 
-async def test_a_defect_is_told_to_the_page_too(monkeypatch):
+async def test_a_page_can_read_the_answer_to_a_defect(monkeypatch):
     app = create_app(Settings(cors_origins=[PAGE], log_level="error"))
-    monkeypatch.setattr(app.state.service, "gate", None)
+    monkeypatch.setattr(app.state.service, "admission", None)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         response = await client.post("/v1/attention", json=REQUEST, headers={"Origin": PAGE})

@@ -49,7 +49,7 @@ def test_a_file_holds_a_key_a_line_and_comments(tmp_path):
     ("content", "message"),
     [("", "at least one"), ("# none\n", "at least one"), ("good\nbad key\n", "line 2"), (b"\xff", "text")],
 )  # fmt: skip
-def test_a_file_that_would_let_in_everybody_or_nobody_is_refused(tmp_path, content, message):
+def test_a_file_without_valid_keys_is_refused(tmp_path, content, message):
     file = tmp_path / "keys"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message) as refused:
@@ -68,7 +68,7 @@ def test_every_key_is_compared_to_the_end_whichever_is_right(monkeypatch):
     ring = Keyring([digest(key) for key in (FIRST, SECOND, THIRD)], None)
     for presented, expected in ((FIRST, True), (SECOND, True), (THIRD, True), ("none", False)):
         compared.clear()
-        assert ring.lets_in(presented.encode()) is expected
+        assert ring.accepts(presented.encode()) is expected
         assert len(compared) == 3
 
 
@@ -83,19 +83,19 @@ def test_a_file_that_is_written_or_exchanged_is_read_again(tmp_path):
     file = tmp_path / "keys"
     file.write_text(FIRST)
     ring = Keyring([digest(THIRD)], file)
-    assert [ring.lets_in(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, False, True]
+    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, False, True]
     file.write_text(f"{FIRST}\n{SECOND}\n")
-    assert [ring.lets_in(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, True, True]
+    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, True, True]
     (tmp_path / "next").write_text(SECOND)
     (tmp_path / "next").replace(file)
-    assert [ring.lets_in(key.encode()) for key in (FIRST, SECOND, THIRD)] == [False, True, True]
+    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [False, True, True]
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("content", ["", "bad key", None])
-def test_a_file_that_has_become_useless_changes_nothing_and_is_told_once(tmp_path, monkeypatch, content):
-    told = []
-    monkeypatch.setattr(keys.error_log, "error", lambda *arguments: told.append(arguments))
+def test_an_unreadable_file_changes_nothing_and_is_logged_once(tmp_path, monkeypatch, content):
+    logged = []
+    monkeypatch.setattr(keys.error_log, "error", lambda *arguments: logged.append(arguments))
     file = tmp_path / "keys"
     file.write_text(FIRST)
     ring = Keyring([], file)
@@ -103,8 +103,8 @@ def test_a_file_that_has_become_useless_changes_nothing_and_is_told_once(tmp_pat
     if content is not None:
         file.write_text(content)
     for _ in range(3):
-        assert ring.lets_in(FIRST.encode())
-    assert len(told) == 1
+        assert ring.accepts(FIRST.encode())
+    assert len(logged) == 1
 
 
 def test_the_file_is_not_looked_at_with_every_request(tmp_path, monkeypatch):
@@ -112,4 +112,4 @@ def test_the_file_is_not_looked_at_with_every_request(tmp_path, monkeypatch):
     file.write_text(FIRST)
     ring = Keyring([], file)
     monkeypatch.setattr(keys, "_state_of", pytest.fail)
-    assert ring.lets_in(FIRST.encode())
+    assert ring.accepts(FIRST.encode())

@@ -170,7 +170,7 @@ def _spread_mask(mask: dict[str, Any], tensors: list[Tensor], parameters: dict[s
             continue
         if name == "window":
             parameters |= {f"window_{side}": size for side, size in value.items() if size is not None}
-        elif isinstance(value, list):
+        elif isinstance(value, list) or name == "allowed":
             datatype = MASK_TENSORS.get(name, "INT64")
             tensors.append(Tensor(name, datatype, np.array(value, NUMPY[datatype])))
         else:

@@ -31,7 +31,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "gaussian": {"bandwidth": np.array([0.5])},
     "trilinear": {"weight": GENERATOR.normal(size=12)},
 }
-"""Tensor parameters; what is not here has none, or has defaults for all."""
+"""Tensor parameters; models that are not here have none, or have defaults for all."""
 
 NUMPY = {"FP64": np.float64, "FP32": np.float32, "FP16": np.float16, "BF16": ml_dtypes.bfloat16}
 CORE = {"FP64": "float64", "FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}

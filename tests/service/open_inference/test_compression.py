@@ -94,7 +94,7 @@ async def test_the_body_limit_holds_after_decompression_too(tmp_path: Path) -> N
                     INFER, content=gzip.compress(content), headers={"Content-Encoding": "gzip"}
                 )
                 assert response.status_code == status, response.text
-            # What is left of a body over the limit may close its connection, if all of it comes after the answer.
+            # The rest of a body over the limit may close its connection, if all of it comes after the answer.
             async with httpx.AsyncClient(base_url=small.url) as other:
                 plain = await other.post(INFER, content=noise + b" ")
             await assert_problem(client, plain, 413, "at most 40000 bytes")

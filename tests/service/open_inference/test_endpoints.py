@@ -5,25 +5,24 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from attention_core import SCORE_MODELS
-from service.codecs.datatypes import DATATYPES
-from service.codecs.open_inference.vocabulary import FOREIGN, MODELS, OUTPUTS, SCALARS
+from attention_core import NORMALIZERS, POSITIONS, SCORE_MODELS
+from attention_core.descriptions import parameters_of
+from attention_wire.datatypes import DATATYPES
+from service.codecs.open_inference.vocabulary import COMMON_INPUTS, FOREIGN, MODELS, OUTPUTS, SCALARS
 from service.compute import Statistics, Stopwatch
 from service.main import create_app
 from service.routes import open_inference
-from service.schemas.open_inference import Datatype
-from service.schemas.score_models import SCORE_MODEL_SCHEMAS
 from service.settings import Settings
-from service.telemetry.metrics import Ledger
+from service.telemetry.metrics import MetricStore
 from tests.server import running_server
 from tests.service.open_inference.inference import Tensor, body_of
-from tests.service.specification import component
+from tests.service.specification import DOCUMENT, component
 from tests.service.telemetry.scraping import until_seen
 
 PROBLEM = component("InferenceProblem")
@@ -43,15 +42,29 @@ PARAMETERS = {"causal", "offset", "window_left", "window_right", "softcap", "sca
 
 
 def test_the_vocabulary_is_that_of_the_contract() -> None:
+    """Every name of the contract, and besides these those of the parameters of whatever is registered."""
     assert list(MODELS) == list(SCORE_MODELS)
-    for schema in SCORE_MODEL_SCHEMAS:
-        own = set(schema.model_fields) - {"name"}
-        assert set(MODELS[schema.model_fields["name"].default]) == INPUTS | own
-    assert set(SCALARS) == PARAMETERS
+    assert set(MODELS["dot_product"]) >= INPUTS
+    described = [parameters_of(one) for one in (*SCORE_MODELS.values(), *NORMALIZERS.values(), *POSITIONS.values())]
+    assert set(MODELS["dot_product"]) - INPUTS <= {name for parameters in described for name in parameters}
+    for name, model in SCORE_MODELS.items():
+        assert set(MODELS[name]) == set(MODELS["dot_product"]) | set(parameters_of(model))
+    numbers = {name for parameters in described[:-2] for name, one in parameters.items() if not one.axes}
+    assert set(SCALARS) == PARAMETERS | numbers - {"bias"}
     assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "logits", "logsumexp", "present_key",
                             "present_value"}  # fmt: skip
     assert {"priority", "timeout", "binary_data_output", "content_type", "headers"} == FOREIGN
-    assert set(get_args(Datatype)) == set(DATATYPES)
+    assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(DATATYPES)
+
+
+def test_a_name_of_the_protocol_leads_to_one_place() -> None:
+    """Two parameters of one name need another `flat_name` each, or none."""
+    fixed = {name: one.path for name, one in COMMON_INPUTS.items()} | SCALARS
+    for field, registry in (("score_model", SCORE_MODELS), ("normalizer", NORMALIZERS), ("position", POSITIONS)):
+        for member in registry.values():
+            for one in parameters_of(member).values():
+                name = one.name if one.flat_name is None else one.flat_name
+                assert not name or fixed.setdefault(name, (field, one.name)) == (field, one.name), (member.name, name)
 
 
 @pytest.mark.parametrize("path", READINGS)
@@ -147,9 +160,9 @@ async def test_unknown_paths_models_and_versions_are_a_404(client: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [("GET", INFER, "POST"), ("HEAD", INFER, "POST"), ("PUT", "/v2/models/additive/versions/1/infer", "POST"),
-     ("POST", "/v2", "GET"), ("POST", "/v2/", "GET"), ("DELETE", "/v2/health/live", "GET"),
-     ("POST", "/v2/models/stats", "GET"), ("GET", "/v2/repository/index", "POST"),
-     ("POST", "/v2/models/additive", "GET")],
+     ("POST", "/v2", "GET, HEAD"), ("POST", "/v2/", "GET, HEAD"), ("DELETE", "/v2/health/live", "GET, HEAD"),
+     ("POST", "/v2/models/stats", "GET, HEAD"), ("GET", "/v2/repository/index", "POST"),
+     ("POST", "/v2/models/additive", "GET, HEAD")],
 )  # fmt: skip
 async def test_other_methods_are_a_405(client: httpx.AsyncClient, method: str, path: str, allowed: str) -> None:
     response = await client.request(method, path)
@@ -213,7 +226,7 @@ async def test_an_unreadable_timeout_is_a_400(client: httpx.AsyncClient, seconds
 
 
 async def test_a_result_that_would_be_too_large_is_a_413(client: httpx.AsyncClient) -> None:
-    """Counted as it will be written: what is too large as JSON may do as raw bytes."""
+    """The bytes of an answer depend on its form: too many as JSON may be few enough as raw bytes."""
     vectors = [Tensor(name, "FP16", np.zeros((4000, 1), np.float16)) for name in ("query", "key")]
     for binary, status in ((False, 413), (True, 200)):
         content, headers = body_of(
@@ -238,7 +251,7 @@ async def test_no_answer_of_any_call_waits_for_another_connection(client: httpx.
 
 SLOW = [
     Tensor(name, "FP32", np.full(shape, 0.5))
-    for name, shape in (("query", (4000, 1)), ("key", (1500, 1)), ("query_weight", (64, 1)), ("key_weight", (64, 1)),
+    for name, shape in (("query", (12_000, 1)), ("key", (1500, 1)), ("query_weight", (64, 1)), ("key_weight", (64, 1)),
                         ("score_vector", (64,)))
 ]  # fmt: skip
 SLOW_INFER = "/v2/models/additive/infer"
@@ -277,7 +290,7 @@ async def test_load_and_time_are_refused_as_everywhere(tmp_path: Path) -> None:
 
 
 def test_statistics_are_counted_from_many_threads_and_read_whole_meanwhile() -> None:
-    statistics, watch = Statistics(Ledger()), Stopwatch(10, 20, 30, 40, 50, 60)
+    statistics, watch = Statistics(MetricStore()), Stopwatch(10, 20, 30, 40, 50, 60)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

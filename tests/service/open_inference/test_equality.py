@@ -3,23 +3,13 @@
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.service.open_inference.equality import DRAWN, assert_bits, without_what_json_alone_has
 from tests.service.open_inference.inference import FIELDS, as_inference, body_of, outputs_of
-from tests.service.strategies import SCORE_MODELS, Request, attention_requests
-
-DRAWN = settings(
-    max_examples=12,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-BITS = {8: np.uint64, 4: np.uint32, 2: np.uint16}
+from tests.service.strategies import SCORE_MODELS, attention_requests
 
 
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
@@ -46,24 +36,3 @@ async def test_any_request_is_answered_as_v1_answers_it(
     assert not outputs or list(received) == outputs
     for name, array in received.items():
         assert_bits(array, expected[name], name)
-
-
-def without_what_json_alone_has(request: Request) -> Request:
-    asked = {name: value for name, value in request.items() if name not in ("labels", "top_k", "decimals")}
-    if asked.get("include") is not None:
-        asked["include"] = [field for field in asked["include"] if FIELDS[field]] or None
-    return asked
-
-
-def assert_bits(received: np.ndarray, nested: Any, name: str) -> None:
-    expected = np.array([], received.dtype).reshape(received.shape) if not received.size else numbers(nested, received)
-    assert received.shape == expected.shape, name
-    kind = BITS[received.dtype.itemsize]
-    nan = np.isnan(received) & np.isnan(expected)
-    assert (nan | (received.view(kind) == expected.view(kind))).all(), (name, received, expected)
-
-
-def numbers(nested: Any, like: np.ndarray) -> np.ndarray:
-    spelt = np.array(nested, dtype=object)
-    flat = [-np.inf if item is None else float(item) for item in spelt.ravel()]
-    return np.array(flat, np.float64).astype(like.dtype).reshape(spelt.shape)

@@ -1,15 +1,17 @@
-"""Bodies of the Open Inference Protocol, byte by byte: what is read, what is refused, and how."""
+"""Bodies of the Open Inference Protocol, byte by byte: those that are read, those that are refused, and the errors."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import draws
 from tests.service.open_inference.asking import INFER, KEYS, ONE, PLAIN, RAW, RAW_KEYS, assert_problem
 from tests.service.open_inference.inference import HEADER, Tensor, body_of, float32, frame, outputs_of
 
@@ -223,18 +225,23 @@ async def test_what_is_no_json_is_a_400(client: httpx.AsyncClient, ask: Callable
     await assert_problem(client, await ask(UNREADABLE[case]), 400)
 
 
+@pytest.mark.parametrize(("which", "one"), [("inputs", ONE), ("outputs", {})])
+async def test_many_names_are_refused_in_little_time(ask: Callable[..., Any], which: str, one: dict[str, Any]) -> None:
+    """Compared in pairs, 80 000 names take half a minute; looked up, less than two seconds."""
+    named = [one | {"name": f"name-{number}"} for number in range(80_000)]
+    started = time.process_time()
+    response = await ask(PLAIN | {which: named})
+    assert response.status_code == 422
+    assert "'name-0'" in response.json()["detail"]
+    assert time.process_time() - started < 10
+
+
 # --- any bytes at all -------------------------------------------------------------------------------------------------
 
 WHOLE, WHOLE_HEADERS = frame(RAW | {"parameters": {"causal": True, "options": '{"softcap": 3}'}}, float32(3, 4))
 
 
-@settings(
-    max_examples=300,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=draws(300))
 @given(data=st.data())
 async def test_any_bytes_are_answered_or_refused(app_client: httpx.AsyncClient, data: st.DataObject) -> None:
     """A body that was right but for some bytes, behind a header that was right but for some."""

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.service.open_inference.asking import KEYS, ONE, RAW_KEYS
+from service.codecs.open_inference.vocabulary import ACCEPTED, MODELS
+from tests.service.open_inference.asking import KEYS, ONE, RAW_KEYS, assert_problem
 from tests.service.open_inference.inference import HEADER, Tensor, body_of, float32, frame, outputs_of
 
 PATTERNS = {
@@ -104,3 +106,112 @@ async def test_bfloat16_is_the_upper_half_of_float32(ask: Callable[..., Any]) ->
     )
     response = await ask(content, **headers)
     assert response.json()["outputs"][0]["data"] == [1, -2.5, 3e38, 9e-41]
+
+
+# --- integers ---------------------------------------------------------------------------------------------------------
+
+BEYOND = {
+    "INT8": (-129, 128), "INT16": (-(2**15) - 1, 2**15), "INT32": (-(2**31) - 1, 2**31),
+    "INT64": (-(2**63) - 1, 2**63), "UINT8": (-1, 256), "UINT16": (-1, 2**16), "UINT32": (-1, 2**32),
+    "UINT64": (-1, 2**64),
+}  # fmt: skip
+"""The integers beside the range of each datatype."""
+
+
+@pytest.mark.parametrize("rows", [2, 2000], ids=["short", "long"])
+@pytest.mark.parametrize("datatype", BEYOND)
+async def test_an_integer_beyond_its_datatype_is_a_400_with_its_index(
+    client: httpx.AsyncClient, ask: Callable[..., Any], datatype: str, rows: int
+) -> None:
+    """In a body of either length, which is read by another reader; also alone, and beside a fraction."""
+    for wrong in (*BEYOND[datatype], 0.5, 1e300, 10**30):
+        for first in (0, 0.0):
+            numbers = [first] * (rows - 1) + [wrong]
+            lengths = {"name": "key_lengths", "shape": [rows], "datatype": datatype, "data": numbers}
+            response = await ask({"inputs": [ONE, KEYS, lengths]})
+            words = (f"inputs[2].data: expected {datatype} numbers, integers from", f"as element {rows - 1}.")
+            await assert_problem(client, response, 400, *words)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, -(2**53) - 1, -(2**63)])
+@pytest.mark.parametrize("rows", [1, 2000], ids=["short", "long"])
+async def test_an_integer_beyond_2_to_the_53_is_a_422_that_quotes_what_was_sent(
+    client: httpx.AsyncClient, ask: Callable[..., Any], number: int, rows: int
+) -> None:
+    offset = {"name": "offset", "shape": [rows], "datatype": "INT64", "data": [number] * rows}
+    await assert_problem(client, await ask({"inputs": [ONE, KEYS, offset]}), 422, f"received the number {number}.")
+    body = {"query": [[1]], "key": [[1]], "mask": {"offset": [number] * rows}}
+    response = await client.post("/v1/attention", json=body)
+    assert response.status_code == 422
+    assert f"received the number {number}." in response.json()["detail"]
+
+
+async def test_an_integer_that_a_fraction_beside_it_rounds_is_a_400(
+    client: httpx.AsyncClient, ask: Callable[..., Any]
+) -> None:
+    """Segments 2^53 and 2^53 + 1 are different documents, although float64 rounds them to one number."""
+    for numbers in ([2**53 + 1, 0.0], [-(2**53) - 1, 0.0]):
+        segments = [{"name": name, "shape": [len(data)], "datatype": "INT64", "data": data}
+                    for name, data in (("query_segments", [2**53]), ("key_segments", numbers))]  # fmt: skip
+        response = await ask({"inputs": [ONE, KEYS, *segments]})
+        await assert_problem(client, response, 400, "inputs[3].data: expected INT64 numbers", "as element 0")
+
+
+async def test_a_number_beyond_float64_is_no_integer_either(client: httpx.AsyncClient, ask: Callable[..., Any]) -> None:
+    body = json.dumps({"inputs": [ONE, KEYS, {"name": "offset", "shape": [1], "datatype": "INT64", "data": [7]}]})
+    await assert_problem(client, await ask(body.replace("[7]", "[1e400]").encode()), 400, "expected INT64 numbers")
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
+@pytest.mark.parametrize("datatype", ["INT8", "INT16", "UINT8", "UINT16", "UINT32", "UINT64"])
+@pytest.mark.parametrize("name", ["key_lengths", "query_segments", "key_segments", "offset"])
+async def test_integers_come_in_the_two_datatypes_that_are_documented(
+    client: httpx.AsyncClient, ask: Callable[..., Any], name: str, datatype: str, binary: bool
+) -> None:
+    raw = np.array([2], datatype.lower()).tobytes()
+    tensor = {"name": name, "shape": [1], "datatype": datatype}
+    tensor |= {"parameters": {"binary_data_size": len(raw)}} if binary else {"data": [2]}
+    content, headers = frame({"inputs": [ONE, KEYS, tensor]}, *([raw] if binary else []))
+    words = (f"inputs[2].datatype: expected one of INT64, INT32 for {name}; received {datatype}",)
+    await assert_problem(client, await ask(content, **headers), 400, *words)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1])
+async def test_no_raw_unsigned_integer_turns_negative(
+    client: httpx.AsyncClient, ask: Callable[..., Any], number: int
+) -> None:
+    raw = np.array([number], np.uint64).tobytes()
+    tensor = {"name": "offset", "shape": [1], "datatype": "UINT64", "parameters": {"binary_data_size": 8}}
+    content, headers = frame({"inputs": [ONE, KEYS, tensor]}, raw)
+    await assert_problem(client, await ask(content, **headers), 400, "received UINT64")
+
+
+@pytest.mark.parametrize("datatype", ["INT8", "INT64", "UINT64"])
+async def test_numbers_come_as_floats(client: httpx.AsyncClient, ask: Callable[..., Any], datatype: str) -> None:
+    bias = {"name": "bias", "shape": [1, 2], "datatype": datatype, "data": [1, 2]}
+    words = ("expected one of FP64, FP32, FP16, BF16 for bias",)
+    await assert_problem(client, await ask({"inputs": [ONE, KEYS, bias]}), 400, *words)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_the_metadata_show_a_datatype_that_is_read(client: httpx.AsyncClient, model: str) -> None:
+    inputs = (await client.get(f"/v2/models/{model}")).json()["inputs"]
+    for one in inputs:
+        assert one["datatype"] in ACCEPTED[MODELS[model][one["name"]].content]
+
+
+@pytest.mark.parametrize("number", [70000, -65520, 1e300])
+async def test_a_number_beyond_float16_is_a_422_at_its_place(
+    client: httpx.AsyncClient, ask: Callable[..., Any], number: float
+) -> None:
+    query, key = (one | {"datatype": "FP16"} for one in (ONE, KEYS))
+    response = await ask({"inputs": [query, key | {"data": [3, number]}]})
+    problem = await assert_problem(client, response, 422, "float16 (at most 65504)")
+    assert problem["errors"][0]["pointer"] == "/inputs/1/data/1"
+
+
+@pytest.mark.parametrize("numbers", [[2, 1], [1, 0], [1.0, 0.0]])
+async def test_no_number_is_a_boolean(client: httpx.AsyncClient, ask: Callable[..., Any], numbers: list[float]) -> None:
+    allowed = {"name": "allowed", "shape": [1, 2], "datatype": "BOOL", "data": numbers}
+    response = await ask({"inputs": [ONE, KEYS, allowed]})
+    await assert_problem(client, response, 400, "inputs[2].data: expected true and false", "as element 0")

@@ -1,4 +1,4 @@
-"""What is wrong with a request that is well framed is a 422 that says where; and which of two settings wins."""
+"""Faults of a well-framed request are a 422 with their place; scalars win over options."""
 
 import json
 from collections.abc import Callable

@@ -9,11 +9,12 @@ import httpx
 import numpy as np
 import pytest
 import safetensors
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.codecs.safetensors.framing import split
 from service.errors import MalformedBody, TooLarge
+from tests.sampling import draws
 from tests.service.safetensors.stored import NUMPY, SEND, file, saved
 from tests.service.wrong_questions import QUESTIONS
 
@@ -171,7 +172,7 @@ def test_every_type_is_read_where_it_lies(stored: str, padding: int) -> None:
         assert np.shares_memory(tensor.array, np.frombuffer(content, np.uint8)) == lies_aligned
 
 
-@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@settings(max_examples=draws(200))
 @given(data=st.data())
 def test_files_of_the_official_library_are_read_as_they_are(data: st.DataObject) -> None:
     shapes = st.lists(st.integers(0, 3), max_size=4)
@@ -195,13 +196,7 @@ REQUEST = saved(
 )
 
 
-@settings(
-    max_examples=300,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=draws(300))
 @given(data=st.data())
 async def test_any_bytes_are_answered_or_refused(app_client: httpx.AsyncClient, data: st.DataObject) -> None:
     body = bytearray(REQUEST)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import zstandard
 
-from service.compute import Body, prepare_merge
+from service.compute import Body
+from service.compute.merge import prepare_merge
 from service.settings import Settings
 from tests.service.safetensors.fitting import numbers
 from tests.service.safetensors.stored import BOTH, SAFETENSORS, SEND, TAKE, loaded, saved

@@ -6,23 +6,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import draws
+from tests.service.open_inference.equality import assert_bits, without_what_json_alone_has
 from tests.service.open_inference.inference import DATATYPES, FIELDS, as_inference, body_of, outputs_of
 from tests.service.open_inference.inference import NUMPY as BY_PROTOCOL
-from tests.service.open_inference.test_equality import assert_bits, without_what_json_alone_has
 from tests.service.safetensors.fitting import ALLOWED, BASE, numbers, under
 from tests.service.safetensors.stored import BOTH, NUMPY, SEND, TAKE, loaded, saved, whole
 from tests.service.strategies import attention_requests
 
-DRAWN = settings(
-    max_examples=60,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+DRAWN = settings(max_examples=draws(60))
 
 STORED = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 VECTORS = ("query", "key", "value", "past_key", "past_value")

@@ -42,7 +42,7 @@ class Scrape:
 
 
 async def until_seen(url, holds, seconds=10):
-    """Scrape until what is read is as it should be; fail if it never is."""
+    """Scrape until a condition holds; fail if it never does."""
     until = time.monotonic() + seconds
     while not holds(now := await asyncio.to_thread(scrape, url)):
         assert time.monotonic() < until, now.response.text

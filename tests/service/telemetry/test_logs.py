@@ -1,6 +1,7 @@
 """One line for each request, whatever became of it."""
 
 import json
+import logging
 import signal
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,9 @@ from service.main import create_app
 from service.routes import catalogue
 from service.settings import Settings
 from service.telemetry.exchange import caller_of
+from service.telemetry.logs import configure
 from tests.server import running_server
+from tests.service.telemetry.records import PARENT, TRACE, record_of
 
 REQUEST = {"query": [[1.0]], "key": [[123456.5]]}
 
@@ -63,6 +66,7 @@ def test_a_json_line_says_who_what_when_and_how_long(tmp_path):
     assert "123456" not in server.log.read_text()
 
 
+@pytest.mark.soak
 def test_a_text_line_says_the_same(tmp_path):
     with running_server(tmp_path, LOG_FORMAT="text") as server:
         ask(server)
@@ -91,15 +95,6 @@ def test_no_line_is_lost_when_the_process_is_killed(tmp_path):
     assert logged[:49] == [f"request-{i}" for i in range(49)]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "kind"),
-    [("application/json", "image/svg+xml", "application/json"), ("image/svg+xml", "application/json", "image/svg+xml")],
-)
-def test_of_a_header_that_comes_twice_the_first_counts(server, first, second, kind):
-    answer = httpx.post(f"{server.url}/v1/attention", json=REQUEST, headers=[("Accept", first), ("Accept", second)])
-    assert answer.headers["content-type"].startswith(kind)
-
-
 def test_a_line_tells_sizes_and_the_method_that_was_sent(server):
     content = json.dumps(REQUEST).encode()
     answer = httpx.post(f"{server.url}/v1/attention", content=content, headers={"X-Request-ID": "sizes"})
@@ -109,16 +104,6 @@ def test_a_line_tells_sizes_and_the_method_that_was_sent(server):
     assert (sizes["request_bytes"], sizes["response_bytes"]) == (len(content), len(answer.content))
     assert (head["method"], head["status"], head["response_bytes"]) == ("HEAD", 200, 0)
     assert file["route"] == "/static/{path}"
-
-
-def record_of(server, request_id):
-    """Return the line of a request, which follows its answer."""
-    httpx.get(f"{server.url}/livez")
-    [line] = [line for line in server.log.read_text().splitlines() if f'"request_id":"{request_id}"' in line]
-    return json.loads(line)
-
-
-TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +141,19 @@ def test_a_trace_that_is_not_valid_is_as_good_as_none(server, header):
     assert not {"trace_id", "span_id"} & set(record_of(server, name))
 
 
+@pytest.fixture
+def _configured():
+    """Set logging up as a server does, and put it back."""
+    loggers = [logging.getLogger(name) for name in ("service", "uvicorn", "opentelemetry")]
+    before = [(one, one.handlers, one.level, one.propagate) for one in loggers]
+    configure("info", "json")
+    yield
+    for logger, handlers, level, propagate in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("_configured")
 async def test_a_defect_is_logged_with_its_request_and_trace(capfd, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("broken on purpose")

@@ -15,7 +15,7 @@ import yaml
 
 from service.telemetry.metrics.families import FAMILIES
 from tests.server import free_port, running_server
-from tests.service.telemetry.test_metrics import OTHER_MODEL, REQUEST, SLOW
+from tests.service.telemetry.bodies import OTHER_MODEL, REQUEST, SLOW
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 CONFIG = DEPLOY / "prometheus" / "prometheus.yml"
@@ -128,13 +128,14 @@ def series_of(url, expression):
 
 
 def repeated(read, enough):
-    """Read until it is enough, but no longer than a minute; return what was read last."""
+    """Read until a condition holds, at most a minute; return the last reading."""
     until = time.monotonic() + 60
     while not enough(seen := read()) and time.monotonic() < until:
         time.sleep(0.2)
     return seen
 
 
+@pytest.mark.soak
 @pytest.mark.prometheus
 def test_every_query_of_every_panel_has_an_answer(scraped):
     """A rate needs two scrapes, of which the first may have come before the first request."""
@@ -184,7 +185,7 @@ def test_prometheus_finds_its_configuration_valid():
 
 
 def names_in(expression):
-    return set(re.findall(r"\battention_\w+", expression))
+    return set(re.findall(r"\b(?:attention|process)_\w+", expression))
 
 
 def test_dashboard_and_alerts_name_only_metrics_that_there_are():
@@ -238,7 +239,7 @@ def test_prometheus_scrapes_the_services_of_compose(services):
 
 
 def mounts_of(service):
-    """Return what is mounted from this directory, and where."""
+    """Return the mounts of this directory, as source and target."""
     return [tuple(mount.split(":")[:2]) for mount in service["volumes"] if mount.startswith("./")]
 
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from service.settings import Settings
 from tests.server import free_port, running_server
-from tests.service.telemetry.test_logs import PARENT, REQUEST, TRACE, record_of
+from tests.service.telemetry.bodies import REQUEST
+from tests.service.telemetry.records import PARENT, TRACE, record_of
 
 CALLER = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=1"}
 
@@ -145,7 +146,7 @@ def test_the_service_is_named(traced):
 
 
 @pytest.mark.alone
-def test_a_collector_that_does_not_answer_keeps_nobody_waiting(tmp_path):
+def test_a_collector_that_does_not_answer_delays_no_request(tmp_path):
     with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="2") as server:
         for _ in range(20):
             assert httpx.post(f"{server.url}/v1/attention", json=REQUEST).elapsed.total_seconds() < 1
@@ -153,7 +154,7 @@ def test_a_collector_that_does_not_answer_keeps_nobody_waiting(tmp_path):
         assert code == 0
         assert seconds < 10
         lines = server.log.read_text().splitlines()
-    assert all(line.startswith("{") for line in lines), "whoever reads the log expects one object a line"
+    assert all(line.startswith("{") for line in lines), "a reader of the log expects one object a line"
 
 
 def test_without_a_collector_no_span_is_made(server):
@@ -164,7 +165,7 @@ def test_without_a_collector_no_span_is_made(server):
 
 def test_a_collector_needs_the_extra(monkeypatch):
     monkeypatch.setattr(
-        "service.settings.find_spec", lambda name: None if name == "opentelemetry.sdk" else find_spec(name)
+        "service.setting_types.find_spec", lambda name: None if name == "opentelemetry.sdk" else find_spec(name)
     )
     with pytest.raises(ValidationError, match=r"pip install 'attention-service\[otel\]'"):
         Settings(otlp_endpoint="http://localhost:4318")

@@ -7,15 +7,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.promises.test_container import children_of
+from tests.processes import assert_started_at, children_of, cpu_seconds, descriptors, resident_mib
 from tests.server import running_server
+from tests.service.telemetry.bodies import REQUEST, SLOW
 from tests.service.telemetry.scraping import scrape
-from tests.service.telemetry.test_metrics import REQUEST, SLOW
 
 WORKERS = 2
 ASKED = 30
@@ -23,20 +24,25 @@ INFER = "/v2/models/dot_product/infer"
 INPUTS = [{"name": name, "shape": [1, 1], "datatype": "FP32", "data": [1]} for name in ("query", "key")]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server of several workers that nobody else counts on."""
-    with running_server(
-        tmp_path_factory.mktemp("workers"), "--workers", str(WORKERS), COMPUTE_THREADS="1", DRAIN_SECONDS="2"
-    ) as server:
+@contextmanager
+def serving_workers(directory):
+    """Start a server, and wait until all of its workers serve."""
+    with running_server(directory, "--workers", str(WORKERS), COMPUTE_THREADS="1", DRAIN_SECONDS="2") as server:
         wait_for(server, lambda: len(workers_of(server)) == WORKERS)
         yield server
         if server.process.poll() is None:
             server.stop()  # killed, it would leave its workers behind
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of several workers that no other test sends requests to."""
+    with serving_workers(tmp_path_factory.mktemp("workers")) as server:
+        yield server
+
+
 def workers_of(server):
-    """Return the processes that serve: children that have mapped a page of the ledger."""
+    """Return the processes that serve: children that have mapped a file of the metric store."""
     return {child for child in children_of(server.process.pid) if ".cells" in maps_of(child)}
 
 
@@ -50,8 +56,8 @@ def maps_of(process):
 def pages_of(server):
     """Return the directory that the workers share."""
     mapped = maps_of(min(workers_of(server))).splitlines()
-    [pages] = {Path(line.split()[-1]).parent for line in mapped if ".cells" in line}
-    return pages
+    [directory] = {Path(line.split()[-1]).parent for line in mapped if ".cells" in line}
+    return directory
 
 
 def ask(server, times):
@@ -74,7 +80,7 @@ def wait_for(server, holds):
         time.sleep(0.05)
 
 
-def test_whoever_is_asked_answers_for_all(server):
+def test_every_worker_answers_for_all(server):
     before, inferred = scrape(server.url), inferences(server)
     ask(server, ASKED)
     # A count follows its answer by some microseconds, in another process than the one that is scraped.
@@ -91,8 +97,37 @@ def test_whoever_is_asked_answers_for_all(server):
         assert inferences(server) == tuple(count + ASKED for count in inferred)
 
 
-def test_what_a_killed_worker_counted_stays_and_what_it_did_is_forgotten(server):
-    """One is killed while every worker is computing; nothing counted ever goes down."""
+def test_processes_are_added_up_and_the_build_and_the_start_are_not(server):
+    """A worker measures itself every second, so that what another one says of it is a second old."""
+    pids = workers_of(server)
+
+    def added_up():
+        now = scrape(server.url)
+        assert now.total("attention_build_info") == 1
+        assert_started_at(server.process.pid, now.value("process_start_time_seconds"))
+        resident = sum(map(resident_mib, pids)) * 2**20
+        return (
+            now.value("process_resident_memory_bytes") == pytest.approx(resident, rel=0.1)
+            and now.value("process_open_fds") == pytest.approx(sum(map(descriptors, pids)), abs=3 * WORKERS)
+            and now.value("process_cpu_seconds_total") == pytest.approx(sum(map(cpu_seconds, pids)), abs=0.5)
+        )
+
+    # A machine that has other things to do may let a worker measure itself later.
+    wait_for(server, lambda: all(added_up() for _ in range(2 * WORKERS)))
+
+
+def test_what_a_killed_worker_counted_stays_and_what_it_did_is_forgotten(tmp_path):
+    """One is killed while every worker is computing; nothing counted ever goes down, and nothing is left in the end."""
+    with serving_workers(tmp_path) as server:
+        kill_one(server)
+        directory = pages_of(server)
+        assert len(list(directory.glob("*.cells"))) <= WORKERS + 1, "replacements continue the files of dead workers"
+        assert server.stop()[0] == 0
+        assert not directory.exists()
+
+
+def kill_one(server):
+    """Kill a worker under load, and hold the metrics against those before."""
     ask(server, ASKED)
     stop = threading.Event()
 
@@ -122,11 +157,8 @@ def test_what_a_killed_worker_counted_stays_and_what_it_did_is_forgotten(server)
     wait_for(server, lambda: scrape(server.url).value("attention_in_flight") == 0)
     assert scrape(server.url).value("attention_queued") == 0
     assert inferences(server)[0] >= ASKED
-    mapped = maps_of(min(workers_of(server))).splitlines()
     after = read_surely(server)
     assert all(after[name] >= last[name] for name in last)
-    [pages] = {Path(line.split()[-1]).parent for line in mapped if ".cells" in line}
-    assert len(list(pages.glob("*.cells"))) <= WORKERS + 1, "those who replace the dead ones go on with their pages"
 
 
 def scrape_surely(server):
@@ -146,9 +178,9 @@ def read_surely(server):
 PREDECESSOR = """
 import sys
 from pathlib import Path
-from service.telemetry.metrics import MOMENTARY, SharedLedger
-ledger = SharedLedger(Path(sys.argv[1]), MOMENTARY)
-ledger.add((ledger.place(("attention_requests_total", "/v1/attention", "POST", "200")), 5))
+from service.telemetry.metrics import GAUGES, SharedMetricStore
+store = SharedMetricStore(Path(sys.argv[1]), GAUGES)
+store.add((store.slot(("attention_requests_total", "/v1/attention", "POST", "200")), 5))
 """
 
 
@@ -160,11 +192,3 @@ def test_a_directory_that_is_given_is_gone_on_with_and_kept(tmp_path):
         assert scrape(server.url).value("attention_requests_total", **labels) == 6
         server.stop()
     assert [file.name for file in (tmp_path / "pages").glob("*.cells")] == ["0.cells"]
-
-
-def test_nothing_is_left_behind(server):
-    """The last of these tests: it ends the server."""
-    pages = pages_of(server)
-    assert pages.is_dir()
-    assert server.stop()[0] == 0
-    assert not pages.exists()

@@ -186,6 +186,24 @@ class TimesTheMask(Kernel):
         return np.where(self.visible(), logits, self.float(0))
 
 
+@mistake("mask added as 0 and 1")
+class OneAddedWhereVisible(Kernel):
+    def possible(self):
+        return self.masks()
+
+    def hidden(self, logits):
+        return logits + self.visible().astype(self.float)
+
+
+@mistake("mask added as 0 and 1")
+class OneAddedWhereHidden(Kernel):
+    def possible(self):
+        return self.masks()
+
+    def hidden(self, logits):
+        return logits + (~self.visible()).astype(self.float)
+
+
 @mistake("past keys ignored")
 class NoCache(Kernel):
     def masks(self):

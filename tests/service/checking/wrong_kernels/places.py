@@ -59,6 +59,59 @@ class ReshapedInAndOut(SplitByReshaping, JoinedByReshaping):
     pass
 
 
+@mistake("heads and lengths swapped", "output")
+class HeadsReadAsLengths(Kernel):
+    """Without the masks, which have another shape; weights have one as well, so that the output alone is sent."""
+
+    together = ("output",)
+
+    def fits(self):
+        query, key = (np.shape(self.request[name]) for name in ("query", "key"))
+        plain = self.request.keys() <= {"query", "key", "value", "dtype", "score_model", "softcap", "mask", "bias"}
+        return plain and len(query) == 4 and query == key
+
+    def inputs(self):
+        return tuple(array.swapaxes(1, 2) for array in super().inputs())
+
+    def bias(self):
+        return None
+
+    def masks(self):
+        return {}
+
+    def written(self, output):
+        return output.swapaxes(1, 2)
+
+
+class OtherInputs(Kernel):
+    def fits(self):
+        return np.shape(self.request["key"]) == np.shape(self.request["value"])
+
+
+@mistake("query, key and value swapped")
+class KeysAndValuesSwapped(OtherInputs):
+    def inputs(self):
+        query, key, value = super().inputs()
+        return query, value, key
+
+
+@mistake("query, key and value swapped", "output")
+class KeysForValues(OtherInputs):
+    def inputs(self):
+        query, key, _ = super().inputs()
+        return query, key, key
+
+
+@mistake("query, key and value swapped")
+class QueriesAndKeysSwapped(Kernel):
+    def fits(self):
+        return np.shape(self.request["query"]) == np.shape(self.request["key"]) and not self.past
+
+    def inputs(self):
+        query, key, value = super().inputs()
+        return key, query, value
+
+
 @mistake("alibi sign")
 class SlopesAdded(Kernel):
     def sloped(self):
@@ -92,18 +145,6 @@ class OneLadderForAnyNumber(Kernel):
 class OwnSlopesUnused(Kernel):
     def slopes(self):
         return self.usual_slopes()
-
-
-@mistake("rotary pairing")
-class OtherPairs(Kernel):
-    def pairs(self, half, interleaved):
-        return super().pairs(half, not interleaved)
-
-
-@mistake("rotary base")
-class UsualBase(Kernel):
-    def rotary_base(self):
-        return 10000.0
 
 
 @mistake("positions from zero")
@@ -188,6 +229,9 @@ class RowsRolled(Moved):
 
 @mistake("rows in another order")
 class TwoRowsSwapped(Moved):
+    def possible(self):
+        return self.queries > 2
+
     def moved(self, array, axis):
         order = np.arange(array.shape[axis])
         order[[0, 2]] = order[[2, 0]]

@@ -40,6 +40,21 @@ class ScaleOfAllHeads(Kernel):
         return 1 / math.sqrt(self.features * max(1, self.head_count))
 
 
+@mistake("scale of the number of heads")
+class ScaleOfTheNumberOfHeads(Kernel):
+    def possible(self):
+        return self.head_count
+
+    def scale(self):
+        return 1 / math.sqrt(max(1, self.head_count))
+
+
+@mistake("another scale")
+class AConstantForTheScale(Kernel):
+    def scale(self):
+        return 0.27
+
+
 @mistake("scale ignored")
 class OwnScaleUnused(Kernel):
     def scale(self):
@@ -94,6 +109,46 @@ class CapBeforeScale(Kernel):
 class NoCap(Kernel):
     def capped(self, scores):
         return scores
+
+
+@mistake("softcap formula")
+class ScoreTimesTheTangent(Kernel):
+    def cap(self, numbers):
+        return numbers * np.tanh(numbers / self.float(self.softcap))
+
+
+@mistake("softcap formula")
+class CapNotMultiplied(Kernel):
+    def cap(self, numbers):
+        return np.tanh(numbers / self.float(self.softcap))
+
+
+@mistake("softcap formula")
+class CapNotDivided(Kernel):
+    def cap(self, numbers):
+        return self.float(self.softcap) * np.tanh(numbers)
+
+
+@mistake("softcap formula")
+class CutOffAtTheCap(Kernel):
+    def cap(self, numbers):
+        return np.clip(numbers, -self.float(self.softcap), self.float(self.softcap))
+
+
+@mistake("bias sign")
+class BiasTakenOff(Kernel):
+    def bias(self):
+        bias = super().bias()
+        return None if bias is None else -bias
+
+
+@mistake("bias transposed")
+class KeysByQueriesOfBias(Kernel):
+    def possible(self):
+        return self.queries == self.keys and super().bias() is not None
+
+    def bias(self):
+        return super().bias().swapaxes(-1, -2)
 
 
 @mistake("bias missing")

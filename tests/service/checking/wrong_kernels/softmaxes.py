@@ -42,6 +42,34 @@ class SinkAsItIs(Kernel):
         return powers, powers.sum(-1, keepdims=True) + np.exp(self.sinks()), largest
 
 
+@mistake("sink added")
+class OneInTheShiftedDenominator(Kernel):
+    def possible(self):
+        return self.sink is None
+
+    def powers(self, exponents):
+        powers, total, largest = super().powers(exponents)
+        return powers, total + 1, largest
+
+
+@mistake("sink added")
+class SinkOfZero(Kernel):
+    def possible(self):
+        return super().sinks() == -np.inf
+
+    def sinks(self):
+        return self.float(0)
+
+
+@mistake("softmax twice")
+class WeightsNormalizedAgain(Kernel):
+    def normalized(self, logits):
+        weights, logsumexp = super().normalized(logits)
+        powers = np.where(self.visible() & ~np.isneginf(logits), np.exp(weights), 0)
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(powers / powers.sum(-1, keepdims=True)), logsumexp
+
+
 @mistake("base-2 logsumexp", "logsumexp")
 class LogarithmToBaseTwo(Kernel):
     def normalized(self, logits):

@@ -1,0 +1,1 @@
+"""What the service says of names and values that have another meaning elsewhere."""
