@@ -4,9 +4,12 @@ python -m benchmarks.plot
 """
 
 import sys
+from collections.abc import Callable
 
+from benchmarks.backend_process import OUR_NUMPY, OURS, PRODUCTS, PYTORCH
 from benchmarks.diagram import Panel, Picture, Series
-from benchmarks.figures import FOLDER, load
+from benchmarks.figures import FOLDER, Row, load
+from benchmarks.rows import ALL, LENGTHS, THROUGHPUT_LENGTHS, full
 
 ORANGE, BLUE, GREY, GREEN = (
     ("#b35900", "#f0883e"),
@@ -16,6 +19,8 @@ ORANGE, BLUE, GREY, GREEN = (
 )
 
 TIME = "time, ms 时间（毫秒）"
+LENGTH = "queries = keys 查询数 = 键数"
+OUTPUT_ONLY = "output only"
 
 
 def short_length(length: int) -> str:
@@ -28,19 +33,68 @@ def short_size(size: int) -> str:
     return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size / 2**10:.3g} KiB"
 
 
+def throughput(rows: dict[str, Row]) -> list[Row]:
+    """Return GFLOP/s of eight heads against length."""
+    points = []
+    for length in THROUGHPUT_LENGTHS:
+        row = full((1, 8, length, 64))
+        for series, seconds in times(rows.get(row.name), (OURS, OUR_NUMPY, PYTORCH, PRODUCTS)).items():
+            points.append({"series": series, "length": length, "gflops": row.work.operations / seconds / 1e9})
+    return points
+
+
+def against_length(rows: dict[str, Row]) -> list[Row]:
+    """Return time, and memory with results, of one head against length."""
+    points = []
+    for length in LENGTHS:
+        kept = rows.get(full((1, 1, length, 64)).name)
+        for series, seconds in times(kept, (ALL, OURS, PYTORCH)).items():
+            grown = kept["bytes"][series][0] if kept else 0
+            name = OUTPUT_ONLY if series == OURS else series
+            points.append({"series": name, "length": length, "seconds": seconds, "bytes": grown})
+    return points
+
+
+def times(kept: Row | None, names: tuple[str, ...]) -> dict[str, float]:
+    """Return our time and those of some peers, as far as they were measured."""
+    if kept is None:
+        return {}
+    seconds = {OURS: kept["seconds"], **{name: peer.get("seconds") for name, peer in kept["beside"].items()}}
+    return {name: seconds[name] for name in names if seconds.get(name)}
+
+
+def as_kept(rows: dict[str, Row]) -> list[Row]:
+    """Return the rows of a benchmark that keeps points."""
+    return list(rows.values())
+
+
+THROUGHPUT = Picture(
+    title="Throughput against length 吞吐量随长度的变化",
+    series=(
+        Series(OURS, "ours 本项目", 80, *BLUE),
+        Series(OUR_NUMPY, "ours, NumPy alone 仅 NumPy", 220, *ORANGE),
+        Series(PYTORCH, "PyTorch", 475, *GREEN),
+        Series(PRODUCTS, "matrix products alone 仅矩阵乘法", 590, *GREY, dashed=True),
+    ),
+    panels=(Panel("GFLOP/s, 8 heads × 64 features 8 头 × 64 特征", "gflops", 1, 80, 700, linear=True),),
+    across="length",
+    across_words=LENGTH,
+    short=short_length,
+)
+
 LONG_SEQUENCES = Picture(
     title="Time and memory against length 时间和内存随长度的变化",
     series=(
-        Series("all", "scores, weights and output 分数、权重和输出", 80, *ORANGE),
-        Series("output", "output only 仅输出", 440, *BLUE),
-        Series("PyTorch", "PyTorch", 620, *GREY, dashed=True),
+        Series(ALL, "scores, weights and output 分数、权重和输出", 80, *ORANGE),
+        Series(OUTPUT_ONLY, "output only 仅输出", 440, *BLUE),
+        Series(PYTORCH, "PyTorch", 620, *GREY, dashed=True),
     ),
     panels=(
         Panel(TIME, "seconds", 1e-3, 80),
         Panel("memory beside inputs, MiB 输入之外的内存（MiB）", "bytes", 2**20, 500),
     ),
     across="length",
-    across_words="queries = keys 查询数 = 键数",
+    across_words=LENGTH,
     short=short_length,
 )
 
@@ -74,19 +128,30 @@ OVERLOAD = Picture(
     short=str,
 )
 
-PICTURES = {
-    "lengths": (LONG_SEQUENCES, "long-sequences.svg"),
-    "payloads": (PAYLOADS, "payloads.svg"),
-    "overload": (OVERLOAD, "overload.svg"),
+PICTURES: dict[str, tuple[str, Callable[[dict[str, Row]], list[Row]], Picture]] = {
+    "throughput.svg": ("core", throughput, THROUGHPUT),
+    "long-sequences.svg": ("core", against_length, LONG_SEQUENCES),
+    "payloads.svg": ("payloads", as_kept, PAYLOADS),
+    "overload.svg": ("overload", as_kept, OVERLOAD),
 }
-"""Whose figures are drawn how, and where."""
+"""Files, each with the benchmark whose figures it shows, how points are made of them, and how they are drawn."""
+
+
+def drawn(file: str) -> str | None:
+    """Return a picture of the figures kept last; None where there are not two places across to draw a line between."""
+    benchmark, points_of, picture = PICTURES[file]
+    for processor, document in reversed(load(benchmark).items()):
+        points = points_of(document["rows"])
+        if len({point[picture.across] for point in points}) > 1:
+            return picture.draw(points, processor)
+    return None
 
 
 def main() -> int:
     """Write the pictures."""
-    for figures, (picture, file) in PICTURES.items():
-        if (FOLDER / f"{figures}.json").exists():
-            (FOLDER / file).write_text(picture.draw(list(load(figures)["rows"].values())))
+    for file in PICTURES:
+        if (picture := drawn(file)) is not None:
+            (FOLDER / file).write_text(picture)
     return 0
 
 

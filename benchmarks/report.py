@@ -7,12 +7,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from benchmarks import cost_model
-from benchmarks.figures import load
-from benchmarks.long_sequences import MEMORY, TIMES
+from benchmarks.backend_process import OURS
+from benchmarks.figures import Document, load
 from benchmarks.over_http.report import over_http, overload, payloads, shares
+from benchmarks.plot import against_length, throughput
+from benchmarks.rows import ROWS, Peer, Row
+from benchmarks.tables import judged, markdown, mebibytes, milliseconds, pivot, spread
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -20,26 +22,24 @@ PAGE = Path(__file__).parent / "RESULTS.md"
 def main() -> int:
     """Write every table whose figures are there."""
     page = PAGE.read_text()
-    for name, table in TABLES.items():
-        benchmark = name.removesuffix(" machine")
-        try:
-            document = load(benchmark)
-        except FileNotFoundError:
-            continue
-        page = replaced(page, name, table(document))
+    for name in TABLES:
+        page = replaced(page, name)
     PAGE.write_text(page)
     return 0
 
 
-def replaced(page: str, name: str, table: str) -> str:
-    """Put a table between its two comments."""
+def replaced(page: str, name: str) -> str:
+    """Put a table for each processor between the two comments that name it."""
     between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not between.search(page):
-        raise ValueError(f"there is no place for {name}")
-    return between.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", page)
+        raise ValueError(f"expected <!-- {name} --> and <!-- end --> in {PAGE.name}, found none")
+    found = load(name.partition(",")[0])
+    tables = [f"*{processor}*\n\n{TABLES[name](document)}" for processor, document in found.items()]
+    text = "\n\n".join(tables) or "Not measured yet."
+    return between.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
 
 
-def about_machine(document: dict[str, Any]) -> str:
+def about_machine(document: Document) -> str:
     """Say on what the figures were measured, and how busy it was."""
     dates = sorted({row["date"] for row in document["rows"].values()})
     load_before = max(row["load_before"] for row in document["rows"].values())
@@ -47,81 +47,68 @@ def about_machine(document: dict[str, Any]) -> str:
     return "\n".join([*facts, f"- measured: {dates[0]} to {dates[-1]}, load average at most {load_before}"])
 
 
-def beside_peers(document: dict[str, Any]) -> str:
-    """The core table."""
-    lines = [
-        "| work | ours | peer | pairs | ours / peer (quartiles) | target | causal / full (quartiles) | target |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def beside_peers(document: Document) -> str:
+    """Return the rows of the core, each with its peers."""
     rows = document["rows"]
-    for name, row in ((work.name, rows[work.name]) for work in (*TIMES, MEMORY) if work.name in rows):
-        if row.get("unit") == "MiB":
-            verdict = judged(row["ours"], row["target"], " MiB")
-            cells = [f"{row['ours']:.1f} MiB", f"{row['peer']} {row['other']:.1f} MiB", "", "", verdict, "", ""]
-        else:
-            causal = "over_full" in row
-            cells = [
-                milliseconds(row["ours"]),
-                f"{row['peer']} {milliseconds(row['other'])}",
-                str(row["pairs"]),
-                spread(row["ratio"]),
-                judged(row["ratio"][1], row["target"]),
-                spread(row["over_full"]) if causal else "",
-                judged(row["over_full"][1], row["over_full_target"]) if causal else "",
-            ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    headers = ["work", "ours", "beside", "its time", "ours / its (quartiles)", "pairs", "target", "prize"]
+    kept = ((row, rows[row.name]) for row in ROWS if row.judged and row.name in rows)
+    return markdown(headers, (line for row, found in kept for line in lines_of(row, found)))
 
 
-def by_length(document: dict[str, Any]) -> str:
-    """The numbers behind the picture."""
-    rows = list(document["rows"].values())
-    series = list(dict.fromkeys(row["series"] for row in rows))
-    found = {(row["series"], row["length"]): row for row in rows}
-    lines = ["| length | " + " | ".join(series) + " |", "|---" * (len(series) + 1) + "|"]
-    for length in sorted({row["length"] for row in rows}):
-        cells = [
-            f"{milliseconds(row['seconds'])}, {row['bytes'] / 2**20:.1f} MiB"
-            if (row := found.get((one, length)))
-            else ""
-            for one in series
-        ]
-        lines.append(f"| {length} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def lines_of(row: Row, kept: Document) -> list[list[str]]:
+    """Return a line for each peer, and one for memory."""
+    ours, beside = milliseconds(kept["seconds"]), kept["beside"]
+    left_out = f" ({kept['left_out']} left out)" if kept["left_out"] else ""
+    peers = [peer for peer in row.peers if peer.name in beside]
+    lines = [[row.name, ours, peer.name, *_cells(peer, beside[peer.name], left_out)] for peer in peers]
+    if row.memory_target is not None:
+        # The first peer's memory stands beside ours where that peer is installed.
+        peer = row.peers[0].name
+        working = {name: grown - held for name, (grown, held) in kept["bytes"].items()}
+        other = mebibytes(working[peer]) if peer in working else "not measured"
+        target = judged(working[OURS] / 2**20, row.memory_target)
+        lines.append([f"{row.name}, memory", mebibytes(working[OURS]), peer, other, "", "", target, ""])
+    return lines
 
 
-def predicted(document: dict[str, Any]) -> str:
-    """How good predictions are."""
+def _cells(peer: Peer, beside: Document, left_out: str) -> list[str]:
+    if "missing" in beside:
+        return ["not measured", beside["missing"], "", "", ""]
+    middle = beside["ratio"][1]
+    prize = judged(middle, peer.prize)
+    pairs = f"{beside['pairs']}{left_out}"
+    return [milliseconds(beside["seconds"]), spread(beside["ratio"]), pairs, judged(middle, peer.target), prize]
+
+
+def by_length(document: Document) -> str:
+    """Return time and memory of one head."""
+    points = against_length(document["rows"])
+    return pivot(points, "length", lambda row: f"{milliseconds(row['seconds'])}, {mebibytes(row['bytes'])}")
+
+
+def gigaflops(document: Document) -> str:
+    """Return the throughput of eight heads."""
+    return pivot(throughput(document["rows"]), "length", lambda row: f"{row['gflops']:.0f}")
+
+
+def predicted(document: Document) -> str:
+    """Return how good predictions are."""
     return cost_model.report(document["rows"])
 
 
-def judged(number: float, target: float, unit: str = "") -> str:
-    """A target, and whether it is met."""
-    return f"{target:g}{unit}: {'met' if number <= target else '**missed**'}"
-
-
-def spread(quartiles: list[float]) -> str:
-    """A median with its quartiles."""
-    low, middle, high = quartiles
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
-
-
-def milliseconds(seconds: float) -> str:
-    """A time."""
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
-
-
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "long_sequences machine": about_machine,
-    "long_sequences": beside_peers,
-    "lengths": by_length,
+TABLES: dict[str, Callable[[Document], str]] = {
+    "core, machine": about_machine,
+    "core": beside_peers,
+    "core, throughput": gigaflops,
+    "core, lengths": by_length,
     "cost_model": predicted,
-    "over_http machine": about_machine,
+    "over_http, machine": about_machine,
     "over_http": over_http,
     "payloads": payloads,
     "shares": shares,
     "overload": overload,
 }
+"""Tables by name; before a comma the name of their benchmark."""
 
 
 if __name__ == "__main__":

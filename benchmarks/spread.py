@@ -1,8 +1,11 @@
-"""A spread of calls, by name: every score model with every normalizer, and one by one whatever else a call may have."""
+"""A spread of calls, by name: every score model with every normalizer, and one by one whatever else a call may have.
+
+A name is made of words: included results, score model, normalizer, dtype, setting, heads if any, length × features.
+"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +14,6 @@ from attention_core import (
     SCORE_MODELS,
     Alibi,
     Allowed,
-    AttentionCall,
     Causal,
     Entmax,
     KeyLengths,
@@ -19,9 +21,6 @@ from attention_core import (
     Segments,
     Window,
 )
-from attention_core.arrays import FloatArray
-from attention_core.call import Field
-from attention_core.interfaces import Normalizer, ScoreModel
 
 UNITS = 32
 """Hidden units of additive scores."""
@@ -29,121 +28,92 @@ UNITS = 32
 LIFT = 300.0
 """Added to logits where a normalizer takes no negative one."""
 
-INCLUDE: dict[str, tuple[Field, ...]] = {
+INCLUDE = {
     "dense": ("scores", "weights", "output"),
     "tiled": ("output",),
     "diagnostics": ("diagnostics",),
     "ranking": ("ranking",),
 }
-"""What is asked back decides on the path; the first two are named after it."""
+"""Included results, which decide on the path; the first two words are those of the paths."""
 
 PATHS = ("dense", "tiled")
 
-Settings = dict[str, object]
-SETTINGS: dict[str, Settings] = {
-    "plain": {},
-    "causal": {"mask": Causal()},
-    "window": {"mask": Window(left=128, right=0)},
-    "softcap": {"softcap": 30.0},
-    "alibi": {"position": Alibi()},
-    "rotary": {"position": Rotary()},
-}
-SETTINGS_BY_LENGTH: dict[str, Callable[[int], Settings]] = {
-    "key lengths": lambda length: {"mask": KeyLengths(np.array([length // 2]))},
+
+def normal(*shape: int) -> np.ndarray:
+    """Return normal numbers, the same every time."""
+    return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+
+
+SETTINGS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "plain": lambda _: {},
+    "causal": lambda _: {"mask": Causal()},
+    "window": lambda _: {"mask": Window(left=128, right=0)},
+    "softcap": lambda _: {"softcap": 30.0},
+    "alibi": lambda _: {"position": Alibi()},
+    "rotary": lambda _: {"position": Rotary()},
+    "key_lengths": lambda length: {"mask": KeyLengths(np.array([length // 2]))},
     "segments": lambda length: {"mask": Segments(*(np.arange(length)[None] * 4 // length,) * 2)},
-    "allowed": lambda length: {"mask": Allowed(np.random.default_rng(2).random((length, length)) < 0.5)},
-    "bias": lambda length: {"bias": np.random.default_rng(2).standard_normal((length, length), dtype=np.float32)},
+    "allowed": lambda length: {"mask": Allowed(normal(length, length) < 0)},
+    "bias": lambda length: {"bias": normal(length, length)},
 }
+"""Arguments by length."""
 
 
-@dataclass(frozen=True)
-class Example:
-    """A call to be made."""
-
-    asked: str
-    model: str = "scaled_dot_product"
-    normalizer: str = "softmax"
-    length: int = 1024
-    dtype: str = "float32"
-    setting: str = "plain"
-    heads: tuple[int, int] | None = None
-    """Query heads, and key heads."""
-    features: int = 64
-
-    @property
-    def name(self) -> str:
-        """What it is, in words without spaces between them."""
-        heads = () if self.heads is None else (f"heads:{self.heads[0]}/{self.heads[1]}",)
-        setting = self.setting.replace(" ", "_")
-        words = (self.asked, self.model, self.normalizer, self.dtype, setting, *heads, f"{self.length}x{self.features}")
-        return " ".join(words)
-
-    def small(self) -> "Example":
-        """The same in small, for warming up."""
-        return replace(self, length=16)
-
-    def call(self) -> AttentionCall:
-        """Make arrays and models, the same in every run."""
-        rng = np.random.default_rng(1)
-        leading = [() if self.heads is None else (1, count) for count in self.heads or (1, 1)]
-        query, key, value = (
-            rng.standard_normal((*leading[min(place, 1)], self.length, self.features), dtype=np.float32)
-            for place in range(3)
-        )
-        by_length = SETTINGS_BY_LENGTH.get(self.setting)
-        settings = dict(SETTINGS[self.setting] if by_length is None else by_length(self.length))
-        if self.normalizer == "proportional":
-            settings["bias"] = np.full(1, LIFT, np.float32)
-        return AttentionCall(
-            query=query,
-            key=key,
-            value=value,
-            score_model=self._score_model(rng),
-            normalizer=self._normalizer(),
-            dtype=self.dtype,
-            include=INCLUDE[self.asked],
-            **settings,  # type: ignore[arg-type]
-        )
-
-    def _normalizer(self) -> Normalizer:
-        return Entmax(alpha=1.25) if self.normalizer == "entmax_1.25" else NORMALIZERS[self.normalizer]()
-
-    def _score_model(self, rng: np.random.Generator) -> ScoreModel:
-        def weight(*shape: int) -> FloatArray:
-            return rng.standard_normal(shape, dtype=np.float32) / 8
-
-        size = self.features
-        parameters = {
-            "additive": {
-                "query_weight": weight(UNITS, size),
-                "key_weight": weight(UNITS, size),
-                "score_vector": weight(UNITS),
-            },
-            "bilinear": {"weight": weight(size, size)},
-            "trilinear": {"weight": weight(3 * size)},
-        }
-        return SCORE_MODELS[self.model](**parameters.get(self.model, {}))
-
-
-def examples() -> Iterator[Example]:
-    """Yield each once."""
-    plain = Example("tiled")
+def examples() -> Iterator[str]:
+    """Yield the name of each call once."""
     for path, (place, model), (column, normalizer) in product(PATHS, enumerate(SCORE_MODELS), enumerate(NORMALIZERS)):
-        # Both paths meet every model and every normalizer, though not every pair of them.
-        if (place + column) % 2 == (path == "tiled") or (model, normalizer) == (plain.model, plain.normalizer):
-            yield Example(path, model, normalizer)
-    others = [setting for setting in (*SETTINGS, *SETTINGS_BY_LENGTH) if setting != plain.setting]
+        # Both paths take every model and every normalizer, though not every pair of them.
+        if (place + column) % 2 == (path == "tiled") or (model, normalizer) == ("scaled_dot_product", "softmax"):
+            yield name_of(path, model, normalizer)
     for path in PATHS:
-        own = replace(plain, asked=path)
-        yield from (replace(own, length=length) for length in (512, 2048, 4096))
-        yield from (replace(own, dtype=dtype) for dtype in ("float64", "float16", "bfloat16"))
-        yield from (replace(own, setting=setting, length=2048) for setting in others)
-        yield from (replace(own, heads=heads, length=512) for heads in ((8, 8), (8, 2)))
-        yield from (replace(own, features=features) for features in (8, 256))
-        yield from (replace(own, model=model, features=16) for model in ("additive", "gaussian"))
-        yield replace(own, dtype="bfloat16", length=2048)
-        yield replace(own, normalizer="sparsemax", length=2048)
-        yield replace(own, normalizer="entmax_1.25", length=512)
-    for asked in ("diagnostics", "ranking"):
-        yield from (replace(plain, asked=asked, length=length) for length in (512, 2048))
-    yield replace(plain, length=8192)
+        yield from (name_of(path, length=length) for length in (512, 2048, 4096))
+        yield from (name_of(path, dtype=dtype) for dtype in ("float64", "float16", "bfloat16"))
+        yield from (name_of(path, setting=setting, length=2048) for setting in SETTINGS if setting != "plain")
+        yield from (name_of(path, setting=f"plain heads:{heads}", length=512) for heads in ("8/8", "8/2"))
+        yield from (name_of(path, features=features) for features in (8, 256))
+        yield from (name_of(path, model, features=16) for model in ("additive", "gaussian"))
+        yield name_of(path, dtype="bfloat16", length=2048)
+        yield name_of(path, normalizer="sparsemax", length=2048)
+        yield name_of(path, normalizer="entmax_1.25", length=512)
+    yield from (name_of(asked, length=length) for asked in ("diagnostics", "ranking") for length in (512, 2048))
+    yield name_of("tiled", length=8192)
+
+
+def name_of(
+    asked: str,
+    model: str = "scaled_dot_product",
+    normalizer: str = "softmax",
+    dtype: str = "float32",
+    setting: str = "plain",
+    length: int = 1024,
+    features: int = 64,
+) -> str:
+    """Return the name of a call; its setting may have the heads of queries and of keys behind it."""
+    return f"{asked} {model} {normalizer} {dtype} {setting} {length}x{features}"
+
+
+def arguments(name: str, length: int | None = None) -> dict[str, Any]:
+    """Return the arguments of `attend`, the same in every run; of another length if it is given."""
+    asked, model, normalizer, dtype, setting, *heads, sizes = name.split()
+    named_length, features = map(int, sizes.split("x"))
+    length = length or named_length
+    n_heads = [(1, int(number)) for number in heads[0].removeprefix("heads:").split("/")] if heads else [(), ()]
+    parameters = {
+        "query_weight": (UNITS, features),
+        "key_weight": (UNITS, features),
+        "score_vector": (UNITS,),
+        "weight": (3 * features,) if model == "trilinear" else (features, features),
+    }
+    score_model = SCORE_MODELS[model]
+    names = parameters.keys() & score_model.__dataclass_fields__.keys()
+    return {
+        "query": normal(*n_heads[0], length, features),
+        "key": normal(*n_heads[1], length, features),
+        "value": normal(*n_heads[1], length, features),
+        "score_model": score_model(**{name: normal(*parameters[name]) / 8 for name in names}),
+        "normalizer": Entmax(alpha=1.25) if normalizer == "entmax_1.25" else NORMALIZERS[normalizer](),
+        "dtype": dtype,
+        "include": INCLUDE[asked],
+        "bias": np.full(1, LIFT, np.float32) if normalizer == "proportional" else None,
+        **SETTINGS[setting](length),
+    }

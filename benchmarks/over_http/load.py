@@ -4,14 +4,15 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from benchmarks.environments import HTTP
+from benchmarks.figures import describe_machine
 from benchmarks.over_http.exchanges import Exchange
-from benchmarks.over_http.servers import CLIENT_CORE, Server
+from benchmarks.over_http.servers import CLIENT_CORE, SERVER_THREADS, Server, exit_on_signals
 
 SCRIPT = """
 local file = assert(io.open({body}, "rb"))
@@ -28,7 +29,12 @@ done = function(summary, latency, requests)
 end
 """
 
-PATIENCE_SECONDS = 600
+CONNECTIONS = 4
+
+TIMEOUT_SECONDS = 600
+
+SHORTEST_TURN, LONGEST_TURN = 2, 110
+"""Seconds."""
 
 
 class LoadFailed(Exception):
@@ -58,38 +64,51 @@ class Turn:
         return self.answers / self.seconds
 
 
-def require_wrk() -> None:
-    """End the program where the load generator is missing, with what to do about it."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("this benchmark needs wrk: install the Debian package wrk (apt-get install wrk)")
+class Load:
+    """A request that some connections send to a server over and over; its first answer is checked."""
 
-
-@contextmanager
-def script_of(exchange: Exchange) -> Iterator[Path]:
-    """Write what wrk is to send."""
-    with tempfile.TemporaryDirectory(prefix="bench-http-") as folder:
-        body, script = Path(folder, "body"), Path(folder, "request.lua")
+    def __init__(self, server: Server, exchange: Exchange, connections: int = CONNECTIONS) -> None:
+        exchange.once(server.port)
+        self.server, self.exchange = server, exchange
+        folder = Path(tempfile.mkdtemp(dir=server.log.parent))
+        body, script = folder / "body", folder / "request.lua"
         body.write_bytes(exchange.body)
         headers = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in exchange.headers.items()]
         script.write_text(SCRIPT.format(body=json.dumps(str(body)), headers="\n".join(headers)))
-        yield script
+        pinned = ["taskset", "--cpu-list", CLIENT_CORE]
+        wrk = ["wrk", "--threads", "1", "--connections", str(connections), "--timeout", f"{TIMEOUT_SECONDS}s"]
+        self._command = [*pinned, *wrk, "--script", str(script), f"http://127.0.0.1:{server.port}{exchange.path}"]
+
+    def turn(self, seconds: float) -> Turn:
+        """Put load on the server; raises LoadFailed unless every answer has status 200."""
+        computed = self.server.cpu_seconds()
+        command = [*self._command, "--duration", f"{ceil(seconds)}s"]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        lines = [line for line in output.splitlines() if line.startswith("SUMMARY ")]
+        if not lines:
+            raise LoadFailed(self.server, output)
+        summary = json.loads(lines[0].removeprefix("SUMMARY "))
+        if summary["failed"] or summary["refused"] or not summary["answers"]:
+            raise LoadFailed(self.server, lines[0])
+        computed = self.server.cpu_seconds() - computed
+        self.server.settle()
+        answers = summary["answers"]
+        return Turn(answers, summary["microseconds"] / 1e6, summary["median"] / 1e6, computed / answers)
+
+    def turn_seconds(self, answers: int) -> int:
+        """Return the seconds that a number of answers takes, within bounds; the server is warmed up on the way."""
+        started = time.perf_counter()
+        self.exchange.once(self.server.port)
+        once = time.perf_counter() - started
+        if answers * once < LONGEST_TURN / 10:
+            once = 1 / self.turn(1 + once).rate
+        return ceil(min(LONGEST_TURN, max(SHORTEST_TURN, answers * once)))
 
 
-def load(server: Server, path: str, script: Path, seconds: float, connections: int) -> Turn:
-    """Put load on a server; raises LoadFailed unless every answer has status 200."""
-    url = f"http://127.0.0.1:{server.port}{path}"
-    pinned = ["taskset", "--cpu-list", CLIENT_CORE]
-    wrk = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{ceil(seconds)}s"]
-    command = [*pinned, *wrk, "--timeout", f"{PATIENCE_SECONDS}s", "--script", str(script), url]
-    computed = server.cpu_seconds()
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    lines = [line for line in output.splitlines() if line.startswith("SUMMARY ")]
-    if not lines:
-        raise LoadFailed(server, output)
-    summary = json.loads(lines[0].removeprefix("SUMMARY "))
-    if summary["failed"] or summary["refused"] or not summary["answers"]:
-        raise LoadFailed(server, lines[0])
-    computed = server.cpu_seconds() - computed
-    server.settle()
-    answers = summary["answers"]
-    return Turn(answers, summary["microseconds"] / 1e6, summary["median"] / 1e6, computed / answers)
+def prepare_machine() -> dict[str, str]:
+    """Return what figures over HTTP depend on; end the program where wrk is missing, and at SIGTERM and SIGHUP."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("this benchmark needs wrk: install the Debian package wrk (apt-get install wrk)")
+    exit_on_signals()
+    wrk = subprocess.run(["wrk", "--version"], check=False, capture_output=True, text=True).stdout.split()[1]
+    return describe_machine(SERVER_THREADS, HTTP, wrk=wrk)

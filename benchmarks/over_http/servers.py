@@ -13,37 +13,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.environments import ROOT, require_python
+from benchmarks.pool import Pool
+
 PEERS = Path(__file__).parent / "peers"
 
 SERVER_CORE, CLIENT_CORE = "1", "0"
+
+SERVER_THREADS = 1
 
 ONE_THREAD = dict.fromkeys(("ATTENTION_COMPUTE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 START_SECONDS, STOP_SECONDS, SETTLE_SECONDS = 120, 15, 120
 
 KEEP_ALIVE_SECONDS = 600
-"""Whoever computes for a minute in other threads may find a connection idle for as long, and close it."""
+"""A server that computes for a minute in other threads may take the connection for idle and close it."""
 
-OURS, BARE, LISTS, ECHO = "attention-service", "bare FastAPI", "FastAPI with lists", "raw ASGI echo"
+OURS, BARE, LISTS = "attention-service", "bare FastAPI", "FastAPI with lists"
 MODELLED = "FastAPI with lists and a response model"
 MLSERVER, KSERVE = "MLServer", "KServe"
 
 
-class NotInstalled(Exception):
-    """A peer's environment is missing."""
-
-
 @dataclass(frozen=True)
 class Kind:
-    """How a server is started: which Python, and with which arguments, given a port and a folder of its own."""
+    """How a server is started: in which environment, and with which arguments, given a port and a folder of its own."""
 
-    python: str
+    environment: str | None
     arguments: Callable[[int, Path], list[str]]
 
 
@@ -62,7 +61,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def settle(self) -> None:
-        """Wait until it no longer works on what nobody waits for."""
+        """Wait until it no longer computes for connections that have been closed."""
         until = time.monotonic() + SETTLE_SECONDS
         before = -1.0
         while time.monotonic() < until and (now := self.cpu_seconds()) - before > 0.02:
@@ -70,51 +69,33 @@ class Server:
             time.sleep(0.25)
 
 
-class Servers:
-    """Starts each server when it is first asked for, and stops all of them at the end."""
+class Servers(Pool[Server]):
+    """The servers by name, each with a folder of its own that does not outlive it."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._running: dict[str, Server] = {}
-
-    def __enter__(self) -> Self:
-        """Make a folder for logs."""
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-http-")))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop every server."""
-        self._stack.close()
-
-    def __getitem__(self, name: str) -> Server:
-        """Return a running server; raises NotInstalled, or RuntimeError if it does not start."""
-        if name not in self._running:
-            folder = self._folder / name.replace(" ", "-")
-            folder.mkdir()
-            self._running[name] = self._stack.enter_context(running(name, folder))
-        return self._running[name]
+        super().__init__(running)
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Server]:
+def running(name: str) -> Iterator[Server]:
     """Run a server until the end of the block."""
-    kind, port, log = KINDS[name], free_port(), folder / "log"
-    if not Path(kind.python).exists():
-        raise NotInstalled(f"{kind.python} is missing: make bench-http installs it")
+    kind, port = KINDS[name], free_port()
     # Even if this process is killed, the server goes with it.
-    bound = ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", SERVER_CORE]
-    command = [*bound, kind.python, *kind.arguments(port, folder)]
-    with log.open("wb") as output:
-        environment = {**os.environ, **ONE_THREAD}
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, cwd=ROOT, start_new_session=True
-        )
-    try:
-        server = Server(name, port, process, log)
-        wait_for(server)
-        yield server
-    finally:
-        stop(process)
+    bound = ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", SERVER_CORE, require_python(kind.environment)]
+    with tempfile.TemporaryDirectory(prefix="bench-http-") as folder:
+        command = [*bound, *kind.arguments(port, Path(folder))]
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            variables = {**os.environ, **ONE_THREAD}
+            process = subprocess.Popen(
+                command, stdout=output, stderr=output, env=variables, cwd=ROOT, start_new_session=True
+            )
+        try:
+            server = Server(name, port, process, log)
+            wait_for(server)
+            yield server
+        finally:
+            stop(process)
 
 
 def wait_for(server: Server) -> None:
@@ -159,11 +140,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(name: str) -> str:
-    """Return the Python of a peer's environment."""
-    return str(ROOT / f".venv-bench-{name}" / "bin" / "python")
-
-
 def _uvicorn(application: str) -> Callable[[int, Path], list[str]]:
     """Run uvicorn without its log of requests, and with time enough between two requests for the slowest peer."""
     options = ["--no-access-log", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
@@ -182,11 +158,10 @@ def _mlserver(port: int, folder: Path) -> list[str]:
 
 
 KINDS = {
-    OURS: Kind(sys.executable, lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)]),
-    BARE: Kind(environment("fastapi"), _uvicorn("bare:app")),
-    LISTS: Kind(environment("fastapi"), _uvicorn("lists:app")),
-    MODELLED: Kind(environment("fastapi"), _uvicorn("lists:app")),
-    ECHO: Kind(environment("fastapi"), _uvicorn("echo:app")),
-    MLSERVER: Kind(environment("mlserver"), _mlserver),
-    KSERVE: Kind(environment("kserve"), lambda port, _: [str(PEERS / "kserve_server.py"), str(port)]),
+    OURS: Kind(None, lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)]),
+    BARE: Kind("fastapi", _uvicorn("bare:app")),
+    LISTS: Kind("fastapi", _uvicorn("lists:app")),
+    MODELLED: Kind("fastapi", _uvicorn("lists:app")),
+    MLSERVER: Kind("mlserver", _mlserver),
+    KSERVE: Kind("kserve", lambda port, _: [str(PEERS / "kserve_server.py"), str(port)]),
 }

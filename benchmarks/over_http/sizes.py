@@ -10,23 +10,22 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 
-from benchmarks import figures
+from benchmarks import backend_process, figures
+from benchmarks.backend_process import SIDES, BackendProcess
 from benchmarks.figures import Row
-from benchmarks.over_http import machine
 from benchmarks.over_http.exchanges import OUTPUT, Arrays, Exchange, inference_binary, plain_json, safetensors, tensors
-from benchmarks.over_http.load import load, require_wrk, script_of
-from benchmarks.over_http.rows import FEATURES, OUR_MODEL
-from benchmarks.over_http.servers import OURS, SERVER_CORE, Server, Servers, exit_on_signals
-from benchmarks.player import Player
+from benchmarks.over_http.load import Load, prepare_machine
+from benchmarks.over_http.rows import FEATURES, OURS_V2
+from benchmarks.over_http.servers import OURS, SERVER_CORE, SERVER_THREADS, Server, Servers
+from benchmarks.work import Work
 
 LENGTHS = (4, 16, 64, 256, 1024, 4096)
 
 FORMS: dict[str, Callable[[Arrays], Exchange]] = {
     "JSON": lambda arrays: plain_json(arrays, OUTPUT),
     "safetensors": lambda arrays: safetensors(arrays, OUTPUT),
-    "binary V2": lambda arrays: inference_binary(arrays, OUTPUT, OUR_MODEL),
+    "binary V2": lambda arrays: inference_binary(arrays, OUTPUT, OURS_V2),
 }
 
 CORE = "core"
@@ -42,10 +41,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", action="append", type=int, help="a length; may be given several times")
     options = parser.parse_args()
-    require_wrk()
-    exit_on_signals()
-    description = machine.description()
-    with Servers() as servers, Player("ours.py", machine.SERVER_THREADS, core=SERVER_CORE) as core:
+    description = prepare_machine()
+    with Servers() as servers, BackendProcess(SIDES[backend_process.OURS], SERVER_THREADS, SERVER_CORE) as core:
         for length in options.only or LENGTHS:
             for series, row in points(servers[OURS], core, length).items():
                 figures.keep("payloads", f"{series} {length}", {"series": series, "length": length, **row}, description)
@@ -53,22 +50,17 @@ def main() -> int:
     return 0
 
 
-def points(server: Server, core: Player, length: int) -> dict[str, Row]:
+def points(server: Server, core: BackendProcess, length: int) -> dict[str, Row]:
     """Measure one size in every form, by turns."""
     arrays = tensors(length, length, FEATURES, "float32")
-    exchanges = {name: form(arrays) for name, form in FORMS.items()}
-    for exchange in exchanges.values():
-        exchange.once(server.port)
-    work = f"full 1,1,{length},{FEATURES}"
-    times = max(1, round(CORE_SECONDS / core.seconds(work)))
-    seconds: dict[str, list[float]] = {name: [] for name in (*exchanges, CORE)}
-    with ExitStack() as stack:
-        scripts = {name: stack.enter_context(script_of(exchange)) for name, exchange in exchanges.items()}
-        for _ in range(TURNS):
-            for name, exchange in exchanges.items():
-                turn = load(server, exchange.path, scripts[name], TURN_SECONDS, connections=1)
-                seconds[name].append(turn.median_latency)
-            seconds[CORE].append(core.seconds(work, times))
+    loads = {name: Load(server, form(arrays), connections=1) for name, form in FORMS.items()}
+    work = Work((1, 1, length, FEATURES))
+    calls = max(1, round(CORE_SECONDS / core.seconds(work)))
+    seconds: dict[str, list[float]] = {name: [] for name in (*FORMS, CORE)}
+    for _ in range(TURNS):
+        for name, one in loads.items():
+            seconds[name].append(one.turn(TURN_SECONDS).median_latency)
+        seconds[CORE].append(core.seconds(work, calls))
     tensor_bytes = sum(array.nbytes for array in arrays.values())
     return {name: {"seconds": statistics.median(found), "bytes": tensor_bytes} for name, found in seconds.items()}
 
