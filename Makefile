@@ -6,47 +6,88 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test check soak fuzz audit bench bench-core bench-http bench-overload openapi lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-overload openapi generate lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
-NATIVE := $(wildcard service/codecs/json/native/*.[ch])
+COMPILED := service/codecs/json/native attention_core/native
+NATIVE := $(wildcard $(COMPILED:=/*.[ch]))
+# The libraries that could not be compiled, with reasons: pip shows no output of an installation that succeeds.
+FAILURES := $(COMPILED:=/failures.txt)
 
 # The service itself is installed editable; its build backend comes from the lock, so nothing is resolved here.
 $(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml hatch_build.py $(NATIVE) | $(VENV)/pyvenv.cfg
 	$(PIP) install --require-hashes --requirement requirements/build.txt
 	$(PIP) install --require-hashes --requirement requirements/service.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@cat $(FAILURES) 2>/dev/null || true
 	touch $@
 
-$(VENV)/tested: requirements/test.txt $(VENV)/served
+$(VENV)/tested: requirements/test.txt attention_client/pyproject.toml attention_client/hatch_build.py $(VENV)/served
 	$(PIP) install --require-hashes --requirement requirements/test.txt
+	$(PIP) install --no-deps --no-build-isolation --editable attention_client
 	touch $@
 
 serve: $(VENV)/served
 	$(BIN)/attention-service serve --host $(HOST) --port $(PORT)
 
-# Two processes share the tests; what measures time has the machine to itself.
+# A module is compiled once, not again by each of the hundreds of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Two processes share the tests; those that measure time run alone.
+SHARED := --numprocesses 2 --dist worksteal
 test: $(VENV)/tested
-	$(BIN)/python -m pytest -m "not soak and not alone" --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not soak and not alone" $(SHARED)
 	$(BIN)/python -m pytest -m "not soak and alone" $$($(MARKED)'mark[.]alone')
 
-soak: $(VENV)/tested
-	$(BIN)/python -m pytest -m soak $$($(MARKED)'mark[.]soak')
+# The tests of `make test` that do not have the machine to themselves, and their servers, with the lines counted.
+LOWEST_FILES ?= 20
+coverage: $(VENV)/tested
+	rm -rf .coverage_cache
+	COVERAGE_CORE=sysmon $(BIN)/coverage run -m pytest -m "not soak and not alone" $(SHARED)
+	$(BIN)/coverage combine --quiet
+	@echo "lines run by the tests: $$($(BIN)/coverage report --format=total) %; the $(LOWEST_FILES) files with the least:"
+	@$(BIN)/coverage report | head -n $$(($(LOWEST_FILES) + 2))
 
-# Looking through all tests takes as long as many of those that are looked for.
-MARKED := grep --recursive --files-with-matches --include='*.py' tests --regexp=
+# Generators of clients have environments of their own, apart from those of the service and the tests. Without npm the
+# tests that need it are skipped and name it.
+CLIENTS_VENV := .venv-clients
+NPM := /usr/bin/npm
+CLIENTS_READY := $(CLIENTS_VENV)/installed $(if $(wildcard $(NPM)),$(CLIENTS_VENV)/npm/installed)
 
-# A million inputs to the decoders in this process, then requests over a socket.
+$(CLIENTS_VENV)/installed: requirements/clients.txt
+	$(PYTHON) -m venv $(CLIENTS_VENV)
+	$(CLIENTS_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	touch $@
+
+$(CLIENTS_VENV)/npm/installed: tests/clients/npm/package.json tests/clients/npm/package-lock.json tests/clients/npm/.npmrc
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && $(NPM) ci --ignore-scripts
+	touch $@
+
+# All that `make test` leaves out, and its properties once more with every draw.
+soak: $(VENV)/tested $(CLIENTS_READY)
+	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30 \
+		$$($(MARKED)'mark[.]soak|tests[.]sampling|from hypothesis')
+	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
+
+# Collecting every test takes longer than running most of those that are selected.
+MARKED := grep --recursive --files-with-matches --extended-regexp --include='*.py' tests --regexp=
+
+# A million inputs to the decoders in this process, then requests over a socket, then connections framed in every way.
 FUZZ_INPUTS ?= 1000000
 FUZZ_REQUESTS ?= 20000
+FUZZ_CONNECTIONS ?= 5000
 FUZZ_SEED ?= 1
 fuzz: $(VENV)/tested
 	$(BIN)/python -m tests.fuzz.run --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 	$(BIN)/python -m tests.fuzz.over_socket --requests $(FUZZ_REQUESTS) --seed $(FUZZ_SEED)
+	$(BIN)/python -m tests.fuzz.framing --connections $(FUZZ_CONNECTIONS) --seed $(FUZZ_SEED)
 
 check: $(VENV)/tested
+	$(BIN)/python -m development.prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -54,34 +95,26 @@ check: $(VENV)/tested
 
 bench: bench-core bench-http bench-overload
 
-# PyTorch has an environment of its own, which neither the service nor the tests know; `make bench PEER=…` takes another.
+# Each peer that the service is measured beside has an environment of its own, with its own versions.
+CORE_PEERS := pytorch onnxruntime jax
+HTTP_PEERS := fastapi mlserver kserve
 PEER_VENV := .venv-bench
-PEER ?= $(PEER_VENV)/bin/python
-PEER_READY := $(if $(filter $(PEER_VENV)/%,$(PEER)),$(PEER_VENV)/installed)
+PEERS_READY := $(patsubst %,$(PEER_VENV)-%/installed,$(CORE_PEERS) $(HTTP_PEERS))
 BENCH_THREADS ?= 2
 
-$(PEER_VENV)/installed: benchmarks/requirements.txt
-	$(PYTHON) -m venv $(PEER_VENV)
-	$(PEER_VENV)/bin/pip --disable-pip-version-check --quiet install --requirement $<
-	touch $@
-
-bench-core: $(VENV)/tested $(PEER_READY)
-	$(BIN)/python -m benchmarks.long_sequences --peer $(PEER) --threads $(BENCH_THREADS)
-	$(BIN)/python -m benchmarks.lengths --peer $(PEER) --threads $(BENCH_THREADS)
-	$(BIN)/python -m benchmarks.plot
-	$(BIN)/python -m benchmarks.cost_model
-	$(BIN)/python -m benchmarks.report
-
-# What the service stands beside over HTTP has an environment each, so that none decides the versions of another.
-HTTP_PEERS := fastapi mlserver kserve
-HTTP_PEERS_READY := $(HTTP_PEERS:%=$(PEER_VENV)-%/installed)
-
-$(HTTP_PEERS_READY): $(PEER_VENV)-%/installed: benchmarks/over_http/requirements/%.txt
+$(PEERS_READY): $(PEER_VENV)-%/installed: benchmarks/requirements/%.txt
 	$(PYTHON) -m venv $(PEER_VENV)-$*
 	$(PEER_VENV)-$*/bin/pip --disable-pip-version-check --quiet install --requirement $<
 	touch $@
 
-bench-http: $(VENV)/tested $(HTTP_PEERS_READY)
+# An interrupted run goes on where it was; BENCH_FLAGS=--again measures every row anew.
+bench-core: $(VENV)/tested $(CORE_PEERS:%=$(PEER_VENV)-%/installed)
+	$(BIN)/python -m benchmarks.core --threads $(BENCH_THREADS) $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.cost_model $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
+
+bench-http: $(VENV)/tested $(HTTP_PEERS:%=$(PEER_VENV)-%/installed) $(PEER_VENV)-pytorch/installed
 	$(BIN)/python -m benchmarks.over_http.table
 	$(BIN)/python -m benchmarks.over_http.sizes
 	$(BIN)/python -m benchmarks.over_http.shares
@@ -93,7 +126,7 @@ bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 
-# pip-audit has an environment of its own, which neither the service nor the tests know.
+# pip-audit has an environment of its own.
 AUDIT_VENV := .venv-audit
 LOCKS := requirements/service.txt requirements/build.txt requirements/test.txt
 
@@ -105,9 +138,16 @@ $(AUDIT_VENV)/installed: requirements/audit.txt
 audit: $(AUDIT_VENV)/installed
 	$(PYTHON) -m deploy.audit $(AUDIT_VENV)/bin/pip-audit $(LOCKS)
 
-openapi: $(VENV)/served
+# The document, the answers to its examples, and the modules of the client.
+openapi: $(VENV)/tested
+	$(BIN)/python -m development.answers
 	$(BIN)/attention-service openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+	$(BIN)/python -m development.client_schema
+
+# Everything that is made from declarations: `openapi`, tables of the READMEs, help of flags, texts of the playground.
+generate: openapi
+	$(BIN)/python -m development.generate
 
 # uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -118,8 +158,11 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --extra otel --constraint requirements/service.txt --output-file requirements/otel.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
+	$(COMPILE) --group clients --output-file requirements/clients.txt
+	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt
+	$(COMPILE) --group bench-jax --output-file benchmarks/requirements/jax.txt
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(PEER_VENV) $(HTTP_PEERS:%=$(PEER_VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -32,7 +32,7 @@ def _audited(pip_audit: str, lock: str) -> int:
 
 
 def _judged(lock: str, packages: list[dict[str, Any]]) -> int:
-    """Say what was found about the packages of one lock."""
+    """Print the findings about the packages of one lock; return their number."""
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
     for package in vulnerable:

@@ -24,7 +24,7 @@ const answer = await attend(request);
 console.log("weights", ...answer.weights[0]);
 console.log("output", ...answer.output[0]);
 
-// Errors say what was expected, what came, what to change, and where. 错误会说明期望什么、收到什么、怎么改、在哪里。
+// Errors name the expected and the received value, advice, and the place. 错误会说明期望什么、收到什么、怎么改、在哪里。
 try {
   await attend({ ...request, softcap: -1 });
 } catch (error) {

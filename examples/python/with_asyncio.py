@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from service.client import AsyncAttentionClient
+from attention_client import AsyncAttentionClient
 
 
 async def main() -> None:

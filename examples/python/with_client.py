@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from service.client import AttentionClient, ServiceBusy, ShapeMismatch
+from attention_client import AttentionClient, ServiceBusy, ShapeMismatch
 
 # Whom should the support attend to in a team fight? 团战时辅助应该关注谁？
 query = np.array([[2.0, 1, 1, 0]])
