@@ -9,7 +9,6 @@ from attention_core.call import RESULT_FIELDS, AttentionCall
 from attention_core.dtypes import DType
 from attention_core.interfaces import Normalizer
 from attention_core.masks import Allowed, Causal, masks_in
-from attention_core.reductions import all_finite
 from attention_core.shapes import Shape
 
 MAX_NOTES = 20
@@ -76,8 +75,6 @@ def row_notes(maximum: PerQuery, normalizer: Normalizer, max_rows: int = MAX_NOT
     :param normalizer: the call's normalizer.
     :param max_rows: maximum rows with a note of their own; one more note counts the others.
     """
-    if all_finite(maximum):
-        return ()
     return tuple(_row_notes(np.argwhere(~np.isfinite(maximum)), maximum, normalizer, max_rows))
 
 

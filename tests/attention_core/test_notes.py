@@ -1,6 +1,7 @@
 """Notes on a call as a whole: which calls have one, which have none."""
 
 import json
+import warnings
 from typing import Any
 
 import httpx
@@ -131,3 +132,13 @@ async def test_they_are_said_over_both_protocols(client: httpx.AsyncClient) -> N
     body = {"inputs": inputs, "parameters": {"causal": True}}
     answer = (await client.post("/v2/models/dot_product/infer", json=body)).json()
     assert json.loads(answer["parameters"]["notes"]) == notes
+
+
+def test_a_row_without_a_key_beside_an_infinite_one_is_noted_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        notes = attend([[1.0]] * 3, [[1.0]], bias=np.array([[0.0], [-np.inf], [np.inf]])).notes
+    assert notes == (
+        "row 1: no visible key; weights and output are zero",
+        "row 2: NaN or +infinity among the visible logits; weights and output are NaN",
+    )
