@@ -59,7 +59,7 @@ INLINE double_vector exp_double(double_vector x) {
 }
 
 /* tanh(x): near 0 by the approximations of Moshier's Cephes library (tanhf.c, tanh.c), which keep the relative error
- * small, else 1 − 2e^−2x / (1 + e^−2x), of which only a small part is rounded before the end. */
+ * small, else 1 − 2e^−2|x| / (1 + e^−2|x|), of which only a small part is rounded before the end, with the sign of x. */
 INLINE float_vector tanh_float(float_vector x) {
     const float_vector one = all_float(1.0f), size = max_float(x, -x), z = x * x;
     float_vector p = all_float(-5.70498872745e-3f);
@@ -69,7 +69,8 @@ INLINE float_vector tanh_float(float_vector x) {
     p = fma_float(p, z, all_float(-3.33332819422e-1f));
     const float_vector near = fma_float(p * z, x, x), tail = exp_float(size * -2.0f);
     const float_vector far = one - (tail + tail) / (one + tail);
-    return select_float(size < 0.625f, near, select_float(x < 0.0f, -far, far));
+    const int32_vector sign = (int32_vector)x & (int32_vector)all_float(-0.0f);
+    return select_float(size < 0.625f, near, (float_vector)((int32_vector)far | sign));
 }
 INLINE double_vector tanh_double(double_vector x) {
     const double_vector one = all_double(1.0), size = max_double(x, -x), z = x * x;
@@ -80,7 +81,8 @@ INLINE double_vector tanh_double(double_vector x) {
     q = fma_double(q, z, all_double(4.84406305325125486048e3));
     const double_vector near = fma_double(x * z, p / q, x), tail = exp_double(size * -2.0);
     const double_vector far = one - (tail + tail) / (one + tail);
-    return select_double(size < 0.625, near, select_double(x < 0.0, -far, far));
+    const int64_vector sign = (int64_vector)x & (int64_vector)all_double(-0.0);
+    return select_double(size < 0.625, near, (double_vector)((int64_vector)far | sign));
 }
 
 INLINE float exp_of_float(float x) { return exp_float(all_float(x))[0]; }

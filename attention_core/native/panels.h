@@ -23,6 +23,13 @@ INLINE REAL T(max_lanes)(VECTOR x) {
     return x[0] > x[1] ? x[0] : x[1];
 }
 
+/* Read n rows of `width` numbers in the order of their addresses, which a processor foresees as it does not foresee the
+ * order in which `pack_keys` reads them. */
+INLINE void T(read_ahead)(const REAL *rows, int64_t stride, int n, int64_t width) {
+    for (int i = 0; i < n; i++)
+        for (int64_t c = 0; c < width; c += 64 / sizeof(REAL)) (void)*(const volatile REAL *)(rows + i * stride + c);
+}
+
 /* Turn keys (n, features) into panels (features, PANEL), so that a vector holds one feature of LANES keys; lanes
  * without a key are 0. */
 static void T(pack_keys)(const REAL *keys, int64_t stride, int n, int64_t n_features, REAL *panels) {

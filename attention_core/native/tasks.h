@@ -145,9 +145,11 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
                 r += count;
                 continue;
             }
-            if (!packed)
-                T(pack_keys)((const REAL *)call->key + call->key_at[matrix] + begin * call->key_stride,
-                             call->key_stride, n, call->n_features, space->panels);
+            if (!packed) {
+                const REAL *keys = (const REAL *)call->key + call->key_at[matrix] + begin * call->key_stride;
+                T(read_ahead)(keys, call->key_stride, n, call->n_features);
+                T(pack_keys)(keys, call->key_stride, n, call->n_features, space->panels);
+            }
             if (!packed && width)
                 finite = T(all_finite)((const REAL *)call->value + call->value_at[matrix] + begin * call->value_stride,
                                        call->value_stride, n, width);
