@@ -191,7 +191,7 @@ def _with_masked_logits(
 
 
 def _visible(mask: Mask, call: ResolvedCall, rows: slice) -> BoolArray:
-    return mask.visible(Tile(rows, slice(0, call.key_length), call.offset))
+    return mask.visible(call.tile(rows))
 
 
 def past_ignored(context: CheckContext) -> Iterator[Variant]:
@@ -200,5 +200,5 @@ def past_ignored(context: CheckContext) -> Iterator[Variant]:
         past = context.sent.past_key.shape[-2]
         mask = All(()) if context.call.mask is None else context.call.mask
         yield context.changed(
-            mask=ChangedMask(mask, lambda mask, tile: mask.visible(tile) & (tile.key_positions >= past))
+            mask=ChangedMask(mask, lambda mask, tile: mask.visible(tile) & (tile.key_indices >= past))
         )
