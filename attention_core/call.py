@@ -42,7 +42,7 @@ class Heads:
     """Heads of key and value, Hkv, which divides Hq."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Positions:
     """Positions of queries and keys, which replace i + offset and j in `Causal`, `Window`, ALiBi and rotary."""
 

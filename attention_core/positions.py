@@ -134,6 +134,7 @@ class Rotary(Position):
         metadata=parameter(
             zh="角度的缩放，用于更长的上下文",
             en="How angles are scaled for longer sequences than in training",
+            per_head=False,
             kind="object",
             of=RotaryScaling,
             flat_name="",
@@ -187,10 +188,10 @@ class Rotary(Position):
     def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
         """Return the rotated vectors; angles are computed in float64, so that large positions keep their digits."""
         if self.dims is not None and self.dims < vectors.shape[-1]:
-            rotated = self._rotate_all(vectors[..., : self.dims], positions)
+            rotated = self.rotate_pairs(vectors[..., : self.dims], positions)
             others = np.broadcast_to(vectors[..., self.dims :], (*rotated.shape[:-1], vectors.shape[-1] - self.dims))
             return np.concatenate([rotated, others], axis=-1)
-        return self._rotate_all(vectors, positions)
+        return self.rotate_pairs(vectors, positions)
 
     def angles(self, pairs: int) -> FloatArray:
         """Return the angle of each pair for one position, in radians and float64, (pairs).
@@ -200,7 +201,12 @@ class Rotary(Position):
         angles: FloatArray = self.base ** (-np.arange(pairs) / pairs)
         return angles if self.scaling is None else self.scaling.scale_angles(angles, self.base)
 
-    def _rotate_all(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+    def rotate_pairs(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Return vectors with all features rotated.
+
+        :param vectors: (…, L, 2 · pairs).
+        :param positions: integers that broadcast to (…, L).
+        """
         half = vectors.shape[-1] // 2
         angles = positions[..., None] * self.angles(half)
         length = 1.0 if self.scaling is None else self.scaling.attention_scale

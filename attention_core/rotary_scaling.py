@@ -64,7 +64,12 @@ class RotaryScaling(Described):
 
     kind: str = field(
         metadata=parameter(
-            zh="缩放方式", en="How angles are scaled", kind="choice", choices=tuple(KIND_PARAMETERS), flat_name=""
+            zh="缩放方式",
+            en="How angles are scaled",
+            per_head=False,
+            kind="choice",
+            choices=tuple(KIND_PARAMETERS),
+            flat_name="",
         )
     )
     factor: float = field(

@@ -96,8 +96,8 @@ def _turn(inputs, vectors, places):
     dims = position.get("dims") or vectors.shape[-1]
     half = dims // 2
     wide = np.promote_types(vectors.dtype, np.float64).type
-    angles, length = _angles(position.get("scaling") or {}, wide(position.get("base") or 10000), half, wide)
-    turns = places[..., None] * angles
+    steps, length = angles(position.get("scaling") or {}, wide(position.get("base") or 10000), half, wide)
+    turns = places[..., None] * steps
     cosines, sines = ((length * part(turns)).astype(vectors.dtype) for part in (np.cos, np.sin))
     pairs = (
         (slice(0, dims, 2), slice(1, dims, 2)) if position.get("interleaved") else (slice(0, half), slice(half, dims))
@@ -110,7 +110,7 @@ def _turn(inputs, vectors, places):
     return turned
 
 
-def _angles(scaling, base, half, wide):
+def angles(scaling, base, half, wide):
     """Angle of each pair, and the factor of turned vectors."""
     kind, s, pair = scaling.get("kind"), wide(scaling.get("factor", 1)), np.arange(half).astype(wide)
     if kind == "ntk":

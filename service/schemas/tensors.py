@@ -312,6 +312,12 @@ RowResult = Annotated[NDArray[Any], Tensor("extended", usual_rank=3)]
 PerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=2)]
 """Integers for each batch row, or for each position of each batch row."""
 
+OnePerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=1)]
+"""One integer for each batch row."""
+
+BooleansOfKeys = Annotated[NDArray[Any], Tensor("boolean", min_rank=1, max_rank=2)]
+"""A boolean for each key, or for each key of each batch row."""
+
 
 def _is_number(leaf: Any) -> bool:
     return isinstance(leaf, int | float) and not isinstance(leaf, bool)
