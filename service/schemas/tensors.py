@@ -65,6 +65,11 @@ class Tensor:
         return self.min_rank == 0 and self.max_rank is not None
 
     @property
+    def is_any_rank(self) -> bool:
+        """Whether an array of any rank will do, a bare element included."""
+        return self.min_rank == 0 and self.max_rank is None
+
+    @property
     def shown_rank(self) -> int:
         """The rank that a description shows."""
         return max(1, self.min_rank) if self.usual_rank is None else self.usual_rank

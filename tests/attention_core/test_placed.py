@@ -126,9 +126,8 @@ def test_kernels_get_ranges_where_masks_are_ranges(mask, positions, has_ranges):
     if found.ranges is not None:
         first, end = (np.broadcast_to(bound, (2, 4, 5))[..., None] for bound in found.ranges)
         seen = seen & (first <= np.arange(7)) & (np.arange(7) < end)
-    np.testing.assert_array_equal(
-        np.broadcast_to(seen, (2, 4, 5, 7)), np.broadcast_to(call.mask.visible(call.tile(slice(0, 5))), seen.shape)
-    )
+    expected = call.mask.visible(call.tile(slice(0, 5)))
+    np.testing.assert_array_equal(*(np.broadcast_to(pairs, (2, 4, 5, 7)) for pairs in (seen, expected)))
 
 
 def test_gradients_of_keys_that_positions_spread_over_the_batch_are_summed():
