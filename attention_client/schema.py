@@ -274,6 +274,10 @@ class Mask(TypedDict, total=False):
     """Document number of each query, [Lq] or [B, Lq]; with key_segments."""
     key_segments: ArrayLike | None
     """Document number of each key, [Lk] or [B, Lk]; visible iff equal."""
+    prefix_lengths: ArrayLike | None
+    """Keys of a prefix for each batch row, [B]: visible whatever causal and window say."""
+    key_allowed: ArrayLike | None
+    """Booleans, True = queries may see the key, [Lk] or [B, Lk], past and new keys."""
 
 
 class Alibi(TypedDict, total=False):
@@ -289,9 +293,40 @@ class Alibi(TypedDict, total=False):
     """A slope, or one for each query head; default the paper's rule."""
 
 
+class RotaryScaling(TypedDict, total=False):
+    """Scaling of rotary angles. Applies a model that was trained on shorter sequences to longer ones. Parameters have
+    the names of Hugging Face configurations, where kind is rope_type.
+    """
+
+    kind: Required[Literal["linear", "ntk", "yarn", "llama3"]]
+    """How angles are scaled."""
+    factor: Required[float]
+    """How many times longer sequences are than in training, ≥ 1."""
+    original_max_position_embeddings: int | None
+    """yarn, llama3: longest sequence in training, required, ≥ 1; None means none."""
+    beta_fast: float | None
+    """yarn: pairs that turn more often are not scaled, > 0; default 32."""
+    beta_slow: float | None
+    """yarn: pairs that turn less often are scaled wholly, > 0; default 1."""
+    attention_factor: float | None
+    """yarn: multiplies rotated queries and keys, > 0; default 0.1·ln(factor) + 1."""
+    mscale: float | None
+    """yarn: with mscale_all_dim, of the attention factor (0.1·mscale·ln(factor)+1) /
+    (0.1·mscale_all_dim·ln(factor)+1), ≥ 0; None means none.
+    """
+    mscale_all_dim: float | None
+    """yarn: see mscale, ≥ 0; None means none."""
+    truncate: bool | None
+    """yarn: whether the ends of the ramp are rounded to whole pairs; default True."""
+    low_freq_factor: float | None
+    """llama3: pairs that turn less often are scaled wholly, > 0; default 1."""
+    high_freq_factor: float | None
+    """llama3: pairs that turn more often are not scaled, > 0; default 4."""
+
+
 class Rotary(TypedDict, total=False):
     """Rotary. Rotates features in pairs by angles that grow with the position, so that scores depend on distances
-    only. The number of features must be even.
+    only. The number of rotated features must be even.
 
     Formula: `θ_m = base^(−2m/D); pair m of query i is rotated by (i + offset)·θ_m, of key j by j·θ_m`
 
@@ -303,10 +338,23 @@ class Rotary(TypedDict, total=False):
     """Base of the angles, > 0; default 10000."""
     interleaved: bool | None
     """Pairs (2m, 2m + 1) instead of (m, m + D/2); default False."""
+    dims: int | None
+    """How many features are rotated, the first ones; even, at most D, ≥ 2; default all."""
+    scaling: RotaryScaling | None
+    """How angles are scaled for longer sequences than in training; None means none."""
 
 
 Position = str | Alibi | Rotary | Mapping[str, Any]
 """How positions count: a name, or an object."""
+
+
+class Positions(TypedDict, total=False):
+    """Positions in the place of i + offset and j, in causal, window, alibi and rotary; without an offset."""
+
+    query: ArrayLike | None
+    """Of the queries, [Lq] or [B, Lq]; default i + the length of the past."""
+    key: ArrayLike | None
+    """Of the keys, past and new, [Lk] or [B, Lk]; default j."""
 
 
 class Heads(TypedDict):
@@ -337,6 +385,8 @@ class Options(TypedDict, total=False):
     """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
     position: Position | None
     """alibi or rotary; default none."""
+    positions: Positions | None
+    """Where queries and keys stand, if not at i + offset and j."""
     heads: Heads | None
     """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
     past_key: ArrayLike | None

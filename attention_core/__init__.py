@@ -7,11 +7,19 @@
 
 from attention_core.attend import attend, evaluate
 from attention_core.blockwise import Workers
-from attention_core.call import AttentionCall, AttentionGradients, AttentionResult, Diagnostics, Heads, Ranking
+from attention_core.call import (
+    AttentionCall,
+    AttentionGradients,
+    AttentionResult,
+    Diagnostics,
+    Heads,
+    Positions,
+    Ranking,
+)
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
 from attention_core.gradients import differentiate
-from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.masks import MASKS, All, Allowed, Causal, KeyAllowed, KeyLengths, PrefixLengths, Segments, Window
 from attention_core.native import available_kernels, kernel_name, select_kernel
 from attention_core.normalizers import (
     NORMALIZERS,
@@ -27,6 +35,7 @@ from attention_core.normalizers import (
 from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
+from attention_core.rotary_scaling import RotaryScaling
 from attention_core.scores import (
     SCORE_MODELS,
     Additive,
@@ -65,13 +74,17 @@ __all__ = [
     "Heads",
     "Identity",
     "InvalidValue",
+    "KeyAllowed",
     "KeyLengths",
     "Laplacian",
     "Partial",
+    "Positions",
+    "PrefixLengths",
     "Proportional",
     "Ranking",
     "Relu",
     "Rotary",
+    "RotaryScaling",
     "ScaledDotProduct",
     "Segments",
     "ShapeMismatch",

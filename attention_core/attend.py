@@ -15,6 +15,7 @@ from attention_core.call import (
     Diagnostics,
     Heads,
     Offset,
+    Positions,
     Ranking,
     ResolvedCall,
     ResultField,
@@ -45,6 +46,7 @@ def attend(
     heads: Heads | None = None,
     past_key: ArrayLike | None = None,
     past_value: ArrayLike | None = None,
+    positions: Positions | None = None,
     dtype: str | None = None,
     include: tuple[ResultField, ...] | None = None,
     top_k: int | None = None,
@@ -90,6 +92,8 @@ def attend(
         (B, Lq, Hq·Dv).  Default: heads, if any, have an axis of their own.
     :param past_key: cached keys (…, P, Dk), before rotation, that precede `key`; default none.
     :param past_value: cached values (…, P, Dv); default none; given if and only if `past_key` is.
+    :param positions: positions of queries and of keys, past and new, in the place of i + offset and j; without an
+        offset; default none.
     :param dtype: storage type, "float64", "float32", "float16" or "bfloat16": inputs are rounded to it, results are
         returned in it.  Half types compute in float32; a bfloat16 is held in a float32 array.  Default: the type that
         query, key and value share, else float64.
@@ -133,6 +137,7 @@ def attend(
         dtype,
         include,
         top_k,
+        positions,
     )
     return evaluate(resolve(call), workers=workers, should_stop=should_stop, progress=progress)
 

@@ -10,7 +10,7 @@ from numpy import broadcast_shapes
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
-from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel
+from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel, Tile
 
 ResultField = Literal[
     "scores",
@@ -42,6 +42,16 @@ class Heads:
     """Heads of key and value, Hkv, which divides Hq."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Positions:
+    """Positions of queries and keys, which replace i + offset and j in `Causal`, `Window`, ALiBi and rotary."""
+
+    query: IntArray | None = None
+    """Integers, (Lq), or (B, Lq) for each batch row; default i + the length of the past."""
+    key: IntArray | None = None
+    """Integers, (Lk), or (B, Lk) for each batch row, past and new keys; default j."""
+
+
 @dataclass(slots=True)
 class AttentionCall:
     """The arguments of one `attend` call, unchecked; `resolve` checks them.  None stands for the default.
@@ -64,7 +74,7 @@ class AttentionCall:
     mask: Mask | None = None
     """Which keys a query may see; default all."""
     offset: Offset | None = None
-    """Position of query 0 among the keys; default the length of the past."""
+    """Position of query 0 among the keys; default the length of the past; None beside positions."""
     bias: FloatArray | None = None
     """Added to the scores, broadcast right-aligned to (…, Lq, Lk); default none."""
     position: Position | None = None
@@ -81,6 +91,8 @@ class AttentionCall:
     """Fields of the result; default scores and weights, and output when there is a value."""
     top_k: int | None = None
     """Maximum keys of each row in the ranking, ≥ 1; default every visible key."""
+    positions: Positions | None = None
+    """Positions of queries and keys, without an offset; default i + offset and j."""
 
 
 @dataclass(slots=True)
@@ -105,7 +117,7 @@ class ResolvedCall:
     mask: Mask | None
     """Bound to `score_shape`."""
     offset: IntArray
-    """Position of query 0 among the keys, shaped to broadcast against the scores."""
+    """Position of each query minus its index, shaped to broadcast against the scores: a number, or (…, 1 or Lq, 1)."""
     bias: FloatArray | None
     """Rank 2 or more, in the compute type."""
     position: Position | None
@@ -125,6 +137,18 @@ class ResolvedCall:
     """(…, Lq, Lk)."""
     notes: tuple[str, ...] = ()
     """Sentences about the call that the result repeats, see `attention_core.notes.call_notes`."""
+    key_positions: IntArray | None = None
+    """Positions of all keys, (…, 1, Lk); None where key j has position j."""
+
+    def tile(self, rows: slice, columns: slice | None = None) -> Tile:
+        """Return a tile of the scores, with the positions of its queries and keys.
+
+        :param rows: queries.
+        :param columns: keys; default all.
+        """
+        if columns is None:
+            columns = slice(0, self.score_shape[-1])
+        return Tile(rows, columns, self.offset, self.key_positions)
 
     def replace_inputs(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
         """Return the same call with other inputs, which skips every check.
@@ -311,6 +335,7 @@ __all__ = [
     "Diagnostics",
     "Heads",
     "Offset",
+    "Positions",
     "Ranking",
     "ResolvedCall",
     "ResultField",

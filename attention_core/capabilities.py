@@ -4,7 +4,7 @@ from functools import cache
 from typing import Protocol, TypeGuard, runtime_checkable
 
 from attention_core.arrays import IntArray, Keys, Logits, PerQuery, Queries, RowMaximum
-from attention_core.interfaces import Mask, Normalizer, ScoreModel
+from attention_core.interfaces import Mask, Normalizer, ScoreModel, Tile
 from attention_core.kernel_forms import KernelNormalizer, PairFunction, Project
 from attention_core.online_normalization import OnlineNormalizer, OnlineRows
 
@@ -68,11 +68,10 @@ class SupportsKernelNormalizer(Protocol):
 class SupportsKeyRange(Protocol):
     """A mask that shows each query the keys of one range."""
 
-    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int] | None:
+    def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:
         """Return the first visible key of each query and the key after the last; None where they are no range.
 
-        :param query_positions: (…, Lq, 1).
-        :param n_keys: number of keys; ranges may go beyond 0 and n_keys.
+        :param tile: all queries and keys; ranges may go beyond 0 and Lk.
         """
         ...
 

@@ -14,7 +14,7 @@ from attention_core.call import ResolvedCall, ResultField
 from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
+from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.memory import queries_per_block
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
@@ -79,7 +79,7 @@ def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) ->
     :param required: names of arrays, as `list_required_matrices` returns them.
     """
     call = repeat_kv_heads(call)
-    scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
+    scored = score_tile(call, call.tile(rows))
     maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
     for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):

@@ -14,7 +14,7 @@ from functools import cache
 from math import inf
 from typing import Any, ClassVar, Literal
 
-ParameterKind = Literal["number", "boolean"]
+ParameterKind = Literal["number", "integer", "boolean", "choice", "object"]
 
 AXES = {"U": "hidden units", "D": "features", "Dq": "features of a query", "Dk": "features of a key"}
 """What the axes of tensor parameters count; another name is an axis of a size that the parameters decide, as U is."""
@@ -62,6 +62,10 @@ class Parameter:
     per_head: bool = True
     """Whether one value for each query head may be given, along a leading axis."""
     kind: ParameterKind = "number"
+    choices: tuple[str, ...] = ()
+    """The names of which a choice is one."""
+    of: "type[Described] | None" = None
+    """The class of an object, whose own fields are parameters."""
     above: float = -inf
     """Exclusive lower bound of a number."""
     minimum: float = -inf
@@ -93,12 +97,15 @@ class Parameter:
     @property
     def expected(self) -> str:
         """Return what its value must be, for errors."""
+        number = "an integer" if self.kind == "integer" else "a finite number"
         if self.above > -inf:
-            return f"a finite number greater than {self.above:g}"
-        return f"a finite number of at least {self.minimum:g}" if self.minimum > -inf else "a finite number"
+            return f"{number} greater than {self.above:g}"
+        return f"{number} of at least {self.minimum:g}" if self.minimum > -inf else number
 
     def accepts(self, number: float) -> bool:
-        """Return whether a number is finite and within the bounds."""
+        """Return whether a number is finite and within the bounds, and whole where it is an integer."""
+        if self.kind == "integer" and number != number // 1:
+            return False
         return -inf < number < inf and number > self.above and number >= self.minimum
 
     @property

@@ -34,6 +34,8 @@ class Explanation:
     """Whether query and key are rotated before they are scored."""
     query_position: int
     """Position of the query among the keys, offset included."""
+    key_position: int
+    """Position of the key, by default its index."""
     masked_by: tuple[str, ...]
     """Names of the masks that hide the key, and "bias" where the bias is −∞; empty for a visible key."""
     logits: Row
@@ -68,7 +70,7 @@ class QueryKeyPair:
     @property
     def tile(self) -> Tile:
         """Tile of this pair alone."""
-        return Tile(slice(self.query, self.query + 1), slice(self.key, self.key + 1), self.call.offset)
+        return self.call.tile(slice(self.query, self.query + 1), slice(self.key, self.key + 1))
 
     def select_matrix(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the pair's matrix of an array whose leading axes broadcast to those of the scores."""
@@ -105,13 +107,13 @@ def explain(call: ResolvedCall, index: tuple[int, ...], query_index: int, key_in
 
 def _explain(pair: QueryKeyPair) -> Explanation:
     call, key = pair.call, pair.key
-    row_tile = Tile(pair.tile.rows, slice(0, call.key_length), call.offset)
-    scored = score_tile(call, row_tile)
+    scored = score_tile(call, call.tile(pair.tile.rows))
     logits = pair.select_matrix(scored.logits)[0]
     weights = _weights(pair, scored.logits)
     value = pair.value()
     position = int(pair.select_matrix(pair.tile.query_positions)[0, 0])
-    alibi = None if call.position is None else call.position.explain_bias(position, key, pair.head)
+    key_position = int(pair.select_matrix(np.atleast_2d(pair.tile.key_positions))[0, 0])
+    alibi = None if call.position is None else call.position.explain_bias(position, key_position, pair.head)
     return Explanation(
         terms=call.score_model.explain_score(
             pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key], pair.head
@@ -122,6 +124,7 @@ def _explain(pair: QueryKeyPair) -> Explanation:
         alibi=alibi,
         rotary=call.position is not None and alibi is None,
         query_position=position,
+        key_position=key_position,
         masked_by=_masked_by(pair),
         logits=logits,
         weight_steps=_explain_weight(pair, logits, weights),

@@ -272,6 +272,8 @@ class Tile(NamedTuple):
     offset: IntArray
     """Position of query 0 among the keys: one integer, one per batch row, or one per batch row and query, shaped to
     broadcast against the scores."""
+    all_key_positions: IntArray | None = None
+    """Positions of all keys, not only of the tile's, (…, 1, Lk); None where key j has position j."""
 
     @property
     def query_positions(self) -> IntArray:
@@ -297,12 +299,26 @@ class Tile(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether the tile has no pair."""
-        return self.rows.start >= self.rows.stop or self.columns.start >= self.columns.stop or not self.offset.size
+        has_no_batch = not self.offset.size or (self.all_key_positions is not None and not self.all_key_positions.size)
+        return self.rows.start >= self.rows.stop or self.columns.start >= self.columns.stop or has_no_batch
+
+    @property
+    def key_indices(self) -> IntArray:
+        """Indices of the keys, (k,)."""
+        return np.arange(self.columns.start, self.columns.stop)
 
     @property
     def key_positions(self) -> IntArray:
-        """Positions of the keys, (k,)."""
-        return np.arange(self.columns.start, self.columns.stop)
+        """Positions of the keys, (k,), or (…, 1, k) where they are not their indices."""
+        return self.key_indices if self.all_key_positions is None else self.all_key_positions[..., self.columns]
+
+    @property
+    def key_position_range(self) -> tuple[int, int]:
+        """First and last position of the keys."""
+        if self.all_key_positions is None:
+            return self.columns.start, self.columns.stop - 1
+        positions = self.key_positions
+        return int(positions.min()), int(positions.max())
 
 
 def slice_tile(array: NDArray[Any], tile: Tile) -> NDArray[Any]:
@@ -381,7 +397,7 @@ class Position(Described):
         """Return the bias of one score with its formula; None for none.
 
         :param query_position: position of the query, offset included.
-        :param key_position: index of the key.
+        :param key_position: position of the key.
         :param head: index into parameters that have a head axis.
         """
         return None

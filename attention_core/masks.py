@@ -5,181 +5,35 @@ in FlexAttention; only partial ones evaluate booleans.
 """
 
 from collections.abc import Callable
-from dataclasses import Field, dataclass, fields, replace
-from typing import Any, ClassVar, NoReturn, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray, IntArray, LeadingSlices
+from attention_core.arrays import BoolArray, IntArray
 from attention_core.descriptions import Text
-from attention_core.errors import InvalidValue, ShapeMismatch
+from attention_core.errors import InvalidValue
 from attention_core.interfaces import Coverage, Mask, Tile, slice_tile
-from attention_core.shapes import Shape, as_integers, check_broadcastable, shape_per_batch_row, slice_leading
+from attention_core.mask_base import All, BaseMask, PrefixLengths, bind_lengths
+from attention_core.positional_masks import Causal, Window
+from attention_core.shapes import Shape, as_integers, check_broadcastable, search_rows, shape_shared_or_per_row
 
-FAR = 1 << 60
-"""A distance beyond every key."""
-
-
-class BaseMask:
-    """Base of masks, with the texts about each; its defaults are those of a mask that depends on positions alone."""
-
-    __slots__ = ()
-
-    name: ClassVar[str]
-    title: ClassVar[Text]
-    """What a sentence calls it."""
-    shows: ClassVar[Text]
-    """When key j is visible to query i."""
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    def bind(self, score_shape: Shape) -> Self:
-        """Return the mask itself, which has no arrays: positions come with the tile."""
-        return self
-
-    def slice_leading(self, leading: LeadingSlices) -> Self:
-        """Return the mask with the block's part of its arrays; the mask itself if it has none."""
-        sliced = {
-            one.name: slice_leading(array, leading)
-            for one in fields(self)
-            if isinstance(array := getattr(self, one.name), np.ndarray)
-        }
-        return replace(self, **sliced) if sliced else self
-
-    def __and__(self: Mask, other: Mask) -> "All":
-        left = self.masks if isinstance(self, All) else (self,)
-        right = other.masks if isinstance(other, All) else (other,)
-        return All((*left, *right))
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a mask is neither true nor false; combine masks with &, not with `and`")
-
-
-@dataclass(frozen=True, slots=True)
-class All(BaseMask):
-    """Shows the pairs that all of `masks` show."""
-
-    masks: tuple[Mask, ...]
-    """Any number of masks; with none, every key is visible."""
-
-    def bind(self, score_shape: Shape) -> Self:
-        """Return the mask with each of `masks` bound."""
-        return replace(self, masks=tuple(mask.bind(score_shape) for mask in self.masks))
-
-    def slice_leading(self, leading: LeadingSlices) -> Self:
-        """Return the mask with each of `masks` sliced; the mask itself if none of them changes."""
-        sliced = tuple(mask.slice_leading(leading) for mask in self.masks)
-        unchanged = all(new is old for new, old in zip(sliced, self.masks, strict=True))
-        return self if unchanged else replace(self, masks=sliced)
-
-    def coverage(self, tile: Tile) -> Coverage:
-        """Return EMPTY if one of `masks` is empty there, FULL if all are full, else PARTIAL."""
-        coverages = {mask.coverage(tile) for mask in self.masks}
-        if Coverage.EMPTY in coverages:
-            return Coverage.EMPTY
-        return Coverage.PARTIAL if Coverage.PARTIAL in coverages else Coverage.FULL
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """Return the conjunction of those masks that are not full there."""
-        visible: BoolArray = np.ones((1, 1), dtype=np.bool_)
-        for mask in self.masks:
-            if mask.coverage(tile) is not Coverage.FULL:
-                visible = visible & mask.visible(tile)
-        return visible
-
-
-@dataclass(frozen=True, slots=True)
-class Causal(BaseMask):
-    """Key j is visible to query i iff j ≤ i + offset."""
-
-    name: ClassVar[str] = "causal"
-    title: ClassVar[Text] = Text("因果掩码", "the causal mask")
-    shows: ClassVar[Text] = Text(
-        "j ≤ i + offset",
-        "j ≤ i + offset",
-    )
-
-    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
-        """Return 0 and i + offset + 1."""
-        return 0, query_positions + 1
-
-    def coverage(self, tile: Tile) -> Coverage:
-        """Return the coverage by comparing the tile's corners with the diagonal."""
-        if tile.is_empty:
-            return Coverage.FULL
-        first, last = tile.query_position_range
-        if tile.columns.stop - 1 <= first:
-            return Coverage.FULL
-        return Coverage.EMPTY if tile.columns.start > last else Coverage.PARTIAL
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """Return j ≤ i + offset."""
-        return tile.key_positions <= tile.query_positions
-
-
-@dataclass(frozen=True, slots=True)
-class Window(BaseMask):
-    """Key j is visible to query i iff p − left ≤ j ≤ p + right, with p = i + offset.
-
-    Beltagy, Peters & Cohan 2020, "Longformer: The Long-Document Transformer", section 3.1.
-    """
-
-    left: int | None = None
-    """Visible keys before the query's position, ≥ 0; None for all."""
-    right: int | None = None
-    """Visible keys after the query's position, ≥ 0; None for all."""
-
-    name: ClassVar[str] = "window"
-    title: ClassVar[Text] = Text("窗口", "the window")
-    shows: ClassVar[Text] = Text(
-        "i + offset − left ≤ j ≤ i + offset + right；不写的一侧没有界限",
-        "i + offset − left ≤ j ≤ i + offset + right; a side that is left out is unbounded",
-    )
-
-    def bind(self, score_shape: Shape) -> Self:
-        """Return the mask itself; raise InvalidValue for a negative side."""
-        for side, name in ((self.left, "left"), (self.right, "right")):
-            if side is not None and side < 0:
-                raise InvalidValue(
-                    ("mask", "window", name),
-                    expected="at least 0, or null for unbounded",
-                    received=str(side),
-                    advice="0 means the query's own position only; move the window with offset.",
-                )
-        return self
-
-    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
-        """Return p − left and p + right + 1; 0 and n_keys on a side that is left out."""
-        # A side of any length fits into 64 bits beside a position.
-        first = 0 if self.left is None else query_positions - min(self.left, FAR)
-        return first, n_keys if self.right is None else query_positions + min(self.right, FAR) + 1
-
-    def coverage(self, tile: Tile) -> Coverage:
-        """Return the coverage by comparing the keys with the windows of the first and the last query."""
-        if tile.is_empty:
-            return Coverage.FULL
-        (first, last), first_key, last_key = tile.query_position_range, tile.columns.start, tile.columns.stop - 1
-        if self._is_outside(last, last_key, first, first_key):
-            return Coverage.EMPTY
-        seen_left = self.left is None or first_key >= last - self.left
-        seen_right = self.right is None or last_key <= first + self.right
-        return Coverage.FULL if seen_left and seen_right else Coverage.PARTIAL
-
-    def _is_outside(self, last: int, last_key: int, first: int, first_key: int) -> bool:
-        """Return whether the whole tile lies left or right of every window."""
-        left_of_all = self.left is not None and last_key < first - self.left
-        right_of_all = self.right is not None and first_key > last + self.right
-        return left_of_all or right_of_all
-
-    def visible(self, tile: Tile) -> BoolArray:
-        """Return p − left ≤ j ≤ p + right."""
-        distance = tile.key_positions - tile.query_positions
-        visible = np.ones(distance.shape, dtype=np.bool_)
-        if self.left is not None:
-            visible &= distance >= -self.left
-        if self.right is not None:
-            visible &= distance <= self.right
-        return visible
+__all__ = [
+    "MASKS",
+    "All",
+    "Allowed",
+    "BaseMask",
+    "Causal",
+    "KeyAllowed",
+    "KeyLengths",
+    "PrefixLengths",
+    "Segments",
+    "Window",
+    "find_key_lengths",
+    "list_hiding_masks",
+    "masks_in",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,24 +51,10 @@ class KeyLengths(BaseMask):
     )
 
     def bind(self, score_shape: Shape) -> Self:
-        """Return the mask with lengths shaped (B, 1, …, 1 or Lq, 1).
+        """Return the mask with lengths shaped (B, 1, …, 1 or Lq, 1); raise as `bind_lengths` does."""
+        return replace(self, lengths=bind_lengths(self.lengths, score_shape, self.name, per_query=True))
 
-        Raises ShapeMismatch for another shape, InvalidValue unless they are integers from 0 to Lk.
-        """
-        path = ("mask", "key_lengths")
-        lengths = shape_per_batch_row(as_integers(self.lengths, path), score_shape, score_shape[-2], path)
-        wrong = (self.lengths < 0) | (self.lengths > score_shape[-1])
-        if wrong.any():
-            where = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise InvalidValue(
-                (*path, *where),
-                expected=f"a length from 0 to {score_shape[-1]}, the number of keys",
-                received=str(self.lengths[where]),
-                advice="Lengths count past and new keys together.",
-            )
-        return replace(self, lengths=lengths)
-
-    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int]:
+    def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int]:
         """Return 0 and the lengths, (B, 1, …, 1 or Lq, 1)."""
         return 0, self.lengths
 
@@ -227,7 +67,7 @@ class KeyLengths(BaseMask):
 
     def visible(self, tile: Tile) -> BoolArray:
         """Return j < length."""
-        return tile.key_positions < self._select(tile)
+        return tile.key_indices < self._select(tile)
 
     def _select(self, tile: Tile) -> IntArray:
         return slice_tile(self.lengths, tile._replace(columns=slice(None)))
@@ -260,31 +100,14 @@ class Segments(BaseMask):
 
     def _bind(self, segments: IntArray, score_shape: Shape, length: int, name: str) -> IntArray:
         path = ("mask", name)
-        numbers = as_integers(segments, path)
-        if numbers.ndim == 1 and len(numbers) == length:
-            return numbers[:, None]
-        if numbers.ndim == 2:
-            return shape_per_batch_row(numbers, score_shape, length, path)
-        raise ShapeMismatch(
-            path,
-            expected=f"shape [{length}], or one such list for each batch row",
-            received=f"shape {list(numbers.shape)}",
-            advice="Give every query and every key (past and new) the number of its document.",
-        )
+        advice = "Give every query and every key (past and new) the number of its document."
+        return shape_shared_or_per_row(as_integers(segments, path), score_shape, length, path, advice)
 
-    def key_range(self, query_positions: IntArray, n_keys: int) -> tuple[IntArray | int, IntArray | int] | None:
+    def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:
         """Return where the keys of each query's segment begin and end; None unless segments ascend along the keys."""
-        keys = self.key_segments
-        if (keys[..., 1:] < keys[..., :-1]).any():
-            return None
-        leading = np.broadcast_shapes(self.query_segments.shape[:-2], keys.shape[:-2])
-        queries = np.broadcast_to(self.query_segments, (*leading, *self.query_segments.shape[-2:]))
-        first, end = (np.empty(queries.shape, np.int64) for _ in range(2))
-        for index in np.ndindex(*leading):
-            numbers = np.broadcast_to(keys, (*leading, *keys.shape[-2:]))[index][0]
-            first[index] = np.searchsorted(numbers, queries[index], side="left")
-            end[index] = np.searchsorted(numbers, queries[index], side="right")
-        return first, end
+        first = search_rows(self.key_segments, self.query_segments, "left")
+        end = search_rows(self.key_segments, self.query_segments, "right")
+        return None if first is None or end is None else (first, end)
 
     def coverage(self, tile: Tile) -> Coverage:
         """Return FULL if the tile has one number, EMPTY if the ranges of queries' and keys' numbers are disjoint."""
@@ -375,4 +198,61 @@ class Allowed(BaseMask):
         return slice_tile(self.allowed, tile)
 
 
-MASKS: dict[str, type[BaseMask]] = {mask.name: mask for mask in (Causal, Window, KeyLengths, Segments, Allowed)}
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyAllowed(BaseMask):
+    """Key j is visible iff the array is True there: padding anywhere among the keys is hidden from every query."""
+
+    allowed: NDArray[Any]
+    """Booleans, (Lk), or (B, Lk) with booleans for each batch row."""
+
+    name: ClassVar[str] = "key_allowed"
+    title: ClassVar[Text] = Text("键掩码", "the mask of keys")
+    shows: ClassVar[Text] = Text(
+        "该键的布尔值为 true；[Lk]，或每个批次一行 [B, Lk]",
+        "the boolean of the key is true; [Lk], or one such list for each batch row, [B, Lk]",
+    )
+
+    def bind(self, score_shape: Shape) -> Self:
+        """Return the mask with booleans shaped (…, 1, Lk).
+
+        Raises InvalidValue unless it holds booleans, ShapeMismatch for another shape.
+        """
+        path = ("mask", self.name)
+        array = np.asarray(self.allowed)
+        if array.dtype != np.bool_:
+            raise InvalidValue(
+                path,
+                expected="booleans, true where queries may see the key",
+                received=f"{array.dtype} numbers",
+                advice="Compare explicitly, or pass additive numbers as bias.",
+            )
+        advice = "Give every key, past and new, a boolean; one for each pair goes to {mask.allowed}."
+        shaped = shape_shared_or_per_row(array, score_shape, score_shape[-1], path, advice)
+        return replace(self, allowed=shaped.swapaxes(-1, -2))
+
+    def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:
+        """Return the first visible key and the key after the last; None where a key between them is hidden."""
+        n_keys = self.allowed.shape[-1]
+        if not n_keys:
+            return 0, 0
+        first = self.allowed.argmax(-1, keepdims=True)
+        behind_last = n_keys - self.allowed[..., ::-1].argmax(-1, keepdims=True)
+        end = np.where(self.allowed.any(-1, keepdims=True), behind_last, 0)
+        return (first, end) if np.array_equal(end - first, self.allowed.sum(-1, keepdims=True)) else None
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Return the coverage by reducing the booleans of the tile's keys."""
+        visible = self.visible(tile)
+        if visible.all():
+            return Coverage.FULL
+        return Coverage.PARTIAL if visible.any() else Coverage.EMPTY
+
+    def visible(self, tile: Tile) -> BoolArray:
+        """Return the booleans of the tile's keys, (…, 1, k)."""
+        return self.allowed[..., tile.columns]
+
+
+MASKS: dict[str, type[BaseMask]] = {
+    mask.name: mask for mask in (Causal, Window, PrefixLengths, KeyLengths, KeyAllowed, Segments, Allowed)
+}
+"""Masks by the names that requests give them, in the order in which they are explained."""

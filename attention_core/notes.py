@@ -34,9 +34,10 @@ def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[st
 
 
 def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:
-    """Return where a causal mask begins, for lengths that differ and no offset; empty otherwise."""
+    """Return where a causal mask begins, for lengths that differ and neither offset nor positions; empty otherwise."""
     queries, keys = scores[-2:]
-    if call.offset is not None or past_length or queries == keys or not queries or not keys:
+    is_placed = call.offset is not None or call.positions is not None
+    if is_placed or past_length or queries == keys or not queries or not keys:
         return ""
     return f"causal with {queries} queries and {keys} keys: query 0 stands at key 0; bottom_right aligns the ends"
 

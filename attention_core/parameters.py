@@ -35,7 +35,7 @@ def bind_parameters(
     for name, one in parameters_of(type(model)).items():
         value = getattr(model, name)
         # A default is within its bounds in every type; most parameters have theirs.
-        if value is one.default or one.kind == "boolean":
+        if value is one.default or one.kind != "number":
             continue
         if one.axes:
             bound[name] = _bind_tensor(value, one, sizes or {}, n_heads, dtype)

@@ -8,10 +8,11 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.descriptions import Description, Text, parameter
-from attention_core.errors import ShapeMismatch
+from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.expressions import Expression
 from attention_core.interfaces import FeatureSizes, Position, Tile
 from attention_core.parameters import PerHead
+from attention_core.rotary_scaling import RotaryScaling
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +91,8 @@ def _geometric(n_heads: int) -> FloatArray:
 class Rotary(Position):
     """Rotates pair m of features by position · θ_m with θ_m = base^(−2m/D): query i by i + offset, key j by j.
 
+    With `dims` only that many features, the first, are rotated, and stand for D.
+
     Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding", equation 34.
     """
 
@@ -114,13 +117,36 @@ class Rotary(Position):
             flat_name="",
         ),
     )
+    dims: int | None = field(
+        default=None,
+        metadata=parameter(
+            zh="旋转前多少个特征，偶数",
+            en="How many features are rotated, the first ones; even, at most D",
+            per_head=False,
+            kind="integer",
+            minimum=2,
+            default_text=Text("全部", "all"),
+            flat_name="",
+        ),
+    )
+    scaling: RotaryScaling | None = field(
+        default=None,
+        metadata=parameter(
+            zh="角度的缩放，用于更长的上下文",
+            en="How angles are scaled for longer sequences than in training",
+            per_head=False,
+            kind="object",
+            of=RotaryScaling,
+            flat_name="",
+        ),
+    )
     name: ClassVar[str] = "rotary"
     description: ClassVar[Description] = Description(
         title=Text("旋转位置编码", "Rotary"),
         summary=Text(
-            "把特征两两配对，按位置旋转：得分只取决于相对距离。特征数须为偶数。",
+            "把特征两两配对，按位置旋转：得分只取决于相对距离。旋转的特征数须为偶数。",
             "Rotates features in pairs by angles that grow with the position, so that scores depend on distances only. "
-            "The number of features must be even.",
+            "The number of rotated features must be even.",
         ),
         latex=r"\theta_m = \mathrm{base}^{-2m/D}",
         plain="θ_m = base^(−2m/D); pair m of query i is rotated by (i + offset)·θ_m, of key j by j·θ_m",
@@ -129,25 +155,62 @@ class Rotary(Position):
     )
 
     def bind(self, features: FeatureSizes) -> Self:
-        """Return the encoding with its base checked.
+        """Return the encoding with its parameters checked.
 
-        Raises InvalidValue unless base is finite and greater than 0, ShapeMismatch for an odd number of features.
+        Raises InvalidValue for a base that is not finite and greater than 0, for `dims` that are odd or more than a
+        query or a key has, and for wrong parameters of `scaling`; ShapeMismatch for an odd number of features without
+        `dims`.
         """
+        if self.dims is None:
+            self._require_pairs(features)
+        elif self.dims % 2 or not 2 <= self.dims <= min(features.query, features.key):
+            raise InvalidValue(
+                ("dims",),
+                expected=f"an even number from 2 to {min(features.query, features.key)}, the number of features",
+                received=str(self.dims),
+                advice="Leave it out to rotate all features.",
+            )
+        bound = Position.bind(self, features)
+        if bound.scaling is not None:
+            bound.scaling.check(bound.base, min(features.query, features.key) if self.dims is None else self.dims)
+        return bound
+
+    def _require_pairs(self, features: FeatureSizes) -> None:
         for size, whose in ((features.query, "query"), (features.key, "key")):
             if size % 2:
                 raise ShapeMismatch(
                     (),
                     expected="an even number of features, since rotary rotates them in pairs",
                     received=f"{size} features in each {whose}",
-                    advice="Add a feature of zeros, or use alibi.",
+                    advice="Rotate fewer with {position.rotary.dims}, add a feature of zeros, or use alibi.",
                 )
-        return Position.bind(self, features)
 
     def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
         """Return the rotated vectors; angles are computed in float64, so that large positions keep their digits."""
+        if self.dims is not None and self.dims < vectors.shape[-1]:
+            rotated = self.rotate_pairs(vectors[..., : self.dims], positions)
+            others = np.broadcast_to(vectors[..., self.dims :], (*rotated.shape[:-1], vectors.shape[-1] - self.dims))
+            return np.concatenate([rotated, others], axis=-1)
+        return self.rotate_pairs(vectors, positions)
+
+    def angles(self, pairs: int) -> FloatArray:
+        """Return the angle of each pair for one position, in radians and float64, (pairs).
+
+        :param pairs: number of rotated features, halved.
+        """
+        angles: FloatArray = self.base ** (-np.arange(pairs) / pairs)
+        return angles if self.scaling is None else self.scaling.scale_angles(angles, self.base)
+
+    def rotate_pairs(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Return vectors with all features rotated.
+
+        :param vectors: (…, L, 2 · pairs).
+        :param positions: integers that broadcast to (…, L).
+        """
         half = vectors.shape[-1] // 2
-        angles = positions[..., None] * self.base ** (-np.arange(half) / half)
-        cosines, sines = (part.astype(vectors.dtype) for part in (np.cos(angles), np.sin(angles)))
+        angles = positions[..., None] * self.angles(half)
+        length = 1.0 if self.scaling is None else self.scaling.attention_scale
+        cosines, sines = ((length * part).astype(vectors.dtype) for part in (np.cos(angles), np.sin(angles)))
         if self.interleaved:
             first, second = vectors[..., 0::2], vectors[..., 1::2]
         else:

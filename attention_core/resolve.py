@@ -25,6 +25,7 @@ from attention_core.shapes import (
     check_value,
     infer_score_shape,
     shape_per_batch_row,
+    shape_shared_or_per_row,
 )
 
 MAX_OFFSET = 2**53
@@ -101,10 +102,10 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
     features = FeatureSizes(query.shape[-1], key.shape[-1], heads)
     normalizer = _bind(call.normalizer or DEFAULT_NORMALIZER, "normalizer", heads, dtype.compute)
     mask = None if call.mask is None else call.mask.bind(score_shape)
-    offset = _resolve_offset(call, score_shape, past_length)
+    offset, key_positions = _resolve_positions(call, score_shape, past_length)
     position = None if call.position is None else _bind(call.position, "position", features)
     if position is not None:
-        query, key = _rotate(position, query, key, offset)
+        query, key = _rotate(position, query, key, offset, key_positions)
     include = _resolve_include(call, normalizer)
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
@@ -132,6 +133,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         features,
         score_shape,
         call_notes(call, score_shape, past_length),
+        key_positions,
     )
 
 
@@ -194,6 +196,55 @@ def _bind(model: Any, name: str, *arguments: Any) -> Any:
         raise
 
 
+def _resolve_positions(call: AttentionCall, score_shape: Shape, past_length: int) -> tuple[IntArray, IntArray | None]:
+    """Return the position of each query minus its index, and the positions of all keys, shaped for the scores.
+
+    The second is None where key j has position j.  Raises InvalidValue for an offset beside positions.
+    """
+    positions = call.positions
+    if positions is None or (positions.query is None and positions.key is None):
+        return _resolve_offset(call, score_shape, past_length), None
+    if call.offset is not None:
+        raise InvalidValue(
+            ("offset",),
+            expected="nothing beside {positions}, which say where queries and keys stand",
+            received=str(call.offset),
+            advice="Leave out one of the two.",
+        )
+    n_queries, n_keys = score_shape[-2:]
+    offset = np.asarray(past_length)
+    if positions.query is not None:
+        offset = _load_positions(positions.query, score_shape, n_queries, "query") - np.arange(n_queries)[:, None]
+    if positions.key is None:
+        return offset, None
+    return offset, _load_positions(positions.key, score_shape, n_keys, "key").swapaxes(-1, -2)
+
+
+def _load_positions(given: IntArray, score_shape: Shape, length: int, side: str) -> IntArray:
+    """Return positions of queries or keys, shaped (…, length, 1).
+
+    Raises ShapeMismatch for another shape, InvalidValue for numbers that are no integers of at most `MAX_OFFSET`.
+    """
+    path: ArgumentPath = ("positions", side)
+    numbers = as_integers(np.asarray(given), path)
+    past = ", past and new" if side == "key" else ""
+    shaped = shape_shared_or_per_row(numbers, score_shape, length, path, f"Give every {side}{past} a position.")
+    wrong = np.argwhere((numbers > MAX_OFFSET) | (numbers < -MAX_OFFSET))
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        raise _too_far((*path, *where), numbers[where])
+    return shaped.astype(np.int64)
+
+
+def _too_far(path: ArgumentPath, received: object) -> InvalidValue:
+    return InvalidValue(
+        path,
+        expected=f"a position between −{MAX_OFFSET} and {MAX_OFFSET}",
+        received=str(received),
+        advice="Positions are added to one another, and beyond that they overflow.",
+    )
+
+
 def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -> IntArray:
     """Return the position of query 0 among the keys, shaped to broadcast to the scores."""
     path: ArgumentPath = ("offset",)
@@ -210,12 +261,7 @@ def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -
         return shape_per_batch_row(as_integers(lengths, path), score_shape, score_shape[-2], path) - score_shape[-2]
     offsets = as_integers(np.asarray(call.offset), path)
     if np.any(np.abs(offsets) > MAX_OFFSET):
-        raise InvalidValue(
-            path,
-            expected=f"a position between −{MAX_OFFSET} and {MAX_OFFSET}",
-            received=str(call.offset),
-            advice="Positions are added to one another, and beyond that they overflow.",
-        )
+        raise _too_far(path, call.offset)
     if offsets.ndim == 0:
         return offsets
     batch = score_shape[0] if len(score_shape) > 2 else 1
@@ -229,11 +275,27 @@ def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -
     return shape_per_batch_row(offsets, score_shape, score_shape[-2], path)
 
 
-def _rotate(position: Position, query: FloatArray, key: FloatArray, offset: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return queries rotated by i + offset and keys by j; non-finite values propagate without NumPy warnings."""
-    rows = np.arange(query.shape[-2])[:, None] + offset
+def _rotate(
+    position: Position, query: FloatArray, key: FloatArray, offset: IntArray, key_positions: IntArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return queries and keys rotated by their positions; non-finite values propagate without NumPy warnings."""
+    rows, columns = rotation_positions(query, key, offset, key_positions)
     with np.errstate(all="ignore"):
-        return position.rotate(query, rows[..., 0]), position.rotate(key, np.arange(key.shape[-2]))
+        return position.rotate(query, rows), position.rotate(key, columns)
+
+
+def rotation_positions(
+    query: FloatArray, key: FloatArray, offset: IntArray, key_positions: IntArray | None
+) -> tuple[IntArray, IntArray]:
+    """Return the positions by which queries and keys are rotated, (…, Lq) and (…, Lk).
+
+    :param query: (…, Lq, Dq).
+    :param key: (…, Lk, Dk).
+    :param offset: position of each query minus its index, as in `ResolvedCall.offset`.
+    :param key_positions: (…, 1, Lk); None where key j has position j.
+    """
+    rows = np.arange(query.shape[-2])[:, None] + offset
+    return rows[..., 0], np.arange(key.shape[-2]) if key_positions is None else key_positions[..., 0, :]
 
 
 def _load_bias(bias: FloatArray, score_shape: Shape, dtype: DType) -> FloatArray:

@@ -1,6 +1,6 @@
 """Shape checks with errors in the caller's terms, and slices of arrays that broadcast over the scores."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,21 +176,24 @@ def slice_leading(array: NDArray[Any], leading: LeadingSlices) -> NDArray[Any]:
     return array[tuple(slice(None) if size == 1 else block for size, block in zip(axes, aligned, strict=True))]
 
 
-def shape_per_batch_row(numbers: IntArray, score_shape: Shape, length: int, path: ArgumentPath) -> IntArray:
+def shape_per_batch_row(
+    numbers: NDArray[Any], score_shape: Shape, length: int | None, path: ArgumentPath
+) -> NDArray[Any]:
     """Return (B) as (B, 1, …, 1, 1), or (B, length) as (B, 1, …, length, 1), which broadcast to the scores.
 
     :param numbers: one number per batch row, or `length` for each.
     :param score_shape: (…, Lq, Lk); B is axis 0 from rank 3 on, and 1 at rank 2.
-    :param length: Lq or Lk.
+    :param length: Lq or Lk; None for one number per batch row alone.
     :param path: the argument, for the error.
 
     Raises ShapeMismatch.
     """
     batch = score_shape[0] if len(score_shape) > 2 else 1
     if numbers.shape not in ((batch,), (batch, length)):
+        also = "" if length is None else f", or {[batch, length]}"
         raise ShapeMismatch(
             path,
-            expected=f"shape {[batch]}, one for each batch row, or {[batch, length]}",
+            expected=f"shape {[batch]}, one for each batch row{also}",
             received=f"shape {list(numbers.shape)}",
             advice=f"The scores have shape {list(score_shape)}; axis 0 counts batch rows from rank 3 on.",
         )
@@ -198,3 +201,48 @@ def shape_per_batch_row(numbers: IntArray, score_shape: Shape, length: int, path
     between = (1,) * max(len(score_shape) - 3, 0)
     shaped = column.reshape(batch, *between, column.shape[1], 1)
     return shaped if len(score_shape) > 2 else shaped[0]
+
+
+def shape_shared_or_per_row(
+    numbers: NDArray[Any], score_shape: Shape, length: int, path: ArgumentPath, advice: str
+) -> NDArray[Any]:
+    """Return (length) as (length, 1), or (B, length) as (B, 1, …, length, 1), which broadcast to the scores.
+
+    :param numbers: one element for each query or key, shared by all batch rows or not.
+    :param score_shape: (…, Lq, Lk); B is axis 0 from rank 3 on, and 1 at rank 2.
+    :param length: Lq or Lk.
+    :param path: the argument, for the error.
+    :param advice: what the error advises about a wrong shape of one axis.
+
+    Raises ShapeMismatch.
+    """
+    if numbers.ndim == 1 and len(numbers) == length:
+        return numbers[:, None]
+    if numbers.ndim == 2:
+        return shape_per_batch_row(numbers, score_shape, length, path)
+    raise ShapeMismatch(
+        path,
+        expected=f"shape [{length}], or one such list for each batch row",
+        received=f"shape {list(numbers.shape)}",
+        advice=advice,
+    )
+
+
+def search_rows(numbers: IntArray, sought: IntArray, side: Literal["left", "right"]) -> IntArray | None:
+    """Return where sought numbers belong among those of each row, as `numpy.searchsorted` does, (…, q, 1).
+
+    :param numbers: (…, 1, k).
+    :param sought: (…, q, 1); leading axes broadcast.
+    :param side: "left" for the index of the first number that is not less, "right" for that of the first greater one.
+
+    Returns None unless every row ascends.
+    """
+    if (numbers[..., 1:] < numbers[..., :-1]).any():
+        return None
+    leading = np.broadcast_shapes(sought.shape[:-2], numbers.shape[:-2])
+    rows = np.broadcast_to(numbers, (*leading, *numbers.shape[-2:]))
+    sought = np.broadcast_to(sought, (*leading, *sought.shape[-2:]))
+    found = np.empty(sought.shape, np.int64)
+    for index in np.ndindex(*leading):
+        found[index] = np.searchsorted(rows[index][0], sought[index], side=side)
+    return found

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from service.codecs.open_inference.vocabulary import COMMON_INPUTS, SCALARS
-from service.schemas.attention import JSON_ONLY, UNIONS, VECTORS
+from service.schemas.attention import JSON_ONLY, UNIONS, VECTORS, AttentionRequest
+from service.schemas.fields import request_fields
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "openapi" / "openapi.json"
@@ -181,16 +182,13 @@ def inference_names() -> dict[str, Any]:
     """Return the tables of inputs and parameters of the Open Inference Protocol, by their places in a request."""
     own = {".".join(one.path): (name, one) for name, one in COMMON_INPUTS.items() if name not in VECTORS}
     integers = [path for path, (_, one) in own.items() if one.content == "integers"]
+    any_rank = {".".join(one.path) for one in request_fields(AttentionRequest) if one.tensor and one.tensor.is_any_rank}
     return {
         "unions": UNIONS,
         "vectors": VECTORS,
         "inputs": {path: name for path, (name, _) in own.items()},
         "integers": integers,
-        "any_rank": {
-            path: ARRAY_KINDS[one.content]
-            for path, (_, one) in own.items()
-            if path not in integers and not one.or_number
-        },
+        "any_rank": {path: ARRAY_KINDS[one.content] for path, (_, one) in own.items() if path in any_rank},
         "parameters": {".".join(path): name for name, path in SCALARS.items()},
     }
 

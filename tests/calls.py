@@ -19,7 +19,11 @@ from attention_core import (
     AttentionCall,
     Causal,
     Heads,
+    KeyAllowed,
     KeyLengths,
+    Positions,
+    PrefixLengths,
+    RotaryScaling,
     Segments,
     Window,
 )
@@ -167,6 +171,18 @@ def _segments(rng, shape):
     }
 
 
+def _positions(rng, shape, order):
+    """Positions of each batch row, in an order."""
+    return {
+        side: _per_batch(shape, lambda length=length: order([rng.randrange(-3, 6) for _ in range(length)]))
+        for side, length in (("query", shape[-2]), ("key", shape[-1]))
+    }
+
+
+LLAMA3 = {"kind": "llama3", "factor": 8, "original_max_position_embeddings": 20}
+YARN = {"kind": "yarn", "factor": 4, "original_max_position_embeddings": 3000, "beta_fast": 40}
+"""Scaling with a pair on the ramp."""
+
 SETTINGS = {
     "none": lambda rng, shape: {},
     "allowed": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape)}},
@@ -206,6 +222,50 @@ SETTINGS = {
         "position": {"name": "rotary", "base": 500, "interleaved": True},
         "mask": {"offset": _per_batch(shape, lambda: rng.randrange(-2, 4))},
     },
+    "prefix": lambda rng, shape: {
+        "mask": {"causal": True, "prefix_lengths": _per_batch(shape, lambda: rng.randrange(shape[-1] + 1))}
+    },
+    "prefix and window": lambda rng, shape: {
+        "mask": {
+            "window": {"left": 0, "right": rng.randrange(2)},
+            "prefix_lengths": _per_batch(shape, lambda: rng.randrange(3)),
+            "key_lengths": _per_batch(shape, lambda: rng.randrange(1, shape[-1] + 1)),
+            "offset": "bottom_right",
+        }
+    },
+    "key allowed": lambda rng, shape: {
+        "mask": {"key_allowed": _booleans(rng, (len(_per_batch(shape, int)), shape[-1]))}
+    },
+    "key allowed, shared": lambda rng, shape: {"mask": {"key_allowed": _booleans(rng, shape[-1:]), "causal": True}},
+    "positions": lambda rng, shape: {
+        "mask": {
+            "causal": True,
+            "window": {"left": 4, "right": None},
+            "prefix_lengths": _per_batch(shape, lambda: rng.randrange(2)),
+        },
+        "positions": _positions(rng, shape, sorted),
+        "position": {"name": "alibi"},
+    },
+    "positions in any order": lambda rng, shape: {
+        "mask": {"causal": True},
+        "positions": _positions(rng, shape, list),
+        "position": {"name": "rotary"},
+    },
+    "positions of queries": lambda rng, shape: {
+        "mask": {"window": {"left": 2, "right": 1}},
+        "positions": {"query": [rng.randrange(6) for _ in range(shape[-2])]},
+        "position": {"name": "alibi"},
+    },
+    "positions of keys": lambda rng, shape: {
+        "mask": {"causal": True},
+        "positions": {"key": [rng.randrange(4) for _ in range(shape[-1])]},
+        "position": {"name": "rotary", "interleaved": True, "dims": 2},
+    },
+    "rotary, linear": lambda rng, shape: {
+        "position": {"name": "rotary", "dims": 2, "scaling": {"kind": "linear", "factor": 3}}
+    },
+    "rotary, llama3": lambda rng, shape: {"position": {"name": "rotary", "base": 50, "scaling": LLAMA3}},
+    "rotary, yarn": lambda rng, shape: {"position": {"name": "rotary", "interleaved": True, "scaling": YARN}},
     "everything": lambda rng, shape: {
         "mask": {
             "allowed": _booleans(rng, shape[-2:]),
@@ -337,11 +397,25 @@ def core_call(request, include=None):
         mask=core_mask(request.get("mask") or {}),
         offset=np.array(offset) if isinstance(offset, list) else offset,
         bias=None if bias is None else with_infinities(bias),
-        position=None if position is None else POSITIONS[position["name"]](**_parameters(position)),
+        position=None if position is None else core_position(position),
         heads=None if heads is None else Heads(**heads),
         dtype=request.get("dtype"),
         include=include,
+        positions=core_positions(request.get("positions")),
     )
+
+
+def core_position(position):
+    """The core's position of a wire object."""
+    parameters = _parameters(position)
+    if "scaling" in parameters:
+        parameters["scaling"] = RotaryScaling(**parameters["scaling"])
+    return POSITIONS[position["name"]](**parameters)
+
+
+def core_positions(positions):
+    """The core's positions of a wire object."""
+    return positions and Positions(**{side: np.array(numbers) for side, numbers in positions.items()})
 
 
 def core_mask(mask):
@@ -351,6 +425,10 @@ def core_mask(mask):
         masks.append(Causal())
     if mask.get("window"):
         masks.append(Window(**mask["window"]))
+    if mask.get("prefix_lengths") is not None:
+        masks.append(PrefixLengths(np.array(mask["prefix_lengths"])))
+    if mask.get("key_allowed") is not None:
+        masks.append(KeyAllowed(np.array(mask["key_allowed"])))
     if mask.get("key_lengths") is not None:
         masks.append(KeyLengths(np.array(mask["key_lengths"])))
     if mask.get("query_segments") is not None:

@@ -49,9 +49,9 @@ def tanh(x):
 
 
 @functools.cache
-def turned_by(place, base, feature, size):
-    """Cosine and sine of place · base^(−feature/size)."""
-    angle = (place * Decimal(base) ** (Decimal(-feature) / size)) % (2 * PI)
+def turned_by(place, step):
+    """Cosine and sine of place · step."""
+    angle = (place * step) % (2 * PI)
     cosine = term = Decimal(1)
     sine = Decimal(0)
     for n in range(1, 80):

@@ -11,7 +11,7 @@ import math
 import struct
 from decimal import Decimal
 
-from tests.digits import exact, held, in_forty_digits, tanh, turned_by
+from tests.digits import PI, exact, held, in_forty_digits, tanh, turned_by
 from tests.nested import aligned, at, broadcast, join, nest, rank, shape, shrink, unpack
 
 INFINITY = math.inf
@@ -97,17 +97,31 @@ class Inputs:
             return self.length(index, i) - self.queries
         return offset[self.batch(index)] if isinstance(offset, list) else offset
 
+    def query_position(self, index, i):
+        """Where query i stands."""
+        own = (self.request.get("positions") or {}).get("query")
+        return i + self.offset(index, i) if own is None else self._of_row(own, index)[i]
+
+    def key_position(self, index, j):
+        """Where key j stands."""
+        own = (self.request.get("positions") or {}).get("key")
+        return j if own is None else self._of_row(own, index)[j]
+
+    def _of_row(self, own, index):
+        """The list of a batch row, or the one that all share."""
+        return own[self.batch(index)] if isinstance(own[0], list) else own
+
 
 class Row:
     """One query against all keys."""
 
     @in_forty_digits
     def __init__(self, inputs, index, i):
-        position = i + inputs.offset(index, i)
+        position = inputs.query_position(index, i)
         head = inputs.head(index)
         query = turn(inputs.position, exact(at(inputs.query, (*index, i))), position)
         keys = [at(inputs.exact_key, (*inputs.key_index(index), j)) for j in range(inputs.keys)]
-        turned = [turn(inputs.position, key, j) for j, key in enumerate(keys)]
+        turned = [turn(inputs.position, key, inputs.key_position(index, j)) for j, key in enumerate(keys)]
         model = _of_this_head(inputs.exact_model, head)
         scores = [held(SCORE_MODELS[model["name"]](model, query, key)) for key in turned]
         capped_scores = [cap(inputs.request.get("softcap"), one) for one in scores]
@@ -135,7 +149,7 @@ def logit(inputs, capped, position, p):
         return Decimal(-INFINITY)
     added = Decimal(added)
     if inputs.position and inputs.position["name"] == "alibi":
-        added -= _slope(inputs, tuple(index)) * abs(p - j)
+        added -= _slope(inputs, tuple(index)) * abs(p - inputs.key_position(tuple(index), j))
     return held(capped + added)
 
 
@@ -144,6 +158,9 @@ def visible(inputs, full, index, i, j, p):
     mask, batch = inputs.mask, inputs.batch(index)
     window = mask.get("window") or {}
     left, right = window.get("left"), window.get("right")
+    k = inputs.key_position(index, j)
+    in_prefix = mask.get("prefix_lengths") is not None and j < mask["prefix_lengths"][batch]
+    of_keys = mask.get("key_allowed")
     segments = mask.get("query_segments"), mask.get("key_segments")
     if segments[0] is not None:
         of_query, of_key = (own[batch] if isinstance(own[0], list) else own for own in segments)
@@ -151,9 +168,10 @@ def visible(inputs, full, index, i, j, p):
             return False
     return (
         (mask.get("allowed") is None or aligned(mask["allowed"], full, (*index, i, j)))
-        and not (mask.get("causal") and j > p)
-        and (left is None or j >= p - left)
-        and (right is None or j <= p + right)
+        and (of_keys is None or (of_keys[batch] if isinstance(of_keys[0], list) else of_keys)[j])
+        and (in_prefix or not (mask.get("causal") and k > p))
+        and (in_prefix or left is None or k >= p - left)
+        and (in_prefix or right is None or k <= p + right)
         and j < inputs.length(index, i)
     )
 
@@ -184,17 +202,63 @@ def _slopes(heads):
 
 
 def turn(position, vector, place):
-    """Rotary turning of one vector, pair by pair."""
+    """Rotary turning of one vector, pair by pair; features behind `dims` stay."""
     if not position or position["name"] != "rotary":
         return vector
-    half, turned = len(vector) // 2, list(vector)
+    dims = position.get("dims") or len(vector)
+    half, turned = dims // 2, list(vector)
+    steps, length = angles(position.get("scaling"), position.get("base") or 10000, dims)
     for m in range(half):
         one, other = (2 * m, 2 * m + 1) if position.get("interleaved") else (m, m + half)
-        cosine, sine = turned_by(place, position.get("base") or 10000, 2 * m, len(vector))
+        cosine, sine = turned_by(place, steps[m])
         a, b = vector[one], vector[other]
-        turned[one] = a * cosine - b * sine
-        turned[other] = a * sine + b * cosine
+        turned[one] = (a * cosine - b * sine) * length
+        turned[other] = (a * sine + b * cosine) * length
     return turned
+
+
+def angles(scaling, base, dims):
+    """The angle of each pair, and what turned vectors are multiplied by."""
+    return _angles(tuple(sorted((scaling or {"kind": "none"}).items())), base, dims)
+
+
+@functools.cache
+def _angles(scaling, base, dims):
+    own = {name: value if isinstance(value, str | bool) else Decimal(value) for name, value in scaling}
+    kind, s, base = own["kind"], own.get("factor"), Decimal(base)
+    if kind == "ntk":
+        base *= s ** (Decimal(dims) / (dims - 2))
+    plain = [base ** (Decimal(-2 * m) / dims) for m in range(dims // 2)]
+    if kind in ("none", "ntk"):
+        return plain, Decimal(1)
+    if kind == "linear":
+        return [angle / s for angle in plain], Decimal(1)
+    longest = own["original_max_position_embeddings"]
+    if kind == "llama3":
+        low, high = own.get("low_freq_factor", Decimal(1)), own.get("high_freq_factor", Decimal(4))
+        wave = [2 * PI / angle for angle in plain]
+        shares = [(longest / length - low) / (high - low) for length in wave]
+    else:
+        ends = [
+            dims * (longest / (turns * 2 * PI)).ln() / (2 * base.ln())
+            for turns in (own.get("beta_fast", Decimal(32)), own.get("beta_slow", Decimal(1)))
+        ]
+        if own.get("truncate", True):
+            ends = [Decimal(math.floor(ends[0])), Decimal(math.ceil(ends[1]))]
+        first, last = max(ends[0], Decimal(0)), min(ends[1], Decimal(dims - 1))
+        last += Decimal("0.001") if first == last else 0
+        shares = [1 - (m - first) / (last - first) for m in range(dims // 2)]
+    shares = [min(max(share, Decimal(0)), Decimal(1)) for share in shares]
+    mixed = [share * angle + (1 - share) * angle / s for share, angle in zip(shares, plain, strict=True)]
+    return mixed, _attention_factor(own, s) if kind == "yarn" else Decimal(1)
+
+
+def _attention_factor(own, s):
+    if own.get("attention_factor"):
+        return own["attention_factor"]
+    if own.get("mscale") and own.get("mscale_all_dim"):
+        return (1 + s.ln() * own["mscale"] / 10) / (1 + s.ln() * own["mscale_all_dim"] / 10)
+    return 1 + s.ln() / 10
 
 
 @in_forty_digits

@@ -40,8 +40,8 @@ def bound(reference, plain, dtype):
 
 def _fields(inputs, dtype):
     query, key = np.array(inputs.query, dtype), np.repeat(np.array(inputs.key, dtype), inputs.group, _head_axis(inputs))
-    offsets = _offsets(inputs)
-    query, key = _turn(inputs, query, np.arange(inputs.queries) + offsets), _turn(inputs, key, np.arange(inputs.keys))
+    of_queries, of_keys = _places(inputs, "query", inputs.queries), _places(inputs, "key", inputs.keys)
+    query, key = _turn(inputs, query, of_queries), _turn(inputs, key, of_keys)
     scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype), query, key)
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
@@ -81,30 +81,61 @@ class Parameters:
         return self.model.get(name) is not None
 
 
-def _offsets(inputs):
-    """Offsets of every query: (…, Lq) that broadcasts over the leading axes."""
+def _places(inputs, side, length):
+    """Positions of queries or keys: (…, length) that broadcasts over the leading axes."""
     batches = inputs.leading[0] if inputs.leading else 1
-    index = [(b,) if inputs.leading else () for b in range(batches)]
-    offsets = np.array([[inputs.offset(one, i) for i in range(inputs.queries)] for one in index])
-    return offsets.reshape(*offsets.shape[:1], *(1,) * (len(inputs.leading) - 1), -1) if inputs.leading else offsets[0]
+    at = inputs.query_position if side == "query" else inputs.key_position
+    places = np.array([[at((b,) if inputs.leading else (), i) for i in range(length)] for b in range(batches)])
+    return places.reshape(batches, *(1,) * (len(inputs.leading) - 1), -1) if inputs.leading else places[0]
 
 
 def _turn(inputs, vectors, places):
     position = inputs.position
     if not position or position["name"] != "rotary":
         return vectors
-    half = vectors.shape[-1] // 2
+    dims = position.get("dims") or vectors.shape[-1]
+    half = dims // 2
     wide = np.promote_types(vectors.dtype, np.float64).type
-    angles = places[..., None] * wide(position.get("base") or 10000) ** (-np.arange(half).astype(wide) / half)
-    cosines, sines = np.cos(angles).astype(vectors.dtype), np.sin(angles).astype(vectors.dtype)
+    steps, length = angles(position.get("scaling") or {}, wide(position.get("base") or 10000), half, wide)
+    turns = places[..., None] * steps
+    cosines, sines = ((length * part(turns)).astype(vectors.dtype) for part in (np.cos, np.sin))
     pairs = (
-        (slice(0, None, 2), slice(1, None, 2)) if position.get("interleaved") else (slice(0, half), slice(half, None))
+        (slice(0, dims, 2), slice(1, dims, 2)) if position.get("interleaved") else (slice(0, half), slice(half, dims))
     )
     one, other = vectors[..., pairs[0]], vectors[..., pairs[1]]
-    turned = np.empty((*np.broadcast_shapes(one.shape, angles.shape)[:-1], 2 * half), vectors.dtype)
+    leading = np.broadcast_shapes(one.shape, turns.shape)[:-1]
+    turned = np.broadcast_to(vectors, (*leading, vectors.shape[-1])).copy()
     turned[..., pairs[0]] = one * cosines - other * sines
     turned[..., pairs[1]] = one * sines + other * cosines
     return turned
+
+
+def angles(scaling, base, half, wide):
+    """Angle of each pair, and the factor of turned vectors."""
+    kind, s, pair = scaling.get("kind"), wide(scaling.get("factor", 1)), np.arange(half).astype(wide)
+    if kind == "ntk":
+        base = base * s ** (wide(half) / wide(half - 1))
+    plain = base ** (-pair / half)
+    if kind in (None, "ntk"):
+        return plain, wide(1)
+    if kind == "linear":
+        return plain / s, wide(1)
+    longest, pi = wide(scaling["original_max_position_embeddings"]), 4 * np.arctan(wide(1))
+    if kind == "llama3":
+        low, high = wide(scaling.get("low_freq_factor", 1)), wide(scaling.get("high_freq_factor", 4))
+        share, length = (longest * plain / (2 * pi) - low) / (high - low), wide(1)
+    else:
+        turns = np.array([scaling.get("beta_fast", 32), scaling.get("beta_slow", 1)]).astype(wide)
+        first, last = half * np.log(longest / (turns * 2 * pi)) / np.log(base)
+        if scaling.get("truncate", True):
+            first, last = np.floor(first), np.ceil(last)
+        first, last = max(first, 0), min(last, 2 * half - 1)
+        share, length = 1 - (pair - first) / (last - first or wide("0.001")), wide(scaling.get("attention_factor", 0))
+        both = [wide(scaling.get(name, 0)) for name in ("mscale", "mscale_all_dim")]
+        grown = [1 + one * np.log(s) / 10 for one in (both if all(both) else (wide(1), wide(0)))]
+        length = length or grown[0] / grown[1]
+    share = np.clip(share, 0, 1)
+    return share * plain + (1 - share) * plain / s, length
 
 
 def _biased(inputs, capped):
@@ -113,7 +144,8 @@ def _biased(inputs, capped):
         bias = np.array(_with_infinities(inputs.request["bias"]), dtype)
         logits = np.where(np.isneginf(bias), dtype(-np.inf), logits + bias)
     if inputs.position and inputs.position["name"] == "alibi":
-        distance = np.abs((np.arange(inputs.queries) + _offsets(inputs))[..., None] - np.arange(inputs.keys))
+        of_queries, of_keys = _places(inputs, "query", inputs.queries), _places(inputs, "key", inputs.keys)
+        distance = np.abs(of_queries[..., None] - of_keys[..., None, :])
         heads = range(inputs.leading[1]) if inputs.has_heads else range(1)
         wide = np.promote_types(dtype, np.float64)
         slopes = np.array([oracle.slope(inputs, (0, head) if inputs.has_heads else ()) for head in heads], wide)
@@ -128,7 +160,7 @@ def _visible(inputs, full):
     for pair in pairs:
         *index, i, j = pair
         index = tuple(index)
-        place = places.setdefault((index, i), i + inputs.offset(index, i))
+        place = places.setdefault((index, i), inputs.query_position(index, i))
         flags[pair] = oracle.visible(inputs, full, index, i, j, place)
     return flags
 

@@ -9,7 +9,7 @@ from attention_core.arrays import FloatArray, Logits, PerQuery
 from attention_core.blockwise.blocks import LeadingBlock, first_row_index, split_slice
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.capabilities import SupportsOnline, supports_online
-from attention_core.interfaces import Coverage, Tile
+from attention_core.interfaces import Coverage
 from attention_core.online_normalization import OnlineRows
 from attention_core.reductions import all_finite
 from attention_core.tiles import apply_mask_in_place, apply_weights, normalize, row_maximum, write_logits
@@ -112,7 +112,7 @@ def _iterate_logits(
     queries = call.score_model.project_queries(call.query[..., rows, :])
     buffer = np.empty((*call.score_shape[:-2], rows.stop - rows.start, columns), dtype=call.dtype.compute)
     for keys in split_slice(slice(0, call.key_length), columns):
-        tile = Tile(rows, keys, call.offset)
+        tile = call.tile(rows, keys)
         coverage = block.coverage(tile)
         if coverage is not Coverage.EMPTY:
             monitor.check_cancelled()

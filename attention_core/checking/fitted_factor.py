@@ -10,7 +10,6 @@ from attention_core.capabilities import supports_logsumexp
 from attention_core.checking.variants import CheckContext, Fields, slice_rows
 from attention_core.dense import evaluate_query_block
 from attention_core.heads import slice_call
-from attention_core.interfaces import Tile
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
 START_FACTORS = np.exp2(np.arange(-40, 41) / 4)
@@ -81,7 +80,7 @@ class _Family:
 
     @classmethod
     def of(cls, call: ResolvedCall, received: Fields, row: int) -> "_Family":
-        scored = score_tile(call, Tile(slice(row, row + 1), slice(0, call.key_length), call.offset))
+        scored = score_tile(call, call.tile(slice(row, row + 1)))
         hidden = np.isneginf(scored.logits)
         return cls(call, received, scored.scores, np.where(hidden, -np.inf, scored.logits - scored.capped_scores))
 

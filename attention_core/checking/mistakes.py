@@ -30,7 +30,7 @@ from attention_core.checking.changes import (
     change_softmax,
 )
 from attention_core.checking.variants import Mistake
-from attention_core.checking.wrong_positions import MixedRotary, ReversedRotary
+from attention_core.checking.wrong_positions import MixedRotary, ReversedRotary, copy_rotary
 from attention_core.scores import ScaledDotProduct
 
 MISTAKES: dict[str, Mistake] = {
@@ -59,6 +59,7 @@ MISTAKES: dict[str, Mistake] = {
     "causal off by one": wrong_masks.causal_off_by_one,
     "window off by one": wrong_masks.window_off_by_one,
     "key lengths off by one": wrong_masks.lengths_off_by_one,
+    "prefix ignored": wrong_masks.prefix_ignored,
     "mask inverted": wrong_masks.mask_inverted,
     "mask transposed": wrong_masks.mask_transposed,
     "mask missing": wrong_masks.mask_missing,
@@ -95,13 +96,17 @@ MISTAKES: dict[str, Mistake] = {
     "rotary pairings mixed": all_of(
         change_rotary_of_one_side(wrong_positions.other_pairs),
         change_rotary(
-            lambda rotary: MixedRotary(rotary.base, interleaved=False),
-            lambda rotary: MixedRotary(rotary.base, interleaved=True),
+            lambda rotary: copy_rotary(MixedRotary, rotary, interleaved=False),
+            lambda rotary: copy_rotary(MixedRotary, rotary, interleaved=True),
         ),
     ),
     "rotary on one side": change_rotary_of_one_side(lambda _: None),
-    "rotary direction": change_rotary(lambda rotary: ReversedRotary(rotary.base, rotary.interleaved)),
+    "rotary direction": change_rotary(lambda rotary: copy_rotary(ReversedRotary, rotary)),
     "rotary base": change_rotary(wrong_positions.default_base),
+    "rotary dims": wrong_positions.other_dims,
+    "rotary scaling": wrong_positions.other_scaling,
+    "rotary attention factor": wrong_positions.other_attention_factor,
+    "positions ignored": wrong_positions.positions_ignored,
     "positions from zero": wrong_positions.positions_from_zero,
     "position missing": wrong_positions.position_missing,
     "sink missing": change_softmax(

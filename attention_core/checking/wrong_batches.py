@@ -23,7 +23,7 @@ from attention_core.checking.wrong_masks import change_mask_offset, change_masks
 from attention_core.checking.wrong_positions import with_query_positions
 from attention_core.dense import evaluate_query_block
 from attention_core.interfaces import Mask
-from attention_core.masks import Allowed, Causal, KeyLengths, Segments, Window, masks_in
+from attention_core.masks import Allowed, Causal, KeyAllowed, KeyLengths, Segments, Window, masks_in
 from attention_core.tiles import apply_weights
 
 
@@ -34,7 +34,7 @@ def one_position(context: CheckContext) -> Iterator[Variant]:
     or a window that is another corner.
     """
     call = context.call
-    if call.offset.size > 1 and call.offset.min() < call.offset.max():
+    if context.sent.positions is None and call.offset.size > 1 and call.offset.min() < call.offset.max():
         at_corners = any(isinstance(mask, (Causal, Window)) for mask in masks_in(call.mask))
         for offset in _usual(call.offset, *([] if at_corners else [call.key_length - call.query_length])):
             yield from change_mask_offset(context, np.asarray(offset), Causal, Window)
@@ -118,8 +118,10 @@ def _taken(array: NDArray[Any], order: IntArray, call: ResolvedCall) -> NDArray[
 def _reordered(mask: Mask, order: IntArray, call: ResolvedCall) -> Mask:
     if isinstance(mask, KeyLengths):
         return replace(mask, lengths=_taken(mask.lengths, order, call))
-    if isinstance(mask, Allowed):
+    if isinstance(mask, (Allowed, KeyAllowed)):
         return replace(mask, allowed=_taken(mask.allowed, order, call))
+    if isinstance(mask, (Causal, Window)) and mask.prefix is not None:
+        return replace(mask, prefix=_taken(mask.prefix, order, call))
     if isinstance(mask, Segments):
         queries, keys = (_taken(numbers, order, call) for numbers in (mask.query_segments, mask.key_segments))
         return replace(mask, query_segments=queries, key_segments=keys)

@@ -21,8 +21,11 @@ from attention_core.checking.variants import (
 from attention_core.checking.wrong_normalizers import with_changed_logits
 from attention_core.dense import evaluate_query_block
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.masks import All, Allowed, Causal, KeyLengths, Window, masks_in
+from attention_core.masks import All, Allowed, Causal, KeyLengths, PrefixLengths, Window, masks_in
 from attention_core.tiles import apply_weights
+
+LIFTED = (Causal, Window)
+"""Masks that a prefix lifts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def causal_corner(context: CheckContext) -> Iterator[Variant]:
     for corner in corners:
         yield from change_mask_offset(context, corner, Causal)
         yield from change_mask_offset(context, corner, Causal, Window)
-        if call.position is not None and corner.ndim == 0:
+        if call.position is not None and corner.ndim == 0 and context.sent.positions is None:
             yield ChangedCall(resolve_repeated(replace(context.sent, offset=int(corner))))
 
 
@@ -117,18 +120,24 @@ def lengths_off_by_one(context: CheckContext) -> Iterator[Variant]:
         yield from change_masks(context, partial(_lengthened, step=step), KeyLengths)
 
 
+def prefix_ignored(context: CheckContext) -> Iterator[Variant]:
+    """Causal and window hide keys of the prefix as well."""
+    yield from change_masks(context, lambda mask: mask if mask.prefix is None else replace(mask, prefix=None), *LIFTED)
+
+
 def _lengthened(mask: KeyLengths, step: int) -> KeyLengths:
     return replace(mask, lengths=mask.lengths + step)
 
 
 def mask_inverted(context: CheckContext) -> Iterator[Variant]:
     """True read as "masked": one kind of mask, or the whole mask; or the future for the past."""
-    kinds = list(dict.fromkeys(type(mask) for mask in masks_in(context.call.mask)))
+    masks = (mask for mask in masks_in(context.call.mask) if not isinstance(mask, PrefixLengths))
+    kinds = list(dict.fromkeys(map(type, masks)))
     for kind in sorted(kinds, key=lambda kind: kind is not Allowed):
         yield from change_masks(context, lambda mask: ChangedMask(mask, _see_hidden), kind)
     if context.call.mask is not None:
         yield context.changed(mask=ChangedMask(context.call.mask, _see_hidden))
-    yield from change_masks(context, lambda _: Window(0, None), Causal)
+    yield from change_masks(context, lambda causal: Window(0, None, prefix=causal.prefix), Causal)
 
 
 def mask_transposed(context: CheckContext) -> Iterator[Variant]:
@@ -191,7 +200,7 @@ def _with_masked_logits(
 
 
 def _visible(mask: Mask, call: ResolvedCall, rows: slice) -> BoolArray:
-    return mask.visible(Tile(rows, slice(0, call.key_length), call.offset))
+    return mask.visible(call.tile(rows))
 
 
 def past_ignored(context: CheckContext) -> Iterator[Variant]:
@@ -200,5 +209,5 @@ def past_ignored(context: CheckContext) -> Iterator[Variant]:
         past = context.sent.past_key.shape[-2]
         mask = All(()) if context.call.mask is None else context.call.mask
         yield context.changed(
-            mask=ChangedMask(mask, lambda mask, tile: mask.visible(tile) & (tile.key_positions >= past))
+            mask=ChangedMask(mask, lambda mask, tile: mask.visible(tile) & (tile.key_indices >= past))
         )

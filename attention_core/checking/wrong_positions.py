@@ -1,17 +1,20 @@
 """Mistakes in positions: ALiBi, rotary embeddings, the order of cached and new keys."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.call import ResolvedCall
+from attention_core.call import Positions, ResolvedCall
 from attention_core.checking.variants import ChangedCall, CheckContext, Variant, resolve_repeated
+from attention_core.errors import CallError
 from attention_core.heads import pack_heads
 from attention_core.interfaces import Tile
 from attention_core.positions import Alibi, Rotary
+from attention_core.rotary_scaling import RotaryScaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +46,29 @@ class ReversedRotary(Rotary):
         return Rotary.rotate(self, vectors, -positions)
 
 
+class RotaryOfLastFeatures(Rotary):
+    """Rotary embeddings of the last features in the place of the first."""
+
+    def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+        """Rotate as if the last features were the first."""
+        last = self.dims or vectors.shape[-1]
+        return np.roll(Rotary.rotate(self, np.roll(vectors, last, axis=-1), positions), -last, axis=-1)
+
+
 class MixedRotary(Rotary):
     """Rotary in one layout of pairs with the angles of the other: θ_(i // 2) for θ_(i mod D/2), or the reverse."""
 
-    def rotate(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
+    def rotate_pairs(self, vectors: FloatArray, positions: IntArray) -> FloatArray:
         """Rotate each feature with its partner by the angle of the feature's own index."""
         size = vectors.shape[-1]
         half, places = size // 2, np.arange(size)
         exponents = places % half if self.interleaved else places // 2
-        angles = positions[..., None] * self.base ** (-exponents / half)
+        angles = positions[..., None] * self.angles(half)[exponents]
+        length = 1.0 if self.scaling is None else self.scaling.attention_scale
         partner = np.empty_like(vectors)
         first, second = (places[0::2], places[1::2]) if self.interleaved else (places[:half], places[half:])
         partner[..., first], partner[..., second] = -vectors[..., second], vectors[..., first]
-        return vectors * np.cos(angles) + partner * np.sin(angles)
+        return length * (vectors * np.cos(angles) + partner * np.sin(angles))
 
 
 def negated_alibi(_: ResolvedCall, position: Any) -> Any:
@@ -76,7 +89,7 @@ def position_missing(context: CheckContext) -> Iterator[Variant]:
 
 def positions_from_zero(context: CheckContext) -> Iterator[Variant]:
     """Query 0 has position 0 in spite of cached keys, or of an offset."""
-    if context.call.offset.any():
+    if context.call.offset.any() and context.sent.positions is None:
         yield from with_query_positions(context, 0)
 
 
@@ -103,6 +116,69 @@ def alibi_slopes(context: CheckContext) -> Iterator[Variant]:
             yield context.changed(position=replace(position, slopes=own))
 
 
+def positions_ignored(context: CheckContext) -> Iterator[Variant]:
+    """Queries at i + the length of the past and keys at j in spite of positions, or one of the two."""
+    positions = context.sent.positions
+    if positions is None:
+        return
+    kept = [Positions()]
+    if positions.query is not None and positions.key is not None:
+        kept += [Positions(query=positions.query), Positions(key=positions.key)]
+    for one in kept:
+        yield ChangedCall(resolve_repeated(replace(context.sent, positions=one)))
+
+
+def copy_rotary(kind: type[Rotary], rotary: Rotary, **changes: Any) -> Rotary:
+    """Return the parameters of an encoding in another class, some of them changed."""
+    return kind(**{one.name: getattr(rotary, one.name) for one in fields(Rotary)} | changes)
+
+
+def other_dims(context: CheckContext) -> Iterator[Variant]:
+    """Other features are rotated: all, half or a quarter of them, or the last; or with the angles of all features."""
+    rotary, size = context.call.position, min(context.call.features[:2])
+    if not isinstance(rotary, Rotary):
+        return
+    own = rotary.dims or size
+    others = [dims for dims in (size, size // 2, size // 4) if dims != own and dims > 1 and dims % 2 == 0]
+    wrong = [replace(rotary, dims=dims) for dims in others]
+    if own < size:
+        wrong += [copy_rotary(RotaryOfLastFeatures, rotary), replace(rotary, base=rotary.base ** (own / size))]
+    yield from _with_rotary(context, wrong)
+
+
+def other_scaling(context: CheckContext) -> Iterator[Variant]:
+    """No scaling of angles, or one of another kind."""
+    rotary = context.call.position
+    if not isinstance(rotary, Rotary) or rotary.scaling is None:
+        return
+    scaling = rotary.scaling
+    longest = scaling.original_max_position_embeddings
+    kinds = [kind for kind in ("linear", "ntk") if kind != scaling.kind]
+    others = [RotaryScaling(kind, scaling.factor) for kind in kinds]
+    if longest is not None:
+        kinds = [kind for kind in ("yarn", "llama3") if kind != scaling.kind]
+        others += [RotaryScaling(kind, scaling.factor, longest) for kind in kinds]
+    yield from _with_rotary(context, [replace(rotary, scaling=other) for other in (None, *others)])
+
+
+def other_attention_factor(context: CheckContext) -> Iterator[Variant]:
+    """Yarn's attention factor left out, or on one side only."""
+    rotary = context.call.position
+    if isinstance(rotary, Rotary) and rotary.scaling is not None and rotary.scaling.attention_scale != 1:
+        factors = (1.0, sqrt(rotary.scaling.attention_scale))
+        others = [replace(rotary.scaling, attention_factor=factor) for factor in factors]
+        yield from _with_rotary(context, [replace(rotary, scaling=other) for other in others])
+
+
+def _with_rotary(context: CheckContext, wrong: list[Any]) -> Iterator[Variant]:
+    """Yield the variants with other rotations; one that its parameters do not allow is left out."""
+    for rotary in wrong:
+        try:
+            yield ChangedCall(resolve_repeated(replace(context.sent, position=rotary)))
+        except CallError:
+            continue
+
+
 def other_pairs(rotary: Rotary) -> Rotary:
     """Halves (m, m + D/2) where neighbours (2m, 2m + 1) were meant, or the reverse."""
     return replace(rotary, interleaved=not rotary.interleaved)
@@ -126,6 +202,6 @@ def cache_order(context: CheckContext) -> Iterator[Variant]:
         value=np.concatenate([sent.value, past_value], axis=-2),
         past_key=None,
         past_value=None,
-        offset=sent.past_key.shape[-2] if sent.offset is None else sent.offset,
+        offset=sent.past_key.shape[-2] if sent.offset is None and sent.positions is None else sent.offset,
     )
     yield ChangedCall(resolve_repeated(joined))

@@ -19,7 +19,7 @@ from attention_core.checking.variants import (
     Variant,
     evaluate_included,
 )
-from attention_core.interfaces import Normalizer, Tile
+from attention_core.interfaces import Normalizer
 from attention_core.memory import MAX_QUERY_BLOCK_NUMBERS
 from attention_core.normalizers import Softmax
 from attention_core.parameters import PerHead
@@ -70,7 +70,7 @@ def softmax_over_the_wrong_axis(context: CheckContext) -> Iterator[Variant]:
 
 def _over_other_axes(reference: Reference, context: CheckContext) -> Iterator[ChangedFields]:
     call, normalizer = reference.call, reference.call.normalizer
-    whole = Tile(slice(0, call.query_length), slice(0, call.key_length), call.offset)
+    whole = call.tile(slice(0, call.query_length))
     logits = np.broadcast_to(score_tile(call, whole).logits, call.score_shape)
     sink = normalizer.sink if isinstance(normalizer, Softmax) else None
     for axis in range(-2, -logits.ndim - 1, -1):

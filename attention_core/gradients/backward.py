@@ -90,12 +90,12 @@ def _gather_inputs(block: LeadingBlock, rows: slice, columns: int) -> TileInputs
     seen = [
         keys
         for keys in split_slice(slice(0, call.key_length), columns)
-        if block.coverage(Tile(rows, keys, call.offset)) is not Coverage.EMPTY
+        if block.coverage(call.tile(rows, keys)) is not Coverage.EMPTY
     ]
     visible = slice(seen[0].start, seen[-1].stop) if seen else slice(0, 0)
     queries, keys = call.query[..., rows, :], call.key[..., visible, :]
     return TileInputs(
-        Tile(rows, visible, call.offset),
+        call.tile(rows, visible),
         (*call.score_shape[:-2], rows.stop - rows.start, visible.stop - visible.start),
         queries,
         keys,

@@ -12,7 +12,7 @@ from attention_core.blockwise import Workers
 from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output_index, split_last_first
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
-from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
+from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, Positions, ResolvedCall
 from attention_core.errors import ShapeMismatch
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
@@ -21,7 +21,7 @@ from attention_core.gradients.kernel import run_kernel_if_any
 from attention_core.heads import pack_heads, unpack_heads
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.reductions import sum_to_shape
-from attention_core.resolve import resolve
+from attention_core.resolve import resolve, rotation_positions
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
 MAX_HELD_NUMBERS = 1 << 24
@@ -47,6 +47,7 @@ def differentiate(
     heads: Heads | None = None,
     past_key: ArrayLike | None = None,
     past_value: ArrayLike | None = None,
+    positions: Positions | None = None,
     dtype: str | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
@@ -89,6 +90,8 @@ def differentiate(
         their own.
     :param past_key: cached keys (…, P, Dk), before rotation; default none.
     :param past_value: cached values (…, P, Dv); default none; given if and only if `past_key` is.
+    :param positions: positions of queries and of keys, past and new, in the place of i + offset and j; without an
+        offset; default none.
     :param dtype: storage type of inputs and of vector gradients; default the type that query, key and value share, else
         float64.
     :param workers: threads that share the rows; default the calling thread alone.  Results do not depend on their
@@ -125,6 +128,7 @@ def differentiate(
         None if past_value is None else as_floats(past_value),
         dtype,
         ("output",),
+        positions=positions,
     )
     with np.errstate(all="ignore"):
         resolved = resolve(call)
@@ -203,7 +207,7 @@ def _to_storage(
     return AttentionGradients(
         output=store(output),
         query=store(sum_to_shape(query, call.query.shape)),
-        key=store(key[..., past:, :]),
+        key=store(sum_to_shape(key[..., past:, :], call.key.shape)),
         value=store(value[..., past:, :]),
         past_key=None if call.past_key is None else store(key[..., :past, :]),
         past_value=None if call.past_value is None else store(value[..., :past, :]),
@@ -217,6 +221,5 @@ def _rotate_back(call: ResolvedCall, query: FloatArray, key: FloatArray) -> tupl
     """Return the gradients of query and key before rotation: rotated by the opposite angles."""
     if call.position is None:
         return query, key
-    rows = np.arange(query.shape[-2])[:, None] + call.offset
-    columns = np.arange(key.shape[-2])
-    return call.position.rotate(query, -rows[..., 0]), call.position.rotate(key, -columns)
+    rows, columns = rotation_positions(query, key, call.offset, call.key_positions)
+    return call.position.rotate(query, -rows), call.position.rotate(key, -columns)

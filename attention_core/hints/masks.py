@@ -3,7 +3,6 @@
 from attention_core.hints.translation import Translation
 
 ADDED = "Numbers to be added go to {bias}, with null for minus infinity."
-KEYS_OF_A_ROW = "of shape (B, 1, 1, Lk) for scores of rank 4, (B, 1, Lk) for rank 3"
 NO_QUERY_MASK = (
     "There is no mask of queries: leave it out and drop the rows of padded queries from the answer. To have these rows "
     "zero, send {mask.allowed} of shape (B, 1, Lq, 1), or (B, Lq, 1) at rank 3, with false for them."
@@ -30,13 +29,13 @@ MASKS: tuple[Translation, ...] = (
     # Hugging Face transformers.
     Translation(
         "attention_mask encoder_attention_mask decoder_attention_mask cross_attention_mask",
-        "1 or True, which keep a key in Hugging Face transformers and Keras, is true in {mask.allowed}; give a padding "
-        f"mask (B, Lk) one {KEYS_OF_A_ROW}. {ADDED}",
+        "1 or True, which keep a key in Hugging Face transformers and Keras, is true in {mask.allowed}; a padding mask "
+        f"(B, Lk) goes to {{mask.key_allowed}}. {ADDED}",
     ),
     # PyTorch nn.MultiheadAttention and nn.Transformer.
     Translation(
         "key_padding_mask src_key_padding_mask tgt_key_padding_mask memory_key_padding_mask",
-        f"True hides a key in PyTorch: invert it into {{mask.allowed}} {KEYS_OF_A_ROW}. For padding at the end "
+        "True hides a key in PyTorch: invert it into {mask.key_allowed}, (Lk) or (B, Lk). For padding at the end "
         "{mask.key_lengths} does as well.",
     ),
     Translation(
@@ -46,12 +45,12 @@ MASKS: tuple[Translation, ...] = (
     # Keras MultiHeadAttention and Attention.
     Translation(
         "key_mask value_mask kv_mask",
-        f"True keeps a key in Keras: {{mask.allowed}} {KEYS_OF_A_ROW}. For padding at the end {{mask.key_lengths}} "
+        "True keeps a key in Keras: {mask.key_allowed}, (Lk) or (B, Lk). For padding at the end {mask.key_lengths} "
         "does as well.",
     ),
     Translation(
         "padding_mask pad_mask padding",
-        f"Send {{mask.allowed}} {KEYS_OF_A_ROW}, where true = may see; invert a mask whose True or 1 marks the "
+        "Send {mask.key_allowed}, (Lk) or (B, Lk), where true = may see; invert a mask whose True or 1 marks the "
         "padding. For padding at the end {mask.key_lengths} does as well.",
     ),
     Translation("query_mask q_mask query_padding_mask query_attention_mask", NO_QUERY_MASK),
@@ -179,10 +178,21 @@ MASKS: tuple[Translation, ...] = (
         "Here it is {mask.offset}: the position of query 0 among the keys; by default the length of the past.",
     ),
     Translation(
-        "positions position_ids input_positions pos_ids query_positions key_positions kv_positions "
-        "q_positions segment_positions query_position_ids",
-        "Queries stand at {mask.offset} + i and keys at j. For other positions send the mask as {mask.allowed}, ALiBi "
-        "as {bias}, and turn query and key yourself.",
+        "position_ids input_positions pos_ids segment_positions",
+        "Here it is {positions.query} for the queries and {positions.key} for the keys, past and new; by default "
+        "queries stand at {mask.offset} + i and keys at j.",
+    ),
+    Translation("q_positions query_position_ids q_position_ids", "Here it is {positions.query}, without an offset."),
+    Translation(
+        "kv_positions k_positions key_position_ids kv_position_ids", "Here it is {positions.key}, past and new."
+    ),
+    Translation("q queries query_positions", "Here it is {positions.query}.", within="positions"),
+    Translation("k kv keys key_positions", "Here it is {positions.key}.", within="positions"),
+    # T5 and GLM prefixes; PyTorch's prefix_lm mask_mod.
+    Translation(
+        "prefix prefix_length prefix_len prefix_lens prefix_lm prefix_size num_prefix_tokens prefix_causal",
+        "Here it is {mask.prefix_lengths}, one for each batch row, with {mask.causal=true}: every query sees the keys "
+        "of the prefix.",
     ),
 )
 """Masks, lengths, windows, biases, and where queries stand among the keys."""

@@ -134,6 +134,11 @@ NORMALIZERS: tuple[Translation, ...] = (
     ),
 )
 
+DYNAMIC = (
+    "It depends on the length of the sequence: send {position.rotary.scaling.kind=ntk} with the factor "
+    "factor · length / max_position_embeddings − (factor − 1)."
+)
+
 POSITIONS: tuple[Translation, ...] = (
     # Hugging Face, vLLM, FlashInfer ROPE_LLAMA.
     Translation(
@@ -155,11 +160,33 @@ POSITIONS: tuple[Translation, ...] = (
         "It is added to the inputs of a model, before their projections: leave {position} out.",
     ),
     Translation("none nope no off no_position", "There is none by default: leave {position} out."),
+    Translation("yarn", "Here it is {position.rotary.scaling.kind=yarn}."),
+    Translation("ntk ntk_aware", "Here it is {position.rotary.scaling.kind=ntk}."),
+    Translation("llama3", "Here it is {position.rotary.scaling.kind=llama3}."),
+    Translation("linear position_interpolation", "Here it is {position.rotary.scaling.kind=linear}."),
+    Translation("dynamic dynamic_ntk", DYNAMIC),
     Translation(
-        "yarn ntk ntk_aware llama3 longrope dynamic dynamic_ntk mrope xpos su",
-        "Angles of {position.rotary} are not scaled: turn query and key yourself, and leave {position} out.",
+        "longrope mrope xpos su",
+        "There are no such angles in {position.rotary}: turn query and key yourself, and leave {position} out.",
     ),
 )
+
+SCALINGS: tuple[Translation, ...] = (
+    # Hugging Face rope_type.
+    Translation("default none original no", "Leave {position.rotary.scaling} out for angles that are not scaled."),
+    Translation("dynamic dynamic_ntk ntk_dynamic", DYNAMIC),
+    Translation("ntk_aware ntkaware ntk_alpha", "Here it is {position.rotary.scaling.kind=ntk}."),
+    Translation(
+        "interpolation position_interpolation pi linear_scaling", "Here it is {position.rotary.scaling.kind=linear}."
+    ),
+    Translation("deepseek_yarn yarn_scaling ntk_by_parts", "Here it is {position.rotary.scaling.kind=yarn}."),
+    Translation("llama llama3_1 llama31 llama3_2", "Here it is {position.rotary.scaling.kind=llama3}."),
+    Translation(
+        "longrope su proportional mrope",
+        "There is no such scaling: turn query and key yourself, and leave {position} out.",
+    ),
+)
+"""Kinds of scaling of rotary angles."""
 
 DTYPES: tuple[Translation, ...] = (
     Translation(
@@ -251,6 +278,7 @@ CHOICE_NAMES: Mapping[Kind, tuple[Translation, ...]] = {
     "score_model": SCORE_MODELS,
     "normalizer": NORMALIZERS,
     "position": POSITIONS,
+    "scaling": SCALINGS,
     "dtype": DTYPES,
     "include": INCLUDES,
     "offset": OFFSETS,

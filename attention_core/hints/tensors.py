@@ -156,10 +156,38 @@ TENSORS: tuple[Translation, ...] = (
         "position_embeddings rope_cos rope_sin",
         f"Angles are computed here, from {{position.rotary.base}}. For angles of your own {TURN_YOURSELF}",
     ),
+    # Hugging Face partial_rotary_factor, rope_parameters and rope_scaling; FlashInfer rope_scale; llama.cpp.
     Translation(
-        "rotary_dim rotary_pct partial_rotary_factor rotary_ndims rotary_embedding_dim rope_scaling "
-        "rope_scale rope_type scaling_factor rope_parameters rope_freq_scale",
-        f"Every feature is turned and no angle is scaled in {{position.rotary}}. Otherwise {TURN_YOURSELF}",
+        "rotary_dim rotary_ndims rotary_embedding_dim rope_dim n_rot rotary_dims",
+        "Here it is {position.rotary.dims}: the first features are turned, the others stay.",
+    ),
+    Translation(
+        "rotary_pct partial_rotary_factor rope_pct rotary_percentage",
+        "Here it is {position.rotary.dims}, a number of features: partial_rotary_factor · D.",
+    ),
+    Translation(
+        "rope_scaling rope_parameters rotary_scaling rope_config",
+        "Here it is {position.rotary.scaling}, where rope_type is {position.rotary.scaling.kind}; rope_theta is "
+        "{position.rotary.base}.",
+    ),
+    Translation("rope_type rope_scaling_type", "Here it is {position.rotary.scaling.kind}."),
+    Translation("type rope_type name", "Here it is {position.rotary.scaling.kind}.", within="scaling"),
+    Translation("scale scaling_factor s", "Here it is {position.rotary.scaling.factor}.", within="scaling"),
+    Translation(
+        "rope_theta base", "Here it is {position.rotary.base}, beside the scaling and not in it.", within="scaling"
+    ),
+    Translation(
+        "partial_rotary_factor rotary_pct",
+        "Here it is {position.rotary.dims}, beside the scaling: partial_rotary_factor · D.",
+        within="scaling",
+    ),
+    Translation(
+        "rope_scale scaling_factor",
+        "Here it is {position.rotary.scaling.factor} of {position.rotary.scaling.kind=linear}, which divides angles by "
+        "it.",
+    ),
+    Translation(
+        "rope_freq_scale", "It multiplies angles: {position.rotary.scaling.factor} = 1 / rope_freq_scale divides them."
     ),
     Translation(
         "alibi_bias use_alibi alibi_mask linear_biases",

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
-from attention_core.interfaces import Tile
-from attention_core.masks import Allowed, masks_in
+from attention_core.masks import Allowed, KeyAllowed, masks_in
 
 MAX_PAIR_BYTES = 1 << 26
 """Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
@@ -30,17 +29,16 @@ def visibility(call: ResolvedCall) -> Visibility | None:
     if call.mask is None:
         return Visibility(None, None)
     n_queries, n_keys = call.query_length, call.key_length
-    whole = Tile(slice(0, n_queries), slice(0, n_keys), call.offset)
-    positions = whole.query_positions
+    whole = call.tile(slice(0, n_queries))
     first, end, has_ranges = np.zeros((1, 1), np.int64), np.full((1, 1), n_keys, np.int64), False
     allowed: BoolArray | None = None
     for mask in masks_in(call.mask):
-        seen = mask.key_range(positions, n_keys) if supports_key_range(mask) else None
+        seen = mask.key_range(whole) if supports_key_range(mask) else None
         if seen is not None:
             first, end = np.maximum(first, seen[0]), np.minimum(end, seen[1])
             has_ranges = True
             continue
-        makes_matrix = allowed is not None or not isinstance(mask, Allowed)
+        makes_matrix = allowed is not None or not isinstance(mask, (Allowed, KeyAllowed))
         if makes_matrix and prod(call.score_shape) > MAX_PAIR_BYTES:
             return None
         pairs = mask.visible(whole)

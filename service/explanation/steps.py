@@ -58,7 +58,7 @@ def explain_in_steps(
 ) -> list[dict[str, Any]]:
     """Return the steps, each with name, formula, value and sentence; a step that the call does not have is left out."""
     steps = Steps(language, pair.names(language))
-    _add_score(steps, explanation, pair.key_index)
+    _add_score(steps, explanation)
     if call.softcap is not None:
         capped, cap = explanation.capped_score, short(call.softcap)
         formula = f"{cap} × tanh({short(explanation.score)} / {cap}) = {short(capped)}"
@@ -71,13 +71,14 @@ def explain_in_steps(
     return steps.documents
 
 
-def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> None:
+def _add_score(steps: Steps, explanation: Explanation) -> None:
     """Add the steps from terms to the score."""
     terms = explanation.terms
     if explanation.rotary:
-        position = str(explanation.query_position).replace("-", "−")
-        formula = f"rotary(q, {position}), rotary(k, {key_position})"
-        steps.add("rotary", formula, None, query_position=position, key_position=key_position)
+        positions = (explanation.query_position, explanation.key_position)
+        of_query, of_key = (str(position).replace("-", "−") for position in positions)
+        formula = f"rotary(q, {of_query}), rotary(k, {of_key})"
+        steps.add("rotary", formula, None, query_position=of_query, key_position=of_key)
     written = joined([expression(term) for term in terms.terms], " + ")
     largest = max(terms.terms, key=lambda term: abs(term.value))
     steps.add(
@@ -110,7 +111,7 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
     if bias is not None and not np.isneginf(bias):
         steps.add("bias", short(bias), bias)
     if alibi is not None:
-        steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - key_index))
+        steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - explanation.key_position))
     if explanation.masked_by:
         names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
         steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))

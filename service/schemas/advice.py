@@ -45,7 +45,9 @@ def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location
     otherwise = "Use one of these names."
     if not isinstance(received, str):
         return otherwise
-    field = next((step for step in reversed(location) if isinstance(step, str)), "")
+    steps = [step for step in location if isinstance(step, str)]
+    # The choices of a kind are listed under the object that it is the kind of.
+    field = next((step for step in reversed(steps) if step != "kind"), "")
     for kind in TABLE:
         if kind == field:
             return advise(received, known, kind=kind, write=write, own=own_names(AttentionRequest)) or otherwise

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from attention_core import AttentionCall, Heads
+from attention_core import AttentionCall, Heads, Positions
 from attention_core.call import ResultField as FieldName
 from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
@@ -13,7 +13,7 @@ from service.schemas.components import Component
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
 from service.schemas.masks import MaskSchema
 from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
-from service.schemas.tensors import Bias, Vectors, fault
+from service.schemas.tensors import Bias, PerBatchRow, Vectors, fault
 
 DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
 
@@ -46,6 +46,17 @@ class HeadsSchema(StrictModel, title="Heads"):
     query: Annotated[int, Field(ge=1), FlatName("query_heads")] = Field(description="Query heads. 查询头数。")
     key_value: Annotated[int, Field(ge=1), FlatName("key_value_heads")] = Field(
         description="Key and value heads; divides query. 键值头数。"
+    )
+
+
+class PositionsSchema(StrictModel, title="Positions"):
+    """Positions in the place of i + offset and j, in causal, window, alibi and rotary; without an offset. 位置。"""
+
+    query: Annotated[PerBatchRow | None, FlatName("query_positions")] = Field(
+        None, description="Of the queries, [Lq] or [B, Lq]; default i + the length of the past. 查询的位置。"
+    )
+    key: Annotated[PerBatchRow | None, FlatName("key_positions")] = Field(
+        None, description="Of the keys, past and new, [Lk] or [B, Lk]; default j. 键的位置。"
     )
 
 
@@ -83,6 +94,9 @@ class AttentionRequest(StrictModel):
         "an array means minus infinity. 加到得分上的偏置，可为一个数；数组中的 null 表示负无穷。",
     )
     position: AnyPosition | None = Field(None, description="alibi or rotary; default none. 位置编码。")
+    positions: PositionsSchema | None = Field(
+        None, description="Where queries and keys stand, if not at i + offset and j. 查询与键的位置。"
+    )
     heads: HeadsSchema | None = Field(
         None, description="Heads packed into the last axis of rank-3 inputs; output comes back packed. 打包的多头。"
     )
@@ -131,6 +145,7 @@ class AttentionRequest(StrictModel):
             dtype=self.dtype or "float64",
             include=None if self.include is None else tuple(self.include),
             top_k=self.top_k,
+            positions=None if self.positions is None else Positions(self.positions.query, self.positions.key),
         )
 
 

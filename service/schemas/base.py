@@ -13,7 +13,7 @@ from attention_core.descriptions import Text
 from attention_wire.documents import expand_name
 from service.schemas.tensors import describe, fault
 
-__all__ = ["Described", "OneOf", "PositiveFloat", "StrictModel", "Text", "name_of"]
+__all__ = ["Described", "OneOf", "Parameters", "PositiveFloat", "StrictModel", "Text", "name_of"]
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -24,18 +24,25 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
-class Described(StrictModel):
+class Parameters(StrictModel):
+    """Parameters of an object of the core, made from its description."""
+
+    core: ClassVar[type[CoreDescribed]]
+    """What they belong to in the core."""
+
+    def to_core(self) -> Any:
+        """Return the core's object; a parameter that was not sent, or is null, keeps the core's default."""
+        given = {name: value for name, value in vars(self).items() if name != "name" and value is not None}
+        return self.core(
+            **{name: value.to_core() if isinstance(value, Parameters) else value for name, value in given.items()}
+        )
+
+
+class Described(Parameters):
     """A member of a discriminated union, distinguished by `name`, made from the core's description.
 
     `service.schemas.models` makes them; the catalogue and Swagger UI show their descriptions.
     """
-
-    core: ClassVar[type[CoreDescribed]]
-    """What the member stands for in the core."""
-
-    def to_core(self) -> Any:
-        """Return the core's object; a parameter that was not sent, or is null, keeps the core's default."""
-        return self.core(**{name: value for name, value in vars(self).items() if name != "name" and value is not None})
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -13,7 +13,7 @@ from attention_core import MASKS
 from attention_core.interfaces import Mask
 from service.schemas.base import StrictModel
 from service.schemas.fields import FlatName
-from service.schemas.tensors import Booleans, PerBatchRow, Tensor, fault
+from service.schemas.tensors import Booleans, BooleansOfKeys, OnePerBatchRow, PerBatchRow, Tensor, fault
 
 Offset = Annotated[
     int | Literal["bottom_right"] | NDArray[Any], Tensor("integer", min_rank=0, max_rank=1, names=("bottom_right",))
@@ -58,6 +58,15 @@ class MaskSchema(StrictModel, title="Mask"):
     )
     key_segments: PerBatchRow | None = Field(
         None, description="Document number of each key, [Lk] or [B, Lk]; visible iff equal. 键的分段编号。"
+    )
+
+    prefix_lengths: OnePerBatchRow | None = Field(
+        None,
+        description="Keys of a prefix for each batch row, [B]: visible whatever causal and window say. 前缀长度。",
+    )
+    key_allowed: BooleansOfKeys | None = Field(
+        None,
+        description="Booleans, true = queries may see the key, [Lk] or [B, Lk], past and new keys. 每个键是否可见。",
     )
 
     @model_validator(mode="after")

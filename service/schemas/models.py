@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from attention_core import NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.descriptions import Described as CoreDescribed
 from attention_core.descriptions import Parameter, parameters_of
-from service.schemas.base import Described, OneOf
+from service.schemas.base import Described, OneOf, Parameters
 from service.schemas.components import Component
 from service.schemas.fields import FlatName
 from service.schemas.tensors import Tensor
@@ -23,10 +23,29 @@ def _schemas_of(registry: Iterable[type[CoreDescribed]]) -> tuple[type[Described
 
 def _schema_of(member: type[CoreDescribed]) -> type[Described]:
     definitions: dict[str, Any] = {"name": (Literal[member.name], member.name)}
-    definitions |= {name: _field_of(one) for name, one in parameters_of(member).items()}
-    schema = create_model(member.__name__, __base__=Described, __module__=__name__, **definitions)
+    schema = create_model(
+        member.__name__, __base__=Described, __module__=__name__, **(definitions | _fields_of(member))
+    )
     schema.core = member
     return schema
+
+
+def _parameters_schema_of(described: type[CoreDescribed]) -> type[Parameters]:
+    """Return the request schema of an object that is a parameter itself."""
+    about = described.description
+    schema = create_model(
+        described.__name__,
+        __base__=Parameters,
+        __module__=__name__,
+        __doc__=f"{about.title.en}. {about.summary.en} {about.title.zh}。{about.summary.zh}",
+        **_fields_of(described),
+    )
+    schema.core = described
+    return schema
+
+
+def _fields_of(described: type[CoreDescribed]) -> dict[str, Any]:
+    return {name: _field_of(one) for name, one in parameters_of(described).items()}
 
 
 def _field_of(one: Parameter) -> tuple[Any, Any]:
@@ -41,10 +60,16 @@ def _type_of(one: Parameter) -> Any:
     """Return the type of a parameter; the core checks the bounds of a number that may be one for each head."""
     if one.kind == "boolean":
         return bool
-    if one.per_head or one.axes:
+    if one.kind == "choice":
+        return Literal[one.choices]
+    if one.of is not None:
+        return _parameters_schema_of(one.of)
+    if one.axes or (one.per_head and one.kind == "number"):
         array: Any = NDArray[Any] if one.axes else float | NDArray[Any]
         return Annotated[array, Tensor(min_rank=one.rank, max_rank=one.rank + one.per_head)]
     above, minimum = (bound if bound > -inf else None for bound in (one.above, one.minimum))
+    if one.kind == "integer":
+        return Annotated[int, Field(gt=above, ge=minimum)]
     return Annotated[float, Field(gt=above, ge=minimum, allow_inf_nan=False)]
 
 

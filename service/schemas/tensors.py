@@ -65,6 +65,11 @@ class Tensor:
         return self.min_rank == 0 and self.max_rank is not None
 
     @property
+    def is_any_rank(self) -> bool:
+        """Whether an array of any rank will do, a bare element included."""
+        return self.min_rank == 0 and self.max_rank is None
+
+    @property
     def shown_rank(self) -> int:
         """The rank that a description shows."""
         return max(1, self.min_rank) if self.usual_rank is None else self.usual_rank
@@ -311,6 +316,12 @@ RowResult = Annotated[NDArray[Any], Tensor("extended", usual_rank=3)]
 
 PerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=2)]
 """Integers for each batch row, or for each position of each batch row."""
+
+OnePerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=1)]
+"""One integer for each batch row."""
+
+BooleansOfKeys = Annotated[NDArray[Any], Tensor("boolean", min_rank=1, max_rank=2)]
+"""A boolean for each key, or for each key of each batch row."""
 
 
 def _is_number(leaf: Any) -> bool:

@@ -22,12 +22,13 @@ def test_tanh_doubles_its_argument(x):
 @pytest.mark.parametrize("feature", [0, 2, 6])
 @in_forty_digits
 def test_a_turn_done_twice_is_one_twice_as_far(place, feature):
-    cosine, sine = turned_by(place, 500.0, feature, 8)
+    step = Decimal(500) ** (Decimal(-feature) / 8)
+    cosine, sine = turned_by(place, step)
     angle = place * 500.0 ** (-feature / 8)
     assert (float(cosine), float(sine)) == pytest.approx((math.cos(angle), math.sin(angle)), abs=1e-11)
     lost = max(1, abs(place)) * TINY
     assert abs(cosine * cosine + sine * sine - 1) < lost
-    again = turned_by(2 * place, 500.0, feature, 8)
+    again = turned_by(2 * place, step)
     assert abs(again[0] - (cosine * cosine - sine * sine)) < lost
     assert abs(again[1] - 2 * cosine * sine) < lost
 

@@ -11,13 +11,16 @@ from attention_core import (
     Allowed,
     Causal,
     InvalidValue,
+    KeyAllowed,
     KeyLengths,
+    PrefixLengths,
     Segments,
     ShapeMismatch,
     Window,
     attend,
 )
 from attention_core.interfaces import Coverage, Tile
+from attention_core.masks import masks_in
 
 SCORES = (2, 3, 6, 7)
 RNG = np.random.default_rng(7)
@@ -36,6 +39,11 @@ MASKS = {
         np.array([[0, 0, 1, 1, 2, 2], [3] * 6]), np.array([[0, 0, 0, 1, 1, 2, 2], [3, 3, 3, 4, 4, 4, 4]])
     ),
     "segments, shared": Segments(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 1])),
+    "prefix": Causal() & PrefixLengths(np.array([4, 0])),
+    "prefix and window": Window(left=1, right=0) & PrefixLengths(np.array([1, 3])),
+    "prefix alone hides nothing": PrefixLengths(np.array([1, 3])) & Window(right=2),
+    "key allowed": KeyAllowed(np.array([[True] * 7, [False, False, True, True, False, True, False]])),
+    "key allowed, shared": KeyAllowed(np.array([True, True, False, False, False, False, False])),
     "both": Causal() & Allowed(np.array([True, True, True, True, False, False, False])),
     "three": Causal() & Allowed(RNG.random((6, 7)) < 0.9) & Allowed(np.ones((1, 1), bool)),
 }
@@ -92,7 +100,8 @@ def test_allowed_must_broadcast_and_must_not_enlarge(shape):
 
 
 def test_every_registered_mask_is_among_them():
-    assert set(REGISTERED.values()) <= {type(mask) for mask in MASKS.values()}
+    alone = {type(mask) for mask in MASKS.values()} | {type(one) for mask in MASKS.values() for one in masks_in(mask)}
+    assert set(REGISTERED.values()) <= alone
 
 
 def rows_of(mask, queries, keys, offset=0):

@@ -55,9 +55,16 @@ class Model:
     needs_non_negative: bool = False
 
 
-SPECIAL_VALUES: dict[tuple[str, str], tuple[float, ...]] = {
+SPECIAL_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("softmax", "temperature"): (0.05, 0.5, 1, 2.5, 100),
     ("rotary", "base"): (10, 500, 10000),
+    ("rotary", "dims"): (2,),
+    ("rotary", "scaling"): (
+        {"kind": "linear", "factor": 2},
+        {"kind": "yarn", "factor": 4, "original_max_position_embeddings": 20, "truncate": False},
+        {"kind": "yarn", "factor": 2.5, "original_max_position_embeddings": 7, "mscale": 1, "mscale_all_dim": 0.5},
+        calls.LLAMA3,
+    ),
 }
 """Values of parameters for which those of `samples` would be too tame, or would mean nothing."""
 
@@ -123,6 +130,13 @@ MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("key_lengths",): lambda layout: optional(
         key_lengths=layout.per_batch(st.integers(0, layout.scores[-1]), layout.scores[-2])
     ),
+    ("prefix_lengths",): lambda layout: optional(
+        prefix_lengths=nested(st.integers(0, layout.scores[-1]), (layout.batch,))
+    ),
+    ("key_allowed",): lambda layout: optional(
+        key_allowed=nested(st.booleans(), (layout.scores[-1],))
+        | nested(st.booleans(), (layout.batch, layout.scores[-1]))
+    ),
     ("query_segments", "key_segments"): lambda layout: optional(
         query_segments=_segments(layout, layout.scores[-2]), key_segments=_segments(layout, layout.scores[-1])
     ),
@@ -138,6 +152,15 @@ def _segments(layout: Layout, length: int) -> st.SearchStrategy[Any]:
     return nested(SEGMENT, (length,)) | nested(SEGMENT, (layout.batch, length))
 
 
+def _positions(layout: Layout) -> st.SearchStrategy[Fields]:
+    """Positions of queries, of keys, or of both."""
+    of_queries, of_keys = (
+        nested(st.integers(-3, 9), (length,)) | nested(st.integers(-3, 9), (layout.batch, length))
+        for length in layout.scores[-2:]
+    )
+    return optional(positions=independent(query=of_queries, key=of_keys))
+
+
 def _mask(layout: Layout) -> st.SearchStrategy[Fields]:
     return optional(mask=together(*(draw(layout) for draw in MASK_FIELDS.values())))
 
@@ -150,6 +173,7 @@ def _labels(layout: Layout) -> st.SearchStrategy[Fields]:
 REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("softcap",): lambda layout: optional(softcap=st.sampled_from((0.5, 2, 50))),
     ("mask",): _mask,
+    ("positions",): _positions,
     ("bias",): lambda layout: optional(bias=layout.broadcastable(st.none() | layout.numbers())),
     ("heads",): lambda layout: (
         st.just({"heads": {"query": layout.packed[0], "key_value": layout.packed[1]}})
@@ -205,6 +229,9 @@ def attention_requests(
         **({} if position is None else draw(_chosen("position", position, POSITIONS, layout))),
         **draw(together(*(field(layout) for field in REQUEST_FIELDS.values()))),
     }
+    if any(numbers is not None for numbers in (request.get("positions") or {}).values()):
+        # An offset beside positions is refused.
+        (request.get("mask") or {}).pop("offset", None)
     if request.get("dtype") not in (None, *dtypes):
         request["dtype"] = draw(st.sampled_from(dtypes))
     included = [name for name, possible in INCLUDE_NEEDS.items() if possible(request)]

@@ -54,6 +54,7 @@ class Input:
 INPUT_ORDER = (
     *("query", "key", "value", "allowed", "bias", "key_lengths", "query_segments", "key_segments", "offset"),
     *("past_key", "past_value", "sink", "alibi_slopes"),
+    *("prefix_lengths", "key_allowed", "query_positions", "key_positions"),
 )
 OUTPUT_ORDER = ("output", "weights", "scores")
 """The orders in which metadata list inputs and outputs, and answers have them; those that are not named here follow."""

@@ -91,6 +91,25 @@ def _offsets(rng, shape, **options):
     return options | {"mask": {"causal": True, "offset": [3, 1]} | options.get("mask", {})}
 
 
+def _yarn(factor):
+    """With pairs that are scaled in part."""
+    return {"kind": "yarn", "factor": factor, "original_max_position_embeddings": 40}
+
+
+def _prefixes(shape):
+    """One for each batch row."""
+    return [4, 3][: shape[0] if len(shape) > 2 else 1]
+
+
+def _placed(shape, mask=None, **options):
+    """Positions with gaps and repetitions, the same for all batch rows."""
+    queries, keys = (
+        (3 * np.arange(length) // 2 + start).tolist() for length, start in ((shape[-2], 4), (shape[-1], 1))
+    )
+    own = {"mask": mask} if mask else {}
+    return own | options | {"positions": {"query": queries, "key": keys}}
+
+
 def _everything(rng, shape):
     if shape[-1] < KEYS:
         return None
@@ -154,6 +173,30 @@ OPTIONS = {
         "position": {"name": "rotary", "base": 500, "interleaved": True},
         "mask": {"causal": True, "offset": 2},
     },
+    "rotary, dims": lambda rng, shape: {
+        "position": {"name": "rotary", "base": 50, "dims": 6},
+        "mask": {"offset": 4, "causal": True},
+    },
+    "rotary, yarn": lambda rng, shape: {
+        "position": {"name": "rotary", "base": 30, "scaling": _yarn(factor=4)},
+        "mask": {"offset": 4},
+    },
+    "rotary, yarn, interleaved": lambda rng, shape: {
+        "position": {"name": "rotary", "base": 20, "interleaved": True, "dims": 6, "scaling": _yarn(factor=8)},
+        "mask": {"offset": 3, "causal": True},
+    },
+    "rotary, llama3": lambda rng, shape: {
+        "position": {"name": "rotary", "base": 30, "scaling": _yarn(factor=4) | {"kind": "llama3"}},
+        "mask": {"offset": 4},
+    },
+    "prefix": lambda rng, shape: {"mask": {"causal": True, "prefix_lengths": _prefixes(shape)}},
+    "prefix, window": lambda rng, shape: {
+        "mask": {"window": {"left": 1, "right": 1}, "offset": 3, "prefix_lengths": _prefixes(shape)}
+    },
+    "positions": lambda rng, shape: _placed(shape, position={"name": "rotary", "base": 50}),
+    "positions, alibi": lambda rng, shape: _placed(shape, position={"name": "alibi"}),
+    "positions, masks": lambda rng, shape: _placed(shape, mask={"causal": True, "window": {"left": 5, "right": None}}),
+    "key allowed": lambda rng, shape: {"mask": {"key_allowed": (rng.random(shape[-1]) < 0.7).tolist()}},
     "temperature": lambda rng, shape: {"normalizer": {"name": "softmax", "temperature": 0.7}},
     "sink": lambda rng, shape: {"normalizer": {"name": "softmax", "sink": _per_head(rng, shape)}},
     "sink, temperature, lengths": lambda rng, shape: {

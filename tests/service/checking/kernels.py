@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tests import oracle
+from tests import oracle, plain
 
 FIELDS = ("output", "weights", "scores", "logsumexp")
 
@@ -127,7 +127,18 @@ class Kernel:
 
     def positions(self):
         """Where each query stands among the keys, (…, Lq, 1)."""
-        return np.arange(self.queries)[:, None] + self.offset()
+        own = self.own_positions("query")
+        return np.arange(self.queries)[:, None] + self.offset() if own is None else own[:, None]
+
+    def own_positions(self, side):
+        """Positions of queries or keys that the request gives, one for all batch rows."""
+        numbers = (self.request.get("positions") or {}).get(side)
+        return None if numbers is None else np.array(numbers)
+
+    def key_positions(self):
+        """Where each key stands, (Lk)."""
+        own = self.own_positions("key")
+        return np.arange(self.keys) if own is None else own
 
     def position(self, name):
         position = self.request.get("position") or {}
@@ -138,9 +149,28 @@ class Kernel:
         rotary = self.position("rotary")
         if not rotary:
             return vectors
-        half = vectors.shape[-1] // 2
-        angles = np.asarray(places)[..., None] * self.rotary_base() ** (-np.arange(half) / half)
-        return self.in_pairs(vectors, angles, rotary.get("interleaved"))
+        half = self.rotary_dims() // 2
+        steps, length = self.rotary_angles(half)
+        angles = np.asarray(places)[..., None] * steps
+        leading = np.broadcast_shapes(vectors.shape[:-1], angles.shape[:-1])
+        turned = np.broadcast_to(vectors, (*leading, vectors.shape[-1])).copy()
+        where = self.rotary_features()
+        part = np.ascontiguousarray(turned[..., where])
+        turned[..., where] = self.in_pairs(part, angles, rotary.get("interleaved")) * self.float(length)
+        return turned
+
+    def rotary_dims(self):
+        return self.position("rotary").get("dims") or self.features
+
+    def rotary_features(self):
+        return slice(0, self.rotary_dims())
+
+    def rotary_angles(self, half):
+        """The angle of each pair, and the factor of rotated vectors."""
+        return plain.angles(self.rotary_scaling(), self.rotary_base(), half, np.float64)
+
+    def rotary_scaling(self):
+        return self.position("rotary").get("scaling") or {}
 
     def in_pairs(self, vectors, angles, interleaved):
         """Each pair turned by its angle."""
@@ -155,7 +185,7 @@ class Kernel:
         return self.turned(query, self.positions()[..., 0])
 
     def turned_key(self, key):
-        return self.turned(key, np.arange(self.keys))
+        return self.turned(key, self.key_positions())
 
     def rotary_base(self):
         return self.position("rotary").get("base") or 10000.0
@@ -178,7 +208,7 @@ class Kernel:
         return np.array((ladder + finer)[:heads]) if self.head_count else np.array(ladder[0])
 
     def distances(self):
-        return np.abs(self.positions() - np.arange(self.keys))
+        return np.abs(self.positions() - self.key_positions())
 
     # Scores to logits
 
@@ -224,30 +254,37 @@ class Kernel:
         if mask.get("allowed") is not None:
             masks["allowed"] = self.allowed()
         if mask.get("causal"):
-            masks["causal"] = self.causal()
+            masks["causal"] = self.causal() | self.in_prefix()
         if mask.get("window"):
             left, right = (mask["window"].get(side) for side in ("left", "right"))
-            masks["window"] = self.windowed(left, right)
+            masks["window"] = self.windowed(left, right) | self.in_prefix()
         if mask.get("key_lengths") is not None:
             masks["key_lengths"] = self.within(self.per_batch(mask["key_lengths"]))
+        if mask.get("key_allowed") is not None:
+            masks["key_allowed"] = np.array(mask["key_allowed"])[None]
         return masks
 
     def allowed(self):
         return np.array(self.mask["allowed"])
 
     def causal(self):
-        return np.arange(self.keys) <= self.diagonal()
+        return self.key_positions() <= self.diagonal()
 
     def diagonal(self):
         """Where the diagonal runs."""
         return self.positions()
 
     def windowed(self, left, right):
-        places, keys = self.diagonal(), np.arange(self.keys)
+        places, keys = self.diagonal(), self.key_positions()
         seen = np.ones((self.queries, self.keys), bool)
         if left is not None:
             seen = seen & (keys >= places - left)
         return seen if right is None else seen & (keys <= places + right)
+
+    def in_prefix(self):
+        """Keys that causal and window do not hide."""
+        lengths = self.mask.get("prefix_lengths")
+        return np.zeros((1, 1), bool) if lengths is None else np.arange(self.keys) < self.per_batch(lengths)
 
     def within(self, lengths):
         return np.arange(self.keys) < lengths

@@ -23,6 +23,7 @@ WORDS = {
     "window": ("窗口", "the window"),
     "key_lengths": ("键长度", "the key lengths"),
     "segments": ("分段", "the segments"),
+    "key_allowed": ("键掩码", "the mask of keys"),
     "allowed": ("布尔掩码", "the boolean mask"),
     "bias": ("偏置", "the bias"),
 }
@@ -36,7 +37,7 @@ class Row:
         self.request, self.index, self.i = request, index, i
         self.inputs = oracle.Inputs(request)
         self.truth = oracle.Row(self.inputs, index, i)
-        self.position = i + self.inputs.offset(index, i)
+        self.position = self.inputs.query_position(index, i)
         self.head = self.inputs.head(index)
         self.explanations = explanations
         self.seen = [one for one in explanations if one["logit"] is not None]
@@ -80,7 +81,7 @@ class Row:
         bias, alibi = self._bias(j), None
         assert one["bias"] == bias
         if (self.inputs.position or {}).get("name") == "alibi":
-            alibi = -oracle.slope(self.inputs, self.index) * abs(self.position - j)
+            alibi = -oracle.slope(self.inputs, self.index) * abs(self.position - self._key_position(j))
             near(steps_of(one)["alibi"]["value"], alibi, alibi)
         assert sorted(one["masked_by"]) == sorted(self._hidden_by(j))
         assert one["visible"] is not bool(one["masked_by"])
@@ -100,10 +101,13 @@ class Row:
 
     def _hidden_by(self, j):
         """The names of the masks under which the key would be hidden if each were the only one."""
-        mask, i, position = self.inputs.mask, self.i, self.position
+        mask, i, batch = self.inputs.mask, self.i, self.inputs.batch(self.index)
+        of_keys, prefix = mask.get("key_allowed"), mask.get("prefix_lengths")
+        behind_prefix = prefix is None or j >= prefix[batch]
         alone = {
-            "causal": j > position if mask.get("causal") else False,
-            "window": self._outside(mask.get("window") or {}, j),
+            "causal": bool(mask.get("causal")) and behind_prefix and self._key_position(j) > self.position,
+            "window": behind_prefix and self._outside(mask.get("window") or {}, self._key_position(j)),
+            "key_allowed": of_keys is not None and not (of_keys[batch] if isinstance(of_keys[0], list) else of_keys)[j],
             "key_lengths": j >= self.inputs.length(self.index, i),
             "segments": self._in_another_segment(mask, j),
             "allowed": mask.get("allowed") is not None
@@ -117,10 +121,13 @@ class Row:
         """What hides keys; an offset alone hides none."""
         return [name for name, value in self.inputs.mask.items() if name != "offset" and value not in (None, False)]
 
-    def _outside(self, window, j):
+    def _key_position(self, j):
+        return self.inputs.key_position(self.index, j)
+
+    def _outside(self, window, place):
         left, right = window.get("left"), window.get("right")
-        too_far_left = left is not None and self.position - j > left
-        return too_far_left or (right is not None and j - self.position > right)
+        too_far_left = left is not None and self.position - place > left
+        return too_far_left or (right is not None and place - self.position > right)
 
     def _in_another_segment(self, mask, j):
         if mask.get("query_segments") is None:
@@ -172,7 +179,7 @@ class Row:
         wordy = {name for name, step in steps.items() if step["value"] is None}
         assert wordy == set(steps) & {"rotary", "mask", "contribution"}, wordy
         if "rotary" in steps:
-            signs = [str(position).replace("-", "−") for position in (self.position, j)]
+            signs = [str(position).replace("-", "−") for position in (self.position, self._key_position(j))]
             assert steps["rotary"]["formula"] == "rotary(q, {}), rotary(k, {})".format(*signs)
         if one["masked_by"]:
             assert steps["mask"]["formula"] == "−∞"

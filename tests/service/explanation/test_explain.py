@@ -171,6 +171,7 @@ MASKS = {
     "key_lengths": {"mask": {"key_lengths": [0]}},
     "segments": {"mask": {"query_segments": [1], "key_segments": [0, 1, 1, 1]}},
     "allowed": {"mask": {"allowed": [False, True, True, True]}},
+    "key_allowed": {"mask": {"key_allowed": [False, True, True, True]}},
     "bias": {"bias": [None, 0, 0, 0]},
 }
 """Each hides the first key of FIGHT."""

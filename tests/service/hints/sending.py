@@ -17,6 +17,8 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "score_model": {"score_model": {"name": "dot_product"}},
     "normalizer": {"normalizer": {"name": "softmax"}},
     "position": {"position": {"name": "rotary"}},
+    "positions": {"positions": {}},
+    "scaling": {"position": {"name": "rotary", "scaling": {"kind": "linear", "factor": 2}}},
     "mask": {"mask": {}},
     "": {},
 }
@@ -49,12 +51,16 @@ def request_of(sent: Sent) -> tuple[dict[str, Any], str]:
         return BASE | {"include": [sent.name]}, "/include/0"
     if sent.kind == "offset":
         return BASE | {"mask": {"offset": sent.name}}, "/mask/offset"
+    if sent.kind == "scaling":
+        return BASE | {
+            "position": {"name": "rotary", "scaling": {"kind": sent.name, "factor": 2}}
+        }, "/position/scaling/kind"
     if sent.kind != "field":
         return BASE | {sent.kind: sent.name}, f"/{sent.kind}"
     within = sent.row.within or ("mask" if sent.name in FIELDS else "")
     request = json.loads(json.dumps(OBJECTS[within]))
     inside, pointer = request, ""
-    for step in {"window": ("mask", "window"), "": ()}.get(within, (within,)):
+    for step in {"window": ("mask", "window"), "scaling": ("position", "scaling"), "": ()}.get(within, (within,)):
         inside, pointer = inside[step], f"{pointer}/{step}"
     inside[sent.name] = 1
     return BASE | request, f"{pointer}/{sent.name}"
@@ -100,6 +106,8 @@ V2_NAMES = {
     "heads.query": "query_heads",
     "heads.key_value": "key_value_heads",
     "position.alibi.slopes": "alibi_slopes",
+    "positions.query": "query_positions",
+    "positions.key": "key_positions",
 }
 
 

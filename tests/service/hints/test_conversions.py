@@ -58,8 +58,7 @@ def added_mask() -> Case:
 
 def key_padding_mask() -> Case:
     """nn.MultiheadAttention: True hides the key."""
-    allowed = ~PADDED[:, None, None, :]
-    return REQUEST | {"mask": {"allowed": allowed.tolist()}}, softmax(
+    return REQUEST | {"mask": {"key_allowed": (~PADDED).tolist()}}, softmax(
         SCORES + np.where(PADDED, -np.inf, 0)[:, None, None]
     )
 
@@ -295,7 +294,7 @@ def linear_attention() -> Case:
 CASES: list[tuple[str, str, list[str], Callable[[], Case]]] = [
     ("field", "attn_mask", ["mask.allowed"], attn_mask),
     ("field", "attn_mask", ["bias"], added_mask),
-    ("field", "key_padding_mask", ["mask.allowed"], key_padding_mask),
+    ("field", "key_padding_mask", ["mask.key_allowed"], key_padding_mask),
     ("field", "attention_mask", ["mask.allowed"], attention_mask),
     ("field", "valid_lens", ["mask.key_lengths"], valid_lens),
     ("field", "valid_lens", ["mask.key_lengths"], valid_lens_per_query),

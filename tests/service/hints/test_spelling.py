@@ -113,6 +113,10 @@ def test_no_name_of_the_table_is_suggested_by_its_spelling(place: str) -> None:
         assert question is None or plain(question[1]) == plain(name), said
 
 
+EQUALLY_NEAR = {"positios": ["position", "positions"], "positiosn": ["position", "positions"]}
+"""What is one typing error away from two names."""
+
+
 def test_every_single_typing_error_is_recognised() -> None:
     """One letter too many, too few or wrong, or two swapped, behind the first letter of a name of five or more."""
     for name in KNOWN["the request"]:
@@ -122,7 +126,8 @@ def test_every_single_typing_error_is_recognised() -> None:
             wrong = [name[:at] + name[at + 1 :], name[:at] + "j" + name[at:], name[:at] + "j" + name[at + 1 :],
                      name[:at] + name[at + 1] + name[at] + name[at + 2 :]]  # fmt: skip
             for one in wrong:
-                assert one == name or nearest(one, KNOWN["the request"]) == [name], one
+                asked = EQUALLY_NEAR.get(one, [name])
+                assert one == name or nearest(one, KNOWN["the request"]) == asked, one
 
 
 def test_names_that_are_equally_near_are_all_named() -> None:

@@ -68,7 +68,7 @@ def test_every_place_is_in_the_document_and_takes_the_value(place: str, value: s
 
 
 def test_what_is_not_in_the_document_would_be_noticed() -> None:
-    for place in ("mask.dropout", "normalizer.relu.sink", "score_model.concat", "positions"):
+    for place in ("mask.dropout", "normalizer.relu.sink", "score_model.concat", "positions.value"):
         with pytest.raises((KeyError, StopIteration)):
             schema_at(place)
 

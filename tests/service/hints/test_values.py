@@ -17,7 +17,7 @@ VALUES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"mask": [[0, -1e9]]}, "/mask", ["bias"]),
     ({"mask": 1}, "/mask", ["mask.allowed"]),
     ({"mask": "tril"}, "/mask", ['{"causal": true}']),
-    ({"mask": "padding"}, "/mask", ["mask.allowed", "mask.key_lengths"]),
+    ({"mask": "padding"}, "/mask", ["mask.key_allowed", "mask.key_lengths"]),
     ({"mask": {"window": {"left": -1}}}, "/mask/window/left", ["null", "unbounded"]),
     ({"mask": {"window": {"right": -1}}}, "/mask/window/right", ["null", "unbounded"]),
     ({"mask": {"window": [-1, 0]}}, "/mask/window", ["mask.window.left", "mask.window.right", "null"]),

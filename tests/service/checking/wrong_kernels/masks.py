@@ -47,6 +47,12 @@ class OneOfTheFuture(Kernel):
         return np.arange(self.keys) <= self.diagonal() + 1
 
 
+@mistake("prefix ignored")
+class NoPrefix(Kernel):
+    def in_prefix(self):
+        return np.zeros((1, 1), bool)
+
+
 class WrongWindow(Kernel):
     left, right = 0, 0
 

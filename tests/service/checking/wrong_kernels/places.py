@@ -149,12 +149,18 @@ class OwnSlopesUnused(Kernel):
 
 @mistake("positions from zero")
 class TurnedFromZero(Kernel):
+    def possible(self):
+        return "positions" not in self.request
+
     def turned(self, vectors, places):
         return super().turned(vectors, np.arange(vectors.shape[-2]))
 
 
 @mistake("positions from zero")
 class SlopedFromZero(Kernel):
+    def possible(self):
+        return "positions" not in self.request
+
     def distances(self):
         return np.abs(np.arange(self.queries)[:, None] - np.arange(self.keys))
 
