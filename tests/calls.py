@@ -341,6 +341,7 @@ def core_call(request, include=None):
         heads=None if heads is None else Heads(**heads),
         dtype=request.get("dtype"),
         include=include,
+        layout=request.get("layout"),
     )
 
 

@@ -31,10 +31,10 @@ def require_reference(call: AttentionCall, include: tuple[ResultField, ...]) -> 
 def shape_of(call: ResolvedCall, name: ResultField) -> Shape:
     """Return the shape in which `attend` returns a field."""
     (shape,) = field_shapes(call, name)
-    if name == "output" and call.has_packed_heads:
-        batch, heads, length, features = shape
-        return batch, length, heads * features
-    return shape
+    if name != "output" or not (call.has_packed_heads or call.layout == "bshd"):
+        return shape
+    batch, heads, length, features = shape
+    return (batch, length, heads * features) if call.has_packed_heads else (batch, length, heads, features)
 
 
 def check_shape(name: str, received: Shape, expected: Shape) -> None:
