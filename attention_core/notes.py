@@ -31,7 +31,7 @@ def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[st
     if call.bias is not None:
         found.append(_reading_note("bias", call.bias.shape, scores))
     found.append(_order_note(call))
-    return tuple(note for note in found if note)
+    return tuple(dict.fromkeys(note for note in found if note))
 
 
 def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:

@@ -198,10 +198,10 @@ def _check_layout(call: AttentionCall) -> None:
         return
     if call.heads is not None:
         raise InvalidValue(
-            ("heads",),
-            expected="no packed heads, since {layout=bshd} has an axis of heads",
-            received="both",
-            advice="Leave out {layout} for vectors (batch, length, heads · features), else leave out {heads}.",
+            ("layout",),
+            expected="no layout but bhsd beside {heads}, which are packed into the last axis of (B, L, H·D)",
+            received="'bshd', (B, L, H, D), whose heads have an axis of their own",
+            advice="Leave out {layout} where the heads are packed, and {heads} where they are not.",
         )
     for name in VECTORS:
         array = getattr(call, name)

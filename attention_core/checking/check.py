@@ -114,7 +114,7 @@ class Check:
         if resolved.layout == "bshd":
             sent = put_heads_second(sent)
         for name in include:
-            check_shape(name, candidate[name].shape, shape_of(resolved, name))
+            check_shape(name, candidate[name].shape, shape_of(resolved, name), resolved.layout)
         dtype = resolve_dtype(call.dtype, call.query, call.key, call.value)
         default = DEFAULT_TOLERANCES[dtype.name]
         comparison = Comparison(

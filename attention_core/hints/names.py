@@ -250,11 +250,11 @@ OFFSETS: tuple[Translation, ...] = (
 LAYOUTS: tuple[Translation, ...] = (
     # JAX; FlashAttention and xFormers; Transformer Engine qkv_format; FlashInfer kv_layout; ONNX Attention.
     Translation(
-        "bthd btnh bsnh bsnd blhd bmhk bqhd nhd blnd b_s_h_d batch_first batch_length_heads_features heads_third",
+        "bthd btnh bsnh bsnd blhd bmhk bqhd nhd blnd batch_first batch_length_heads_features heads_third",
         "Here it is {layout=bshd}: (batch, length, heads, features).",
     ),
     Translation(
-        "bnsh bhtd bnsd bhld bhqd bntd hnd bhnd b_h_s_d batch_heads_length_features heads_second heads_first",
+        "bnsh bhtd bnsd bhld bhqd bntd hnd bhnd batch_heads_length_features heads_second heads_first",
         "Here it is {layout=bhsd}, the default: (batch, heads, length, features).",
     ),
     Translation(
