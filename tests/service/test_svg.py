@@ -82,8 +82,8 @@ async def test_the_picture_shows_the_numbers_of_the_json_answer(client: httpx.As
 MEANS: dict[str, dict[str, Any]] = {
     "heads": HEADS,
     "heads by length": HEADS | {name: exchange(HEADS[name]) for name in ("query", "key")} | {"layout": "bshd"},
-    "packed": {"query": [[[1, 0, 2, 1], [0, 1, 1, 3]]], "key": [[[1, 0], [2, 1], [0, 1]]], "labels": {"key": list("abc")},
-               "heads": {"query": 2, "key_value": 1}},
+    "packed": {"query": [[[1, 0, 2, 1], [0, 1, 1, 3]]], "key": [[[1, 0], [2, 1], [0, 1]]],
+               "labels": {"key": list("abc")}, "heads": {"query": 2, "key_value": 1}},
     "a key that one head sees": {
         "query": [[[[1, 0], [0, 1]], [[2, 1], [1, 1]]]], "key": [[[[1, 0], [0, 1], [1, 1]]]],
         "mask": {"allowed": [[[True, False, False], [False] * 3], [[True, True, False], [False] * 3]]},

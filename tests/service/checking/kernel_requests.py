@@ -190,7 +190,9 @@ def requests():
 def by_length(requests):
     """The requests of as many queries as keys, with vectors as (batch, length, heads, features)."""
     return {
-        f"by length: {name}": request | {part: exchange(request[part]) for part in ("query", "key", "value")} | {"layout": "bshd"}
+        f"by length: {name}": request
+        | {part: exchange(request[part]) for part in ("query", "key", "value")}
+        | {"layout": "bshd"}
         for name, request in requests.items()
         if name.startswith("square: ")
     }

@@ -7,9 +7,9 @@ import pytest
 
 from attention_core.checking import MISTAKES
 from service.explanation.texts import ADVICE
-from tests.service.checking.kernels import FIELDS, Kernel
 from tests.nested import exchange
 from tests.sampling import every
+from tests.service.checking.kernels import FIELDS, Kernel
 from tests.service.checking.planting import BY_LENGTH, REQUESTS, TOLERANCES, candidate_of, gives, plants
 from tests.service.checking.wrong_kernels import WRONG
 from tests.service.checking.wrong_kernels.masks import (
