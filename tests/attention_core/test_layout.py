@@ -9,6 +9,7 @@ from attention_core import (
     NORMALIZERS,
     SCORE_MODELS,
     Alibi,
+    AttentionCall,
     Causal,
     Heads,
     InvalidValue,
@@ -19,9 +20,11 @@ from attention_core import (
     Workers,
     attend,
     differentiate,
+    resolve,
 )
 from attention_core.call import LAYOUTS
 from attention_core.native import using_kernel
+from attention_core.native.leading import contiguous
 from tests import calls, oracle
 from tests.attention_core.gradients.judge import assert_gradients
 from tests.attention_core.judge import judge
@@ -114,6 +117,15 @@ def test_long_sequences_have_the_same_bits_in_both_layouts(kernel, name):
     assert_same_bits(received.logsumexp, expected.logsumexp, name)
     for field in ("output", "present_key", "present_value"):
         assert_same_bits(received.arrays[field], expected.arrays[field].swapaxes(1, 2), field)
+
+
+def test_vectors_are_read_where_they_are():
+    vectors, _ = long_vectors(LONG["plain"])
+    sent = other(vectors)
+    call = resolve(AttentionCall(**sent))
+    for name in vectors:
+        assert getattr(call, name).shape == vectors[name].shape
+        assert np.shares_memory(contiguous(getattr(call, name)), sent[name])
 
 
 def test_the_default_may_be_named():
