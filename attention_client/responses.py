@@ -75,6 +75,11 @@ class AttentionResult:
         return self._included("weights")
 
     @property
+    def mean_weights(self) -> FloatArray:
+        """Weights averaged over the query heads, (B, Lq, Lk)."""
+        return self._included("mean_weights")
+
+    @property
     def output(self) -> FloatArray:
         """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv)."""
         return self._included("output")

@@ -8,7 +8,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from numpy.typing import ArrayLike
 
-Field = Literal["scores", "capped_scores", "logits", "weights", "output", "logsumexp", "present"]
+Field = Literal["scores", "capped_scores", "logits", "weights", "mean_weights", "output", "logsumexp", "present"]
 """Results that are arrays."""
 
 
@@ -369,6 +369,9 @@ class Heads(TypedDict):
 DType = Literal["float64", "float32", "float16", "bfloat16"]
 """How numbers are stored."""
 
+Layout = Literal["bhsd", "bshd"]
+"""Order of the axes at rank 4."""
+
 
 class Options(TypedDict, total=False):
     """Arguments beside query, key and value; None is the default of the service."""
@@ -399,3 +402,7 @@ class Options(TypedDict, total=False):
     """
     include: Sequence[Field] | None
     """What to return; default scores, weights and, with values, output."""
+    layout: Layout | None
+    """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
+    H, D).
+    """

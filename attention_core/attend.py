@@ -14,6 +14,7 @@ from attention_core.call import (
     AttentionResult,
     Diagnostics,
     Heads,
+    Layout,
     Offset,
     Positions,
     Ranking,
@@ -23,7 +24,8 @@ from attention_core.call import (
 from attention_core.dense import evaluate_dense, list_required_matrices
 from attention_core.diagnostics import diagnose, rank_keys
 from attention_core.execution_path import choose_path
-from attention_core.heads import pack_heads
+from attention_core.head_average import evaluate_with_mean
+from attention_core.heads import arrange_cache, arrange_output
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.native import evaluate_with_kernel, selected_kernel
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
@@ -50,6 +52,7 @@ def attend(
     dtype: str | None = None,
     include: tuple[ResultField, ...] | None = None,
     top_k: int | None = None,
+    layout: Layout | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
@@ -100,6 +103,8 @@ def attend(
     :param include: fields of the result, any of `attention_core.call.RESULT_FIELDS`; logsumexp needs softmax.
         Default: scores and weights, and output when there is a value.  Fields left out may not be computed.
     :param top_k: maximum keys of each row in the ranking, ≥ 1; default every visible key.
+    :param layout: order of the axes of query, key, value, past, present and output: "bhsd", the default, or "bshd",
+        (B, L, H, D), which needs rank 4 and no packed heads.
     :param workers: threads that share the tiles of a large call without matrices in `include`; default the calling
         thread alone.
     :param should_stop: called between tiles, from one thread at a time; True ends the call with `Stopped`; default
@@ -107,7 +112,7 @@ def attend(
     :param progress: called after each tile with the numbers of tiles done and in total; default none.
 
     Returns an `AttentionResult` with the fields of `include`: matrices (…, Lq, Lk), output (…, Lq, Dv), logsumexp
-    (…, Lq).
+    (…, Lq), and at rank 4 or with packed heads mean_weights (B, Lq, Lk), the weights averaged over the query heads.
 
     Edge cases: a row without a visible key has weights 0, output 0 and logsumexp −∞.  NaN or ±∞ in a key or value that
     a query may not see does not change its results.  NaN or +∞ among a row's visible logits make that row, and no
@@ -138,6 +143,7 @@ def attend(
         include,
         top_k,
         positions,
+        layout,
     )
     return evaluate(resolve(call), workers=workers, should_stop=should_stop, progress=progress)
 
@@ -163,7 +169,10 @@ def evaluate(
 
     Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights (proportional: negative ones).
     """
-    fields, maximum = evaluate_fields(call, workers, should_stop, progress)
+    if "mean_weights" in call.include:
+        fields, maximum = evaluate_with_mean(evaluate_fields, call, workers, should_stop, progress)
+    else:
+        fields, maximum = evaluate_fields(call, workers, should_stop, progress)
     arrays, ranking = _to_storage(call, fields), _ranking(call, fields)
     stored = _stored_ranking(call, ranking)
     overflow_notes: tuple[str, ...] = ()
@@ -230,10 +239,14 @@ def _to_storage(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> dict[st
         for name in call.include
         if (array := fields.get(name)) is not None
     }
-    if "output" in arrays and call.has_packed_heads:
-        arrays["output"] = pack_heads(arrays["output"])
+    arranged = call.has_packed_heads or call.layout != "bhsd"
+    if "output" in arrays and arranged:
+        arrays["output"] = arrange_output(call, arrays["output"])
     if call.present is not None:
         arrays["present_key"], arrays["present_value"] = map(call.dtype.store, call.present)
+        if arranged:
+            for name in ("present_key", "present_value"):
+                arrays[name] = arrange_cache(call, arrays[name])
     return arrays
 
 

@@ -17,6 +17,7 @@ ResultField = Literal[
     "capped_scores",
     "logits",
     "weights",
+    "mean_weights",
     "output",
     "logsumexp",
     "diagnostics",
@@ -26,6 +27,12 @@ ResultField = Literal[
 """Name of a field of the result."""
 
 RESULT_FIELDS: tuple[ResultField, ...] = get_args(ResultField)
+
+Layout = Literal["bhsd", "bshd"]
+"""Order of the axes of query, key, value, past, present and output at rank 4: batch, heads, length, features, or batch,
+length, heads, features."""
+
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 Offset = int | IntArray | Literal["bottom_right"]
 """Position of query 0 among the keys: one integer, one per batch row (B), or "bottom_right": the last query at the
@@ -93,6 +100,8 @@ class AttentionCall:
     """Maximum keys of each row in the ranking, ≥ 1; default every visible key."""
     positions: Positions | None = None
     """Positions of queries and keys, without an offset; default i + offset and j."""
+    layout: Layout | None = None
+    """Order of the axes of query, key, value, past, present and output; default "bhsd"; "bshd" needs rank 4."""
 
 
 @dataclass(slots=True)
@@ -149,14 +158,21 @@ class ResolvedCall:
         if columns is None:
             columns = slice(0, self.score_shape[-1])
         return Tile(rows, columns, self.offset, self.key_positions)
+    layout: Layout = "bhsd"
+    """Order of the axes in which the inputs were sent, and present and output are returned; the arrays of a resolved
+    call have "bhsd"."""
 
     def replace_inputs(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
         """Return the same call with other inputs, which skips every check.
 
-        :param query: same shape as the call's own, in the compute type, as `DType.load` returns it, not rotated.
+        :param query: same shape as that of the call as it was sent, axes in the order of `layout`, in the compute type,
+            as `DType.load` returns it, not rotated.
         :param key: same as `query`, for keys.
         :param value: same as `query`, for values; None if the call has none.
         """
+        if self.layout == "bshd":
+            query, key = query.swapaxes(1, 2), key.swapaxes(1, 2)
+            value = None if value is None else value.swapaxes(1, 2)
         return ResolvedCall(query, key, value, *_settings_of(self))
 
     @property
@@ -238,8 +254,8 @@ class AttentionResult:
     """
 
     arrays: Mapping[str, FloatArray]
-    """Arrays by name: the included ones of scores, capped_scores, logits, weights, output, logsumexp, present_key and
-    present_value."""
+    """Arrays by name: the included ones of scores, capped_scores, logits, weights, mean_weights, output, logsumexp,
+    present_key and present_value."""
     score_model: ScoreModel
     """The score model with its defaults resolved."""
     normalizer: Normalizer
@@ -280,8 +296,13 @@ class AttentionResult:
         return self._included("weights")
 
     @property
+    def mean_weights(self) -> FloatArray:
+        """Weights averaged over the query heads, (B, Lq, Lk); a row without a visible key counts as zeros."""
+        return self._included("mean_weights")
+
+    @property
     def output(self) -> FloatArray:
-        """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv)."""
+        """Weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv); axes in the layout of the call."""
         return self._included("output")
 
     @property
@@ -291,12 +312,12 @@ class AttentionResult:
 
     @property
     def present_key(self) -> FloatArray:
-        """Past and new keys before rotation, heads unpacked: (…, Lk, Dk)."""
+        """Past and new keys before rotation, heads unpacked: (…, Lk, Dk); axes in the layout of the call."""
         return self._included("present_key")
 
     @property
     def present_value(self) -> FloatArray:
-        """Past and new values, heads unpacked: (…, Lk, Dv)."""
+        """Past and new values, heads unpacked: (…, Lk, Dv); axes in the layout of the call."""
         return self._included("present_value")
 
 
@@ -328,12 +349,14 @@ class AttentionGradients:
 
 
 __all__ = [
+    "LAYOUTS",
     "RESULT_FIELDS",
     "AttentionCall",
     "AttentionGradients",
     "AttentionResult",
     "Diagnostics",
     "Heads",
+    "Layout",
     "Offset",
     "Positions",
     "Ranking",

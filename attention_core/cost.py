@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from math import prod
 
 from attention_core.call import ResolvedCall
-from attention_core.execution_path import ExecutionPath, choose_path
+from attention_core.execution_path import ExecutionPath, averages_in_blocks, choose_path
 from attention_core.field_shapes import field_shapes, output_shape
 from attention_core.interfaces import ELEMENTWISE_COST
-from attention_core.memory import ARRAYS_PER_BFLOAT16_ROUNDING, count_dense_numbers, count_tiled_numbers
+from attention_core.memory import (
+    ARRAYS_PER_BFLOAT16_ROUNDING,
+    count_block_numbers,
+    count_dense_numbers,
+    count_tiled_numbers,
+)
 
 LOGIT_STEP_COST, NEW_MEMORY_COST, RANKING_COST = 10, 20, 450
 """Elementwise operations per pair: of one step from scores to logits, of new memory for a matrix, of a ranking."""
@@ -34,7 +39,15 @@ def predict(call: ResolvedCall, threads: int = 1) -> Cost:
     :param threads: number of threads on the tiled path, each with tiles of its own; default 1.
     """
     path = choose_path(call)
-    return _predict(call, path, count_dense_numbers(call) if path == "dense" else count_tiled_numbers(call, threads))
+    if path == "tiled":
+        held = count_tiled_numbers(call, threads)
+    elif "mean_weights" in call.include and averages_in_blocks(call):
+        held = count_block_numbers(call)
+    else:
+        held = count_dense_numbers(call)
+        if "mean_weights" in call.include and "weights" not in call.include:
+            held += prod(call.score_shape)
+    return _predict(call, path, held)
 
 
 def predict_dense(call: ResolvedCall) -> Cost:
@@ -51,11 +64,14 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
     steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
     passes = call.normalizer.operations_per_logit + LOGIT_STEP_COST * sum([step is not None for step in steps])
     passes += (NEW_MEMORY_COST if path == "dense" else 0) + (RANKING_COST if "ranking" in call.include else 0)
+    passes += LOGIT_STEP_COST if "mean_weights" in call.include else 0
     operations += ELEMENTWISE_COST * pairs * passes
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]
     result = sum(sizes)
+    if call.layout != "bhsd" and "output" in call.include:
+        held += prod(output_shape(call))
     if call.dtype.name == "bfloat16":
         held += ARRAYS_PER_BFLOAT16_ROUNDING * max(sizes, default=0)
     return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)

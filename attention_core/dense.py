@@ -21,6 +21,7 @@ from attention_core.tiles import apply_weights, normalize, row_maximum, score_ti
 FIELD_DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "diagnostics": ("weights", "logits"),
     "ranking": ("weights", "scores", "logits"),
+    "mean_weights": ("weights",),
 }
 """Fields that are computed from whole matrices afterwards, with the matrices they need."""
 

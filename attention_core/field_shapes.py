@@ -27,6 +27,8 @@ def field_shapes(call: ResolvedCall, name: ResultField) -> list[tuple[int, ...]]
     rows, keys = call.score_shape[:-1], (*call.score_shape[:-2], call.score_shape[-1])
     if name == "output":
         return [output_shape(call)]
+    if name == "mean_weights":
+        return [(call.score_shape[0], *call.score_shape[2:])]
     if name == "logsumexp":
         return [rows]
     if name == "present":

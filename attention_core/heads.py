@@ -43,6 +43,39 @@ def pack_heads(array: FloatArray) -> FloatArray:
     return array.swapaxes(1, 2).reshape(batch, length, heads * features)
 
 
+def require_rank_four(array: FloatArray, name: str) -> None:
+    """Raise ShapeMismatch unless the array has the four axes of the layout bshd.
+
+    :param array: query, key, value or past, as it was sent.
+    :param name: argument's name, for the error.
+    """
+    if array.ndim != 4:
+        raise ShapeMismatch(
+            (name,),
+            expected="rank 4, (batch, length, heads, features), because of {layout=bshd}",
+            received=f"rank {array.ndim}, shape {list(array.shape)}",
+            advice="Leave out {layout} for vectors without an axis of heads, and for packed heads.",
+        )
+
+
+def arrange_output(call: ResolvedCall, array: FloatArray) -> FloatArray:
+    """Return output or vectors, (B, H, L, D), as the call was sent: packed (B, L, H·D), or in its layout; contiguous.
+
+    :param call: the call, for its packed heads and its layout; of any other call the array itself is returned.
+    :param array: rank 4 if heads are packed or the layout is bshd, else any rank.
+    """
+    return pack_heads(array) if call.has_packed_heads else arrange_cache(call, array)
+
+
+def arrange_cache(call: ResolvedCall, array: FloatArray) -> FloatArray:
+    """Return past or present, (B, H, L, D), in the layout of the call, contiguous; its heads are never packed.
+
+    :param call: the call, for its layout.
+    :param array: rank 4 if the layout is bshd, else any rank.
+    """
+    return array if call.layout == "bhsd" else np.ascontiguousarray(array.swapaxes(1, 2))
+
+
 def check_heads(heads: Heads) -> None:
     """Raise InvalidValue unless both numbers of heads are at least 1."""
     for count, name in ((heads.query, "query"), (heads.key_value, "key_value")):

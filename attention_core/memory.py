@@ -1,11 +1,12 @@
 """Count the numbers that a call holds at once, and size the query blocks of the dense path by them."""
 
+from dataclasses import replace
 from math import prod
 
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_online
 from attention_core.scores.pairwise import PAIR_BLOCK_NUMBERS
-from attention_core.tile_sizes import choose_tile_sizes
+from attention_core.tile_sizes import choose_tile_sizes, count_block_matrices
 
 MAX_QUERY_BLOCK_NUMBERS = 1 << 22
 """About how many numbers a block of queries holds at once on the dense path while it is scored."""
@@ -30,6 +31,14 @@ def count_dense_numbers(call: ResolvedCall) -> int:
     scratch = call.score_model.scratch_per_score(call.features) + call.normalizer.scratch_per_logit
     repeated = (call.queries_per_kv_head - 1) * (call.key.size + (0 if call.value is None else call.value.size))
     return block * scratch + repeated
+
+
+def count_block_numbers(call: ResolvedCall) -> int:
+    """Return how many numbers a block of matrices holds at once while weights are averaged over heads."""
+    matrices = count_block_matrices(call)
+    block = replace(call, score_shape=(1, matrices, *call.score_shape[-2:]), queries_per_kv_head=1)
+    of_output = 0 if call.value is None else matrices * call.query_length * call.value.shape[-1]
+    return count_dense_numbers(block) + prod(block.score_shape) + of_output
 
 
 def count_tiled_numbers(call: ResolvedCall, threads: int) -> int:

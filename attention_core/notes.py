@@ -30,7 +30,7 @@ def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[st
     if call.bias is not None:
         found.append(_reading_note("bias", call.bias.shape, scores))
     found.append(_order_note(call))
-    return tuple(note for note in found if note)
+    return tuple(dict.fromkeys(note for note in found if note))
 
 
 def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:
@@ -57,7 +57,7 @@ def _reading_note(name: str, shape: Shape, scores: Shape) -> str:
 def _order_note(call: AttentionCall) -> str:
     """Return how axes 1 and 2 are read, for more heads than positions where the other order fits; else nothing."""
     query, key, value = call.query, call.key, call.value
-    if query.ndim != 4 or key.ndim != 4 or call.past_key is not None:
+    if query.ndim != 4 or key.ndim != 4 or call.past_key is not None or call.layout == "bshd":
         return ""
     (query_heads, queries), (key_heads, keys) = query.shape[1:3], key.shape[1:3]
     fits = keys > 0 and queries % keys == 0 and (value is None or value.shape[1:3] == key.shape[1:3])
@@ -65,7 +65,7 @@ def _order_note(call: AttentionCall) -> str:
         return ""
     return (
         f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, {queries} queries and {keys} keys; "
-        "if it is (batch, length, heads, features), transpose axes 1 and 2"
+        "if it is (batch, length, heads, features), send layout bshd, or transpose axes 1 and 2"
     )
 
 

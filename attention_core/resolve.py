@@ -7,11 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.call import RESULT_FIELDS, AttentionCall, ResolvedCall, ResultField
+from attention_core.call import LAYOUTS, RESULT_FIELDS, AttentionCall, ResolvedCall, ResultField
 from attention_core.capabilities import supports_logsumexp
 from attention_core.dtypes import DType, describe_range, resolve_dtype, to_compute_dtype
 from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch, UnknownName
-from attention_core.heads import check_heads, count_queries_per_kv_head, placeholder_with_repeated_heads, unpack_heads
+from attention_core.heads import (
+    check_heads,
+    count_queries_per_kv_head,
+    placeholder_with_repeated_heads,
+    require_rank_four,
+    unpack_heads,
+)
 from attention_core.interfaces import FeatureSizes, Normalizer, Position
 from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
@@ -64,25 +70,35 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     try:
         return _resolve(call)
     except CallError as error:
-        if _fits_with_heads_third(call):
-            error.advice += HEADS_THIRD
+        if call.layout == "bshd" and isinstance(error, ShapeMismatch) and _has_rank_four(call):
+            error.advice += HEADS_SECOND_IN_SHAPES
+        if _fits_in_the_other_layout(call):
+            error.advice += HEADS_THIRD if call.layout != "bshd" else HEADS_SECOND
         raise
 
 
+VECTORS = ("query", "key", "value", "past_key", "past_value")
+"""Arguments whose axes have an order at rank 4."""
+
 HEADS_THIRD = (
-    " Read as (batch, length, heads, features) everything fits: transpose axes 1 and 2, since rank 4 is (batch, heads, "
-    "length, features) here."
+    " Read as (batch, length, heads, features) everything fits: send {layout=bshd}, or transpose axes 1 and 2, since "
+    "rank 4 is (batch, heads, length, features) here."
 )
+HEADS_SECOND = " Read as (batch, heads, length, features) everything fits: leave out {layout}."
+HEADS_SECOND_IN_SHAPES = " Shapes are named as (batch, heads, length, features), whatever the layout."
 
 
-def _fits_with_heads_third(call: AttentionCall) -> bool:
-    """Return whether a call of rank 4 has nothing wrong with axes 1 and 2 of its vectors exchanged."""
-    given = {name: getattr(call, name) for name in ("query", "key", "value", "past_key", "past_value")}
-    vectors: dict[str, Any] = {name: array for name, array in given.items() if array is not None}
-    if any(array.ndim != 4 for array in vectors.values()):
+def _has_rank_four(call: AttentionCall) -> bool:
+    """Return whether all vectors of a call have rank 4."""
+    return all(array.ndim == 4 for name in VECTORS if (array := getattr(call, name)) is not None)
+
+
+def _fits_in_the_other_layout(call: AttentionCall) -> bool:
+    """Return whether a call of rank 4 has nothing wrong if its axes 1 and 2 are read the other way around."""
+    if call.layout not in (None, *LAYOUTS) or not _has_rank_four(call):
         return False
     try:
-        _resolve(replace(call, **{name: array.swapaxes(1, 2) for name, array in vectors.items()}))
+        _resolve(replace(call, layout="bhsd" if call.layout == "bshd" else "bshd"))
     except CallError:
         return False
     return True
@@ -106,7 +122,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
     position = None if call.position is None else _bind(call.position, "position", features)
     if position is not None:
         query, key = _rotate(position, query, key, offset, key_positions)
-    include = _resolve_include(call, normalizer)
+    include = _resolve_include(call, normalizer, len(score_shape))
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
     bias = None if call.bias is None else _load_bias(call.bias, score_shape, dtype)
@@ -134,11 +150,14 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         score_shape,
         call_notes(call, score_shape, past_length),
         key_positions,
+        call.layout or "bhsd",
     )
 
 
 def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
+    if call.layout is not None:
+        _check_layout(call)
     query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
     value = None if call.value is None else dtype.load(call.value, ("value",))
     if call.heads is not None:
@@ -146,10 +165,14 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
         query = unpack_heads(query, call.heads.query, "query")
         key = unpack_heads(key, call.heads.key_value, "key")
         value = None if value is None else unpack_heads(value, call.heads.key_value, "value")
+    if call.layout is not None:
+        query, key = _put_heads_second(call, query), _put_heads_second(call, key)
+        value = None if value is None else _put_heads_second(call, value)
     if call.past_key is None and call.past_value is None:
         return _Vectors(query, key, value, 0)
     past_key, past_value = _check_past(call)
-    joined_key = _join(dtype.load(past_key, ("past_key",)), key, "past_key", "key")
+    past_key = _put_heads_second(call, dtype.load(past_key, ("past_key",)))
+    joined_key = _join(past_key, key, "past_key", "key")
     if value is None:
         raise InvalidValue(
             ("value",),
@@ -157,7 +180,8 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
             received="no value",
             advice="Send value, or leave past_key and past_value out.",
         )
-    joined_value = _join(dtype.load(past_value, ("past_value",)), value, "past_value", "value")
+    past_value = _put_heads_second(call, dtype.load(past_value, ("past_value",)))
+    joined_value = _join(past_value, value, "past_value", "value")
     if past_key.shape[-2] != past_value.shape[-2]:
         raise ShapeMismatch(
             ("past_value",),
@@ -166,6 +190,30 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
             advice="Send what an earlier answer returned as present_key and present_value.",
         )
     return _Vectors(query, joined_key, joined_value, past_key.shape[-2])
+
+
+def _check_layout(call: AttentionCall) -> None:
+    """Raise an error for an unknown layout, and for bshd beside packed heads or with vectors of another rank."""
+    if call.layout not in LAYOUTS:
+        raise UnknownName(("layout",), expected="a layout", kind="layout", received=str(call.layout), known=LAYOUTS)
+    if call.layout == "bhsd":
+        return
+    if call.heads is not None:
+        raise InvalidValue(
+            ("layout",),
+            expected="no layout but bhsd beside {heads}, which are packed into the last axis of (B, L, H·D)",
+            received="'bshd', (B, L, H, D), whose heads have an axis of their own",
+            advice="Leave out {layout} where the heads are packed, and {heads} where they are not.",
+        )
+    for name in VECTORS:
+        array = getattr(call, name)
+        if array is not None:
+            require_rank_four(array, name)
+
+
+def _put_heads_second(call: AttentionCall, array: FloatArray) -> FloatArray:
+    """Return vectors as (B, H, L, D): a view of (B, L, H, D) in the layout bshd, else the array itself."""
+    return array.swapaxes(1, 2) if call.layout == "bshd" else array
 
 
 def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:
@@ -338,8 +386,12 @@ def _check_top_k(top_k: int | None, include: frozenset[ResultField]) -> int | No
     return top_k
 
 
-def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[ResultField]:
+def _resolve_include(call: AttentionCall, normalizer: Normalizer, rank: int) -> frozenset[ResultField]:
     """Return the included fields.
+
+    :param call: the call, for its include and its value.
+    :param normalizer: the call's normalizer, or the default.
+    :param rank: number of axes of the scores.
 
     Raises UnknownName for an unknown field, InvalidValue for one that this call cannot have.
     """
@@ -363,5 +415,12 @@ def _resolve_include(call: AttentionCall, normalizer: Normalizer) -> frozenset[R
                 expected="softmax, the one normalizer with a logsumexp",
                 received=normalizer.name,
                 advice="Leave out {include=logsumexp}, or choose {normalizer.softmax}.",
+            )
+        if name == "mean_weights" and rank != 4:
+            raise InvalidValue(
+                ("include", index),
+                expected="heads to average over: rank 4, (batch, heads, length, features), or packed {heads}",
+                received=f"scores of rank {rank}",
+                advice="Ask for {include=weights}, or give the heads an axis of their own.",
             )
     return frozenset(call.include)

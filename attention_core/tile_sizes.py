@@ -18,6 +18,9 @@ MAX_TILE_COLUMNS = 4096
 TASKS_PER_CALL = 8
 """Number of tasks into which a call is divided at least, if it has enough rows, so that threads can share it."""
 
+MAX_BLOCK_WEIGHTS = 1 << 20
+"""Maximum weights that are held at once while they are averaged over heads, unless a single matrix has more."""
+
 
 @dataclass(frozen=True, slots=True)
 class TileSizes:
@@ -44,3 +47,8 @@ def choose_tile_sizes(call: ResolvedCall) -> TileSizes:
     n_row_tiles = leading * -(-call.query_length // rows)
     matrices = min(leading, MAX_TILE_SCORES // (rows * keys), n_row_tiles // TASKS_PER_CALL)
     return TileSizes(rows, columns, max(1, matrices))
+
+
+def count_block_matrices(call: ResolvedCall) -> int:
+    """Return of how many matrices the weights are held at once while they are averaged over heads, ≥ 1."""
+    return min(max(1, prod(call.score_shape[:-2])), max(1, MAX_BLOCK_WEIGHTS // max(1, prod(call.score_shape[-2:]))))

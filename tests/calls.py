@@ -402,6 +402,7 @@ def core_call(request, include=None):
         dtype=request.get("dtype"),
         include=include,
         positions=core_positions(request.get("positions")),
+        layout=request.get("layout"),
     )
 
 

@@ -36,6 +36,11 @@ def unpack(nested, heads):
     return [[[vector[h * size : (h + 1) * size] for vector in row] for h in range(heads)] for row in nested]
 
 
+def exchange(nested):
+    """(B, L, H, D) to (B, H, L, D), and back; None stays."""
+    return nested and [[list(vectors) for vectors in zip(*batch, strict=True)] for batch in nested]
+
+
 def join(past, new):
     """Past and new, along the next to last axis."""
     if past is None or new is None:

@@ -12,7 +12,7 @@ import struct
 from decimal import Decimal
 
 from tests.digits import PI, exact, held, in_forty_digits, tanh, turned_by
-from tests.nested import aligned, at, broadcast, join, nest, rank, shape, shrink, unpack
+from tests.nested import aligned, at, broadcast, exchange, join, nest, rank, shape, shrink, unpack
 
 INFINITY = math.inf
 
@@ -32,9 +32,15 @@ def attention(request):
         if name != "logsumexp" or inputs.normalizer["name"] == "softmax"
     }
     result["diagnostics"] = diagnostics(inputs, rows, sizes)
+    if inputs.has_heads:
+        result["mean_weights"] = _mean_weights(inputs, rows)
     if inputs.value is not None:
         result["output"] = _output(inputs, rows)
         result["present_key"], result["present_value"] = inputs.key, inputs.value
+    if inputs.heads_third:
+        result |= {
+            name: exchange(result[name]) for name in ("output", "present_key", "present_value") if name in result
+        }
     return result
 
 
@@ -51,6 +57,9 @@ class Inputs:
         if heads:
             query, key = unpack(query, heads["query"]), unpack(key, heads["key_value"])
             value = value and unpack(value, heads["key_value"])
+        self.heads_third = request.get("layout") == "bshd"
+        if self.heads_third:
+            query, key, value, past_key, past_value = map(exchange, (query, key, value, past_key, past_value))
         self.past = shape(past_key)[-2] if past_key else 0
         self.query, self.key, self.value = query, join(past_key, key), join(past_value, value)
         self.packed = bool(heads)
@@ -447,6 +456,21 @@ def diagnostics(inputs, rows, sizes):
     }
     nested["received_weight"] = nest(received, inputs.leading)
     return nested
+
+
+def _mean_weights(inputs, rows):
+    """The mean of the weights of all query heads; those of a row that sees no key are zeros."""
+    batches, heads = inputs.leading
+    return [
+        [
+            [
+                float(sum(Decimal(rows[(b, h, i)].exact_weights[j]) for h in range(heads)) / heads)
+                for j in range(inputs.keys)
+            ]
+            for i in range(inputs.queries)
+        ]
+        for b in range(batches)
+    ]
 
 
 def _output(inputs, rows):

@@ -56,7 +56,9 @@ def _fields(inputs, dtype):
         output = weights @ (np.repeat(value, inputs.group, 1) if inputs.group > 1 else value)
         if inputs.packed:
             output = output.swapaxes(1, 2).reshape(output.shape[0], inputs.queries, -1)
-        fields["output"] = output
+        fields["output"] = output.swapaxes(1, 2) if inputs.heads_third else output
+    if inputs.has_heads:
+        fields["mean_weights"] = weights.mean(axis=1, dtype=dtype)
     return fields
 
 

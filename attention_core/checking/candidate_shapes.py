@@ -2,7 +2,7 @@
 
 from math import prod
 
-from attention_core.call import AttentionCall, ResolvedCall, ResultField
+from attention_core.call import AttentionCall, Layout, ResolvedCall, ResultField
 from attention_core.capabilities import supports_logsumexp
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.field_shapes import field_shapes
@@ -31,29 +31,37 @@ def require_reference(call: AttentionCall, include: tuple[ResultField, ...]) -> 
 def shape_of(call: ResolvedCall, name: ResultField) -> Shape:
     """Return the shape in which `attend` returns a field."""
     (shape,) = field_shapes(call, name)
-    if name == "output" and call.has_packed_heads:
-        batch, heads, length, features = shape
-        return batch, length, heads * features
-    return shape
+    if name != "output" or not (call.has_packed_heads or call.layout == "bshd"):
+        return shape
+    batch, heads, length, features = shape
+    return (batch, length, heads * features) if call.has_packed_heads else (batch, length, heads, features)
 
 
-def check_shape(name: str, received: Shape, expected: Shape) -> None:
-    """Raise ShapeMismatch unless the shapes are equal; the advice names axes that are swapped, joined or missing."""
+def check_shape(name: str, received: Shape, expected: Shape, layout: Layout = "bhsd") -> None:
+    """Raise ShapeMismatch unless the shapes are equal; the advice names axes that are swapped, joined or missing.
+
+    :param name: the field.
+    :param received: shape of the candidate.
+    :param expected: what `shape_of` returns.
+    :param layout: the layout of the call.
+    """
     if received != expected:
         raise ShapeMismatch(
             ("candidate", name),
             expected=f"shape {list(expected)}, as attend returns {name} for this request",
             received=f"shape {list(received)}",
-            advice=_advice(received, expected),
+            advice=_advice(received, expected, by_length=name == "output" and layout == "bshd"),
         )
 
 
-def _advice(received: Shape, expected: Shape) -> str:
+def _advice(received: Shape, expected: Shape, *, by_length: bool) -> str:
     if [size for size in received if size != 1] == [size for size in expected if size != 1]:
         return f"Only axes of length 1 differ: reshape it to {list(expected)}."
     if sorted(received) == sorted(expected):
         return f"The axes look swapped: transpose them to the order {_order(received, expected)}."
-    if len(received) == 3 and len(expected) == 4 and received[-1] == expected[1] * expected[-1]:
+    if by_length and len(received) == 3 and received[-1] == expected[2] * expected[-1]:
+        return f"The heads look packed into the last axis: reshape it to {list(expected)}."
+    if not by_length and len(received) == 3 and len(expected) == 4 and received[-1] == expected[1] * expected[-1]:
         batch, heads, length, features = expected
         return (
             "The heads look packed into the last axis: reshape it to "

@@ -18,12 +18,12 @@ from attention_core.checking.fits import SAMPLED_ROWS
 from attention_core.checking.fitted_factor import MAX_KEYS, TRIED_FACTORS
 from attention_core.checking.precision import WrittenPrecision
 from attention_core.checking.search import MAX_VARIANTS, MAX_VERIFIED
-from attention_core.checking.variants import CheckContext, Fields, Reference, resolve_repeated
+from attention_core.checking.variants import CheckContext, Fields, Reference, put_heads_second, resolve_repeated
 from attention_core.cost import Cost, predict_dense
 from attention_core.differences import FieldDifference, Tolerance
 from attention_core.dtypes import resolve_dtype
 from attention_core.errors import InvalidValue
-from attention_core.heads import pack_heads, unpack_heads
+from attention_core.heads import arrange_output, unpack_heads
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.reference import to_float64_reference
 
@@ -76,6 +76,7 @@ class Check:
     """A candidate whose shapes fit the call it claims to answer; `run` computes the reference and compares."""
 
     sent: AttentionCall
+    """The call in float64, its vectors (B, H, L, D) whatever its layout."""
     resolved: ResolvedCall
     candidate: Fields
     comparison: Comparison
@@ -110,8 +111,10 @@ class Check:
         require_reference(call, include)
         sent = replace(to_float64_reference(call), include=include, top_k=None)
         resolved = resolve_repeated(sent)
+        if resolved.layout == "bshd":
+            sent = put_heads_second(sent)
         for name in include:
-            check_shape(name, candidate[name].shape, shape_of(resolved, name))
+            check_shape(name, candidate[name].shape, shape_of(resolved, name), resolved.layout)
         dtype = resolve_dtype(call.dtype, call.query, call.key, call.value)
         default = DEFAULT_TOLERANCES[dtype.name]
         comparison = Comparison(
@@ -173,16 +176,20 @@ class Check:
         )
 
     def context(self, should_stop: ShouldStop | None = None) -> CheckContext:
-        """Return the call and the candidate, its heads unpacked, for the search."""
+        """Return the call and the candidate, its heads unpacked and on axis 1, for the search."""
         return CheckContext(self.sent, self.resolved, self._unpacked(), self.comparison, self.precisions, should_stop)
 
     def _difference(self, name: str, expected: FloatArray) -> FieldDifference:
         """Compare one field as it was sent."""
-        packed = name == "output" and self.resolved.has_packed_heads
-        return self.comparison.difference(name, pack_heads(expected) if packed else expected, self.candidate[name])
+        arranged = arrange_output(self.resolved, expected) if name == "output" else expected
+        return self.comparison.difference(name, arranged, self.candidate[name])
 
     def _unpacked(self) -> Fields:
-        if not self.resolved.has_packed_heads or "output" not in self.candidate:
+        if "output" not in self.candidate:
+            return self.candidate
+        if self.resolved.layout == "bshd":
+            return {**self.candidate, "output": self.candidate["output"].swapaxes(1, 2)}
+        if not self.resolved.has_packed_heads:
             return self.candidate
         heads = self.resolved.score_shape[1]
         return {**self.candidate, "output": unpack_heads(self.candidate["output"], heads, "output")}

@@ -81,6 +81,7 @@ MISTAKES: dict[str, Mistake] = {
     "heads grouped wrongly": wrong_heads.heads_grouped_wrongly,
     "heads reshaped without transposing": wrong_heads.heads_reshaped,
     "heads and lengths swapped": wrong_heads.heads_and_lengths_swapped,
+    "layout mistaken": wrong_heads.layout_mistaken,
     "query, key and value swapped": wrong_calls.inputs_swapped,
     "softcap after mask": wrong_normalizers.softcap_after_mask,
     "softcap before scale": change_field("softcap", wrong_scores.softcap_before_scale),

@@ -13,7 +13,7 @@ from attention_core.checking.precision import WrittenPrecision
 from attention_core.dense import evaluate_query_block
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ShouldStop
-from attention_core.resolve import resolve
+from attention_core.resolve import VECTORS, resolve
 
 Fields = Mapping[str, FloatArray]
 """Fields by name in float64; output has its heads unpacked."""
@@ -66,6 +66,12 @@ class Reference:
 def resolve_repeated(sent: AttentionCall) -> ResolvedCall:
     """Resolve a call, with a key and value head for each query head, as mistakes expect."""
     return repeat_kv_heads(resolve(sent))
+
+
+def put_heads_second(sent: AttentionCall) -> AttentionCall:
+    """Return a call of the layout bshd as the same one of the layout bhsd: mistakes are made in that alone."""
+    vectors: dict[str, Any] = {name: array for name in VECTORS if (array := getattr(sent, name)) is not None}
+    return replace(sent, **{name: array.swapaxes(1, 2) for name, array in vectors.items()}, layout=None)
 
 
 def evaluate_included(call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:

@@ -79,16 +79,24 @@ def heads_reshaped(context: CheckContext) -> Iterator[Variant]:
 
 def heads_and_lengths_swapped(context: CheckContext) -> Iterator[Variant]:
     """(B, H, L, D) read as (B, L, H, D): heads attend to one another at each place, with the masks or without them."""
-    sent = context.sent
-    names = ("query", "key", "value", "past_key", "past_value")
-    arrays: dict[str, Any] = {name: array for name in names if (array := getattr(sent, name)) is not None}
-    if any(array.ndim != 4 for array in arrays.values()):
+    if context.call.layout == "bhsd":
+        yield from _in_the_other_layout(context)
+
+
+def layout_mistaken(context: CheckContext) -> Iterator[Variant]:
+    """(B, L, H, D), the layout bshd, read as (B, H, L, D): the same mistake the other way around."""
+    if context.call.layout == "bshd":
+        yield from _in_the_other_layout(context)
+
+
+def _in_the_other_layout(context: CheckContext) -> Iterator[Variant]:
+    """Yield what attention along the axis of the heads gives, with the masks and without them."""
+    if context.sent.query.ndim != 4:
         return
-    swapped: dict[str, Any] = {name: array.swapaxes(1, 2) for name, array in arrays.items()}
     without: dict[str, Any] = {"mask": None, "bias": None}
     for masks in ({}, without):
         with suppress(CallError):
-            call = resolve_repeated(replace(sent, **swapped, **masks))
+            call = resolve_repeated(replace(context.sent, layout="bshd", **masks))
             shapes = {
                 name: call.score_shape[:-1] if name == "logsumexp" else call.score_shape for name in context.candidate
             }

@@ -12,13 +12,13 @@ from attention_core.blockwise import Workers
 from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output_index, split_last_first
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
-from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, Positions, ResolvedCall
+from attention_core.call import AttentionCall, AttentionGradients, Heads, Layout, Offset, Positions, ResolvedCall
 from attention_core.errors import ShapeMismatch
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
 from attention_core.gradients.kernel import run_kernel_if_any
-from attention_core.heads import pack_heads, unpack_heads
+from attention_core.heads import arrange_cache, arrange_output, unpack_heads
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.reductions import sum_to_shape
 from attention_core.resolve import resolve, rotation_positions
@@ -49,6 +49,7 @@ def differentiate(
     past_value: ArrayLike | None = None,
     positions: Positions | None = None,
     dtype: str | None = None,
+    layout: Layout | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
@@ -94,6 +95,8 @@ def differentiate(
         offset; default none.
     :param dtype: storage type of inputs and of vector gradients; default the type that query, key and value share, else
         float64.
+    :param layout: order of the axes of query, key, value, past, output and their gradients: "bhsd", the default, or
+        "bshd", (B, L, H, D), which needs rank 4 and no packed heads.
     :param workers: threads that share the rows; default the calling thread alone.  Results do not depend on their
         number.
     :param should_stop: called between tiles of rows, or about every 10 ms, from one thread at a time; True ends the
@@ -129,6 +132,7 @@ def differentiate(
         dtype,
         ("output",),
         positions=positions,
+        layout=layout,
     )
     with np.errstate(all="ignore"):
         resolved = resolve(call)
@@ -142,6 +146,8 @@ def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads
     path = ("output_gradient",)
     shape = output_shape(call)
     expected = shape if heads is None else (shape[0], shape[2], shape[1] * shape[3])
+    if call.layout == "bshd":
+        expected = (shape[0], shape[2], shape[1], shape[3])
     if gradient.shape != expected:
         raise ShapeMismatch(
             path,
@@ -150,6 +156,8 @@ def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads
             advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
         )
     loaded = call.dtype.load(gradient, path)
+    if call.layout == "bshd":
+        return loaded.swapaxes(1, 2)
     return loaded if heads is None else unpack_heads(loaded, heads.query, "output_gradient")
 
 
@@ -197,20 +205,21 @@ def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
 def _to_storage(
     call: AttentionCall, resolved: ResolvedCall, output: FloatArray, accumulator: GradientAccumulator
 ) -> AttentionGradients:
-    """Return the gradients as their inputs were given: unrotated, packed, past apart, summed, in the storage type."""
+    """Return the gradients as their inputs were given: unrotated, past apart, packed or in their layout, summed, in the
+    storage type.
+    """
     query, key = _rotate_back(resolved, accumulator.query, accumulator.key)
     value, bias = accumulator.value, accumulator.bias
     store = resolved.dtype.store
-    past = 0 if call.past_key is None else call.past_key.shape[-2]
-    if call.heads is not None:
-        output, query, key, value = (pack_heads(array) for array in (output, query, key, value))
+    new_keys = call.key.shape[1 if resolved.layout == "bshd" else -2]
+    past = resolved.key_length - new_keys
     return AttentionGradients(
-        output=store(output),
-        query=store(sum_to_shape(query, call.query.shape)),
-        key=store(sum_to_shape(key[..., past:, :], call.key.shape)),
-        value=store(value[..., past:, :]),
-        past_key=None if call.past_key is None else store(key[..., :past, :]),
-        past_value=None if call.past_value is None else store(value[..., :past, :]),
+        output=store(arrange_output(resolved, output)),
+        query=store(sum_to_shape(arrange_output(resolved, query), call.query.shape)),
+        key=store(sum_to_shape(arrange_output(resolved, key[..., past:, :]), call.key.shape)),
+        value=store(arrange_output(resolved, value[..., past:, :])),
+        past_key=None if call.past_key is None else store(arrange_cache(resolved, key[..., :past, :])),
+        past_value=None if call.past_value is None else store(arrange_cache(resolved, value[..., :past, :])),
         bias=None if call.bias is None or bias is None else bias.reshape(call.bias.shape),
         score_model=accumulator.score_model,
         normalizer=accumulator.normalizer,

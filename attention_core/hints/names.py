@@ -250,8 +250,8 @@ INCLUDES: tuple[Translation, ...] = (
         "Here it is {include=output}.",
     ),
     Translation(
-        "average_attn_weights average_weights mean_weights avg_weights",
-        "The weights of every head come with {include=weights}: average them over the heads yourself.",
+        "average_attn_weights average_weights avg_weights mean_attention average_attention averaged_weights",
+        "Weights averaged over the heads come with {include=mean_weights}, those of every head with {include=weights}.",
     ),
     Translation(
         "entropy effective_keys max_weight top_key softmax_sensitivity received_weight statistics",
@@ -274,6 +274,27 @@ OFFSETS: tuple[Translation, ...] = (
     ),
 )
 
+LAYOUTS: tuple[Translation, ...] = (
+    # JAX; FlashAttention and xFormers; Transformer Engine qkv_format; FlashInfer kv_layout; ONNX Attention.
+    Translation(
+        "bthd btnh bsnh bsnd blhd bmhk bqhd nhd blnd batch_first batch_length_heads_features heads_third",
+        "Here it is {layout=bshd}: (batch, length, heads, features).",
+    ),
+    Translation(
+        "bnsh bhtd bnsd bhld bhqd bntd hnd bhnd batch_heads_length_features heads_second heads_first",
+        "Here it is {layout=bhsd}, the default: (batch, heads, length, features).",
+    ),
+    Translation(
+        "bsh bse bld btd bsd packed",
+        "Heads that are packed into the last axis have no layout: leave {layout} out, and send {heads}.",
+    ),
+    Translation(
+        "sbhd tbhd lbhd sbh lbd tnd thd sbnd",
+        "Batches come first: move their axis to the front, then it is {layout=bshd}. Of sequences that are packed one "
+        "behind the other, {mask.query_segments} and {mask.key_segments} keep each query to its own.",
+    ),
+)
+
 CHOICE_NAMES: Mapping[Kind, tuple[Translation, ...]] = {
     "score_model": SCORE_MODELS,
     "normalizer": NORMALIZERS,
@@ -282,5 +303,6 @@ CHOICE_NAMES: Mapping[Kind, tuple[Translation, ...]] = {
     "dtype": DTYPES,
     "include": INCLUDES,
     "offset": OFFSETS,
+    "layout": LAYOUTS,
 }
 """The rows by the field that the names are chosen for."""

@@ -111,14 +111,19 @@ OPTIONS: tuple[Translation, ...] = (
     ),
     # PyTorch need_weights; Keras return_attention_scores; Hugging Face output_attentions; FlashAttention.
     Translation(
-        "need_weights return_attn_probs output_attentions return_attention_scores return_weights "
+        "need_weights",
+        "Weights come with {include=weights}; averaged over the heads, as in PyTorch by default, with "
+        "{include=mean_weights}.",
+    ),
+    Translation(
+        "return_attn_probs output_attentions return_attention_scores return_weights "
         "return_attention return_attn return_attn_weights return_attention_weights output_attention "
         "return_softmax return_probs attn_weights attention_weights",
         "Weights come with {include=weights}.",
     ),
     Translation(
-        "average_attn_weights average_weights mean_weights avg_weights average_heads",
-        "The weights of every head come with {include=weights}: average them over the heads yourself.",
+        "average_attn_weights average_weights mean_weights avg_weights average_heads return_mean_weights",
+        "Weights averaged over the heads come with {include=mean_weights}, those of every head with {include=weights}.",
     ),
     # ONNX Attention qk_matmul_output_mode; onnxruntime qk_output.
     Translation(

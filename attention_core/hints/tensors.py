@@ -87,9 +87,9 @@ TENSORS: tuple[Translation, ...] = (
     ),
     # FlashAttention, xFormers and JAX keep (B, L, H, D); Transformer Engine qkv_format; FlashInfer kv_layout.
     Translation(
-        "layout qkv_format kv_layout tensor_layout input_layout qkv_layout data_format bshd is_past_bsnh "
-        "batch_first kv_format memory_layout",
-        "Rank 4 is (batch, heads, length, features): transpose axes 1 and 2 of (batch, length, heads, features), which "
+        "qkv_format kv_layout tensor_layout input_layout qkv_layout data_format bshd is_past_bsnh "
+        "batch_first kv_format memory_layout q_layout axis_order",
+        "Rank 4 is (batch, heads, length, features), and with {layout=bshd} (batch, length, heads, features), which "
         "JAX, FlashAttention and xFormers take. Packed inputs are (batch, length, heads · features).",
     ),
     # Parameters of score models.  Bahdanau: v_a, W_a, U_a; D2L AdditiveAttention: W_q, W_k, w_v; Luong general: W_a.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["field", "score_model", "normalizer", "position", "scaling", "dtype", "include", "offset"]
+Kind = Literal["field", "score_model", "normalizer", "position", "scaling", "dtype", "include", "offset", "layout"]
 """Whether a name is that of a field (or parameter, input, argument), or one of the choices of a field."""
 
 PLACE = re.compile(r"\{([a-z0-9_.]+)(?:=([^}]*))?\}")

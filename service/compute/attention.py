@@ -8,7 +8,7 @@ from attention_core.execution_path import choose_path
 from service.codecs.negotiate import JSON
 from service.codecs.registry import DRAWINGS
 from service.codecs.result import result_document
-from service.codecs.shown import NEEDED, Shown, show
+from service.codecs.shown import Shown, needed_fields, show, shown_shape
 from service.compute.budget import exceeded, predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run, Work
@@ -48,7 +48,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
     else:
         request, call = resolve_document(document)
         if drawing is not None:
-            drawing.require_drawable(call.score_shape)
+            drawing.require_drawable(shown_shape(call))
             view = _view(request, call, settings, frozenset())
             return Prepared(view.operations, view.bytes, lambda run: Reply(drawing.draw(view.show(run)), body.wanted))
         cost = predict_within(settings, call)
@@ -78,7 +78,8 @@ def prepare_view(body: Body, settings: Settings, beside: frozenset[ResultField])
 def _view(
     request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[ResultField]
 ) -> PreparedView:
-    call = replace(call, include=NEEDED | (call.include & beside))
+    # Rows of the output stand beside those of the weights, whatever the layout.
+    call = replace(call, include=needed_fields(call) | (call.include & beside), layout="bhsd")
     cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings)
     return PreparedView(call, cost.operations, held, request.labels or UNLABELLED)

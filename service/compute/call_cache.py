@@ -144,10 +144,10 @@ class CallCache:
         cached = None if form is None else self.json_inferences(model, form, shapes, limits.depth, threads)
         if cached is None:
             return None
-        kept = cached.call
-        value = None if kept.value is None else arrays["value"].reshape(kept.value.shape)
+        kept = cached.request.document
+        value = None if cached.call.value is None else arrays["value"].reshape(kept["value"].shape)
         call = _with_numbers(
-            kept, arrays["query"].reshape(kept.query.shape), arrays["key"].reshape(kept.key.shape), value
+            cached.call, arrays["query"].reshape(kept["query"].shape), arrays["key"].reshape(kept["key"].shape), value
         )
         if call is None:
             return None
@@ -259,13 +259,21 @@ def _validate_inference(
 
 def _uses_as_sent(call: ResolvedCall, document: Mapping[str, Any]) -> bool:
     """Return whether a call depends on nothing about the numbers of its vectors but their type."""
-    return call.present is None and all(_same_numbers(getattr(call, name), document.get(name)) for name in VECTORS)
+    as_sent = call.layout == "bhsd"
+    return call.present is None and all(
+        _same_numbers(getattr(call, name), document.get(name), as_sent=as_sent) for name in VECTORS
+    )
 
 
-def _same_numbers(used: FloatArray | None, sent: FloatArray | None) -> bool:
-    """Return whether a call uses a vector as it was sent: not rotated, joined, unpacked or rounded."""
+def _same_numbers(used: FloatArray | None, sent: FloatArray | None, *, as_sent: bool) -> bool:
+    """Return whether a call uses a vector as it was sent: not rotated, joined, unpacked or rounded.
+
+    :param as_sent: whether the axes have the order in which they were sent; else axes 1 and 2 are exchanged.
+    """
     if used is None or sent is None:
         return used is sent
+    if not as_sent:
+        used = used.swapaxes(1, 2)
     return used.shape == sent.shape and used.dtype == sent.dtype and np.shares_memory(used, sent)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from attention_core import AttentionCall, Heads, Positions
+from attention_core.call import Layout as LayoutName
 from attention_core.call import ResultField as FieldName
 from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
@@ -18,6 +19,7 @@ from service.schemas.tensors import Bias, PerBatchRow, Vectors, fault
 DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
 
 DType = Annotated[DTypeName, Component("DType", "How numbers are stored. 数值类型。")]
+Layout = Annotated[LayoutName, Component("Layout", "Order of the axes at rank 4. 秩 4 张量各轴的顺序。")]
 ResultField = Annotated[FieldName, Component("ResultField", "A result that can be included. 可返回的结果。")]
 
 
@@ -116,6 +118,11 @@ class AttentionRequest(StrictModel):
         json_schema_extra={"uniqueItems": True},
     )
 
+    layout: Layout | None = Field(
+        None,
+        description="Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or "
+        "bshd, (B, L, H, D). 轴的顺序：缺省 bhsd；bshd 为（批, 长度, 头, 特征）。",
+    )
     labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(
         None, description="Names for people, used in ranking. 名称，用于排名。"
     )
@@ -146,6 +153,7 @@ class AttentionRequest(StrictModel):
             include=None if self.include is None else tuple(self.include),
             top_k=self.top_k,
             positions=None if self.positions is None else Positions(self.positions.query, self.positions.key),
+            layout=self.layout,
         )
 
 

@@ -42,6 +42,9 @@ class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True)
         None, description="Scores with bias, null where masked, (…, Lq, Lk). 加偏置与掩码之后的得分。"
     )
     weights: Result | None = Field(None, description="Normalised logits, (…, Lq, Lk). 注意力权重。")
+    mean_weights: RowResult | None = Field(
+        None, description="Weights averaged over the query heads, (B, Lq, Lk). 各查询头权重的平均。"
+    )
     output: Result | None = Field(None, description="Weights · value, (…, Lq, Dv). 输出。")
     logsumexp: RowResult | None = Field(None, description="Natural log of the softmax denominator, (…, Lq). 对数分母。")
     diagnostics: DiagnosticsResponse | None = Field(None, description="How attention is spread. 诊断。")

@@ -74,6 +74,12 @@ def test_an_array_that_fits_in_one_way_says_nothing(call: dict[str, Any]) -> Non
     assert attend(**call).notes == ()
 
 
+def test_a_note_is_said_once() -> None:
+    allowed = Allowed(np.ones((3, 5), bool))
+    notes = attend(**vectors((3,), 3, 5), mask=Causal() & allowed & Causal() & allowed).notes
+    assert [note.partition(" ")[0] for note in notes] == ["causal", "allowed"]
+
+
 def test_what_the_note_says_to_send_is_the_other_reading() -> None:
     """With a mask per batch row in the shape that the note names, each row hides its own keys."""
     allowed = np.array([[True, False, True], [True, True, False], [False, True, True]])

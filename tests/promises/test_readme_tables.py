@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
-from attention_core.call import RESULT_FIELDS
+from attention_core.call import LAYOUTS, RESULT_FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
 from attention_core.dtypes import DTYPES
 from attention_core.execution_path import MIN_TILED_PAIRS
@@ -78,7 +78,7 @@ def test_every_field_of_the_request_is_there_with_its_default(server: Server, la
     answer = httpx.post(f"{server.url}/v1/attention", json={"query": [[1]], "key": [[1]], "value": [[1]]}).json()
     used = {"score_model": answer["score_model"]["name"], "normalizer": answer["normalizer"]["name"]}
     shown = {name: codes(row[1])[0] for name, row in rows.items() if codes(row[1])}
-    assert shown == {**used, "dtype": answer["dtype"]}
+    assert shown == {**used, "dtype": answer["dtype"], "layout": LAYOUTS[0]}
     assert {name for name in RESULT_FIELDS if name in rows["include"][1]} == set(RESULT_FIELDS) & set(answer)
 
 
@@ -92,14 +92,17 @@ def test_every_field_of_the_result_is_there_with_its_shape(server: Server, langu
     diagnostics = table(language, "Diagnostic")
     assert [codes(row[0])[0] for row in diagnostics] == list(DiagnosticsResponse.model_fields)
 
-    sizes = {"…": 2, "Lq": 3, "Lk": 4, "Dk": 5, "Dv": 6}
-    request = {"query": np.ones((2, 3, 5)), "key": np.ones((2, 4, 5)), "value": np.ones((2, 4, 6))}
+    sizes = {"…": (2, 2), "B": (2,), "Lq": (3,), "Lk": (4,), "Dk": (5,), "Dv": (6,)}
+    request = {"query": np.ones((2, 2, 3, 5)), "key": np.ones((2, 2, 4, 5)), "value": np.ones((2, 2, 4, 6))}
     body = {name: array.tolist() for name, array in request.items()} | {"include": list(RESULT_FIELDS)}
     answer = httpx.post(f"{server.url}/v1/attention", json=body).json()
     whole = [(names, row[2]) for names, row in zip(answered, rows, strict=True)]
     parts = [(codes(row[0]), row[1]) for row in diagnostics]
     for names, cell in [*whole, *parts]:
-        shapes = [tuple(sizes[size] for size in shape.split(", ")) for shape in re.findall(r"\(([^)]+)\)", cell)]
+        shapes = [
+            tuple(chain.from_iterable(sizes[size] for size in shape.split(", ")))
+            for shape in re.findall(r"\(([^)]+)\)", cell)
+        ]
         assert shapes or set(names) <= {"diagnostics", "ranking"}
         values = [answer[name] if name in answer else answer["diagnostics"][name] for name in names]
         assert not shapes or shapes == [np.shape(value) for value in values]

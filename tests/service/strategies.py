@@ -19,6 +19,7 @@ from service.schemas.attention import AttentionRequest, DTypeName, FieldName
 from service.schemas.masks import MaskSchema
 from service.schemas.models import NORMALIZER_SCHEMAS, POSITION_SCHEMAS, SCORE_MODEL_SCHEMAS
 from tests import calls, oracle
+from tests.nested import exchange, shape
 from tests.service.layouts import Layout, layouts, nested
 
 Request = dict[str, Any]
@@ -186,8 +187,9 @@ REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
 }
 """How to draw the fields of a request that stand for themselves; fields that come together share an entry."""
 
-DRAWN_FIRST = ("query", "key", "value", "past_key", "past_value", "score_model", "normalizer", "position")
-DRAWN_LAST = ("include", "top_k")
+VECTORS = ("query", "key", "value", "past_key", "past_value")
+DRAWN_FIRST = (*VECTORS, "score_model", "normalizer", "position")
+DRAWN_LAST = ("include", "top_k", "layout")
 """The fields that the others depend on, or that depend on the others, are drawn by `attention_requests`."""
 
 INCLUDE_NEEDS: dict[str, Callable[[Request], bool]] = {
@@ -195,6 +197,7 @@ INCLUDE_NEEDS: dict[str, Callable[[Request], bool]] = {
     "capped_scores": lambda request: True,
     "logits": lambda request: True,
     "weights": lambda request: True,
+    "mean_weights": lambda request: oracle.Inputs(request).has_heads,
     "output": lambda request: request.get("value") is not None,
     "logsumexp": lambda request: name_of(request.get("normalizer"), "softmax") == "softmax",
     "diagnostics": lambda request: True,
@@ -238,7 +241,16 @@ def attention_requests(
     request |= draw(optional(include=_some(included)))
     if "ranking" in (request.get("include") or ()):
         request |= draw(optional(top_k=st.integers(1, 6)))
-    return request
+    return request | draw(_layout(request))
+
+
+def _layout(request: Request) -> st.SearchStrategy[Fields]:
+    """The default layout, or vectors of rank 4 with their lengths before their heads."""
+    vectors = {name: request[name] for name in VECTORS if request.get(name) is not None}
+    default = optional(layout=st.just("bhsd"))
+    if any(len(shape(vector)) != 4 for vector in vectors.values()):
+        return default
+    return default | st.just({name: exchange(vector) for name, vector in vectors.items()} | {"layout": "bshd"})
 
 
 def _some(names: Sequence[str]) -> st.SearchStrategy[list[str]]:

@@ -9,6 +9,7 @@ import pytest
 
 from service.codecs.viridis import VIRIDIS
 from service.examples import IDS, load_examples
+from tests.nested import exchange
 from tests.oracle import shape
 from tests.service.command_line.command import HONOR
 
@@ -76,6 +77,43 @@ async def test_the_picture_shows_the_numbers_of_the_json_answer(client: httpx.As
     for panel, rows, seen in zip(drawn, weights, logits, strict=True):
         cells = [(rows[i][j], seen[i][j]) for i in range(len(rows)) for j in range(len(rows[i]))]
         assert fills(panel) == [expected_fill(weight, logit) for weight, logit in cells]
+
+
+MEANS: dict[str, dict[str, Any]] = {
+    "heads": HEADS,
+    "heads by length": HEADS | {name: exchange(HEADS[name]) for name in ("query", "key")} | {"layout": "bshd"},
+    "packed": {"query": [[[1, 0, 2, 1], [0, 1, 1, 3]]], "key": [[[1, 0], [2, 1], [0, 1]]],
+               "labels": {"key": list("abc")}, "heads": {"query": 2, "key_value": 1}},
+    "a key that one head sees": {
+        "query": [[[[1, 0], [0, 1]], [[2, 1], [1, 1]]]], "key": [[[[1, 0], [0, 1], [1, 1]]]],
+        "mask": {"allowed": [[[True, False, False], [False] * 3], [[True, True, False], [False] * 3]]},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANS)
+async def test_the_picture_is_that_of_the_mean_where_it_is_asked_for(client: httpx.AsyncClient, name: str) -> None:
+    request = MEANS[name] | {"include": ["mean_weights", "logits"]}
+    answer = (await client.post("/v1/attention", json=request)).json()
+    root = await picture(client, request)
+    drawn = panels(root)
+    assert len(drawn) == len(answer["mean_weights"]) < len(panels(await picture(client, MEANS[name])))
+    for batch, panel in enumerate(drawn):
+        heads = answer["logits"][batch]
+        rows = answer["mean_weights"][batch]
+        seen = [any(head[i][j] is not None for head in heads) for i in range(len(rows)) for j in range(len(rows[0]))]
+        weights = [weight for row in rows for weight in row]
+        assert fills(panel) == [
+            expected_fill(weight, 0 if visible else None) for weight, visible in zip(weights, seen, strict=True)
+        ]
+    assert any("mean over heads · 各头平均" in line for line in texts(root))
+
+
+async def test_a_mean_without_heads_draws_no_picture(client: httpx.AsyncClient) -> None:
+    request = {"query": [[1]], "key": [[1]], "include": ["mean_weights"]}
+    response = await client.post("/v1/attention", json=request, headers={"Accept": "image/svg+xml"})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "/include/0"
 
 
 @pytest.mark.parametrize("include", [[], ["scores"], ["output"], None])

@@ -89,6 +89,7 @@ SCALARS: dict[str, FieldPath] = {
     "normalizer": ("normalizer", "name"),
     # A position is chosen by the tensor that it alone has, or in the options.
     **{one.flat_name: one.path for one in FIELDS if one.is_scalar and one.path[0] != "position"},
+    "layout": ("layout",),
 }
 """Parameters, in the order in which they are put: a normalizer before what belongs to it."""
 

@@ -8,6 +8,8 @@ import zlib
 
 import numpy as np
 
+from tests.nested import exchange
+
 FEATURES, VALUE_FEATURES, QUERIES, KEYS = 8, 3, 5, 9
 """D, Dv, Lq, and Lk where it is another number."""
 
@@ -226,3 +228,14 @@ def requests():
     """Every request by its name."""
     found = {f"{layout}: {option}": request_of(layout, option) for layout in LAYOUTS for option in OPTIONS}
     return {name: request for name, request in found.items() if request is not None}
+
+
+def by_length(requests):
+    """The requests of as many queries as keys, with vectors as (batch, length, heads, features)."""
+    return {
+        f"by length: {name}": request
+        | {part: exchange(request[part]) for part in ("query", "key", "value")}
+        | {"layout": "bshd"}
+        for name, request in requests.items()
+        if name.startswith("square: ")
+    }

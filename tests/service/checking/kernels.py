@@ -37,12 +37,16 @@ class Kernel:
     together = FIELDS
     """Fields that are sent together."""
 
+    takes_by_length = False
+    """Whether the mistake is made with vectors as (batch, length, heads, features) alone."""
+
     def __init__(self, request):
         self.request = request
         self.mask = request.get("mask") or {}
         self.dtype = request.get("dtype") or "float64"
         self.float = np.float64 if self.dtype == "float64" else np.float32
         self.heads = request.get("heads")
+        self.by_length = request.get("layout") == "bshd"
         past = request.get("past_key")
         self.past = 0 if past is None else np.shape(past)[-2]
         normalizer = request.get("normalizer") or {}
@@ -87,6 +91,8 @@ class Kernel:
     def inputs(self):
         """(…, L, D), heads unpacked, the cache joined, one key head for each query head."""
         query, key, value = (self.number(name) for name in ("query", "key", "value"))
+        if self.by_length:
+            query, key, value = (array.swapaxes(1, 2) for array in (query, key, value))
         if self.heads:
             query = self.split(query, self.heads["query"])
             key, value = (self.split(array, self.heads["key_value"]) for array in (key, value))
@@ -315,6 +321,8 @@ class Kernel:
         return weights
 
     def written(self, output):
+        if self.by_length:
+            return output.swapaxes(1, 2)
         if not self.heads:
             return output
         batch, heads, length, features = output.shape

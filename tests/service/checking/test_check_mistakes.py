@@ -7,8 +7,10 @@ import pytest
 
 from attention_core.checking import MISTAKES
 from service.explanation.texts import ADVICE
+from tests.nested import exchange
+from tests.sampling import every
 from tests.service.checking.kernels import FIELDS, Kernel
-from tests.service.checking.planting import REQUESTS, TOLERANCES, candidate_of, gives, plants
+from tests.service.checking.planting import BY_LENGTH, REQUESTS, TOLERANCES, candidate_of, gives, plants
 from tests.service.checking.wrong_kernels import WRONG
 from tests.service.checking.wrong_kernels.masks import (
     BottomRightForTopLeft,
@@ -75,6 +77,25 @@ async def test_a_planted_mistake_is_named(client, mistake, kernel, most):
             assert ADVICE[other].zh in answer["advice"]["zh"]
         planted += 1
     assert planted >= MIN_PLANTS
+
+
+ORDERS = {"heads and lengths swapped": "layout mistaken", "layout mistaken": "heads and lengths swapped"}
+"""A mistake whose name says in which order the axes were sent, and the same one in the other order."""
+
+
+@pytest.mark.parametrize("name", every(6, BY_LENGTH))
+async def test_the_order_of_axes_changes_nothing_about_what_is_found(client, name):
+    request, exchanged = REQUESTS[name.removeprefix("by length: ")], BY_LENGTH[name]
+    kernels = [ways[0] for ways in WRONG.values() if not ways[0].takes_by_length]
+    made = [(kernel, fields) for kernel in kernels if (fields := kernel(request).run()) is not None]
+    for kernel, fields in made[:: max(1, len(made) // 5)]:
+        candidate = candidate_of(fields, ("output",) if kernel.together == ("output",) else ("output", "weights"))
+        expected = await check(client, request, candidate)
+        found = await check(client, exchanged, candidate | {"output": exchange(candidate["output"])})
+        causes = [ORDERS.get(cause, cause) for cause in (found["likely_cause"] or "").split(EITHER)]
+        assert causes == (expected["likely_cause"] or "").split(EITHER), kernel
+        for field in candidate:
+            assert found["fields"][field]["max_abs_error"] == expected["fields"][field]["max_abs_error"]
 
 
 async def test_the_advice_on_one_mistake_is_what_to_change(client):

@@ -18,6 +18,7 @@ DATATYPES = {"float64": "FP64", "float32": "FP32", "float16": "FP16", "bfloat16"
 NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 FIELDS = {"output": ["output"], "weights": ["weights"], "scores": ["scores"], "capped_scores": ["capped_scores"],
+          "mean_weights": ["mean_weights"],
           "logits": ["logits"], "logsumexp": ["logsumexp"], "present": ["present_key", "present_value"],
           "diagnostics": [], "ranking": []}  # fmt: skip
 """What /v1/attention includes by name, and the outputs that are the same."""
@@ -133,8 +134,9 @@ def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str
         tensors.append(Tensor("bias", "FP64", np.array(_extended(rest.pop("bias")), np.float64)))
     for name, count in (rest.pop("heads", None) or {}).items():
         parameters[f"{name}_heads"] = count
-    if "softcap" in rest:
-        parameters["softcap"] = rest.pop("softcap")
+    for name in ("softcap", "layout"):
+        if name in rest:
+            parameters[name] = rest.pop(name)
     position = _object(rest.get("position"))
     if position.get("name") == "alibi" and position.get("slopes") is not None:
         del rest["position"]

@@ -30,10 +30,11 @@ OWN_INPUTS = {
 }
 PARAMETERS = {
     "causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer", "temperature",
-    "sink", "alpha", "query_heads", "key_value_heads",
+    "sink", "alpha", "query_heads", "key_value_heads", "layout",
 }  # fmt: skip
 OUTPUTS = {
-    "output", "weights", "scores", "capped_scores", "logits", "logsumexp", "present_key", "present_value",
+    "output", "weights", "scores", "capped_scores", "logits", "mean_weights", "logsumexp", "present_key",
+    "present_value",
 }  # fmt: skip
 """The vocabulary of the contract, written down once more."""
 

@@ -83,6 +83,20 @@ class HeadsReadAsLengths(Kernel):
         return output.swapaxes(1, 2)
 
 
+@mistake("layout mistaken", "output")
+class LengthsReadAsHeads(HeadsReadAsLengths):
+    """The same of vectors that are sent as (batch, length, heads, features)."""
+
+    takes_by_length = True
+
+    def fits(self):
+        allowed = {"query", "key", "value", "dtype", "score_model", "softcap", "mask", "bias", "layout"}
+        return self.by_length and self.request.keys() <= allowed
+
+    def written(self, output):
+        return output
+
+
 class OtherInputs(Kernel):
     def fits(self):
         return np.shape(self.request["key"]) == np.shape(self.request["value"])
