@@ -10,7 +10,13 @@ from attention_core.blockwise import Workers
 from attention_core.call import AttentionCall, AttentionGradients, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
-from attention_core.gradients import differentiate
+from attention_core.gradients import (
+    GradientCall,
+    differentiate,
+    evaluate_gradients,
+    predict_gradients,
+    resolve_gradients,
+)
 from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
 from attention_core.native import available_kernels, kernel_name, select_kernel
 from attention_core.normalizers import (
@@ -61,6 +67,7 @@ __all__ = [
     "DotProduct",
     "Entmax",
     "Gaussian",
+    "GradientCall",
     "Hardmax",
     "Heads",
     "Identity",
@@ -87,9 +94,12 @@ __all__ = [
     "available_kernels",
     "differentiate",
     "evaluate",
+    "evaluate_gradients",
     "kernel_name",
     "merge",
     "predict",
+    "predict_gradients",
     "resolve",
+    "resolve_gradients",
     "select_kernel",
 ]

@@ -13,15 +13,12 @@ from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
-from attention_core.errors import ShapeMismatch
-from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
-from attention_core.gradients.kernel import run_kernel_if_any
-from attention_core.heads import pack_heads, unpack_heads
+from attention_core.gradients.call import GradientCall, resolve_gradients
+from attention_core.gradients.restore import ResolvedGradients, as_given
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
-from attention_core.reductions import sum_to_shape
-from attention_core.resolve import resolve
+from attention_core.native import differentiate_with_kernel, selected_kernel
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
 MAX_HELD_NUMBERS = 1 << 24
@@ -76,7 +73,8 @@ def differentiate(
     :param query: (…, Lq, Dq).
     :param key: (…, Lk, Dk).
     :param value: (…, Lk, Dv).
-    :param output_gradient: gradient of the loss with respect to the output, in its shape, (…, Lq, Dv) or packed.
+    :param output_gradient: gradient of the loss with respect to the output, in its shape, (…, Lq, Dv) or packed; or one
+        number for all of it.
     :param score_model: a(q, k); default `ScaledDotProduct()`.
     :param normalizer: maps logits to weights; default `Softmax()`; hardmax has no gradient.
     :param softcap: bounds scores to (−softcap, softcap), before bias and mask; default none.
@@ -97,7 +95,7 @@ def differentiate(
         call with `Stopped`; default none.
     :param progress: called as often with the numbers done and in total; default none.
 
-    Returns `AttentionGradients`: the output, and each gradient in the shape of its input.
+    Returns `AttentionGradients`: the output, and each gradient in the shape in which its input was given.
 
     Edge cases: a key that a query may not see gets no gradient from it, and passes on none of its NaN or ±∞.  The
     gradients of a NaN row are NaN, and so are those of the keys it sees.  At a kink, such as relu's at 0, the slope is
@@ -124,45 +122,50 @@ def differentiate(
         None if past_key is None else as_floats(past_key),
         None if past_value is None else as_floats(past_value),
         dtype,
-        ("output",),
     )
+    gradient_call = resolve_gradients(call, as_floats(output_gradient))
+    return evaluate_gradients(gradient_call, workers=workers, should_stop=should_stop, progress=progress)
+
+
+def evaluate_gradients(
+    call: GradientCall,
+    *,
+    workers: Workers | None = None,
+    should_stop: ShouldStop | None = None,
+    progress: ProgressCallback | None = None,
+) -> AttentionGradients:
+    """Run a call that `resolve_gradients` has checked; `differentiate` does both.
+
+    Separate so that a caller can look at the call's cost, `predict_gradients`, before running it.
+
+    :param call: what `resolve_gradients` returned.
+    :param workers: threads that share the rows; default the calling thread alone.
+    :param should_stop: called between tiles of rows, or about every 10 ms; True ends the call with `Stopped`.
+    :param progress: called as often with the numbers done and in total.
+
+    Returns all gradients of the call, those that are not included too.  Raises `Stopped`; InvalidValue for logits for
+    which the normalizer has no weights (proportional: negative ones).
+    """
     with np.errstate(all="ignore"):
-        resolved = resolve(call)
-        loaded_gradient = _load_output_gradient(as_floats(output_gradient), resolved, call.heads)
-        output, accumulator = _run(resolved, loaded_gradient, workers or Workers(1), should_stop, progress)
-        return _to_storage(call, resolved, output, accumulator)
-
-
-def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads | None) -> FloatArray:
-    """Return the gradient of the output in the compute type, heads unpacked; raise ShapeMismatch for another shape."""
-    path = ("output_gradient",)
-    shape = output_shape(call)
-    expected = shape if heads is None else (shape[0], shape[2], shape[1] * shape[3])
-    if gradient.shape != expected:
-        raise ShapeMismatch(
-            path,
-            expected=f"the shape of the output, {list(expected)}",
-            received=f"shape {list(gradient.shape)}",
-            advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
-        )
-    loaded = call.dtype.load(gradient, path)
-    return loaded if heads is None else unpack_heads(loaded, heads.query, "output_gradient")
+        found = _run(call.resolved, call.output_gradient, workers or Workers(1), should_stop, progress)
+        return as_given(call, found)
 
 
 def _run(
     call: ResolvedCall,
-    loaded_gradient: FloatArray,
+    output_gradient: FloatArray,
     workers: Workers,
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
-) -> tuple[FloatArray, GradientAccumulator]:
+) -> ResolvedGradients:
     """Differentiate all rows, shared among threads; results do not depend on the number of threads."""
+    kernel = selected_kernel()
+    if kernel is not None:
+        found = differentiate_with_kernel(kernel, call, output_gradient, workers, should_stop, progress)
+        if found is not None:
+            return found
     accumulator = GradientAccumulator(call)
-    by_kernel = run_kernel_if_any(call, loaded_gradient, accumulator, workers, should_stop, progress)
-    if by_kernel is not None:
-        return by_kernel, accumulator
     sizes = choose_backward_tile_sizes(call)
-    output = np.empty(output_shape(call), dtype=call.dtype.compute)
     rows_of_tiles = split_last_first(slice(0, call.query_length), sizes.rows)
     tasks = list(enumerate(product(leading_blocks(call, sizes.matrices), rows_of_tiles)))
     monitor = WorkMonitor(should_stop, progress, len(tasks))
@@ -171,52 +174,25 @@ def _run(
         order, (block, rows) = task
         monitor.check_cancelled()
         index = output_index(call, block, rows)
-        gradients = differentiate_rows(block, rows, sizes.columns, output[index], loaded_gradient[index])
+        output, maxima = accumulator.output[index], accumulator.maximum[(*block.leading, rows)]
+        gradients = differentiate_rows(block, rows, sizes.columns, output, maxima, output_gradient[index])
         accumulator.accumulate_in_order(order, block.leading, gradients)
         monitor.advance(1)
 
     run_tasks(tasks, run_task, workers, monitor)
-    return output, accumulator
+    return accumulator
 
 
 def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
     """Return how many rows are differentiated at once, and of how many matrices."""
     n_keys = max(1, call.key_length)
-    scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
-    numbers_per_pair = 2 + call.normalizer.scratch_per_logit + scoring
-    rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair))
+    rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair(call)))
     rows = max(1, min(call.query_length, TILE_ROWS, rows_in_memory))
     matrices = min(TILE_ROWS // rows, rows_in_memory // rows, 2 * prod(call.score_shape[:-2]) // TASKS_PER_CALL)
     return TileSizes(rows, min(n_keys, TILE_ROWS), max(1, matrices))
 
 
-def _to_storage(
-    call: AttentionCall, resolved: ResolvedCall, output: FloatArray, accumulator: GradientAccumulator
-) -> AttentionGradients:
-    """Return the gradients as their inputs were given: unrotated, packed, past apart, summed, in the storage type."""
-    query, key = _rotate_back(resolved, accumulator.query, accumulator.key)
-    value, bias = accumulator.value, accumulator.bias
-    store = resolved.dtype.store
-    past = 0 if call.past_key is None else call.past_key.shape[-2]
-    if call.heads is not None:
-        output, query, key, value = (pack_heads(array) for array in (output, query, key, value))
-    return AttentionGradients(
-        output=store(output),
-        query=store(sum_to_shape(query, call.query.shape)),
-        key=store(key[..., past:, :]),
-        value=store(value[..., past:, :]),
-        past_key=None if call.past_key is None else store(key[..., :past, :]),
-        past_value=None if call.past_value is None else store(value[..., :past, :]),
-        bias=None if call.bias is None or bias is None else bias.reshape(call.bias.shape),
-        score_model=accumulator.score_model,
-        normalizer=accumulator.normalizer,
-    )
-
-
-def _rotate_back(call: ResolvedCall, query: FloatArray, key: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the gradients of query and key before rotation: rotated by the opposite angles."""
-    if call.position is None:
-        return query, key
-    rows = np.arange(query.shape[-2])[:, None] + call.offset
-    columns = np.arange(key.shape[-2])
-    return call.position.rotate(query, -rows[..., 0]), call.position.rotate(key, -columns)
+def numbers_per_pair(call: ResolvedCall) -> int:
+    """Return how many numbers the forward and backward pass of some rows holds at once for each pair."""
+    scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
+    return 2 + call.normalizer.scratch_per_logit + scoring

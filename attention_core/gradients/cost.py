@@ -1,0 +1,67 @@
+"""Predict the cost of a backward pass before it runs."""
+
+from math import prod
+
+from attention_core.call import ResolvedCall
+from attention_core.cost import Cost, predict
+from attention_core.field_shapes import output_shape
+from attention_core.gradients.call import GradientCall
+from attention_core.gradients.evaluate import choose_backward_tile_sizes, numbers_per_pair
+from attention_core.memory import ARRAYS_PER_BFLOAT16_ROUNDING
+from attention_core.native.backward import MAX_CHUNKS
+
+OPERATIONS_OF_FORWARD = 3.5
+"""Operations of the forward and the backward pass together, as a multiple of those predicted for the forward pass.
+
+A dot product has two matrix products forward, and five back: the scores once more, and those that make ∂value,
+∂weights, ∂query and ∂key."""
+
+PENDING_PARTIALS = 2
+"""Partial gradients of keys and values that each thread has waiting to be added in their order, about."""
+
+
+def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
+    """Return the predicted cost of a backward pass, that of its forward pass included.
+
+    :param call: what `resolve_gradients` returned.
+    :param threads: number of threads, each with rows of its own; default 1.
+
+    Its `path` is always "tiled", as no matrix is ever whole.  Memory is that of NumPy or of a kernel, whichever is
+    more: a kernel leaves a call with NaN or ∞ among its numbers to NumPy.
+    """
+    resolved = call.resolved
+    forward = predict(resolved)
+    numbers = max(_count_kernel_numbers(resolved), _count_numpy_numbers(resolved, threads)) + sum(call.sizes.values())
+    if resolved.dtype.name == "bfloat16":
+        numbers += ARRAYS_PER_BFLOAT16_ROUNDING * max(call.sizes.values())
+    return Cost(
+        int(OPERATIONS_OF_FORWARD * forward.operations),
+        numbers * resolved.dtype.compute.itemsize,
+        sum(call.sizes[name] for name in call.include),
+        "tiled",
+    )
+
+
+def _count_kernel_numbers(call: ResolvedCall) -> int:
+    """Return how many numbers a kernel holds at once: gradients of queries for each chunk of keys, and of all else."""
+    leading, rows = prod(call.score_shape[:-2]), prod(call.score_shape[:-1])
+    value_features = output_shape(call)[-1]
+    queries = MAX_CHUNKS * rows * (call.query.shape[-1] + 2)
+    keys = leading * call.key_length * (call.key.shape[-1] + value_features + 1)
+    bias = 0 if call.bias is None else call.bias.size
+    # The output and its gradient, which may be one number for all of it.
+    return queries + keys + bias + 2 * prod(output_shape(call))
+
+
+def _count_numpy_numbers(call: ResolvedCall, threads: int) -> int:
+    """Return how many numbers all threads hold at once with NumPy: sums of gradients, and rows with their keys."""
+    sizes = choose_backward_tile_sizes(call)
+    value_features = output_shape(call)[-1]
+    pairs = sizes.rows * sizes.matrices * call.key_length * numbers_per_pair(call)
+    vectors = sizes.rows * (call.query.shape[-1] + value_features) + 2 * call.key_length * (
+        call.key.shape[-1] + value_features
+    )
+    partials = PENDING_PARTIALS * sizes.matrices * vectors
+    given = (call.query, call.key, call.value, call.bias)
+    sums = sum(array.size for array in given if array is not None)
+    return threads * (pairs + partials) + sums + 2 * prod(output_shape(call)) + prod(call.score_shape[:-1])
