@@ -21,8 +21,8 @@ from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallba
 from attention_core.native import differentiate_with_kernel, selected_kernel
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
-MAX_HELD_NUMBERS = 1 << 24
-"""About how many numbers the forward and backward pass of some rows holds at once."""
+MAX_HELD_NUMBERS = 1 << 22
+"""About how many numbers the forward and backward pass of some rows holds at once, in each thread."""
 
 BACKWARD_SCRATCH_FACTOR = 8
 """Scratch numbers of a score model's backward pass, as a multiple of those of its forward pass beside the score."""
