@@ -46,9 +46,9 @@ async def test_gradients_are_those_of_the_core(
     bias = np.array([0.0, -np.inf, 1, 2, 0.5])
     reported: list[Progress] = []
     found = await call(
-        server.url, "gradients", query, key, value, upstream, heads={"query": 4, "key_value": 2}, bias=bias, dtype=dtype,
-        score_model={"name": "additive", **weights}, normalizer={"name": "softmax", "sink": 0.5}, position="alibi",
-        mask={"causal": True}, progress=reported.append if with_progress else None, **past,
+        server.url, "gradients", query, key, value, upstream, heads={"query": 4, "key_value": 2}, bias=bias,
+        dtype=dtype, score_model={"name": "additive", **weights}, normalizer={"name": "softmax", "sink": 0.5},
+        position="alibi", mask={"causal": True}, progress=reported.append if with_progress else None, **past,
     )  # fmt: skip
     expected = differentiate(
         query, key, value, upstream, heads=Heads(4, 2), bias=bias, dtype=dtype, score_model=Additive(**weights),
