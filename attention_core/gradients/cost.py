@@ -65,4 +65,6 @@ def _count_numpy_numbers(call: ResolvedCall, threads: int) -> int:
     given = (call.query, call.key, call.value, call.bias)
     sums = sum(array.size for array in given if array is not None)
     n_tasks = -(-prod(call.score_shape[:-2]) // sizes.matrices) * -(-call.query_length // sizes.rows)
-    return min(threads, n_tasks) * (pairs + partials) + sums + 2 * prod(output_shape(call)) + prod(call.score_shape[:-1])
+    return (
+        min(threads, n_tasks) * (pairs + partials) + sums + 2 * prod(output_shape(call)) + prod(call.score_shape[:-1])
+    )

@@ -25,6 +25,9 @@ REQUEST = "/request"
 BESIDE = ("output_gradient", "include")
 """Members beside the attention request."""
 
+LESS_MEMORY = "Split the leading axes over several requests; gradients of what they share add up."
+"""What to change where gradients need too much memory."""
+
 MEASURED_PATH = "gradients"
 """The path of these computations in the metrics."""
 
@@ -33,7 +36,7 @@ def prepare_gradients(body: Body, settings: Settings) -> Prepared:
     """Read a request for gradients; raises MalformedBody, InvalidRequest or TooLarge."""
     request, call, cost = _read(body, settings)
     numbers = numbers_for(body.wanted, call.resolved.dtype.name, request.request.decimals)
-    held = require_affordable(cost, call.resolved.dtype.name, settings, numbers.bytes_per_number())
+    held = require_affordable(cost, call.resolved.dtype.name, settings, numbers.bytes_per_number(), LESS_MEMORY)
 
     def complete(run: Run) -> Reply:
         """Compute the output and the gradients, and write those that were included."""

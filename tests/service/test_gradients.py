@@ -115,7 +115,7 @@ WRONG = {
     "a field twice": (SMALL, 1, {"include": ["key", "value", "key"]}, "/include/2", "twice"),
     "a bias that was not sent": (SMALL, 1, {"include": ["bias"]}, "/include/0", "a request with bias"),
     "a past that was not sent": (SMALL, 1, {"include": ["query", "past_key"]}, "/include/1", "past_key"),
-    "a result of attention": (SMALL, 1, {"include": ["weights"]}, "/include/0", "weights"),
+    "a result of attention": (SMALL, 1, {"include": ["weights"]}, "/include/0", "Use one of these names."),
     "an unknown member": (SMALL, 1, {"output_gradients": 1}, "/output_gradients", "Did you mean 'output_gradient'?"),
     "a wrong key": (SMALL | {"key": [[1], [2]]}, 1, {}, "/request/key", "expected 2 features"),
     "labels": (SMALL | {"labels": {"key": ["one"]}}, 1, {}, "/request/labels/key", "expected 2 labels"),

@@ -32,7 +32,7 @@ def checked(request: Any, **fields: Any) -> Request:
 
 def differentiated(request: Any, **fields: Any) -> Request:
     """A gradient of the output, with some fields replaced or added; keys stand in for values that a request lacks."""
-    if isinstance(request, dict) and "key" in request and request.get("value") is None:
+    if isinstance(request, dict) and "key" in request and not {"value", "past_value"} & set(request):
         request = request | {"value": request["key"]}
     return {"request": request, "output_gradient": 1} | fields
 
@@ -273,7 +273,8 @@ _OF_INCLUDE = {
 WITHOUT_EFFECT = {
     "check": _OF_INCLUDE,
     "gradients": _OF_INCLUDE,
-    "estimate of gradients": _OF_INCLUDE,
+    "estimate of gradients": _OF_INCLUDE | {"negative logit under proportional"},
     "overrides": {"unknown field, null", "score model's name null"},
 }
-"""Mistakes that are none here: no other question takes included results, and null in a merge patch removes."""
+"""Mistakes that are none here: no other question takes included results, an estimate computes no logit, and null in a
+merge patch removes."""
