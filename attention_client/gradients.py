@@ -24,7 +24,7 @@ PARAMETERS = ("score_model", "normalizer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionGradients:
-    """The output, and the gradients of a loss; None, or empty, for what was not included or not sent.
+    """The output, and the gradients of a loss; None, or empty, for fields that were not included or not sent.
 
     :param output: weights · value, (…, Lq, Dv), or packed (B, Lq, Hq·Dv).
     :param query: gradient of the queries, in their shape; as each gradient, summed over axes that were broadcast.

@@ -1,5 +1,6 @@
 """Hypothesis strategies for what explain, compare, check and gradients are asked: attention requests whose parts fit,
-and about them questions that fit too; and for partial results that fit.  Whatever they draw, the service must answer 200.
+and questions about them that fit too; and for partial results that fit.  Whatever they draw, the service must answer
+200.
 """
 
 import math
