@@ -36,8 +36,8 @@ def as_given(call: GradientCall, found: ResolvedGradients) -> AttentionGradients
         past_key=stored.get("past_key"),
         past_value=stored.get("past_value"),
         bias=None if sent.bias is None or found.bias is None else found.bias.reshape(sent.bias.shape),
-        score_model=found.score_model,
-        normalizer=found.normalizer,
+        score_model={name: np.asarray(gradient) for name, gradient in found.score_model.items()},
+        normalizer={name: np.asarray(gradient) for name, gradient in found.normalizer.items()},
         dtype=resolved.dtype.name,
         notes=_notes(call, found, computed, stored),
     )
