@@ -8,7 +8,7 @@ import pytest
 from attention_client import AttentionGradients, InvalidArgument, InvalidRequest, Progress, ShapeMismatch, UnknownName
 from attention_core import Additive, Alibi, Causal, Heads, Softmax, differentiate
 from tests.attention_client.conftest import CallMethod
-from tests.compare import assert_same_bits
+from tests.attention_client.equality import assert_same_bits
 from tests.server import Server
 
 PARTS = ("output", "query", "key", "value", "past_key", "past_value", "bias")

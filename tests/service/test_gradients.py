@@ -68,7 +68,7 @@ async def test_gradients_are_those_of_the_core_in_the_shapes_that_were_sent(clie
     for name, array in named(expected).items():
         assert found[name].shape == array.shape
         np.testing.assert_array_equal(found[name].astype(array.dtype), array, err_msg=name)
-    np.testing.assert_array_equal(np.array(answer["output"], float), expected.output)
+    np.testing.assert_array_equal(np.array(answer["output"], expected.output.dtype), expected.output)
     assert (answer["dtype"], answer["notes"]) == (combination.dtype, list(expected.notes))
     for name in ("query", "key", "value", "past_key", "past_value", "bias"):
         assert (name in found) == (request.get(name) is not None)

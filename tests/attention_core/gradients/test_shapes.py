@@ -74,7 +74,8 @@ def request_of(layout, option, bias, seed, score_model="scaled_dot_product"):
         axes = (key_heads,) if layout.heads else ()
         document["past_key"] = calls.matrix(draw, *layout.key, *axes, layout.past, features)
         document["past_value"] = calls.matrix(draw, *layout.value, *axes, layout.past, calls.VALUE_FEATURES)
-    leading = tuple(layout.leading)
+    batch = np.broadcast_shapes(layout.query[:1], layout.key[:1])
+    leading = (*batch, query_heads) if layout.heads else tuple(layout.leading)
     document |= OPTIONS[option](leading[0] if leading else 1)
     if BIASES[bias] is not None:
         document["bias"] = calls.matrix(draw, *BIASES[bias](leading))
