@@ -121,7 +121,7 @@ def weights_of(lib: Library, normalizer: str, given: dict[str, Any], logits: Any
 def attention(lib: Library, case: dict[str, Any], inputs: dict[str, Any]) -> Any:
     """Return the output of a case by its formulas, (…, Lq, Dv)."""
     query, key, value = (inputs[name] for name in ("query", "key", "value"))
-    if query.ndim == 4 and query.shape[1] != key.shape[1]:
+    if query.ndim == key.ndim == 4 and query.shape[1] != key.shape[1]:
         heads = [head // (query.shape[1] // key.shape[1]) for head in range(query.shape[1])]
         key, value = key[:, heads], value[:, heads]
     parameters = {name.partition(".")[2]: one for name, one in inputs.items() if "." in name}

@@ -18,6 +18,9 @@ NORMALIZERS = ("softmax", "sigmoid", "relu", "proportional", "none")
 TOLERANCE = 1e-9
 """Relative to the largest gradient of each input, absolute below 1; all sides compute in float64."""
 
+FUSED_TOLERANCE = {"torch": TOLERANCE, "jax": 1e-5}
+"""The attention of JAX has a softmax in float32, whatever its inputs are."""
+
 LAYOUTS = {
     "rank 2": ((), (), ()),
     "heads": ((2, 3), (2, 3), (2, 3)),
@@ -86,20 +89,24 @@ def answers_of(library, cases, project):
     return json.loads(ended.stdout)
 
 
-def assert_close(found, answer, case):
-    np.testing.assert_allclose(found.output, answer["output"], rtol=TOLERANCE, atol=TOLERANCE, err_msg=str(case))
+def assert_close(found, answer, case, tolerance=TOLERANCE):
+    np.testing.assert_allclose(found.output, answer["output"], rtol=tolerance, atol=tolerance, err_msg=str(case))
     ours = named(found)
     for name, theirs in answer["gradients"].items():
         expected = np.array(theirs)
         assert ours[name].shape == expected.shape, (case, name)
         largest = max(1, float(np.abs(expected).max()))
-        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=TOLERANCE * largest, err_msg=f"{case} {name}")
+        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=tolerance * largest, err_msg=f"{case} {name}")
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_gradients_are_those_of_automatic_differentiation(library, project):
-    points = list(itertools.product(calls.SCORE_MODELS, NORMALIZERS, LAYOUTS, OPTIONS))
+    # Every two values of two axes meet; JAX takes a tenth of a second for each case.
+    every = itertools.product(
+        *map(list, (enumerate(axis) for axis in (calls.SCORE_MODELS, NORMALIZERS, LAYOUTS, OPTIONS)))
+    )
+    points = [[name for _, name in point] for point in every if sum(place for place, _ in point) % 4 == 0]
     made = [case_of(*point, seed) for seed, point in enumerate(points)]
     answers = answers_of(library, [case for _, _, case in made], project)
     for point, (request, upstream, case), answer in zip(points, made, answers, strict=True):
@@ -128,4 +135,4 @@ def test_gradients_are_those_of_the_attention_of_the_library(library, project):
         made.append(((heads, causal, with_bias), request, upstream, case))
     answers = answers_of(library, [case for *_, case in made], project)
     for (point, request, upstream, _), answer in zip(made, answers, strict=True):
-        assert_close(gradients_of(request, upstream), answer, point)
+        assert_close(gradients_of(request, upstream), answer, point, FUSED_TOLERANCE[library])
