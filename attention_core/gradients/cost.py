@@ -6,9 +6,10 @@ from attention_core.call import ResolvedCall
 from attention_core.cost import Cost, predict
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.call import GradientCall
-from attention_core.gradients.evaluate import choose_backward_tile_sizes, numbers_per_pair
+from attention_core.gradients.evaluate import choose_backward_tile_sizes, max_backward_threads, numbers_per_thread
 from attention_core.memory import ARRAYS_PER_BFLOAT16_ROUNDING
 from attention_core.native.backward import MAX_CHUNKS
+from attention_core.scores import DotProduct, ScaledDotProduct
 
 OPERATIONS_OF_FORWARD = 3.5
 """Operations of the forward and the backward pass together, as a multiple of those predicted for the forward pass.
@@ -16,8 +17,9 @@ OPERATIONS_OF_FORWARD = 3.5
 A dot product has two matrix products forward, and five back: the scores once more, and those that make ∂value,
 ∂weights, ∂query and ∂key."""
 
-PENDING_PARTIALS = 2
-"""Partial gradients of keys and values that each thread has waiting to be added in their order, about."""
+OPERATIONS_OF_FORWARD_WITH_NUMPY = 12
+"""The same for score models other than dot products: kernels score them, and NumPy takes several arrays for each step
+back."""
 
 
 def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
@@ -31,11 +33,13 @@ def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
     """
     resolved = call.resolved
     forward = predict(resolved)
+    is_product = isinstance(resolved.score_model, DotProduct | ScaledDotProduct)
+    factor = OPERATIONS_OF_FORWARD if is_product else OPERATIONS_OF_FORWARD_WITH_NUMPY
     numbers = max(_count_kernel_numbers(resolved), _count_numpy_numbers(resolved, threads)) + sum(call.sizes.values())
     if resolved.dtype.name == "bfloat16":
         numbers += ARRAYS_PER_BFLOAT16_ROUNDING * max(call.sizes.values())
     return Cost(
-        int(OPERATIONS_OF_FORWARD * forward.operations),
+        int(factor * forward.operations),
         numbers * resolved.dtype.compute.itemsize,
         sum(call.sizes[name] for name in call.include),
         "tiled",
@@ -56,15 +60,8 @@ def _count_kernel_numbers(call: ResolvedCall) -> int:
 def _count_numpy_numbers(call: ResolvedCall, threads: int) -> int:
     """Return how many numbers all threads hold at once with NumPy: sums of gradients, and rows with their keys."""
     sizes = choose_backward_tile_sizes(call)
-    value_features = output_shape(call)[-1]
-    pairs = sizes.rows * sizes.matrices * call.key_length * numbers_per_pair(call)
-    vectors = sizes.rows * (call.query.shape[-1] + value_features) + 2 * call.key_length * (
-        call.key.shape[-1] + value_features
-    )
-    partials = PENDING_PARTIALS * sizes.matrices * vectors
     given = (call.query, call.key, call.value, call.bias)
     sums = sum(array.size for array in given if array is not None)
     n_tasks = -(-prod(call.score_shape[:-2]) // sizes.matrices) * -(-call.query_length // sizes.rows)
-    return (
-        min(threads, n_tasks) * (pairs + partials) + sums + 2 * prod(output_shape(call)) + prod(call.score_shape[:-1])
-    )
+    threads = min(threads, n_tasks, max_backward_threads(call, sizes))
+    return threads * numbers_per_thread(call, sizes) + sums + 2 * prod(output_shape(call)) + prod(call.score_shape[:-1])

@@ -13,6 +13,7 @@ from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Offset, ResolvedCall
+from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
 from attention_core.gradients.call import GradientCall, resolve_gradients
@@ -23,6 +24,12 @@ from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
 MAX_HELD_NUMBERS = 1 << 22
 """About how many numbers the forward and backward pass of some rows holds at once, in each thread."""
+
+MAX_BYTES_OF_ALL_THREADS = 1 << 27
+"""About how many bytes all threads hold at once; a call with large rows or many keys has fewer threads."""
+
+PENDING_PARTIALS = 2
+"""Partial gradients of keys and values that a thread has made or that wait to be added in their order, about."""
 
 BACKWARD_SCRATCH_FACTOR = 8
 """Scratch numbers of a score model's backward pass, as a multiple of those of its forward pass beside the score."""
@@ -179,7 +186,7 @@ def _run(
         accumulator.accumulate_in_order(order, block.leading, gradients)
         monitor.advance(1)
 
-    run_tasks(tasks, run_task, workers, monitor)
+    run_tasks(tasks, run_task, workers, monitor, max_backward_threads(call, sizes))
     return accumulator
 
 
@@ -190,6 +197,28 @@ def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
     rows = max(1, min(call.query_length, TILE_ROWS, rows_in_memory))
     matrices = min(TILE_ROWS // rows, rows_in_memory // rows, 2 * prod(call.score_shape[:-2]) // TASKS_PER_CALL)
     return TileSizes(rows, min(n_keys, TILE_ROWS), max(1, matrices))
+
+
+def max_backward_threads(call: ResolvedCall, sizes: TileSizes) -> int:
+    """Return how many threads may differentiate rows of a call at the same time, at least 1.
+
+    :param call: the call.
+    :param sizes: how many rows and matrices each of them takes at once.
+    """
+    return max(1, MAX_BYTES_OF_ALL_THREADS // (call.dtype.compute.itemsize * max(1, numbers_per_thread(call, sizes))))
+
+
+def numbers_per_thread(call: ResolvedCall, sizes: TileSizes) -> int:
+    """Return how many numbers a thread holds at once: those of its rows with all keys, and partial gradients.
+
+    :param call: the call.
+    :param sizes: how many rows and matrices it takes at once.
+    """
+    value_features = output_shape(call)[-1]
+    of_rows = sizes.rows * (call.query.shape[-1] + value_features)
+    of_keys = call.key_length * (call.key.shape[-1] + value_features)
+    pairs = sizes.rows * call.key_length * numbers_per_pair(call)
+    return sizes.matrices * (pairs + of_rows + PENDING_PARTIALS * of_keys)
 
 
 def numbers_per_pair(call: ResolvedCall) -> int:

@@ -6,6 +6,7 @@ import pytest
 from attention_core import (
     NORMALIZERS,
     AttentionCall,
+    Gaussian,
     InvalidValue,
     UnknownName,
     evaluate_gradients,
@@ -55,7 +56,19 @@ def long(queries=4096, keys=4096, **options):
 def test_operations_are_some_times_those_of_the_forward_pass():
     for call in (long(include=("output",)), long(include=("output",), normalizer=NORMALIZERS["entmax"]())):
         forward = predict(resolve(call)).operations
-        assert 2.5 * forward <= predict_gradients(resolve_gradients(call, np.float32(1))).operations <= 5 * forward
+        assert 2.5 * forward <= predict_gradients(resolve_gradients(call, np.float32(1))).operations <= 4 * forward
+
+
+def test_distances_cost_more_than_products_on_the_way_back():
+    call = long(include=("output",), score_model=Gaussian())
+    forward = predict(resolve(call)).operations
+    assert predict_gradients(resolve_gradients(call, np.float32(1))).operations > 5 * forward
+
+
+def test_many_threads_hold_no_more_than_fits():
+    call = resolve_gradients(long(8192, 8192, score_model=Gaussian(), dtype="float64"), np.float64(1))
+    many, few = (predict_gradients(call, threads=threads).bytes for threads in (64, 4))
+    assert many <= 1.25 * few < 2**28
 
 
 def test_memory_does_not_grow_with_the_pairs():
