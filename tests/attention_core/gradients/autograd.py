@@ -68,12 +68,6 @@ def with_jax() -> Library:
 def scores_of(lib: Library, model: str, given: dict[str, Any], query: Any, key: Any) -> Any:
     """Return a(q, k), (…, Lq, Lk); parameters are shared by all heads."""
     xp = lib.np
-    products = xp.einsum("...qd,...kd->...qk", query, key)
-    differences = query[..., :, None, :] - key[..., None, :, :]
-    if model == "scaled_dot_product":
-        return products * given["scale"]
-    if model == "dot_product":
-        return products
     if model == "additive":
         left = xp.einsum("...qd,ud->...qu", query, given["query_weight"])
         right = xp.einsum("...kd,ud->...ku", key, given["key_weight"])
@@ -81,6 +75,12 @@ def scores_of(lib: Library, model: str, given: dict[str, Any], query: Any, key: 
         return xp.einsum("...qku,u->...qk", xp.tanh(hidden), given["score_vector"])
     if model == "bilinear":
         return xp.einsum("...qd,de,...ke->...qk", query, given["weight"], key)
+    products = xp.einsum("...qd,...kd->...qk", query, key)
+    differences = query[..., :, None, :] - key[..., None, :, :]
+    if model == "scaled_dot_product":
+        return products * given["scale"]
+    if model == "dot_product":
+        return products
     if model == "cosine":
         norms = (xp.sqrt((vectors * vectors).sum(-1)) for vectors in (query, key))
         of_query, of_key = norms
