@@ -51,7 +51,7 @@ def _count_kernel_numbers(call: ResolvedCall) -> int:
     leading, rows = prod(call.score_shape[:-2]), prod(call.score_shape[:-1])
     value_features = output_shape(call)[-1]
     queries = MAX_CHUNKS * rows * (call.query.shape[-1] + 2)
-    keys = leading * call.key_length * (call.key.shape[-1] + value_features + 1)
+    keys = leading // call.queries_per_kv_head * call.key_length * (call.key.shape[-1] + value_features + 1)
     bias = 0 if call.bias is None else call.bias.size
     # The output and its gradient, which may be one number for all of it.
     return queries + keys + bias + 2 * prod(output_shape(call))
