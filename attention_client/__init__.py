@@ -30,6 +30,7 @@ from attention_client.errors import (
     Violation,
 )
 from attention_client.exchange import Retry
+from attention_client.gradients import AttentionGradients
 from attention_client.progress import OnProgress, Progress, ProgressBar
 from attention_client.responses import AttentionResult
 from attention_client.schema import Heads, Mask, Options, Window
@@ -37,6 +38,7 @@ from attention_client.schema import Heads, Mask, Options, Window
 __all__ = [
     "AsyncAttentionClient",
     "AttentionClient",
+    "AttentionGradients",
     "AttentionResult",
     "AttentionServiceError",
     "ConnectionFailed",

@@ -1,7 +1,7 @@
 """Every endpoint that the client calls, as a request and the function that reads the response."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from attention_client import safetensors
 from attention_client.arguments import Document, check_include
 from attention_client.events import EVENT_STREAM
+from attention_client.gradients import AttentionGradients, gradients_document, read_gradients
 from attention_client.inference import Inference
 from attention_client.names import VECTORS
 from attention_client.progress import OnProgress
@@ -79,6 +80,38 @@ def attend_with_progress(document: Document, on_progress: OnProgress) -> Call[At
         {"Content-Type": safetensors.MEDIA_TYPE, "Accept": EVENT_STREAM},
         on_progress=on_progress,
     )
+
+
+def gradients(
+    document: Document, output_gradient: ArrayLike, include: Sequence[str] | None, on_progress: OnProgress | None
+) -> Call[AttentionGradients]:
+    """Return a request for gradients: raw tensors in both directions, JSON back where it is answered with events."""
+    body, dtype = gradients_document(document, output_gradient, include), document["dtype"]
+    # JSON cannot express the shape of an empty array, and an empty call takes no time.
+    if not all(document[name].size for name in VECTORS if name in document):
+        on_progress = None
+    accept = safetensors.MEDIA_TYPE if on_progress is None else EVENT_STREAM
+    return Call(
+        "POST",
+        "/v1/attention/gradients",
+        lambda reply: read_gradients(reply, dtype),
+        safetensors.write(body),
+        {"Content-Type": safetensors.MEDIA_TYPE, "Accept": accept},
+        may_be_compressed=on_progress is None,
+        locate=_locate_in_request,
+        on_progress=on_progress,
+    )
+
+
+def estimate_gradients(document: Document, output_gradient: ArrayLike, include: Sequence[str] | None) -> Call[Document]:
+    """Return a request for the cost of gradients."""
+    call = _post("/v1/attention/gradients/estimate", gradients_document(document, output_gradient, include))
+    return replace(call, locate=_locate_in_request)
+
+
+def _locate_in_request(place: str) -> str:
+    """Return the pointer to an argument for a pointer into a document that holds the arguments as `request`."""
+    return place.removeprefix("/request")
 
 
 def estimate(document: Document) -> Call[Document]:

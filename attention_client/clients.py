@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, cast
@@ -16,9 +16,10 @@ from attention_client.calls import Call
 from attention_client.connection import Configured, failure_of, reader_of, request_of
 from attention_client.errors import ConnectionFailed
 from attention_client.exchange import Attempt, Exchange, exchange, timed_out
+from attention_client.gradients import AttentionGradients
 from attention_client.progress import OnProgress
 from attention_client.responses import AttentionResult, Reply
-from attention_client.schema import Options
+from attention_client.schema import GradientField, GradientOptions, Options
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +79,49 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         :param query, key, value, options: as for `attend`.
         """
         return self._run(calls.estimate(build_document(query, key, value, **options)))
+
+    def gradients(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        output_gradient: ArrayLike,
+        *,
+        include: Sequence[GradientField] | None = None,
+        progress: OnProgress | None = None,
+        **options: Unpack[GradientOptions],
+    ) -> AttentionGradients:
+        """Return the gradients of a loss with respect to queries, keys, values, bias and the models' parameters.
+
+        :param query, key, value: as for `attend`.
+        :param output_gradient: gradient of the loss with respect to the output, in its shape, or one number for all of
+            it: 1 for the loss that is the sum of the output.
+        :param include: any of output, query, key, value, past_key, past_value, bias, score_model and normalizer; None
+            for all that the call has.
+        :param progress: called with each `Progress` of a long computation; the result then arrives as JSON.
+        :param options: as for `attend`, but for include.
+
+        Raises InvalidRequest for the normalizer hardmax, which has no slope, and what `attend` raises.
+        """
+        document = build_document(query, key, value, **options)
+        return self._run(calls.gradients(document, output_gradient, include, progress))
+
+    def estimate_gradients(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        output_gradient: ArrayLike,
+        *,
+        include: Sequence[GradientField] | None = None,
+        **options: Unpack[GradientOptions],
+    ) -> Document:
+        """Return the predicted cost of `gradients`, as `estimate` does that of `attend`.
+
+        :param query, key, value, output_gradient, include, options: as for `gradients`.
+        """
+        document = build_document(query, key, value, **options)
+        return self._run(calls.estimate_gradients(document, output_gradient, include))
 
     def explain(
         self,
@@ -210,6 +254,8 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
 
     attend = awaited(AttentionClient.attend)
     estimate = awaited(AttentionClient.estimate)
+    gradients = awaited(AttentionClient.gradients)
+    estimate_gradients = awaited(AttentionClient.estimate_gradients)
     explain = awaited(AttentionClient.explain)
     check = awaited(AttentionClient.check)
     score_models = awaited(AttentionClient.score_models)

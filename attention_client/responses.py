@@ -115,12 +115,11 @@ def read_inference(reply: Reply, dtype: str) -> AttentionResult:
 def read_attention(reply: Reply, dtype: str) -> AttentionResult:
     """Return the result of POST /v1/attention, which is JSON; raises UnreadableAnswer."""
     document = read_json(reply)
-    # Logsumexp is returned in the compute type.
-    dtypes = {"logsumexp": "float64" if dtype == "float64" else "float32"}
+    dtypes = {"logsumexp": compute_type(dtype)}
     included = [name for name in chain(*OUTPUTS.values()) if name in document]
     try:
         return AttentionResult(
-            arrays={name: _array_of(document[name], dtypes.get(name, dtype)) for name in included},
+            arrays={name: array_of(document[name], dtypes.get(name, dtype)) for name in included},
             score_model=str(document["score_model"]["name"]),
             dtype=dtype,
             request_id=reply.headers.get(REQUEST_ID),
@@ -130,8 +129,13 @@ def read_attention(reply: Reply, dtype: str) -> AttentionResult:
         raise UnreadableAnswer(f"expected a result of /v1/attention; received something else: {error!r}") from None
 
 
-def _array_of(nested: Any, dtype: str) -> FloatArray:
-    """Return nested lists as an array: null is −∞, and NaN and Infinity are strings."""
+def compute_type(dtype: str) -> str:
+    """Return the number type in which logsumexp and gradients of parameters are returned."""
+    return "float64" if dtype == "float64" else "float32"
+
+
+def array_of(nested: Any, dtype: str) -> FloatArray:
+    """Return nested lists, or a number, as an array: null is −∞, and NaN and Infinity are strings."""
     numbers = np.array(nested, dtype=np.float64)
     if np.isnan(numbers).any():
         # NumPy reads null as NaN.

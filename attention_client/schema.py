@@ -11,6 +11,11 @@ from numpy.typing import ArrayLike
 Field = Literal["scores", "capped_scores", "logits", "weights", "mean_weights", "output", "logsumexp", "present"]
 """Results that are arrays."""
 
+GradientField = Literal[
+    "output", "query", "key", "value", "past_key", "past_value", "bias", "score_model", "normalizer"
+]
+"""The output, or a gradient that can be included."""
+
 
 class Additive(TypedDict, total=False):
     """Additive. A small network scores each pair: query and key are projected to U hidden units, added, squashed by
@@ -371,6 +376,33 @@ DType = Literal["float64", "float32", "float16", "bfloat16"]
 
 Layout = Literal["bhsd", "bshd"]
 """Order of the axes at rank 4."""
+
+
+class GradientOptions(TypedDict, total=False):
+    """`Options` without include."""
+
+    score_model: ScoreModel | None
+    """How a query scores a key; default scaled_dot_product."""
+    normalizer: Normalizer | None
+    """How scores become weights; default softmax."""
+    softcap: float | None
+    """Squeezes scores to softcap·tanh(score/softcap), before bias and mask."""
+    mask: Mask | None
+    """Which keys a query may see; default all."""
+    bias: float | ArrayLike | None
+    """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
+    position: Position | None
+    """alibi or rotary; default none."""
+    heads: Heads | None
+    """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
+    past_key: ArrayLike | None
+    """Keys of the cache, (…, P, Dk), before the new ones; with past_value."""
+    past_value: ArrayLike | None
+    """Values of the cache, (…, P, Dv)."""
+    dtype: DType | None
+    """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
+    else float64. Half types compute in float32.
+    """
 
 
 class Options(TypedDict, total=False):

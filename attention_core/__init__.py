@@ -18,7 +18,13 @@ from attention_core.call import (
 )
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
-from attention_core.gradients import differentiate
+from attention_core.gradients import (
+    GradientCall,
+    differentiate,
+    evaluate_gradients,
+    predict_gradients,
+    resolve_gradients,
+)
 from attention_core.masks import MASKS, All, Allowed, Causal, KeyAllowed, KeyLengths, PrefixLengths, Segments, Window
 from attention_core.native import available_kernels, kernel_name, select_kernel
 from attention_core.normalizers import (
@@ -70,6 +76,7 @@ __all__ = [
     "DotProduct",
     "Entmax",
     "Gaussian",
+    "GradientCall",
     "Hardmax",
     "Heads",
     "Identity",
@@ -100,9 +107,12 @@ __all__ = [
     "available_kernels",
     "differentiate",
     "evaluate",
+    "evaluate_gradients",
     "kernel_name",
     "merge",
     "predict",
+    "predict_gradients",
     "resolve",
+    "resolve_gradients",
     "select_kernel",
 ]

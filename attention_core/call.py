@@ -34,6 +34,21 @@ length, heads, features."""
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
+GradientField = Literal[
+    "output",
+    "query",
+    "key",
+    "value",
+    "past_key",
+    "past_value",
+    "bias",
+    "score_model",
+    "normalizer",
+]
+"""Name of what `differentiate` returns: the output, or the gradient of an input or of a model's parameters."""
+
+GRADIENT_FIELDS: tuple[GradientField, ...] = get_args(GradientField)
+
 Offset = int | IntArray | Literal["bottom_right"]
 """Position of query 0 among the keys: one integer, one per batch row (B), or "bottom_right": the last query at the
 last key."""
@@ -325,7 +340,8 @@ class AttentionResult:
 class AttentionGradients:
     """The output of `differentiate`, and the gradient of the loss with respect to each input.
 
-    Each gradient has the shape of its input; axes that were broadcast are summed.  None where the input was not given.
+    Each gradient has the shape in which its input was given; axes that were broadcast are summed.  None where the input
+    was not given.
     """
 
     output: FloatArray
@@ -346,15 +362,21 @@ class AttentionGradients:
     """Gradients of the score model's parameters by name, in the compute type."""
     normalizer: Mapping[str, FloatArray]
     """Gradients of the normalizer's parameters by name, in the compute type."""
+    dtype: str = "float64"
+    """Name of the storage type."""
+    notes: tuple[str, ...] = ()
+    """Sentences as in `AttentionResult`: on the call, on unusual rows, and on gradients beyond the storage type."""
 
 
 __all__ = [
+    "GRADIENT_FIELDS",
     "LAYOUTS",
     "RESULT_FIELDS",
     "AttentionCall",
     "AttentionGradients",
     "AttentionResult",
     "Diagnostics",
+    "GradientField",
     "Heads",
     "Layout",
     "Offset",

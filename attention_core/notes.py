@@ -1,6 +1,6 @@
 """Notes on unusual rows of a result, and on requests that are valid but often meant otherwise."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -95,15 +95,19 @@ def _note(row: tuple[int, ...], maximum: float, normalizer: Normalizer) -> str:
 
 
 def storage_notes(
-    computed: Mapping[str, FloatArray], stored: Mapping[str, FloatArray], dtype: DType
+    computed: Mapping[str, FloatArray],
+    stored: Mapping[str, FloatArray],
+    dtype: DType,
+    order: Sequence[str] = RESULT_FIELDS,
 ) -> tuple[str, ...]:
     """Return a note on the fields with finite numbers that became ±∞ when they were stored; none if there are none.
 
     :param computed: arrays by field, in the compute type.
     :param stored: the same arrays rounded to the storage type, possibly in another shape.
     :param dtype: the storage type.
+    :param order: fields in the order in which the note names them; others are ignored.
     """
-    both = ((name, computed[name], stored[name]) for name in RESULT_FIELDS if name in computed and name in stored)
+    both = ((name, computed[name], stored[name]) for name in order if name in computed and name in stored)
     names = [name for name, before, after in both if _infinite(after) > _infinite(before)]
     if not names:
         return ()

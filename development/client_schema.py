@@ -101,6 +101,9 @@ class Types:
     def definitions(self) -> Iterable[str]:
         """Return the code of every type."""
         self.code["ResultField"] = constant("Field", literal(self.outputs), "Results that are arrays.")
+        self.define("GradientField")
+        without_include = {name: schema for name, schema in self.options.items() if name != "include"}
+        self.write_class("GradientOptions", without_include, "`Options` without include.")
         description = "Arguments beside query, key and value; None is the default of the service."
         self.write_class("Options", self.options, description)
         return self.code.values()

@@ -1,4 +1,4 @@
-"""attention-service serve | healthcheck | openapi | attend | check."""
+"""attention-service serve | healthcheck | openapi | attend | check | gradients."""
 
 import argparse
 import json
@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         "Check a candidate without a server. FILE holds the body of POST /v1/attention/check. "
         "The exit code is 1 when the candidate differs.",
+        {"json": "print what the service would answer"},
+    )
+    _add_offline(
+        commands,
+        "gradients",
+        "Compute gradients without a server. FILE holds the body of POST /v1/attention/gradients.",
         {"json": "print what the service would answer"},
     )
     return parser
@@ -172,7 +178,8 @@ def _offline(options: argparse.Namespace) -> int:
 
     _warn()
     order = offline.Order(options.file, options.form, options.output, options.color)
-    return offline.run(order, {"attend": offline.attend, "check": offline.check}[options.command])
+    work = {"attend": offline.attend, "check": offline.check, "gradients": offline.gradients}
+    return offline.run(order, work[options.command])
 
 
 def _complain(text: str) -> None:
@@ -200,7 +207,14 @@ def _explain(error: "ValidationError") -> str:
     return "\n".join(lines)
 
 
-COMMANDS = {"serve": _serve, "healthcheck": _healthcheck, "openapi": _openapi, "attend": _offline, "check": _offline}
+COMMANDS = {
+    "serve": _serve,
+    "healthcheck": _healthcheck,
+    "openapi": _openapi,
+    "attend": _offline,
+    "check": _offline,
+    "gradients": _offline,
+}
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import orjson
 from attention_core import Workers, select_kernel
 from service.codecs.negotiate import JSON
 from service.codecs.registry import BY_SUFFIX
-from service.compute import Body, Run, prepare_attention, prepare_check, prepare_view
+from service.compute import Body, Run, prepare_attention, prepare_check, prepare_gradients, prepare_view
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge
 from service.problems import PROBLEMS, problem_document
 from service.settings import OfflineSettings, Settings
-from service.terminal import Screen, problem_text, result_text, verdict_text
+from service.terminal import Screen, gradients_text, problem_text, result_text, verdict_text
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
@@ -77,6 +77,14 @@ def check(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[b
     verdict = orjson.loads(reply.content)
     code = DONE if verdict["passed"] else DIFFERS
     return (reply.content + b"\n" if order.form == "json" else verdict_text(verdict, _screen(order)).encode()), code
+
+
+def gradients(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
+    """Compute gradients; return the answer as over HTTP, or a line for each gradient."""
+    reply = prepare_gradients(Body(content), settings).complete(how)
+    if order.form == "json":
+        return reply.content + b"\n", DONE
+    return gradients_text(orjson.loads(reply.content), _screen(order)).encode(), DONE
 
 
 def _read(file: str, limit: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.codecs.json import NON_FINITE
 from service.codecs.labels import columns, printable, shorten, writings
 from service.codecs.shown import Shown
 from service.codecs.viridis import VIRIDIS, colour_indices, foreground, red_green_blue
@@ -181,6 +182,51 @@ def verdict_text(verdict: Mapping[str, Any], screen: Screen) -> str:
     cause = verdict["likely_cause"]
     told = [screen.bold(f"likely cause 可能的原因: {cause}")] if cause else []
     return "\n".join([heading, "", *_aligned(rows), "", *told, verdict["advice"]["en"], verdict["advice"]["zh"], ""])
+
+
+GRADIENT_HEADINGS = ("shape 形状", "norm 范数", "largest 最大", "at 位置")
+"""Headings of a table of gradients; the largest number is that of the largest magnitude."""
+
+
+def gradients_text(answer: Mapping[str, Any], screen: Screen) -> str:
+    """Return the output, and for each gradient a line with its shape, its norm and its largest number."""
+    rows = [["", *GRADIENT_HEADINGS]]
+    rows += [[name, *_summary(array)] for name, array in _gradients(answer["gradients"])]
+    lines = [screen.bold("gradients 梯度"), *_aligned(rows)]
+    if "output" in answer:
+        output = _array(answer["output"])
+        labels = _labels(None, output.shape[-2])
+        for index in _leading(output):
+            lines += ["", screen.bold(f"output 输出{_named(index)}"), *_rows(output[index], labels, screen)]
+        lines += _left_out(output)
+    if answer["notes"]:
+        lines += ["", screen.bold("notes 说明"), *answer["notes"]]
+    return "\n".join([*lines, ""])
+
+
+def _gradients(gradients: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield each gradient with its dotted name."""
+    for name, member in gradients.items():
+        if isinstance(member, Mapping):
+            yield from ((f"{name}.{parameter}", _array(nested)) for parameter, nested in member.items())
+        else:
+            yield name, _array(member)
+
+
+def _summary(array: NDArray[np.float64]) -> list[str]:
+    """Return shape, norm and largest number of an array as text."""
+    if not array.size:
+        return [str(list(array.shape)), "–", "–", "–"]
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(array)), array.shape))
+    numbers = (float(np.sqrt(np.square(array).sum())), float(array[place]))
+    return [str(list(array.shape)), *map(_figure, numbers), str(list(place))]
+
+
+def _array(nested: Any) -> NDArray[np.float64]:
+    """Return nested lists of an answer, or a number, as an array."""
+    leaves = np.array(nested, dtype=object)
+    numbers = [NON_FINITE[leaf] if leaf is None or isinstance(leaf, str) else leaf for leaf in leaves.ravel()]
+    return np.array(numbers, np.float64).reshape(leaves.shape)
 
 
 def _figure(value: Any) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray, LeadingSlices
 from attention_core.call import ResolvedCall
+from attention_core.field_shapes import output_shape
 from attention_core.heads import input_slices
 from attention_core.interfaces import Tile, slice_tile
 from attention_core.reductions import sum_to_shape
@@ -35,20 +36,23 @@ class PartialGradients(NamedTuple):
 
 
 class GradientAccumulator:
-    """Gradients of a whole call: partial gradients summed in the order of their index, from any thread.
+    """Results of a whole call: partial gradients summed in the order of their index, from any thread.
 
     `query`, `key`, `value` and `bias` have the shapes that these have in the resolved call; `score_model` and
-    `normalizer` hold the gradients of parameters by name.
+    `normalizer` hold the gradients of parameters by name.  `output`, (…, Lq, Dv), and `maximum`, the largest logit of
+    each row, (…, Lq), are to be filled from outside.
     """
 
     def __init__(self, call: ResolvedCall) -> None:
         """Start with zeros for a call; raise InvalidValue for a normalizer without a slope (hardmax)."""
         self._call = call
+        self.output: FloatArray = np.empty(output_shape(call), call.dtype.compute)
+        self.maximum: FloatArray = np.empty(call.score_shape[:-1], call.dtype.compute)
         self.query: FloatArray = np.zeros_like(call.query)
         self.key: FloatArray = np.zeros_like(call.key)
         self.value: FloatArray = np.zeros_like(call.value)
         self.bias: FloatArray | None = None if call.bias is None else np.zeros_like(call.bias)
-        self.score_model, self.normalizer = _zero_parameter_gradients(call)
+        self.score_model, self.normalizer = zero_parameter_gradients(call)
         self._lock = threading.Lock()
         self._pending: dict[int, tuple[LeadingSlices, PartialGradients]] = {}
         self._next_index = 0
@@ -90,8 +94,11 @@ def _add_summed(target: FloatArray, gradient: FloatArray) -> None:
     target += sum_to_shape(gradient, target.shape)
 
 
-def _zero_parameter_gradients(call: ResolvedCall) -> tuple[Parameters, Parameters]:
-    """Return zero gradients of the score model's and the normalizer's parameters, from a backward pass of no pairs."""
+def zero_parameter_gradients(call: ResolvedCall) -> tuple[Parameters, Parameters]:
+    """Return zero gradients of the score model's and the normalizer's parameters, from a backward pass of no pairs.
+
+    Raises InvalidValue for a normalizer without a slope (hardmax).
+    """
     leading = call.score_shape[:-2]
     dtype = call.dtype.compute
     no_pairs = np.zeros((*leading, 0, 0), dtype=dtype)

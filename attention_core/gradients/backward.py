@@ -50,19 +50,25 @@ class _ForwardState(NamedTuple):
 
 
 def differentiate_rows(
-    block: LeadingBlock, rows: slice, columns: int, output: FloatArray, output_gradient: FloatArray
+    block: LeadingBlock,
+    rows: slice,
+    columns: int,
+    output: FloatArray,
+    maxima: FloatArray,
+    output_gradient: FloatArray,
 ) -> PartialGradients:
-    """Fill the output of some rows, and return the gradients that they contribute.
+    """Fill the output and the maxima of some rows, and return the gradients that they contribute.
 
     :param block: block of the leading axes.
     :param rows: queries of the block.
     :param columns: number of keys at a time of which it is asked whether the rows see any.
     :param output: (…, q, Dv), filled by this function.
+    :param maxima: largest logit of each row, (…, q), filled by this function.
     :param output_gradient: gradient of the loss with respect to the output, (…, q, Dv).
     """
     call = block.call
     inputs = _gather_inputs(block, rows, columns)
-    forward = _forward(block, inputs, output)
+    forward = _forward(block, inputs, output, maxima)
     weight_gradient, value_gradient = _backward_apply_weights(inputs, forward, output_gradient)
     of_normalizer = _backward_normalizer(call, forward, weight_gradient)
     bias_gradient = (
@@ -104,14 +110,15 @@ def _gather_inputs(block: LeadingBlock, rows: slice, columns: int) -> TileInputs
     )
 
 
-def _forward(block: LeadingBlock, inputs: TileInputs, output: FloatArray) -> _ForwardState:
-    """Evaluate the rows, fill their output, and return what the backward pass needs."""
+def _forward(block: LeadingBlock, inputs: TileInputs, output: FloatArray, maxima: FloatArray) -> _ForwardState:
+    """Evaluate the rows, fill their output and maxima, and return what the backward pass needs."""
     call, tile = block.call, inputs.tile
     logits = np.empty(inputs.shape, dtype=call.dtype.compute)
     write_logits(call, tile, *inputs.projections, logits)
     if block.coverage(tile) is not Coverage.FULL:
         apply_mask_in_place(call, tile, logits)
     maximum = row_maximum(logits)
+    maxima[...] = maximum[..., 0]
     first_index = (*first_row_index(block, tile.rows), tile.columns.start)
     weights = normalize(call.normalizer, logits, maximum, first_index)
     output[...] = apply_weights(weights, inputs.values, logits)

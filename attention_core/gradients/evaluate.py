@@ -13,19 +13,23 @@ from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.call import AttentionCall, AttentionGradients, Heads, Layout, Offset, Positions, ResolvedCall
-from attention_core.errors import ShapeMismatch
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
-from attention_core.gradients.kernel import run_kernel_if_any
-from attention_core.heads import arrange_cache, arrange_output, unpack_heads
+from attention_core.gradients.call import GradientCall, resolve_gradients
+from attention_core.gradients.restore import ResolvedGradients, as_given
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
-from attention_core.reductions import sum_to_shape
-from attention_core.resolve import resolve, rotation_positions
+from attention_core.native import differentiate_with_kernel, selected_kernel
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
-MAX_HELD_NUMBERS = 1 << 24
-"""About how many numbers the forward and backward pass of some rows holds at once."""
+MAX_HELD_NUMBERS = 1 << 22
+"""About how many numbers the forward and backward pass of some rows holds at once, in each thread."""
+
+MAX_BYTES_OF_ALL_THREADS = 1 << 27
+"""About how many bytes all threads hold at once; a call with large rows or many keys has fewer threads."""
+
+PENDING_PARTIALS = 2
+"""Partial gradients of keys and values that a thread has made or that wait to be added in their order, about."""
 
 BACKWARD_SCRATCH_FACTOR = 8
 """Scratch numbers of a score model's backward pass, as a multiple of those of its forward pass beside the score."""
@@ -78,7 +82,8 @@ def differentiate(
     :param query: (…, Lq, Dq).
     :param key: (…, Lk, Dk).
     :param value: (…, Lk, Dv).
-    :param output_gradient: gradient of the loss with respect to the output, in its shape, (…, Lq, Dv) or packed.
+    :param output_gradient: gradient of the loss with respect to the output, in its shape, (…, Lq, Dv) or packed; or one
+        number for all of it.
     :param score_model: a(q, k); default `ScaledDotProduct()`.
     :param normalizer: maps logits to weights; default `Softmax()`; hardmax has no gradient.
     :param softcap: bounds scores to (−softcap, softcap), before bias and mask; default none.
@@ -103,7 +108,7 @@ def differentiate(
         call with `Stopped`; default none.
     :param progress: called as often with the numbers done and in total; default none.
 
-    Returns `AttentionGradients`: the output, and each gradient in the shape of its input.
+    Returns `AttentionGradients`: the output, and each gradient in the shape in which its input was given.
 
     Edge cases: a key that a query may not see gets no gradient from it, and passes on none of its NaN or ±∞.  The
     gradients of a NaN row are NaN, and so are those of the keys it sees.  At a kink, such as relu's at 0, the slope is
@@ -130,51 +135,52 @@ def differentiate(
         None if past_key is None else as_floats(past_key),
         None if past_value is None else as_floats(past_value),
         dtype,
-        ("output",),
         positions=positions,
         layout=layout,
     )
+    gradient_call = resolve_gradients(call, as_floats(output_gradient))
+    return evaluate_gradients(gradient_call, workers=workers, should_stop=should_stop, progress=progress)
+
+
+def evaluate_gradients(
+    call: GradientCall,
+    *,
+    workers: Workers | None = None,
+    should_stop: ShouldStop | None = None,
+    progress: ProgressCallback | None = None,
+) -> AttentionGradients:
+    """Run a call that `resolve_gradients` has checked; `differentiate` does both.
+
+    Separate so that a caller can look at the call's cost, `predict_gradients`, before running it.
+
+    :param call: what `resolve_gradients` returned.
+    :param workers: threads that share the rows; default the calling thread alone.
+    :param should_stop: called between tiles of rows, or about every 10 ms; True ends the call with `Stopped`.
+    :param progress: called as often with the numbers done and in total.
+
+    Returns all gradients of the call, those that are not included too.  Raises `Stopped`; InvalidValue for logits for
+    which the normalizer has no weights (proportional: negative ones).
+    """
     with np.errstate(all="ignore"):
-        resolved = resolve(call)
-        loaded_gradient = _load_output_gradient(as_floats(output_gradient), resolved, call.heads)
-        output, accumulator = _run(resolved, loaded_gradient, workers or Workers(1), should_stop, progress)
-        return _to_storage(call, resolved, output, accumulator)
-
-
-def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads | None) -> FloatArray:
-    """Return the gradient of the output in the compute type, heads unpacked; raise ShapeMismatch for another shape."""
-    path = ("output_gradient",)
-    shape = output_shape(call)
-    expected = shape if heads is None else (shape[0], shape[2], shape[1] * shape[3])
-    if call.layout == "bshd":
-        expected = (shape[0], shape[2], shape[1], shape[3])
-    if gradient.shape != expected:
-        raise ShapeMismatch(
-            path,
-            expected=f"the shape of the output, {list(expected)}",
-            received=f"shape {list(gradient.shape)}",
-            advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
-        )
-    loaded = call.dtype.load(gradient, path)
-    if call.layout == "bshd":
-        return loaded.swapaxes(1, 2)
-    return loaded if heads is None else unpack_heads(loaded, heads.query, "output_gradient")
+        found = _run(call.resolved, call.output_gradient, workers or Workers(1), should_stop, progress)
+        return as_given(call, found)
 
 
 def _run(
     call: ResolvedCall,
-    loaded_gradient: FloatArray,
+    output_gradient: FloatArray,
     workers: Workers,
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
-) -> tuple[FloatArray, GradientAccumulator]:
+) -> ResolvedGradients:
     """Differentiate all rows, shared among threads; results do not depend on the number of threads."""
+    kernel = selected_kernel()
+    if kernel is not None:
+        found = differentiate_with_kernel(kernel, call, output_gradient, workers, should_stop, progress)
+        if found is not None:
+            return found
     accumulator = GradientAccumulator(call)
-    by_kernel = run_kernel_if_any(call, loaded_gradient, accumulator, workers, should_stop, progress)
-    if by_kernel is not None:
-        return by_kernel, accumulator
     sizes = choose_backward_tile_sizes(call)
-    output = np.empty(output_shape(call), dtype=call.dtype.compute)
     rows_of_tiles = split_last_first(slice(0, call.query_length), sizes.rows)
     tasks = list(enumerate(product(leading_blocks(call, sizes.matrices), rows_of_tiles)))
     monitor = WorkMonitor(should_stop, progress, len(tasks))
@@ -183,52 +189,47 @@ def _run(
         order, (block, rows) = task
         monitor.check_cancelled()
         index = output_index(call, block, rows)
-        gradients = differentiate_rows(block, rows, sizes.columns, output[index], loaded_gradient[index])
+        output, maxima = accumulator.output[index], accumulator.maximum[(*block.leading, rows)]
+        gradients = differentiate_rows(block, rows, sizes.columns, output, maxima, output_gradient[index])
         accumulator.accumulate_in_order(order, block.leading, gradients)
         monitor.advance(1)
 
-    run_tasks(tasks, run_task, workers, monitor)
-    return output, accumulator
+    run_tasks(tasks, run_task, workers, monitor, max_backward_threads(call, sizes))
+    return accumulator
 
 
 def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
     """Return how many rows are differentiated at once, and of how many matrices."""
     n_keys = max(1, call.key_length)
-    scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
-    numbers_per_pair = 2 + call.normalizer.scratch_per_logit + scoring
-    rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair))
+    rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair(call)))
     rows = max(1, min(call.query_length, TILE_ROWS, rows_in_memory))
     matrices = min(TILE_ROWS // rows, rows_in_memory // rows, 2 * prod(call.score_shape[:-2]) // TASKS_PER_CALL)
     return TileSizes(rows, min(n_keys, TILE_ROWS), max(1, matrices))
 
 
-def _to_storage(
-    call: AttentionCall, resolved: ResolvedCall, output: FloatArray, accumulator: GradientAccumulator
-) -> AttentionGradients:
-    """Return the gradients as their inputs were given: unrotated, past apart, packed or in their layout, summed, in the
-    storage type.
+def max_backward_threads(call: ResolvedCall, sizes: TileSizes) -> int:
+    """Return how many threads may differentiate rows of a call at the same time, at least 1.
+
+    :param call: the call.
+    :param sizes: how many rows and matrices each of them takes at once.
     """
-    query, key = _rotate_back(resolved, accumulator.query, accumulator.key)
-    value, bias = accumulator.value, accumulator.bias
-    store = resolved.dtype.store
-    new_keys = call.key.shape[1 if resolved.layout == "bshd" else -2]
-    past = resolved.key_length - new_keys
-    return AttentionGradients(
-        output=store(arrange_output(resolved, output)),
-        query=store(sum_to_shape(arrange_output(resolved, query), call.query.shape)),
-        key=store(sum_to_shape(arrange_output(resolved, key[..., past:, :]), call.key.shape)),
-        value=store(arrange_output(resolved, value[..., past:, :])),
-        past_key=None if call.past_key is None else store(arrange_cache(resolved, key[..., :past, :])),
-        past_value=None if call.past_value is None else store(arrange_cache(resolved, value[..., :past, :])),
-        bias=None if call.bias is None or bias is None else bias.reshape(call.bias.shape),
-        score_model=accumulator.score_model,
-        normalizer=accumulator.normalizer,
-    )
+    return max(1, MAX_BYTES_OF_ALL_THREADS // (call.dtype.compute.itemsize * max(1, numbers_per_thread(call, sizes))))
 
 
-def _rotate_back(call: ResolvedCall, query: FloatArray, key: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the gradients of query and key before rotation: rotated by the opposite angles."""
-    if call.position is None:
-        return query, key
-    rows, columns = rotation_positions(query, key, call.offset, call.key_positions)
-    return call.position.rotate(query, -rows), call.position.rotate(key, -columns)
+def numbers_per_thread(call: ResolvedCall, sizes: TileSizes) -> int:
+    """Return how many numbers a thread holds at once: those of its rows with all keys, and partial gradients.
+
+    :param call: the call.
+    :param sizes: how many rows and matrices it takes at once.
+    """
+    value_features = output_shape(call)[-1]
+    of_rows = sizes.rows * (call.query.shape[-1] + value_features)
+    of_keys = call.key_length * (call.key.shape[-1] + value_features)
+    pairs = sizes.rows * call.key_length * numbers_per_pair(call)
+    return sizes.matrices * (pairs + of_rows + PENDING_PARTIALS * of_keys)
+
+
+def numbers_per_pair(call: ResolvedCall) -> int:
+    """Return how many numbers the forward and backward pass of some rows holds at once for each pair."""
+    scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
+    return 2 + call.normalizer.scratch_per_logit + scoring

@@ -19,7 +19,7 @@ from attention_core.capabilities import supports_kernel_normalizer
 from attention_core.descriptions import Described, parameters_of
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
-from attention_core.native.forward import has_values_of_query_heads, pair_function
+from attention_core.native.forward import has_values_of_query_heads, pair_function, row_maximum
 from attention_core.native.leading import KeptArrays, contiguous, operand
 from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
 from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, make_plan
@@ -56,6 +56,8 @@ class KernelGradients:
     """Gradients of the score model's parameters by name."""
     normalizer: dict[str, FloatArray]
     """Gradients of the normalizer's parameters by name."""
+    maximum: FloatArray | None
+    """Largest logit of each row, (…, Lq): −∞ without a visible key; None if all are finite."""
 
 
 class _Forward(NamedTuple):
@@ -191,6 +193,7 @@ def differentiate_with_kernel(
         gradients.bias_gradient(),
         _score_model_gradients(call, gradients),
         _normalizer_gradients(gradients, output_gradient),
+        row_maximum(forward.request, forward.plan, forward.others[0], call.dtype.compute),
     )
 
 

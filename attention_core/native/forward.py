@@ -118,9 +118,24 @@ def _result(
     split = prod(plan.row_shape) * dtype.itemsize
     return KernelResult(
         arrays,
-        of_rows[:split].view(dtype).reshape(plan.row_shape) if packed[_NOTABLE_ROWS] else None,
+        row_maximum(packed, plan, of_rows, dtype),
         of_rows[split:].view(np.bool_).reshape(plan.row_shape) if packed[_UNSAFE_ROWS] else None,
     )
+
+
+def row_maximum(
+    packed: "array[int]", plan: Plan, of_rows: NDArray[np.uint8], dtype: np.dtype[Any]
+) -> FloatArray | None:
+    """Return the largest logit of each row of a call that has run, (…, Lq); None if all are finite.
+
+    :param packed: the request that has run.
+    :param plan: its plan.
+    :param of_rows: what the kernel has written about its rows.
+    :param dtype: compute type.
+    """
+    if not packed[_NOTABLE_ROWS]:
+        return None
+    return of_rows[: prod(plan.row_shape) * dtype.itemsize].view(dtype).reshape(plan.row_shape)
 
 
 def project_rows(kernel: Kernel, rows: FloatArray, weight: FloatArray) -> FloatArray:

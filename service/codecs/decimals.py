@@ -37,11 +37,11 @@ def rounded(array: NDArray[Any], decimals: int) -> NDArray[Any]:
         scaled = numbers * power
         size = np.abs(scaled)
         near_half = np.abs(size - np.floor(size) - 0.5) <= size * 2.0**-50
-        nearest = np.rint(scaled) / power
+        nearest = np.asarray(np.rint(scaled) / power)
     alone = np.isfinite(numbers) & (near_half | (size >= 2.0**52))
     nearest[alone] = [round(number, decimals) for number in numbers[alone].tolist()]
     # −0 + 0 is 0; every other number stays what it is.
-    return np.where(np.isfinite(numbers), nearest, numbers) + 0.0
+    return np.asarray(np.where(np.isfinite(numbers), nearest, numbers) + 0.0)
 
 
 @cache

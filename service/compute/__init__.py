@@ -9,6 +9,7 @@ from service.compute.check import prepare_check
 from service.compute.contract import Body, Meter, Prepare, Prepared, Reply, Run
 from service.compute.documents import decoding_bytes, max_body_bytes
 from service.compute.encodings import encoded, prepare_encoded
+from service.compute.gradients import prepare_gradients
 from service.compute.open_inference import InferenceOrder, prepare_infer
 from service.compute.statistics import Statistics, Stopwatch
 
@@ -28,6 +29,7 @@ __all__ = [
     "prepare_attention",
     "prepare_check",
     "prepare_encoded",
+    "prepare_gradients",
     "prepare_infer",
     "prepare_view",
 ]

@@ -1,8 +1,9 @@
 """One attention request: its result as JSON or as a picture, or only its cost."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from attention_core import AttentionResult, evaluate
+from attention_core import AttentionResult, Cost, evaluate
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.execution_path import choose_path
 from service.codecs.negotiate import JSON
@@ -89,19 +90,28 @@ def prepare_estimate(body: Body, settings: Settings) -> Prepared:
     """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
     _, call = read_attention(body, settings)
     cost, size = predict_within(settings, call), bytes_per_number(call, body.wanted)
-    document = {
+    document = estimate_document(cost, call.dtype.name, size, settings)
+    return Prepared(0, 0, lambda _: write_document(document, body.wanted))
+
+
+def estimate_document(cost: Cost, dtype: str, size: int, settings: Settings) -> dict[str, Any]:
+    """Return the response of an estimate.
+
+    :param dtype: of the call.
+    :param size: bytes that a number of the answer takes.
+    """
+    return {
         "operations": cost.operations,
         "bytes": cost.bytes,
         "result_bytes": cost.result_numbers * size,
         "path": cost.path,
-        "allowed": not exceeded(cost, call.dtype.name, settings, size),
+        "allowed": not exceeded(cost, dtype, settings, size),
         "limits": {
             "max_operations": settings.max_operations,
             "max_result_bytes": settings.max_result_bytes,
             "bytes_in_flight": settings.bytes_in_flight,
         },
     }
-    return Prepared(0, 0, lambda _: write_document(document, body.wanted))
 
 
 def run_call(call: ResolvedCall, run: Run, operations: int) -> AttentionResult:

@@ -12,10 +12,21 @@ def predict_within(settings: Settings, call: ResolvedCall) -> Cost:
     return predict(call, threads=settings.compute_threads)
 
 
-def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> str | None:
+LESS_MEMORY = "Include nothing but output and logsumexp, or split the leading axes over several requests."
+"""What to change where attention needs too much memory."""
+
+
+def exceeded(
+    cost: Cost,
+    dtype: str,
+    settings: Settings,
+    bytes_per_number: int | None = None,
+    less_memory: str = LESS_MEMORY,
+) -> str | None:
     """Say which limit the predicted operations, memory or answer exceed, with the numbers; None if none.
 
-    An answer in another form than JSON takes other `bytes_per_number`.
+    An answer in another form than JSON takes other `bytes_per_number`; `less_memory` says what to change where memory
+    is the limit.
     """
     size = cost.result_numbers * (bytes_per_number or BYTES_PER_NUMBER[dtype])
     if size > settings.max_result_bytes:
@@ -31,15 +42,20 @@ def exceeded(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int |
     if cost.bytes > settings.bytes_in_flight:
         return (
             f"expected to hold at most {settings.bytes_in_flight} bytes; received a request that needs about "
-            f"{cost.bytes} beside its inputs. Include nothing but output and logsumexp, or split the leading axes over "
-            "several requests."
+            f"{cost.bytes} beside its inputs. {less_memory}"
         )
     return None
 
 
-def require_affordable(cost: Cost, dtype: str, settings: Settings, bytes_per_number: int | None = None) -> int:
+def require_affordable(
+    cost: Cost,
+    dtype: str,
+    settings: Settings,
+    bytes_per_number: int | None = None,
+    less_memory: str = LESS_MEMORY,
+) -> int:
     """Return how many bytes computing and the answer will hold; raise TooLarge when a limit would be exceeded."""
-    detail = exceeded(cost, dtype, settings, bytes_per_number)
+    detail = exceeded(cost, dtype, settings, bytes_per_number, less_memory)
     if detail is not None:
         raise TooLarge(detail)
     return cost.bytes + cost.result_numbers * (bytes_per_number or BYTES_PER_NUMBER[dtype])

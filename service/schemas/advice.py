@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from attention_core.call import RESULT_FIELDS
 from attention_core.hints import TABLE, Translation, Write, advise, as_json, did_you_mean, translation
 from service.errors import Location
 from service.schemas.attention import AttentionRequest
@@ -48,6 +49,9 @@ def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location
     steps = [step for step in location if isinstance(step, str)]
     # The choices of a kind are listed under the object that it is the kind of.
     field = next((step for step in reversed(steps) if step != "kind"), "")
+    if field == "include" and not set(known) <= set(RESULT_FIELDS):
+        # Gradients, which are called by the names of what they belong to.
+        return did_you_mean(received, known) or otherwise
     for kind in TABLE:
         if kind == field:
             return advise(received, known, kind=kind, write=write, own=own_names(AttentionRequest)) or otherwise

@@ -33,7 +33,8 @@ def as_list(names: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(as_list)]
 
 
-def _without_duplicates(names: list[str]) -> list[str]:
+def without_duplicates(names: list[str]) -> list[str]:
+    """Return the names; raise an error that points to one that was there before."""
     for index, name in enumerate(names):
         if name in names[:index]:
             raise fault(
@@ -111,7 +112,7 @@ class AttentionRequest(StrictModel):
         description="Inputs are rounded to it and results returned in it; default float64. Half types compute in "
         "float32. 数值类型。",
     )
-    include: Annotated[list[ResultField], BeforeValidator(as_list), AfterValidator(_without_duplicates)] | None = Field(
+    include: Annotated[list[ResultField], BeforeValidator(as_list), AfterValidator(without_duplicates)] | None = Field(
         None,
         description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
         "返回哪些结果。",

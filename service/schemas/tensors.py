@@ -129,7 +129,8 @@ class Tensor:
         """Return a bare element, checked as the one element of an array would be."""
         any_rank = self.max_rank is None
         # A tensor of rank 0 that was stored holds any float; a number beyond float64 in JSON has a type of its own.
-        stored = self.element == "extended" and type(value) is float
+        holds_any_float = self.element == "extended" or (self.element == "number" and any_rank)
+        stored = holds_any_float and type(value) is float
         if not (stored or self._accepts(value)):
             wrong_type = any_rank and not _is_number(value)
             raise self._wrong_type(value) if wrong_type else self._wrong_element((), value)
@@ -253,10 +254,11 @@ _ELEMENTS: dict[Element, JsonSchemaValue] = {
 _BARE: dict[Element, list[JsonSchemaValue]] = {
     "boolean": [{"type": "boolean"}],
     "extended": [reference_within("NonFinite"), {"type": "number"}],
+    "number": [{"type": "number"}],
 }
 """A bare element in the place of an array of any rank; null there means that there is no array."""
 
-_BARE_DTYPES: dict[Element, type[np.generic]] = {"boolean": np.bool_, "extended": np.float64}
+_BARE_DTYPES: dict[Element, type[np.generic]] = {"boolean": np.bool_, "extended": np.float64, "number": np.float64}
 
 
 def _list_of(items: JsonSchemaValue) -> JsonSchemaValue:
@@ -313,6 +315,9 @@ Result = Annotated[NDArray[Any], Tensor("extended", usual_rank=4)]
 
 RowResult = Annotated[NDArray[Any], Tensor("extended", usual_rank=3)]
 """The same, with one number for each query."""
+
+ParameterResult = Annotated[NDArray[Any], Tensor("extended", min_rank=0, usual_rank=2)]
+"""An array of a response that may be one number."""
 
 PerBatchRow = Annotated[NDArray[Any], Tensor("integer", min_rank=1, max_rank=2)]
 """Integers for each batch row, or for each position of each batch row."""

@@ -17,12 +17,14 @@ from service.compute.attention import prepare_attention, prepare_estimate
 from service.compute.check import prepare_check
 from service.compute.compare import prepare_compare
 from service.compute.explain import prepare_explain
+from service.compute.gradients import prepare_gradients, prepare_gradients_estimate
 from service.compute.merge import prepare_merge
 from service.schemas.attention import AttentionRequest
 from service.schemas.base import Text
 from service.schemas.check import CheckRequest, CheckResponse
 from service.schemas.compare import CompareRequest, CompareResponse
 from service.schemas.explain import ExplainRequest, ExplainResponse
+from service.schemas.gradients import GradientsRequest, GradientsResponse
 from service.schemas.merge import MergeRequest, MergeResponse
 from service.schemas.results import AttentionResponse, EstimateResponse
 from service.specification.examples import NamedExamples, requests_to, worked_examples
@@ -119,6 +121,36 @@ ENDPOINTS = (
         response=CheckResponse,
         examples=requests_to("check"),
         offered=(*WRITERS, EVENT_STREAM),
+    ),
+    Endpoint(
+        path="/v1/attention/gradients",
+        name="gradients",
+        title=Text("计算梯度", "Gradients"),
+        about=Text(
+            "反向传播：由损失对输出的梯度，求损失对各输入与参数的梯度。",
+            "Go back from the gradient of a loss with respect to the output to the gradients of all inputs and "
+            "parameters.",
+        ),
+        answer=Text(
+            "输出，以及损失对各输入与参数的梯度。",
+            "The output, and the gradients of a loss with respect to inputs and parameters.",
+        ),
+        prepare=prepare_gradients,
+        request=GradientsRequest,
+        response=GradientsResponse,
+        examples=requests_to("gradients"),
+        offered=(*WRITERS, EVENT_STREAM),
+    ),
+    Endpoint(
+        path="/v1/attention/gradients/estimate",
+        name="estimate_gradients",
+        title=Text("估算梯度的开销", "Estimate gradients"),
+        about=Text("估算梯度的开销，不做计算。", "Predict what gradients would cost, without computing them."),
+        answer=Text("计算梯度预计要花的代价，不做计算。", "What gradients would cost, without computing them."),
+        prepare=prepare_gradients_estimate,
+        request=GradientsRequest,
+        response=EstimateResponse,
+        examples=requests_to("gradients"),
     ),
     Endpoint(
         path="/v1/attention/merge",

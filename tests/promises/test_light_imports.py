@@ -116,7 +116,11 @@ def test_help_loads_neither_numpy_nor_fastapi(arguments: list[str]) -> None:
 
 
 ONE = {"query": [[1.0]], "key": [[1.0]]}
-FILES = {"attend": ONE, "check": {"request": ONE, "candidate": {"weights": [[1.0]]}}}
+FILES = {
+    "attend": ONE,
+    "check": {"request": ONE, "candidate": {"weights": [[1.0]]}},
+    "gradients": {"request": ONE | {"value": [[1.0]]}, "output_gradient": 1},
+}
 
 
 @pytest.mark.parametrize("command", FILES)

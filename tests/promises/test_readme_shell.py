@@ -13,7 +13,7 @@ from service.offline import DEFECT, DIFFERS, DONE, REFUSED
 from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
 
 COMMAND = Path(sys.executable).parent / "attention-service"
-ONE_REQUEST = ("attend", "check")
+ONE_REQUEST = ("attend", "check", "gradients")
 
 
 def shell(script: str, directory: Path) -> str:

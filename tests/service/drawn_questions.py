@@ -1,10 +1,12 @@
-"""Hypothesis strategies for what explain, compare and check are asked: attention requests whose parts fit, and about
-them questions that fit too; and for partial results that fit.  Whatever they draw, the service must answer 200.
+"""Hypothesis strategies for what explain, compare, check and gradients are asked: attention requests whose parts fit,
+and questions about them that fit too; and for partial results that fit.  Whatever they draw, the service must answer
+200.
 """
 
 import math
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -73,6 +75,24 @@ def check_requests(draw: st.DrawFn, **restricted: Any) -> Request:
     fields = {"request": st.just(request), "candidate": st.fixed_dictionaries(right) | st.fixed_dictionaries(wrong)}
     tolerances = together(optional(rtol=st.sampled_from((0, 1e-3))), optional(atol=st.sampled_from((0, 1e-6, 1))))
     return draw(together(st.fixed_dictionaries(fields), tolerances))
+
+
+GRADIENTS = ("output", "query", "key", "value", "past_key", "past_value", "bias", "score_model", "normalizer")
+
+
+@st.composite
+def gradients_requests(draw: st.DrawFn, **restricted: Any) -> Request:
+    """Any attention request with values whose normalizer has a slope, and a gradient of its output."""
+    request = draw(attention_requests(**restricted))
+    assume(name_of(request.get("normalizer"), "softmax") != "hardmax")
+    request = {**request, "value": request.get("value") or request["key"]}
+    output = oracle.attention({**request, "include": None})["output"]
+    upstream = draw(st.sampled_from((1, -0.5, 0)) | nested(st.integers(-3, 3), shape(output)))
+    there = [
+        name for name in GRADIENTS if name in ("output", "score_model", "normalizer") or request.get(name) is not None
+    ]
+    chosen = draw(optional(include=st.lists(st.sampled_from(there), unique=True)))
+    return {"request": request, "output_gradient": upstream} | chosen
 
 
 EXTENDED = st.integers(-3000, 3000).map(lambda n: n / 1000) | st.sampled_from((None, "NaN", "Infinity", 700, -700))

@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.compare import assert_close
+from tests.nested import shape
 from tests.sampling import draws
-from tests.service.drawn_questions import check_requests, compare_requests, explain_requests, without_infinities
+from tests.service.drawn_questions import (
+    check_requests,
+    compare_requests,
+    explain_requests,
+    gradients_requests,
+    without_infinities,
+)
 from tests.service.strategies import (
     DTYPES,
     INCLUDE_NEEDS,
@@ -142,6 +149,34 @@ async def test_the_oracle_passes_every_check(
     response = await app_client.post("/v1/attention/check", json=question)
     assert response.status_code == 200, response.text
     assert set(response.json()["fields"]) == set(question["candidate"])
+
+
+@FEWER
+@given(question=gradients_requests())
+async def test_every_gradient_has_the_shape_of_what_was_sent(app_client: httpx.AsyncClient, question: Request) -> None:
+    """Beside the output that attention has."""
+    response = await app_client.post("/v1/attention/gradients", json=question)
+    assert response.status_code == 200, response.text
+    answer, request = response.json(), question["request"]
+    included = question.get("include")
+    for name, found in answer["gradients"].items():
+        assert included is None or name in included
+        if name in ("score_model", "normalizer"):
+            sent = request.get(name) if isinstance(request.get(name), dict) else {}
+            for parameter, gradient in found.items():
+                assert sent.get(parameter) is None or shape(gradient) == shape(sent[parameter]), parameter
+        else:
+            assert shape(found) == shape(request[name]), name
+    plain = await app_client.post("/v1/attention", json=without_top_k(request) | {"include": ["output"]})
+    # Narrow types, and decimals, may round what differs by the last bit to two numbers.
+    if "output" in answer and answer["dtype"] == "float64" and request.get("decimals") is None:
+        expected = plain.json()["output"]
+        assert_close(answer["output"], expected, TOLERANCE * max(1, *_magnitudes(expected)))
+    assert answer["dtype"] == plain.json()["dtype"]
+
+
+def without_top_k(request: Request) -> Request:
+    return {name: field for name, field in request.items() if name != "top_k"}
 
 
 def _shifted(nested: Any, by: float) -> Any:

@@ -42,6 +42,7 @@ MISSPELT = {
     "an unknown name, overridden": "softmax",
     "field of check misspelt": "rtol",
     "candidate misspelt": "weights",
+    "field of gradients misspelt": "output_gradient",
     "field of merge misspelt": "partials",
     "field of a partial misspelt": "logsumexp",
 }
@@ -54,7 +55,7 @@ def test_every_body_has_a_question_or_partials() -> None:
     assert {f"POST {path}" for path in paths} == set(JSON_BODIES) - {INFERENCE}
 
 
-WIDE: Request = {"query": [[[1]]] * 50_000, "key": [[1]] * 1000}
+WIDE: Request = {"query": [[[1]]] * 50_000, "key": [[1]] * 1000, "value": [[1]] * 1000}
 """Even one query of each of its leading entries has more scores than may be returned, or held."""
 
 LOGSUMEXP_OF_WIDE = {"candidate": {"logsumexp": [[0]] * 50_000}}
@@ -161,6 +162,7 @@ async def test_a_misspelt_field_is_recognised(client: httpx.AsyncClient, wrong: 
         ("/v1/attention/explain", "request and query_index and key_index"),
         ("/v1/attention/compare", "base and variants"),
         ("/v1/attention/check", "request and candidate"),
+        ("/v1/attention/gradients", "request and output_gradient"),
         ("/v1/attention/merge", "partials"),
     ],
 )

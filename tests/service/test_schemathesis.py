@@ -15,6 +15,7 @@ from tests.service.drawn_questions import (
     check_requests,
     compare_requests,
     explain_requests,
+    gradients_requests,
     inference_requests,
     merge_requests,
 )
@@ -30,6 +31,8 @@ FITTING = {
     "POST /v1/attention/explain": explain_requests(),
     "POST /v1/attention/compare": compare_requests(),
     "POST /v1/attention/check": check_requests(),
+    "POST /v1/attention/gradients": gradients_requests(),
+    "POST /v1/attention/gradients/estimate": gradients_requests(),
     "POST /v1/attention/merge": merge_requests(),
     INFERENCE: inference_requests(MODEL),
 }

@@ -1,4 +1,4 @@
-"""Wrong requests continued: what explain, compare and check are asked beside the attention request inside them."""
+"""Wrong requests continued: what explain, compare, check and gradients are asked beside the request inside them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -30,6 +30,13 @@ def checked(request: Any, **fields: Any) -> Request:
     return {"request": request, "candidate": {"weights": [[1, 0, 0], [0, 1, 0]]}} | fields
 
 
+def differentiated(request: Any, **fields: Any) -> Request:
+    """A gradient of the output, with some fields replaced or added; keys stand in for values that a request lacks."""
+    if isinstance(request, dict) and "key" in request and not {"value", "past_value"} & set(request):
+        request = request | {"value": request["key"]}
+    return {"request": request, "output_gradient": 1} | fields
+
+
 def overrides_of(request: Request) -> Request:
     """The merge patch that makes a request of BASE: what it lacks is null."""
     return dict.fromkeys(BASE) | request
@@ -41,6 +48,8 @@ QUESTIONS = {
     "explain": Question("/v1/attention/explain", "/request", explained),
     "compare": Question("/v1/attention/compare", "/base", compared),
     "check": Question("/v1/attention/check", "/request", checked),
+    "gradients": Question("/v1/attention/gradients", "/request", differentiated),
+    "estimate of gradients": Question("/v1/attention/gradients/estimate", "/request", differentiated),
 }
 
 HEADED: Request = {"query": [[[[1, 0]], [[0, 1]]]], "key": [[[[1, 1]], [[2, 0]]]]}
@@ -199,6 +208,37 @@ def _checks() -> list[tuple[Any, ...]]:
     ]
 
 
+def _gradients() -> list[tuple[Any, ...]]:
+    right, of_output = differentiated(BASE), "/output_gradient"
+    return [
+        ("gradients of nothing", {}, INVALID, "/request"),
+        ("gradients of a request as it is", BASE, UNKNOWN, "/query"),
+        *((f"gradients without {name}", _less(right, name), INVALID, f"/{name}") for name in right),
+        ("field of gradients misspelt", right | {"output_gradients": 1}, UNKNOWN, "/output_gradients"),
+        ("gradient of the output null", differentiated(BASE, output_gradient=None), INVALID, of_output),
+        ("gradient of the output a string", differentiated(BASE, output_gradient="1"), INVALID, of_output),
+        ("gradient of the output a boolean", differentiated(BASE, output_gradient=True), INVALID, of_output),
+        ("a null in it", differentiated(BASE, output_gradient=[[1], [None]]), INVALID, f"{of_output}/1/0"),
+        ("an infinity in it", differentiated(BASE, output_gradient=[[1], ["Infinity"]]), INVALID, f"{of_output}/1/0"),
+        ("ragged", differentiated(BASE, output_gradient=[[1], [1, 2]]), INVALID, f"{of_output}/1", False),
+        ("a row too few", differentiated(BASE, output_gradient=[[1]]), SHAPE, of_output, False),
+        ("a gradient for each query", differentiated(BASE, output_gradient=[1, 1]), SHAPE, of_output, False),
+        (
+            "gradients of no value",
+            {"request": without("value"), "output_gradient": 1},
+            INVALID,
+            "/request/value",
+            False,
+        ),
+        ("gradients of hardmax", differentiated(with_(normalizer="hardmax")), INVALID, "/request/normalizer", False),
+        ("an unknown gradient", differentiated(BASE, include=["query", "weights"]), UNKNOWN, "/include/1"),
+        ("the same gradient twice", differentiated(BASE, include=["key", "key"]), INVALID, "/include/1"),
+        ("the gradient of no bias", differentiated(BASE, include=["output", "bias"]), INVALID, "/include/1", False),
+        ("the gradient of no past", differentiated(BASE, include=["past_value"]), INVALID, "/include/0", False),
+        ("gradients a name", differentiated(BASE, include="query"), INVALID, "/include"),
+    ]
+
+
 def _less(asked: Request, name: str) -> Request:
     return {field: value for field, value in asked.items() if field != name}
 
@@ -216,20 +256,25 @@ def _candidate(**fields: Any) -> Request:
     return checked(BASE, candidate=fields)
 
 
-TABLES = {"explain": _explanations, "compare": _comparisons, "check": _checks}
+TABLES = {"explain": _explanations, "compare": _comparisons, "check": _checks, "gradients": _gradients}
 
 WRONG_QUESTIONS: list[WrongRequest] = [
     WrongRequest(*(*row, True)[:5], path=QUESTIONS[name].path) for name, table in TABLES.items() for row in table()
 ]
 """Every one of them."""
 
+_OF_INCLUDE = {
+    "output without a value",
+    "logsumexp of proportional",
+    "present without a value",
+    "top_k without ranking",
+}
+
 WITHOUT_EFFECT = {
-    "check": {
-        "output without a value",
-        "logsumexp of proportional",
-        "present without a value",
-        "top_k without ranking",
-    },
+    "check": _OF_INCLUDE,
+    "gradients": _OF_INCLUDE,
+    "estimate of gradients": _OF_INCLUDE | {"negative logit under proportional"},
     "overrides": {"unknown field, null", "score model's name null"},
 }
-"""Mistakes that are none here: `check` takes no other included results, and null in a merge patch removes."""
+"""Mistakes that are none here: no other question takes included results, an estimate computes no logit, and null in a
+merge patch removes."""

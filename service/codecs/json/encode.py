@@ -127,11 +127,16 @@ def _weight(value: Any) -> int:
 
 
 def _dumps(value: Any) -> bytes:
-    text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY, default=np.ascontiguousarray)
+    text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY, default=_as_written)
     # The writer makes every non-finite number null, which is right for −∞ alone.
     if _has_null(text) and _has_other_words(value):
         return _spelled(value)
     return text
+
+
+def _as_written(array: NDArray[Any]) -> Any:
+    """Return an array that the JSON writer does not take in a form that it does: contiguous, or a bare number."""
+    return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
 def _has_null(text: bytes) -> bool:

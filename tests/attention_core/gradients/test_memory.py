@@ -11,6 +11,9 @@ MIB = 1024 * 1024
 LENGTH = 8192
 """A matrix of float32 scores would be 256 MiB."""
 
+UNCOUNTED = 8 * MIB
+"""Memory that no prediction counts: libraries that load late, and the allocator's."""
+
 FEW = ["scaled_dot_product:softmax", "gaussian:softmax", "dot_product:entmax", "dot_product:proportional"]
 """Combinations that hold the most memory, and the usual one."""
 
@@ -26,6 +29,9 @@ def test_no_matrix_is_ever_whole(pairs, project, report_figure):
     command = [sys.executable, "-m", "tests.attention_core.gradients.peak", str(LENGTH), *pairs]
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    measured = dict(zip(pairs, map(int, ended.stdout.split()), strict=True))
+    lines = [tuple(map(int, line.split())) for line in ended.stdout.splitlines()]
+    measured = {pair: grown for pair, (grown, _) in zip(pairs, lines, strict=True)}
     report_figure(f"peak of the backward pass at {LENGTH} × {LENGTH}: {max(measured.values()) / MIB:.1f} MiB")
     assert max(measured.values()) <= 96 * MIB, measured
+    for pair, (grown, predicted) in zip(pairs, lines, strict=True):
+        assert grown <= predicted + UNCOUNTED, (pair, grown, predicted)

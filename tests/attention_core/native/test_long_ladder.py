@@ -32,7 +32,11 @@ LIFT = 2e4
 SPARSE = {"sparsemax", "entmax", "hardmax"}
 """Normalizers of whole rows, which NumPy has."""
 
-ROTARY = {name for name in calls.SETTINGS if name.startswith("rotary")} | {"positions in any order", "positions of keys"}
+ROTARY = {
+    *(name for name in calls.SETTINGS if name.startswith("rotary")),
+    "positions in any order",
+    "positions of keys",
+}
 """Settings that rotate pairs of features."""
 
 UNEVEN = {"positions", "positions of queries"}

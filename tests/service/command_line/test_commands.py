@@ -123,7 +123,7 @@ def test_a_wrong_setting_is_named() -> None:
     assert ended.stderr.startswith(b"attention-service: ATTENTION_MAX_OPERATIONS")
 
 
-@pytest.mark.parametrize("command", ["attend", "check"])
+@pytest.mark.parametrize("command", ["attend", "check", "gradients"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, command: str) -> None:
     for file, reason in ((tmp_path / "nothing.json", "No such file"), (tmp_path, "directory")):
         ended = run(command, str(file))

@@ -49,6 +49,9 @@ QUESTIONS = [
     ("/v1/attention", TILED),
     ("/v1/attention/compare", {"base": SMALL, "variants": [{"label": "a", "overrides": {"normalizer": "sparsemax"}}]}),
     ("/v1/attention/check", {"request": BASE, "candidate": {"weights": [[0.5, 0.5]]}}),
+    ("/v1/attention/gradients", {"request": SMALL, "output_gradient": 1}),
+    ("/v1/attention/gradients", {"request": TILED, "output_gradient": -1, "include": ["key"]}),
+    ("/v1/attention/gradients", {"request": TILED | {"score_model": "gaussian"}, "output_gradient": [[2.0]] * 900}),
 ]
 
 

@@ -75,6 +75,8 @@ def test_what_is_computed_is_counted_by_score_model_and_path(own, changes):
         "/v1/attention/check": [{"request": REQUEST, "candidate": {"output": [[3.0]]}}],
         "/v1/attention/explain": [{"request": REQUEST, "query_index": 0, "key_index": 0}],
         "/v1/attention/compare": [{"base": REQUEST, "variants": [{"label": "a", "overrides": OTHER_MODEL}]}],
+        "/v1/attention/gradients": [{"request": REQUEST | OTHER_MODEL, "output_gradient": 1}],
+        "/v1/attention/gradients/estimate": [{"request": REQUEST, "output_gradient": 1}],
         "/v1/attention/merge": [{"partials": [{"output": [[1.0]], "logsumexp": [0.0]}] * 2}],
     }  # fmt: skip
     predicted = 0
@@ -89,6 +91,7 @@ def test_what_is_computed_is_counted_by_score_model_and_path(own, changes):
         ("gaussian", "dense"): 2,
         ("scaled_dot_product", "tiled"): 1,
         ("scaled_dot_product", "reference"): 2,
+        ("gaussian", "gradients"): 1,
         ("none", "merge"): 1,
     }
     for (model, path), times in counted.items():
