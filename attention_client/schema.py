@@ -393,6 +393,8 @@ class GradientOptions(TypedDict, total=False):
     """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
     position: Position | None
     """alibi or rotary; default none."""
+    positions: Positions | None
+    """Where queries and keys stand, if not at i + offset and j."""
     heads: Heads | None
     """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
     past_key: ArrayLike | None
@@ -402,6 +404,10 @@ class GradientOptions(TypedDict, total=False):
     dtype: DType | None
     """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
     else float64. Half types compute in float32.
+    """
+    layout: Layout | None
+    """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
+    H, D).
     """
 
 

@@ -12,12 +12,22 @@ COMPUTE = {"float64": np.float64, "float32": np.float32, "float16": np.float32, 
 DIGITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
 
 
-def attention(request):
-    """Return the fields of `oracle.attention` as arrays, every step computed in the request's compute type."""
+SUMS_OF_FEATURES = ("dot_product", "scaled_dot_product", "cosine", "gaussian", "laplacian", "trilinear")
+"""Score models that sum over the features that queries and keys share, in an order that is anyone's choice."""
+
+MAX_ORDERS = 8
+"""Orders of the features in which `worst` makes the plain evaluation."""
+
+
+def attention(request, first_feature=0):
+    """Return the fields of `oracle.attention` as arrays, every step computed in the request's compute type.
+
+    :param first_feature: feature with which sums of `SUMS_OF_FEATURES` begin; those before it come last.
+    """
     name = request.get("dtype") or "float64"
     inputs = oracle.Inputs(request)
     with np.errstate(all="ignore"):
-        fields = _fields(inputs, COMPUTE[name])
+        fields = _fields(inputs, COMPUTE[name], first_feature)
     store = np.vectorize(oracle.ROUND[name], otypes=[np.float64]) if name in ("float16", "bfloat16") else lambda x: x
     return {field: array if field == "logsumexp" else store(array) for field, array in fields.items()}
 
@@ -29,6 +39,26 @@ def extended(request):
     return {field: array.astype(np.float64) for field, array in fields.items()}
 
 
+def worst(request, reference):
+    """Return the fields of the plain evaluation, each number as far off as in the worst order of the features.
+
+    Of sums of the same numbers one may be right by luck, and which one that is depends on the BLAS and the processor.
+
+    :param request: the request.
+    :param reference: its right fields by name.
+    """
+    inputs = oracle.Inputs(request)
+    features = np.shape(inputs.query)[-1] if inputs.score_model["name"] in SUMS_OF_FEATURES else 1
+    evaluations = [attention(request, first) for first in range(min(features, MAX_ORDERS))]
+    fields = {}
+    for name, numbers in evaluations[0].items():
+        candidates = np.stack([np.broadcast_to(one[name], numbers.shape) for one in evaluations])
+        with np.errstate(invalid="ignore"):
+            errors = np.nan_to_num(np.abs(candidates.astype(float) - np.array(reference[name], float)))
+        fields[name] = np.take_along_axis(candidates, errors.argmax(axis=0)[None], axis=0)[0]
+    return fields
+
+
 def bound(reference, plain, dtype):
     """How far a path may be from the float64 reference, given the plain evaluation in its precision; finite numbers."""
     if not reference.size:
@@ -38,11 +68,13 @@ def bound(reference, plain, dtype):
     return 2 * error + 2.0 ** (exponent - 1 - DIGITS[dtype])
 
 
-def _fields(inputs, dtype):
+def _fields(inputs, dtype, first_feature=0):
     query, key = np.array(inputs.query, dtype), np.repeat(np.array(inputs.key, dtype), inputs.group, _head_axis(inputs))
     of_queries, of_keys = _places(inputs, "query", inputs.queries), _places(inputs, "key", inputs.keys)
     query, key = _turn(inputs, query, of_queries), _turn(inputs, key, of_keys)
-    scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype), query, key)
+    if first_feature:
+        query, key = (np.roll(vectors, -first_feature, axis=-1) for vectors in (query, key))
+    scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype, first_feature), query, key)
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
     logits = np.where(_visible(inputs, scores.shape), _biased(inputs, capped), dtype(-np.inf))
@@ -69,11 +101,15 @@ def _head_axis(inputs):
 class Parameters:
     """A score model's parameters as arrays, those with a head axis shaped to broadcast over (B, Hq, …)."""
 
-    def __init__(self, inputs, dtype):
-        self.model, self.dtype = inputs.score_model, dtype
+    def __init__(self, inputs, dtype, first_feature):
+        self.model, self.dtype, self.first_feature = inputs.score_model, dtype, first_feature
 
     def tensor(self, name):
         return np.array(self.model[name], self.dtype)
+
+    def thirds(self, name):
+        """Three vectors for each feature, in one parameter, in the order of the features of query and key."""
+        return [np.roll(third, -self.first_feature, axis=-1) for third in np.split(self.tensor(name), 3, axis=-1)]
 
     def number(self, name, default):
         value = np.array(default if self.model.get(name) is None else self.model[name], self.dtype)
@@ -195,7 +231,7 @@ def _differences(query, key):
 
 
 def _trilinear(own, query, key):
-    for_query, for_key, for_product = np.split(own.tensor("weight"), 3, axis=-1)
+    for_query, for_key, for_product = own.thirds("weight")
     scores = (query * for_query[..., None, :]).sum(-1)[..., :, None] + (key * for_key[..., None, :]).sum(-1)[
         ..., None, :
     ]

@@ -40,7 +40,7 @@ def _fields(combination, reference, kernels):
     names = (*FIELDS, "logsumexp") if combination.normalizer == "softmax" else FIELDS
     call = resolve(calls.core_call(request, include=names))
     expected = reference(request)
-    simple = plain.attention(request)
+    simple = plain.worst(request, expected)
     for kernel in kernels:
         with using_kernel(kernel):
             result = evaluate(call)
