@@ -1,4 +1,4 @@
-"""Prefixes, masks of keys, positions and scaled rotary on a real server: every representation gives the oracle's numbers."""
+"""Prefixes, masks of keys, positions and scaled rotary on a real server, in every form, against the oracle."""
 
 import json
 from typing import Any
@@ -83,7 +83,7 @@ async def test_the_client(server: Server) -> None:
 
 
 def test_the_command_line() -> None:
-    ran = run("attend", "--format", "json", body=REQUEST)
+    ran = run("attend", "--json", "-", body=REQUEST)
     assert ran.returncode == 0, ran.stderr.decode()
     answer = json.loads(ran.stdout)
     for name in FIELDS:
