@@ -416,7 +416,8 @@ def core_position(position):
 
 def core_positions(positions):
     """The core's positions of a wire object."""
-    return positions and Positions(**{side: np.array(numbers) for side, numbers in positions.items()})
+    given = {side: np.array(numbers) for side, numbers in (positions or {}).items() if numbers is not None}
+    return Positions(**given) if given else None
 
 
 def core_mask(mask):

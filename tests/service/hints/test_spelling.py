@@ -114,7 +114,7 @@ def test_no_name_of_the_table_is_suggested_by_its_spelling(place: str) -> None:
 
 
 EQUALLY_NEAR = {"positios": ["position", "positions"], "positiosn": ["position", "positions"]}
-"""What is one typing error away from two names."""
+"""Misspellings that are one typing error away from two names."""
 
 
 def test_every_single_typing_error_is_recognised() -> None:
