@@ -201,9 +201,7 @@ def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
 def _to_storage(
     call: AttentionCall, resolved: ResolvedCall, output: FloatArray, accumulator: GradientAccumulator
 ) -> AttentionGradients:
-    """Return the gradients as their inputs were given: unrotated, past apart, packed or in their layout, summed, in the
-    storage type.
-    """
+    """Return the gradients as their inputs were sent: unrotated, past apart, arranged, summed, in the storage type."""
     query, key = _rotate_back(resolved, accumulator.query, accumulator.key)
     value, bias = accumulator.value, accumulator.bias
     store = resolved.dtype.store
