@@ -18,7 +18,7 @@ from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
 from attention_core.gradients.kernel import run_kernel_if_any
-from attention_core.heads import arrange_cache, arrange_output, unpack_heads
+from attention_core.heads import arrange_cache, arrange_output, arranged_shape, restore_output
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.reductions import sum_to_shape
 from attention_core.resolve import resolve
@@ -132,18 +132,15 @@ def differentiate(
     )
     with np.errstate(all="ignore"):
         resolved = resolve(call)
-        loaded_gradient = _load_output_gradient(as_floats(output_gradient), resolved, call.heads)
+        loaded_gradient = _load_output_gradient(as_floats(output_gradient), resolved)
         output, accumulator = _run(resolved, loaded_gradient, workers or Workers(1), should_stop, progress)
         return _to_storage(call, resolved, output, accumulator)
 
 
-def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads | None) -> FloatArray:
+def _load_output_gradient(gradient: FloatArray, call: ResolvedCall) -> FloatArray:
     """Return the gradient of the output in the compute type, heads unpacked; raise ShapeMismatch for another shape."""
     path = ("output_gradient",)
-    shape = output_shape(call)
-    expected = shape if heads is None else (shape[0], shape[2], shape[1] * shape[3])
-    if call.layout == "bshd":
-        expected = (shape[0], shape[2], shape[1], shape[3])
+    expected = arranged_shape(call, output_shape(call))
     if gradient.shape != expected:
         raise ShapeMismatch(
             path,
@@ -151,10 +148,7 @@ def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, heads: Heads
             received=f"shape {list(gradient.shape)}",
             advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
         )
-    loaded = call.dtype.load(gradient, path)
-    if call.layout == "bshd":
-        return loaded.swapaxes(1, 2)
-    return loaded if heads is None else unpack_heads(loaded, heads.query, "output_gradient")
+    return restore_output(call, call.dtype.load(gradient, path), "output_gradient")
 
 
 def _run(
