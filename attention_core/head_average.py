@@ -60,6 +60,7 @@ def evaluate_with_mean(
         return {**fields, "mean_weights": mean_over_heads(fields["weights"])}, maximum
     blocks = _blocks(call)
     result = _WholeArrays(call)
+    # The progress of a block would count to the number of its own tiles.
     for number, block in enumerate(blocks):
         result.add(block, *evaluate_fields(block.call, workers, should_stop, None))
         if progress is not None:

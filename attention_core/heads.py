@@ -7,7 +7,7 @@ import numpy as np
 from attention_core.arrays import FloatArray, LeadingSlices
 from attention_core.call import Heads, ResolvedCall
 from attention_core.errors import InvalidValue, ShapeMismatch
-from attention_core.shapes import slice_leading
+from attention_core.shapes import Shape, slice_leading
 
 
 def unpack_heads(array: FloatArray, heads: int, name: str) -> FloatArray:
@@ -65,6 +65,26 @@ def arrange_output(call: ResolvedCall, array: FloatArray) -> FloatArray:
     :param array: rank 4 if heads are packed or the layout is bshd, else any rank.
     """
     return pack_heads(array) if call.has_packed_heads else arrange_cache(call, array)
+
+
+def arranged_shape(call: ResolvedCall, shape: Shape) -> Shape:
+    """Return the shape in which `arrange_output` returns an array of the shape (B, H, L, D)."""
+    if not call.has_packed_heads and call.layout == "bhsd":
+        return shape
+    batch, heads, length, features = shape
+    return (batch, length, heads * features) if call.has_packed_heads else (batch, length, heads, features)
+
+
+def restore_output(call: ResolvedCall, array: FloatArray, name: str) -> FloatArray:
+    """Return an array that is arranged as the output of a call, in the shape `arranged_shape`, as (B, H, L, D) again.
+
+    :param call: the call, for its packed heads and its layout.
+    :param array: output, or what has its shape.
+    :param name: argument's name, for errors.
+    """
+    if call.has_packed_heads:
+        return unpack_heads(array, call.score_shape[1], name)
+    return array if call.layout == "bhsd" else array.swapaxes(1, 2)
 
 
 def arrange_cache(call: ResolvedCall, array: FloatArray) -> FloatArray:

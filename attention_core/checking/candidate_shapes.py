@@ -6,6 +6,7 @@ from attention_core.call import AttentionCall, Layout, ResolvedCall, ResultField
 from attention_core.capabilities import supports_logsumexp
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.field_shapes import field_shapes
+from attention_core.heads import arranged_shape
 from attention_core.normalizers import Softmax
 from attention_core.shapes import Shape
 
@@ -31,10 +32,7 @@ def require_reference(call: AttentionCall, include: tuple[ResultField, ...]) -> 
 def shape_of(call: ResolvedCall, name: ResultField) -> Shape:
     """Return the shape in which `attend` returns a field."""
     (shape,) = field_shapes(call, name)
-    if name != "output" or not (call.has_packed_heads or call.layout == "bshd"):
-        return shape
-    batch, heads, length, features = shape
-    return (batch, length, heads * features) if call.has_packed_heads else (batch, length, heads, features)
+    return arranged_shape(call, shape) if name == "output" else shape
 
 
 def check_shape(name: str, received: Shape, expected: Shape, layout: Layout = "bhsd") -> None:

@@ -23,7 +23,7 @@ from attention_core.cost import Cost, predict_dense
 from attention_core.differences import FieldDifference, Tolerance
 from attention_core.dtypes import resolve_dtype
 from attention_core.errors import InvalidValue
-from attention_core.heads import arrange_output, unpack_heads
+from attention_core.heads import arrange_output, restore_output
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.reference import to_float64_reference
 
@@ -187,9 +187,4 @@ class Check:
     def _unpacked(self) -> Fields:
         if "output" not in self.candidate:
             return self.candidate
-        if self.resolved.layout == "bshd":
-            return {**self.candidate, "output": self.candidate["output"].swapaxes(1, 2)}
-        if not self.resolved.has_packed_heads:
-            return self.candidate
-        heads = self.resolved.score_shape[1]
-        return {**self.candidate, "output": unpack_heads(self.candidate["output"], heads, "output")}
+        return {**self.candidate, "output": restore_output(self.resolved, self.candidate["output"], "output")}

@@ -10,7 +10,7 @@ from attention_core.call import GRADIENT_FIELDS, AttentionCall, GradientField, R
 from attention_core.errors import InvalidValue, ShapeMismatch, UnknownName
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import zero_parameter_gradients
-from attention_core.heads import unpack_heads
+from attention_core.heads import arranged_shape, restore_output
 from attention_core.resolve import resolve
 
 PARAMETER_FIELDS: tuple[GradientField, ...] = ("score_model", "normalizer")
@@ -58,7 +58,7 @@ def resolve_gradients(
     with np.errstate(all="ignore"):
         resolved = resolve(replace(call, include=("output",), top_k=None))
         score_model, normalizer = zero_parameter_gradients(resolved)
-        loaded = _load_output_gradient(output_gradient, resolved, call)
+        loaded = _load_output_gradient(output_gradient, resolved)
     sizes: dict[GradientField, int] = {"output": loaded.size, "query": call.query.size, "key": call.key.size}
     sizes["value"] = call.value.size
     for name in OPTIONAL_INPUTS:
@@ -71,17 +71,13 @@ def resolve_gradients(
     return GradientCall(call, resolved, loaded, _resolve_include(include, sizes), sizes)
 
 
-def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, sent: AttentionCall) -> FloatArray:
+def _load_output_gradient(gradient: FloatArray, call: ResolvedCall) -> FloatArray:
     """Return the gradient of the output in the compute type, (…, Lq, Dv); raise ShapeMismatch for another shape."""
     path = ("output_gradient",)
     shape = output_shape(call)
     if gradient.ndim == 0:
         return np.broadcast_to(call.dtype.load(gradient, path), shape)
-    expected = shape
-    if sent.heads is not None:
-        expected = (shape[0], shape[2], shape[1] * shape[3])
-    elif call.layout == "bshd":
-        expected = (shape[0], shape[2], shape[1], shape[3])
+    expected = arranged_shape(call, shape)
     if gradient.shape != expected:
         raise ShapeMismatch(
             path,
@@ -89,10 +85,7 @@ def _load_output_gradient(gradient: FloatArray, call: ResolvedCall, sent: Attent
             received=f"shape {list(gradient.shape)}",
             advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
         )
-    loaded = call.dtype.load(gradient, path)
-    if sent.heads is not None:
-        return unpack_heads(loaded, sent.heads.query, "output_gradient")
-    return loaded if call.layout == "bhsd" else loaded.swapaxes(1, 2)
+    return restore_output(call, call.dtype.load(gradient, path), "output_gradient")
 
 
 def _resolve_include(
