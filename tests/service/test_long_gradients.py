@@ -26,7 +26,7 @@ MODELS = {"scaled_dot_product": ScaledDotProduct(), "gaussian": Gaussian()}
 @pytest.fixture
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose memory is that of one request."""
-    with running_server(tmp_path_factory.mktemp("long"), COMPUTE_THREADS="2") as server:
+    with running_server(tmp_path_factory.mktemp("long"), COMPUTE_THREADS="2", DEADLINE_SECONDS="600") as server:
         yield server
 
 
@@ -39,7 +39,7 @@ def test_gradients_of_a_long_sequence_take_little_memory(own: Server, score_mode
     document = {"request": {"score_model": score_model}}
     content = safetensors.numpy.save(arrays, {"request": json.dumps(document)})
     headers = {"Content-Type": SENT}
-    with httpx.Client(base_url=own.url, timeout=300) as client:
+    with httpx.Client(base_url=own.url, timeout=600) as client:
         cost = client.post("/v1/attention/gradients/estimate", content=content, headers=headers).json()
         before = resident_mib(own.process.pid)
         response = client.post("/v1/attention/gradients", content=content, headers=headers | {"Accept": SENT})
