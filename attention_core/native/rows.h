@@ -61,7 +61,7 @@ static void T(finish_logits)(const struct call *call, const struct T(row) *row, 
         }
     }
     if (call->slopes) {
-        const int64_t position = call->position[row->matrix] + row->query;
+        const int64_t position = call->position[row->matrix] + call->first_query + row->query;
         const double slope = -call->slopes[row->matrix];
         for (int k = low; k < n; k++) {
             const int64_t distance = position - (begin + k);

@@ -49,9 +49,9 @@ INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspa
             T(finish_logits)(call, row + r, begin, low, n, logits);
             scale = T(all)((REAL)1);
         }
-        if (!seen) continue;
-        if (!finite) memcpy(space->logits + r * BLOCK, logits, padded * sizeof(REAL));
         rescale[r] = 1;
+        if (!seen || call->normalizer == SCORES_ONLY) continue;
+        if (!finite) memcpy(space->logits + r * BLOCK, logits, padded * sizeof(REAL));
         if (call->normalizer == SOFTMAX) rescale[r] = T(update_softmax)(row + r, low, padded, logits, scale);
         else T(update_elementwise)((int)call->normalizer, row + r, low, padded, logits, scale);
     }

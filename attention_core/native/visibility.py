@@ -1,5 +1,6 @@
 """Masks as a kernel reads them: a range of keys for each query, and a byte for each pair where ranges do not do."""
 
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
 from attention_core.interfaces import Tile
-from attention_core.masks import Allowed, masks_in
+from attention_core.masks import All, Allowed, masks_in
 
 MAX_PAIR_BYTES = 1 << 26
 """Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
@@ -23,6 +24,18 @@ class Visibility(NamedTuple):
     """First key, and key after the last: each (…, Lq), contiguous; None for all keys."""
     allowed: BoolArray | None
     """Broadcasts to (…, Lq, Lk); None for all pairs."""
+
+
+def with_ranged_masks(call: ResolvedCall) -> ResolvedCall:
+    """Return a call with those of its masks alone that show each query the keys of a range; itself if all do."""
+    masks = masks_in(call.mask)
+    positions = Tile(slice(0, call.query_length), slice(0, call.key_length), call.offset).query_positions
+    ranged = [
+        mask for mask in masks if supports_key_range(mask) and mask.key_range(positions, call.key_length) is not None
+    ]
+    if len(ranged) == len(masks):
+        return call
+    return replace(call, mask=All(tuple(ranged)) if ranged else None)
 
 
 def visibility(call: ResolvedCall) -> Visibility | None:
