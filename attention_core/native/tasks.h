@@ -20,9 +20,7 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
     const int64_t features = call->n_features;
     const REAL *queries = space->queries + (row - space->rows) * features;
     REAL *tile = space->tile;
-    const REAL *vector = call->score == ADDITIVE
-                             ? (const REAL *)call->score_vector + call->score_vector_at[row->matrix]
-                             : 0;
+    const REAL *vector = call->score == ADDITIVE ? T(score_vector)(call, row->matrix) : 0;
 #define SCORE(NAME)                                                                                                    \
     for (int first = low; first < n; first += PANEL)                                                                   \
         T(NAME)(rows, queries, features, space->panels + first * features, features, vector, tile + first);

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray
+from attention_core.arrays import BoolArray, IntArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
-from attention_core.interfaces import Tile
+from attention_core.interfaces import Mask, Tile
 from attention_core.masks import All, Allowed, masks_in
 
 MAX_PAIR_BYTES = 1 << 26
@@ -30,12 +30,15 @@ def with_ranged_masks(call: ResolvedCall) -> ResolvedCall:
     """Return a call with those of its masks alone that show each query the keys of a range; itself if all do."""
     masks = masks_in(call.mask)
     positions = Tile(slice(0, call.query_length), slice(0, call.key_length), call.offset).query_positions
-    ranged = [
-        mask for mask in masks if supports_key_range(mask) and mask.key_range(positions, call.key_length) is not None
-    ]
+    ranged = tuple(mask for mask in masks if _shows_range(mask, positions, call.key_length))
     if len(ranged) == len(masks):
         return call
-    return replace(call, mask=All(tuple(ranged)) if ranged else None)
+    return replace(call, mask=All(ranged) if ranged else None)
+
+
+def _shows_range(mask: Mask, query_positions: IntArray, n_keys: int) -> bool:
+    """Return whether a mask shows each query the keys of one range."""
+    return supports_key_range(mask) and mask.key_range(query_positions, n_keys) is not None
 
 
 def visibility(call: ResolvedCall) -> Visibility | None:

@@ -56,9 +56,9 @@ def call(seed):
     matrices = ("scores", "capped_scores", "logits", "weights") if seed % 2 else ()
     result = attend(**arguments, include=("output", *softmax, *matrices), workers=InTurn())
     attend(**{**arguments, "normalizer": Sparsemax()}, include=("output", *matrices), workers=InTurn())
-    # The kernels go back through dot products alone.
-    arguments["score_model"] = ScaledDotProduct()
-    differentiate(**arguments, output_gradient=np.array(result.output), workers=InTurn())
+    gradient = np.array(result.output)
+    for model in (arguments["score_model"], ScaledDotProduct()):
+        differentiate(**{**arguments, "score_model": model}, output_gradient=gradient, workers=InTurn())
 
 
 if __name__ == "__main__":
