@@ -9,13 +9,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import BoolArray, FloatArray
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
 from attention_core.memory import queries_per_block
+from attention_core.reductions import all_finite
 from attention_core.tiles import (
     RowScorer,
     TileScores,
@@ -97,6 +98,9 @@ def evaluate_query_block(
     tile = Tile(rows, slice(0, call.key_length), call.offset)
     scored = score_tile(call, tile) if scorer is None else _score_by(scorer, call, tile, required)
     maximum = row_maximum(scored.logits)
+    if scorer is not None and not all_finite(maximum):
+        scored = _with_unsafe_rows(call, tile, scored, ~(maximum < np.inf))
+        maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
     for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):
         if name in required:
@@ -114,18 +118,18 @@ def evaluate_query_block(
 
 
 def _score_by(scorer: RowScorer, call: ResolvedCall, tile: Tile, required: Set[str]) -> TileScores:
-    """Return what `score_tile` does, scored by a scorer but for rows with NaN or +∞ among their visible logits.
+    """Return what `score_tile` does, by a scorer; a matrix that is not required may be any of the others."""
+    leading = tuple(slice(0, size) for size in call.score_shape[:-2])
+    arrays = score_rows(scorer, call, leading, tile, {"scores", "capped_scores"} & required)
+    logits = arrays["logits"]
+    return TileScores(arrays.get("scores", logits), arrays.get("capped_scores", logits), logits)
 
-    Matrices that are not required may be any of the others.
-    """
-    names = {"scores", "capped_scores"} & required
-    arrays = score_rows(scorer, call, tuple(slice(0, size) for size in call.score_shape[:-2]), tile, names)
-    unsafe = ~(row_maximum(arrays["logits"]) < np.inf)
-    if unsafe.any():
-        by_model = score_tile(call, tile)._asdict()
-        for name, array in arrays.items():
-            np.copyto(array, by_model[name], where=unsafe)
-    return TileScores(**{name: arrays.get(name, arrays["logits"]) for name in TileScores._fields})
+
+def _with_unsafe_rows(call: ResolvedCall, tile: Tile, scored: TileScores, unsafe: BoolArray) -> TileScores:
+    """Return the scores with some rows, (…, q, 1), scored by the score model; the scores themselves for none."""
+    if not unsafe.any():
+        return scored
+    return TileScores(*(np.where(unsafe, *pair) for pair in zip(score_tile(call, tile), scored, strict=True)))
 
 
 def _logsumexp(normalizer: SupportsLogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:

@@ -111,6 +111,11 @@ def _evaluate_whole_rows(
         logits, visible = _score_whole_rows(scorer, block, rows, columns, monitor)
     logits = logits[..., visible]
     maximum = row_maximum(logits)
+    if scorer is not None and not all_finite(maximum) and not (maximum < np.inf).all():
+        # Rows with NaN or +∞ among their visible logits are the score model's.
+        by_model, _ = _collect_logits(block, rows, columns, WorkMonitor(None, None, 0))
+        logits = np.where(maximum < np.inf, logits, by_model[..., visible])
+        maximum = row_maximum(logits)
     output_views.maximum[...] = maximum[..., 0]
     if output_views.output is not None and call.value is not None:
         first_index = (*first_row_index(block, rows), visible.start)
@@ -134,17 +139,12 @@ def _collect_logits(block: LeadingBlock, rows: slice, columns: int, monitor: Wor
 def _score_whole_rows(
     scorer: RowScorer, block: LeadingBlock, rows: slice, columns: int, monitor: WorkMonitor
 ) -> tuple[Logits, slice]:
-    """Return what `_collect_logits` does, scored by a scorer but for rows with NaN or +∞ among their visible logits."""
-    call = block.call
-    tiles = [Tile(rows, keys, call.offset) for keys in split_slice(slice(0, call.key_length), columns)]
+    """Return what `_collect_logits` does, by a scorer."""
+    tiles = [Tile(rows, keys, block.call.offset) for keys in split_slice(slice(0, block.call.key_length), columns)]
     seen = [tile.columns for tile in tiles if block.coverage(tile) is not Coverage.EMPTY]
     monitor.check_cancelled()
-    whole = Tile(rows, slice(0, call.key_length), call.offset)
-    logits = score_rows(scorer, call, block.leading, whole, {"logits"})["logits"]
-    unsafe = ~(row_maximum(logits) < np.inf)
-    if unsafe.any():
-        silent = WorkMonitor(None, None, 0)
-        np.copyto(logits, _collect_logits(block, rows, columns, silent)[0], where=unsafe)
+    whole = Tile(rows, slice(0, block.call.key_length), block.call.offset)
+    logits = score_rows(scorer, block.call, block.leading, whole, {"logits"})["logits"]
     monitor.advance(len(tiles))
     return logits, join_slices(seen)
 

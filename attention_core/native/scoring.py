@@ -3,6 +3,7 @@
 The bits of a logit depend on its query, its key, their positions and the options alone, as in `forward`.
 """
 
+from array import array
 from itertools import pairwise
 from math import prod
 
@@ -22,6 +23,12 @@ from attention_core.native.request import rows_per_task
 from attention_core.native.running import run_kernel
 from attention_core.native.visibility import with_ranged_masks
 from attention_core.parameters import has_head_tensors
+
+LOGITS = frozenset({"logits"})
+"""Fields that make a plan one of matrices; which of them are written differs from one part of a call to the next."""
+
+INTEGER_BYTES = 8
+"""Bytes of an integer, and of a number of a matrix, in a request."""
 
 POINTERS_TO_MATRICES = tuple(
     FIELD_INDEX[name]
@@ -46,19 +53,11 @@ class KernelScorer:
     def __init__(self, given: PlanInputs, plan: Plan, *, applies_whole_mask: bool, workers: Workers | None) -> None:
         """Prepare the request of the whole call, of which `score_rows` takes parts."""
         self.applies_whole_mask = applies_whole_mask
-        kernel, call, operands = given.kernel, given.call, given.operands
-        self._kernel, self._plan, self._operands, self._workers = kernel, plan, operands, workers
-        self._leading, self._repeats = call.score_shape[:-2], call.queries_per_kv_head
-        self._n_pairs, self._dtype = prod(call.score_shape), call.dtype.compute
+        self._call, self._kernel, self._operands = given.call, given.kernel, given.operands
+        self._plan, self._workers = plan, workers
         packed = plan.packed[:]
-        packed[_QUERY], packed[_KEY] = address_of(operands.query), address_of(operands.key)
+        packed[_QUERY], packed[_KEY] = address_of(given.operands.query), address_of(given.operands.key)
         packed[_NORMALIZER] = CONSTANTS["scores_only"]
-        size = self._dtype.itemsize
-        # Bytes from the numbers of a query to those of the next.
-        steps = {_QUERY: packed[_QUERY_STRIDE] * size, _BIAS: packed[_BIAS_STRIDE] * size, _QUERY_TERMS: size}
-        steps |= dict.fromkeys(_RANGES, np.dtype(np.int64).itemsize)
-        self._row_steps = {field: step for field, step in steps.items() if packed[field]}
-        self._of_matrices = [field for field in POINTERS_TO_MATRICES if packed[field]]
         self._whole = packed
 
     def score_rows(self, leading: LeadingSlices, rows: slice, arrays: dict[str, FloatArray]) -> None:
@@ -68,34 +67,48 @@ class KernelScorer:
         :param rows: the queries.
         :param arrays: by name, "scores", "capped_scores" or "logits": each (…, q, k), contiguous.
         """
-        matrices = np.arange(prod(self._leading)).reshape(self._leading)[leading].reshape(-1)
-        if not matrices.size or rows.start >= rows.stop:
+        shape = self._call.score_shape
+        sizes = [part.stop - part.start for part in (*leading, rows)]
+        if sizes == list(shape[:-1]):
+            self._run(self._whole[:], {FIELD_INDEX[name]: address_of(one) for name, one in arrays.items()})
+            return
+        matrices = np.arange(prod(shape[:-2])).reshape(shape[:-2])[leading].reshape(-1)
+        if not matrices.size or not sizes[-1]:
             return
         ends = [0, *(np.flatnonzero(np.diff(matrices) != 1) + 1).tolist(), matrices.size]
         for begin, end in pairwise(ends):
-            parts = {
+            addresses = {
                 FIELD_INDEX[name]: address_of(one) + begin * (one.nbytes // matrices.size)
                 for name, one in arrays.items()
             }
-            self._run(int(matrices[begin]), end - begin, rows, parts)
+            self._run(self._part(int(matrices[begin]), end - begin, rows), addresses)
 
-    def _run(self, first: int, count: int, rows: slice, addresses: dict[int, int]) -> None:
-        """Score some rows of matrices in succession; write them to addresses, given by field."""
-        part = self._whole[:]
-        for field in self._of_matrices:
-            part[field] += 8 * first
-        for field, step in self._row_steps.items():
-            part[field] += step * rows.start
-        for field, address in addresses.items():
-            part[field] = address
+    def _part(self, first: int, count: int, rows: slice) -> "array[int]":
+        """Return the request for some rows of matrices in succession."""
+        part, size = self._whole[:], self._call.dtype.compute.itemsize
+        for field in POINTERS_TO_MATRICES:
+            if part[field]:
+                part[field] += INTEGER_BYTES * first
+        # Bytes from the numbers of a query to those of the next.
+        steps = {_QUERY: part[_QUERY_STRIDE] * size, _BIAS: part[_BIAS_STRIDE] * size, _QUERY_TERMS: size}
+        for field, step in (*steps.items(), *((field, INTEGER_BYTES) for field in _RANGES)):
+            if part[field]:
+                part[field] += step * rows.start
         n_rows, threads = rows.stop - rows.start, 1 if self._workers is None else self._workers.threads
-        group = min(self._repeats, count)
+        group = min(self._call.queries_per_kv_head, count)
         task_rows = rows_per_task(count // group, group * n_rows, threads, self._kernel.tile_rows)
         part[_MATRICES], part[_QUERIES], part[_FIRST_QUERY] = count, n_rows, rows.start
         part[_GROUP], part[_TASK_ROWS] = group, task_rows
         part[_N_TASKS] = count // group * -(-group * n_rows // task_rows)
-        operations = self._plan.operations * count * n_rows * part[FIELD_INDEX["n_keys"]] // self._n_pairs
-        run_kernel(self._kernel, part, self._dtype.char, operations, self._workers)
+        return part
+
+    def _run(self, request: "array[int]", addresses: dict[int, int]) -> None:
+        """Run a request whose results are at addresses, given by field."""
+        for field, address in addresses.items():
+            request[field] = address
+        n_rows = request[_MATRICES] * request[_QUERIES]
+        operations = self._plan.operations // prod(self._call.score_shape[:-1]) * n_rows
+        run_kernel(self._kernel, request, self._call.dtype.compute.char, operations, self._workers)
 
 
 def find_scorer(kernel: Kernel, call: ResolvedCall, workers: Workers | None) -> KernelScorer | None:
@@ -116,6 +129,7 @@ def find_scorer(kernel: Kernel, call: ResolvedCall, workers: Workers | None) -> 
         return None
     ranged = with_ranged_masks(call)
     operands = Operands(contiguous(pair.queries), contiguous(pair.keys), None)
-    given = PlanInputs(kernel, ranged, pair, KernelNormalizer("none"), frozenset({"logits"}), operands, 1)
+    threads = 1 if workers is None else workers.threads
+    given = PlanInputs(kernel, ranged, pair, KernelNormalizer("none"), LOGITS, operands, threads)
     plan = find_plan(given)
     return None if plan is None else KernelScorer(given, plan, applies_whole_mask=ranged is call, workers=workers)

@@ -28,6 +28,8 @@ class Visibility(NamedTuple):
 
 def with_ranged_masks(call: ResolvedCall) -> ResolvedCall:
     """Return a call with those of its masks alone that show each query the keys of a range; itself if all do."""
+    if call.mask is None:
+        return call
     masks = masks_in(call.mask)
     positions = Tile(slice(0, call.query_length), slice(0, call.key_length), call.offset).query_positions
     ranged = tuple(mask for mask in masks if _shows_range(mask, positions, call.key_length))
