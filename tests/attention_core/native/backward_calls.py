@@ -1,4 +1,4 @@
-"""Calls that are differentiated by kernels and by NumPy, and what is compared of them."""
+"""Calls that kernels and NumPy differentiate, and the arrays of theirs that are compared."""
 
 import numpy as np
 import pytest
