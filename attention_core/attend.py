@@ -27,7 +27,7 @@ from attention_core.execution_path import choose_path
 from attention_core.head_average import evaluate_with_mean
 from attention_core.heads import arrange_cache, arrange_output
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
-from attention_core.native import evaluate_with_kernel, selected_kernel
+from attention_core.native import evaluate_with_kernel, find_scorer, selected_kernel
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.resolve import resolve
 from attention_core.tile_sizes import choose_tile_sizes
@@ -210,7 +210,7 @@ def evaluate_fields(
     Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights.
     """
     kernel = selected_kernel()
-    result = None
+    result = scorer = None
     if kernel is not None:
         required = list_required_matrices(call.include)
         with np.errstate(all="ignore"):
@@ -220,11 +220,14 @@ def evaluate_fields(
     if result is not None:
         progress = None  # the kernel has reported the end
     with np.errstate(all="ignore"):
-        if choose_path(call) == "tiled":
+        is_tiled = choose_path(call) == "tiled"
+        if kernel is not None and result is None:
+            scorer = find_scorer(kernel, call, None if is_tiled else workers)
+        if is_tiled:
             workers = workers or Workers(1)
-            fields, maximum = evaluate_tiled(call, choose_tile_sizes(call), workers, should_stop, progress)
+            fields, maximum = evaluate_tiled(call, choose_tile_sizes(call), workers, should_stop, progress, scorer)
         else:
-            fields, maximum = evaluate_dense(call, should_stop, progress)
+            fields, maximum = evaluate_dense(call, should_stop, progress, scorer)
     if result is None:
         return fields, maximum
     for name, array in result.fields.items():

@@ -4,8 +4,8 @@ from functools import cache
 from typing import Protocol, TypeGuard, runtime_checkable
 
 from attention_core.arrays import IntArray, Keys, Logits, PerQuery, Queries, RowMaximum
-from attention_core.interfaces import Mask, Normalizer, ScoreModel, Tile
-from attention_core.kernel_forms import KernelNormalizer, PairFunction, Project
+from attention_core.interfaces import Mask, Normalizer, ScoreGradient, ScoreModel, Tile
+from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient, Project
 from attention_core.online_normalization import OnlineNormalizer, OnlineRows
 
 
@@ -57,6 +57,24 @@ class SupportsPairFunction(Protocol):
         ...
 
 
+class SupportsPairGradient(SupportsPairFunction, Protocol):
+    """A score model that the kernels differentiate."""
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients of queries, keys and parameters, given those of the pair function.
+
+        :param queries: (…, Lq, Dq), finite.
+        :param keys: (…, Lk, Dk), finite.
+        :param gradient: gradients of what `pair_function` returned.
+        :param project: multiplies vectors by a weight, each row by itself, so that no row depends on another.
+
+        The gradients of queries and keys have the leading axes of those of the pair function.
+        """
+        ...
+
+
 class SupportsKernelNormalizer(Protocol):
     """A normalizer that the kernels evaluate."""
 
@@ -103,6 +121,11 @@ def refuses_logits(normalizer: Normalizer) -> TypeGuard[RefusesLogits]:
 def supports_pair_function(model: ScoreModel) -> TypeGuard[SupportsPairFunction]:
     """Return whether the kernels evaluate a score model: its own class says how, and not one that it derives from."""
     return "pair_function" in type(model).__dict__
+
+
+def supports_pair_gradient(model: ScoreModel) -> TypeGuard[SupportsPairGradient]:
+    """Return whether the kernels differentiate a score model: its own class says how, and not one it derives from."""
+    return "backward_pair_function" in type(model).__dict__ and supports_pair_function(model)
 
 
 def supports_kernel_normalizer(normalizer: Normalizer) -> TypeGuard[SupportsKernelNormalizer]:

@@ -9,14 +9,23 @@ from functools import lru_cache
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import BoolArray, FloatArray
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
 from attention_core.memory import queries_per_block
-from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
+from attention_core.reductions import all_finite
+from attention_core.tiles import (
+    RowScorer,
+    TileScores,
+    apply_weights,
+    normalize,
+    row_maximum,
+    score_rows,
+    score_tile,
+)
 
 FIELD_DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "diagnostics": ("weights", "logits"),
@@ -29,13 +38,17 @@ FieldArrays = dict[str, FloatArray]
 
 
 def evaluate_dense(
-    call: ResolvedCall, should_stop: ShouldStop | None, progress: ProgressCallback | None
+    call: ResolvedCall,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+    scorer: RowScorer | None = None,
 ) -> tuple[FieldArrays, FloatArray]:
     """Return the arrays that the included fields need, in the compute type, and the maximum of every row, (…, Lq).
 
     :param call: any call.
     :param should_stop: called before every block of queries; None for never.
     :param progress: called after every block of queries; None for never.
+    :param scorer: scores the rows in the place of the score model; None for the score model.
 
     Raises Stopped as soon as `should_stop` returns True; InvalidValue for logits without weights (proportional).
     """
@@ -47,7 +60,7 @@ def evaluate_dense(
     for done, rows in enumerate(blocks):
         if should_stop is not None and should_stop():
             raise Stopped("stopped between blocks of queries")
-        block, maximum = evaluate_query_block(call, rows, required)
+        block, maximum = evaluate_query_block(call, rows, required, scorer)
         maxima.append(maximum)
         if len(blocks) == 1:
             whole = block
@@ -72,16 +85,23 @@ def query_blocks(call: ResolvedCall) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, max(1, length), size)]
 
 
-def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) -> tuple[FieldArrays, FloatArray]:
+def evaluate_query_block(
+    call: ResolvedCall, rows: slice, required: Set[str], scorer: RowScorer | None = None
+) -> tuple[FieldArrays, FloatArray]:
     """Return the required arrays of some queries, in the compute type, and the maximum of their rows, (…, q).
 
     :param call: any call.
     :param rows: the queries.
     :param required: names of arrays, as `list_required_matrices` returns them.
+    :param scorer: scores the rows in the place of the score model; None for the score model.
     """
     call = repeat_kv_heads(call)
-    scored = score_tile(call, call.tile(rows))
+    tile = call.tile(rows)
+    scored = score_tile(call, tile) if scorer is None else _score_by(scorer, call, tile, required)
     maximum = row_maximum(scored.logits)
+    if scorer is not None and not all_finite(maximum):
+        scored = _with_unsafe_rows(call, tile, scored, ~(maximum < np.inf))
+        maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
     for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):
         if name in required:
@@ -96,6 +116,21 @@ def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) ->
     if "logsumexp" in required and supports_logsumexp(call.normalizer):
         fields["logsumexp"] = _logsumexp(call.normalizer, scored.logits, maximum)
     return fields, maximum[..., 0]
+
+
+def _score_by(scorer: RowScorer, call: ResolvedCall, tile: Tile, required: Set[str]) -> TileScores:
+    """Return what `score_tile` does, by a scorer; a matrix that is not required may be any of the others."""
+    leading = tuple(slice(0, size) for size in call.score_shape[:-2])
+    arrays = score_rows(scorer, call, leading, tile, {"scores", "capped_scores"} & required)
+    logits = arrays["logits"]
+    return TileScores(arrays.get("scores", logits), arrays.get("capped_scores", logits), logits)
+
+
+def _with_unsafe_rows(call: ResolvedCall, tile: Tile, scored: TileScores, unsafe: BoolArray) -> TileScores:
+    """Return the scores with some rows, (…, q, 1), scored by the score model; the scores themselves for none."""
+    if not unsafe.any():
+        return scored
+    return TileScores(*(np.where(unsafe, *pair) for pair in zip(score_tile(call, tile), scored, strict=True)))
 
 
 def _logsumexp(normalizer: SupportsLogSumExp, logits: FloatArray, maximum: FloatArray) -> FloatArray:

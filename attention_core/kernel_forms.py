@@ -1,7 +1,7 @@
 """What a score model and a normalizer are to a compiled kernel, which has four pair functions and five normalizers.
 
 A score model or a normalizer that says nothing here is evaluated with NumPy (`capabilities.SupportsPairFunction`,
-`SupportsKernelNormalizer`).
+`SupportsPairGradient`, `SupportsKernelNormalizer`).
 """
 
 from collections.abc import Callable
@@ -33,6 +33,26 @@ class PairFunction(NamedTuple):
     """(…, k)."""
     score_vector: FloatArray | None = None
     """(F) or (Hq, F), for "additive"."""
+
+
+class PairGradient(NamedTuple):
+    """Gradients of what a `PairFunction` holds.
+
+    Leading axes are those of the scores; those of the keys where several query heads share a key and value head.
+    """
+
+    queries: Queries
+    """(…, q, F)."""
+    keys: Keys
+    """(…, k, F)."""
+    scores: PerQuery
+    """Σ score · ∂score over the keys, (…, q), of which gradients of factors are made."""
+    query_terms: PerQuery | None = None
+    """Σ ∂score over the keys, (…, q); None for a pair function without terms."""
+    key_terms: PerQuery | None = None
+    """Σ ∂score over the queries, (…, k); None for a pair function without terms."""
+    score_vector: FloatArray | None = None
+    """Σ ∂score · tanh(q + k) over the pairs of each matrix, (…, F); None but for "additive"."""
 
 
 class KernelNormalizer(NamedTuple):

@@ -1,10 +1,11 @@
 """The steps of attention on one tile, in their order: score, cap, add biases, mask, normalize, apply weights."""
 
-from typing import NamedTuple
+from collections.abc import Set
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from attention_core.arrays import FloatArray, Logits, Projection, RowMaximum, Scores, Values, Weights
+from attention_core.arrays import FloatArray, LeadingSlices, Logits, Projection, RowMaximum, Scores, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import refuses_logits
 from attention_core.interfaces import Coverage, Normalizer, Tile, slice_tile
@@ -20,6 +21,41 @@ class TileScores(NamedTuple):
     """Scores after the soft cap, (…, q, k)."""
     logits: Logits
     """Capped scores with bias and ALiBi, −∞ where the mask hides a key, (…, q, k)."""
+
+
+class RowScorer(Protocol):
+    """Scores rows of a whole call, in the place of its score model: a compiled kernel."""
+
+    applies_whole_mask: bool
+    """Whether logits are −∞ wherever the mask hides a key; else where one of some of its masks does."""
+
+    def score_rows(self, leading: LeadingSlices, rows: slice, arrays: dict[str, FloatArray]) -> None:
+        """Fill arrays with the scores of some rows and all keys.
+
+        :param leading: block of the leading axes.
+        :param rows: the queries.
+        :param arrays: fields of `TileScores` by name: each (…, q, k), contiguous.
+        """
+        ...
+
+
+def score_rows(
+    scorer: RowScorer, call: ResolvedCall, leading: LeadingSlices, tile: Tile, names: Set[str]
+) -> dict[str, FloatArray]:
+    """Return some of the fields of `TileScores` by name, in new arrays, of rows that a scorer scores.
+
+    :param scorer: scores rows of the whole call.
+    :param call: the call, restricted to the block.
+    :param leading: block of the leading axes of the whole call.
+    :param tile: the rows, and all columns.
+    :param names: fields to return; "logits" is always among them.
+    """
+    shape = (*call.score_shape[:-2], tile.rows.stop - tile.rows.start, call.key_length)
+    arrays: dict[str, FloatArray] = {name: np.empty(shape, call.dtype.compute) for name in {"logits", *names}}
+    scorer.score_rows(leading, tile.rows, arrays)
+    if not scorer.applies_whole_mask:
+        apply_mask_in_place(call, tile, arrays["logits"])
+    return arrays
 
 
 def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:

@@ -1,6 +1,6 @@
 """Blocks of the leading axes, and the rows and columns of their tiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -51,6 +51,11 @@ def split_slice(whole: slice, size: int) -> Iterator[slice]:
     """Yield consecutive slices of that size; the last may be shorter."""
     for start in range(whole.start, whole.stop, size):
         yield slice(start, min(start + size, whole.stop))
+
+
+def join_slices(slices: Sequence[slice]) -> slice:
+    """Return the slice from the start of the first to the end of the last; an empty one for none."""
+    return slice(slices[0].start, slices[-1].stop) if slices else slice(0, 0)
 
 
 def split_last_first(rows: slice, size: int) -> list[slice]:

@@ -18,6 +18,7 @@ from attention_core.call import ResolvedCall
 from attention_core.field_shapes import output_shape
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.tile_sizes import TileSizes
+from attention_core.tiles import RowScorer
 
 
 def evaluate_tiled(
@@ -26,6 +27,7 @@ def evaluate_tiled(
     workers: Workers,
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
+    scorer: RowScorer | None = None,
 ) -> tuple[dict[str, FloatArray], PerQuery]:
     """Return the included ones of output and logsumexp, in the compute type, and the maximum of every row.
 
@@ -34,6 +36,7 @@ def evaluate_tiled(
     :param workers: threads; results do not depend on their number.
     :param should_stop: called before every tile; None for never.
     :param progress: called after every tile; None for never.
+    :param scorer: scores the rows of a normalizer that needs whole rows; None for the score model.
 
     The maximum is (…, Lq): −∞ for a row without a visible key, NaN or +∞ for a row with NaN or +∞ among its visible
     logits, else any finite number.
@@ -58,7 +61,7 @@ def evaluate_tiled(
             maximum=maximum[index],
             logsumexp=None if logsumexp is None else logsumexp[index],
         )
-        evaluate_rows(block, rows, sizes.columns, views, monitor)
+        evaluate_rows(block, rows, sizes.columns, views, monitor, scorer)
 
     tasks = (
         (block, rows)

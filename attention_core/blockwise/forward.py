@@ -6,13 +6,21 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_core.arrays import FloatArray, Logits, PerQuery
-from attention_core.blockwise.blocks import LeadingBlock, first_row_index, split_slice
+from attention_core.blockwise.blocks import LeadingBlock, first_row_index, join_slices, split_slice
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.capabilities import SupportsOnline, supports_online
 from attention_core.interfaces import Coverage
 from attention_core.online_normalization import OnlineRows
 from attention_core.reductions import all_finite
-from attention_core.tiles import apply_mask_in_place, apply_weights, normalize, row_maximum, write_logits
+from attention_core.tiles import (
+    RowScorer,
+    apply_mask_in_place,
+    apply_weights,
+    normalize,
+    row_maximum,
+    score_rows,
+    write_logits,
+)
 
 
 class OutputViews(NamedTuple):
@@ -27,7 +35,12 @@ class OutputViews(NamedTuple):
 
 
 def evaluate_rows(
-    block: LeadingBlock, rows: slice, columns: int, output_views: OutputViews, monitor: WorkMonitor
+    block: LeadingBlock,
+    rows: slice,
+    columns: int,
+    output_views: OutputViews,
+    monitor: WorkMonitor,
+    scorer: RowScorer | None = None,
 ) -> None:
     """Fill the views of some rows: online where the normalizer supports it, else from whole rows.
 
@@ -36,6 +49,7 @@ def evaluate_rows(
     :param columns: maximum keys of a tile.
     :param output_views: filled by this function.
     :param monitor: checked for cancellation before each tile, advanced after it.
+    :param scorer: scores whole rows; None for the score model.
 
     Raises Stopped.
     """
@@ -43,7 +57,7 @@ def evaluate_rows(
     if supports_online(normalizer):
         _evaluate_online(normalizer, block, rows, columns, output_views, monitor)
     else:
-        _evaluate_whole_rows(block, rows, columns, output_views, monitor)
+        _evaluate_whole_rows(block, rows, columns, output_views, monitor, scorer)
 
 
 def _evaluate_online(
@@ -82,23 +96,57 @@ def _evaluate_online(
 
 
 def _evaluate_whole_rows(
-    block: LeadingBlock, rows: slice, columns: int, output_views: OutputViews, monitor: WorkMonitor
+    block: LeadingBlock,
+    rows: slice,
+    columns: int,
+    output_views: OutputViews,
+    monitor: WorkMonitor,
+    scorer: RowScorer | None,
 ) -> None:
     """Evaluate rows from all their logits at once, from the first visible tile to the last."""
     call = block.call
-    logits = np.full((*output_views.maximum.shape, call.key_length), -np.inf, dtype=call.dtype.compute)
-    seen: list[slice] = []
-    for keys, of_tile in _iterate_logits(block, rows, columns, monitor):
-        logits[..., keys] = of_tile
-        seen.append(keys)
-    visible = slice(seen[0].start, seen[-1].stop) if seen else slice(0, 0)
+    if scorer is None:
+        logits, visible = _collect_logits(block, rows, columns, monitor)
+    else:
+        logits, visible = _score_whole_rows(scorer, block, rows, columns, monitor)
     logits = logits[..., visible]
     maximum = row_maximum(logits)
+    if scorer is not None and not all_finite(maximum) and not (maximum < np.inf).all():
+        # Rows with NaN or +∞ among their visible logits are the score model's.
+        by_model, _ = _collect_logits(block, rows, columns, WorkMonitor(None, None, 0))
+        logits = np.where(maximum < np.inf, logits, by_model[..., visible])
+        maximum = row_maximum(logits)
     output_views.maximum[...] = maximum[..., 0]
     if output_views.output is not None and call.value is not None:
         first_index = (*first_row_index(block, rows), visible.start)
         weights = normalize(call.normalizer, logits, maximum, first_index)
         output_views.output[...] = apply_weights(weights, call.value[..., visible, :], logits)
+
+
+def _collect_logits(block: LeadingBlock, rows: slice, columns: int, monitor: WorkMonitor) -> tuple[Logits, slice]:
+    """Return the logits of whole rows, (…, q, Lk), and the keys from the first visible tile to the last."""
+    call = block.call
+    logits = np.full(
+        (*call.score_shape[:-2], rows.stop - rows.start, call.key_length), -np.inf, dtype=call.dtype.compute
+    )
+    seen: list[slice] = []
+    for keys, of_tile in _iterate_logits(block, rows, columns, monitor):
+        logits[..., keys] = of_tile
+        seen.append(keys)
+    return logits, join_slices(seen)
+
+
+def _score_whole_rows(
+    scorer: RowScorer, block: LeadingBlock, rows: slice, columns: int, monitor: WorkMonitor
+) -> tuple[Logits, slice]:
+    """Return what `_collect_logits` does, by a scorer."""
+    tiles = [block.call.tile(rows, keys) for keys in split_slice(slice(0, block.call.key_length), columns)]
+    seen = [tile.columns for tile in tiles if block.coverage(tile) is not Coverage.EMPTY]
+    monitor.check_cancelled()
+    whole = block.call.tile(rows)
+    logits = score_rows(scorer, block.call, block.leading, whole, {"logits"})["logits"]
+    monitor.advance(len(tiles))
+    return logits, join_slices(seen)
 
 
 def _iterate_logits(

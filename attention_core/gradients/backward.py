@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_core.arrays import BoolArray, FloatArray, Keys, Logits, Projection, Queries, Scores, Values, Weights
-from attention_core.blockwise.blocks import LeadingBlock, first_row_index, split_slice
+from attention_core.blockwise.blocks import LeadingBlock, first_row_index, join_slices, split_slice
 from attention_core.call import ResolvedCall
 from attention_core.gradients.accumulation import PartialGradients
 from attention_core.interfaces import Coverage, NormalizerGradient, Tile, slice_tile
@@ -98,7 +98,7 @@ def _gather_inputs(block: LeadingBlock, rows: slice, columns: int) -> TileInputs
         for keys in split_slice(slice(0, call.key_length), columns)
         if block.coverage(call.tile(rows, keys)) is not Coverage.EMPTY
     ]
-    visible = slice(seen[0].start, seen[-1].stop) if seen else slice(0, 0)
+    visible = join_slices(seen)
     queries, keys = call.query[..., rows, :], call.key[..., visible, :]
     return TileInputs(
         call.tile(rows, visible),

@@ -13,6 +13,7 @@ from attention_core.native.library import (
     selected_kernel,
     using_kernel,
 )
+from attention_core.native.scoring import find_scorer
 
 __all__ = [
     "AUTO",
@@ -24,6 +25,7 @@ __all__ = [
     "available_kernels",
     "differentiate_with_kernel",
     "evaluate_with_kernel",
+    "find_scorer",
     "kernel_name",
     "select_kernel",
     "selected_kernel",

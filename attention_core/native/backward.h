@@ -72,8 +72,20 @@ static int T(differentiate_tile)(const struct call *call, const struct T(backwar
     if (low >= n) return rows;
     T(score_pairs)(call, space, block, first_row, rows, low, n);
     for (int r = 0; r < rows; r++) T(differentiate_row)(call, space, block, first_row + r, r, low, n);
-    T(add_keys)(rows, low, n, space->score_gradients + first_row * PAIR_STRIDE, block->keys, block->key_stride,
-                call->n_features, block->query_gradient + (block->first_query + first_row) * call->n_features);
+    if (call->score == ADDITIVE) {
+        T(differentiate_additive)(call, space, block, first_row, rows, low, n);
+        return rows;
+    }
+    const struct T(vectors) keys = {block->keys, block->key_stride};
+    const struct T(vectors) queries = {block->finite_queries + first_row * block->finite_query_stride,
+                                       block->finite_query_stride};
+    const REAL *score_gradients = space->score_gradients + first_row * PAIR_STRIDE;
+    REAL *sums = block->query_gradient + (block->first_query + first_row) * call->n_features;
+#define ADD(NAME) T(NAME)(rows, low, n, score_gradients, keys, queries, call->n_features, sums)
+    if (call->score == SQUARED_DISTANCE) ADD(add_keys_squared);
+    else if (call->score == ABSOLUTE_DISTANCE) ADD(add_keys_absolute);
+    else ADD(add_keys);
+#undef ADD
     return rows;
 }
 
@@ -89,11 +101,18 @@ static void T(differentiate_block)(const struct call *call, const struct T(backw
         int first = 0, end = block->rows; /* rows whose tiles were computed for one of these keys */
         while (first < end && (block->low[first] >= k + tall || block->end[first] <= k)) first++;
         while (end > first && (block->low[end - 1] >= k + tall || block->end[end - 1] <= k)) end--;
-        const REAL *weights = space->weights + k, *score_gradients = space->score_gradients + k;
-        T(add_queries)(left, first, end, weights, block->finite_output_gradients, block->finite_output_gradient_stride,
-                       width, block->value_gradient + k * width);
-        k += T(add_queries)(left, first, end, score_gradients, block->finite_queries, block->finite_query_stride,
-                            features, block->key_gradient + k * features);
+        const struct T(vectors) output_gradients = {block->finite_output_gradients, block->finite_output_gradient_stride};
+        const struct T(vectors) queries = {block->finite_queries, block->finite_query_stride};
+        const struct T(vectors) keys = {block->keys + k * block->key_stride, block->key_stride};
+        const int done = T(add_queries)(left, first, end, space->weights + k, output_gradients, keys, width,
+                                        block->value_gradient + k * width);
+#define ADD(NAME)                                                                                                      \
+    T(NAME)(left, first, end, space->score_gradients + k, queries, keys, features, block->key_gradient + k * features)
+        if (call->score == SQUARED_DISTANCE) ADD(add_queries_squared);
+        else if (call->score == ABSOLUTE_DISTANCE) ADD(add_queries_absolute);
+        else if (call->score == DOT) ADD(add_queries);
+#undef ADD
+        k += done;
     }
 }
 
@@ -128,6 +147,7 @@ static void T(differentiate_chunk)(struct call *call, const struct T(backward_wo
         block.value_gradient = (REAL *)g->value + (group * call->n_keys + begin) * width;
         memset(block.key_gradient, 0, block.n * features * sizeof(REAL));
         memset(block.value_gradient, 0, block.n * width * sizeof(REAL));
+        if (call->score == ADDITIVE) memset(space->key_sums, 0, KEY_BLOCK * features * sizeof(REAL));
         for (block.matrix = first; block.matrix < first + call->group; block.matrix++) {
             block.query_gradient = T(query_gradient)(call, chunk, block.matrix);
             for (int64_t query = 0; query < call->n_queries; query += QUERY_BLOCK) {
@@ -137,6 +157,7 @@ static void T(differentiate_chunk)(struct call *call, const struct T(backward_wo
                 T(differentiate_block)(call, space, &block);
             }
         }
+        if (call->score == ADDITIVE) T(write_key_sums)(call, space, &block);
     }
 }
 
@@ -164,9 +185,9 @@ static void T(finish_group)(const struct call *call, int64_t group) {
 /* Bytes of scratch memory that one thread of the backward pass needs. */
 static int64_t T(backward_scratch_size)(const struct call *call) {
     const int64_t features = call->n_features, width = call->n_value_features;
-    const int64_t numbers = (2 * KEY_BLOCK + QUERY_BLOCK) * features + (KEY_BLOCK + QUERY_BLOCK) * width +
-                            3 * TILE_ROWS * BLOCK + 2 * QUERY_BLOCK * PAIR_STRIDE;
-    return (numbers + 10 * 16) * (int64_t)sizeof(REAL) + QUERY_BLOCK * (int64_t)sizeof(struct T(row));
+    const int64_t numbers = (3 * KEY_BLOCK + QUERY_BLOCK) * features + (KEY_BLOCK + QUERY_BLOCK) * width +
+                            (3 * TILE_ROWS + 1) * BLOCK + 2 * QUERY_BLOCK * PAIR_STRIDE;
+    return (numbers + 12 * 16) * (int64_t)sizeof(REAL) + QUERY_BLOCK * (int64_t)sizeof(struct T(row));
 }
 
 static void T(run_backward)(struct call *call, REAL *scratch) {
@@ -179,6 +200,8 @@ static void T(run_backward)(struct call *call, REAL *scratch) {
     space.logits = TAKE(TILE_ROWS * BLOCK);
     space.logit_gradients = TAKE(TILE_ROWS * BLOCK);
     space.slopes = TAKE(TILE_ROWS * BLOCK);
+    space.scores = TAKE(BLOCK);
+    space.key_sums = TAKE(KEY_BLOCK * features);
     space.weights = TAKE(QUERY_BLOCK * PAIR_STRIDE);
     space.score_gradients = TAKE(QUERY_BLOCK * PAIR_STRIDE);
     space.keys = TAKE(KEY_BLOCK * features);

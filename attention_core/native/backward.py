@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray
 from attention_core.blockwise import Workers
+from attention_core.blockwise.blas import one_blas_thread
 from attention_core.call import ResolvedCall
-from attention_core.capabilities import supports_kernel_normalizer
+from attention_core.capabilities import supports_kernel_normalizer, supports_pair_gradient
 from attention_core.descriptions import Described, parameters_of
-from attention_core.interfaces import ProgressCallback, ShouldStop
-from attention_core.kernel_forms import KernelNormalizer, PairFunction
-from attention_core.native.forward import has_values_of_query_heads, pair_function, row_maximum
+from attention_core.heads import repeat_kv_heads
+from attention_core.interfaces import ProgressCallback, ScoreGradient, ShouldStop
+from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient
+from attention_core.native.forward import has_values_of_query_heads, pair_function, project_rows, row_maximum
 from attention_core.native.leading import KeptArrays, contiguous, operand
 from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
-from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, make_plan
+from attention_core.native.plans import PAIR_COST, Operands, Plan, PlanInputs, add_arrays, make_plan
 from attention_core.native.running import run_kernel
-from attention_core.parameters import broadcast_over_pairs, sum_scalar_gradient
+from attention_core.parameters import broadcast_over_pairs, has_head_tensors, sum_scalar_gradient
 from attention_core.reductions import all_finite, sum_to_shape
 
 MAX_CHUNKS = 4
@@ -35,6 +37,9 @@ MIN_CHUNK_BLOCKS = 2
 
 NORMALIZER_PARAMETERS = {"softmax": {"temperature", "sink"}, "sigmoid": {"bias"}}
 """Parameters with a gradient, by kind of normalizer; no others have any."""
+
+SLOPE_FACTORS = {"squared_distance": -2, "absolute_distance": -1}
+"""Factors of the gradients of queries and keys that the kernel leaves to its caller, by kind of pair function."""
 
 _N_TASKS, _PLAIN = FIELD_INDEX["n_tasks"], FIELD_INDEX["plain"]
 _GRADIENTS, _UNSAFE_ROWS = FIELD_INDEX["gradients"], FIELD_INDEX["unsafe_rows"]
@@ -89,19 +94,27 @@ class _Gradients:
         self.fields["output_gradient"] = self._kept.keep(given.array)
         self.fields["output_gradient_at"] = self._kept.keep_starts(given)
         self.fields["output_gradient_stride"] = given.strides[0]
-        self.fields["finite"] = int(all_finite(call.query) and all_finite(output_gradient))
+        self.fields["finite"] = int(all_finite(forward.operands.query) and all_finite(output_gradient))
         blocks = -(-n_keys // kernel.key_block)
         chunk_blocks = -(-blocks // min(MAX_CHUNKS, -(-blocks // MIN_CHUNK_BLOCKS)))
         chunks = -(-blocks // chunk_blocks)
         self.fields["chunk_keys"], self.fields["n_chunks"] = chunk_blocks * kernel.key_block, chunks
         self.fields["chunks_done"] = self._kept.keep(np.zeros(prod(self.groups), np.int64))
-        features, width = call.query.shape[-1], output_gradient.shape[-1]
+        features, width = forward.operands.query.shape[-1], output_gradient.shape[-1]
         self.rows = (chunks, *leading, n_queries)
         self.query = self._add("query", np.empty((*leading, n_queries, features), dtype))
         self._add("query_partial", np.empty((chunks - 1, *self.query.shape), dtype))
         self.key = self._add("key", np.empty((*self.groups, n_keys, features), dtype))
         self.value = self._add("value", np.empty((*self.groups, n_keys, width), dtype))
         self.query_dot = self._add("query_dot", np.empty((*leading, n_queries), dtype))
+        pair = forward.pair
+        self.score_dot = None if pair.kind == "dot" else self._add("score_dot", np.zeros(self.rows, dtype))
+        self.query_terms = self.key_terms = self.score_vector = None
+        if pair.query_terms is not None:
+            self.query_terms = self._add("query_terms", np.zeros(self.rows, dtype))
+            self.key_terms = self._add("key_terms", np.zeros((*self.groups, n_keys), dtype))
+        if pair.score_vector is not None:
+            self.score_vector = self._add("score_vector", np.zeros((chunks, *leading, features), dtype))
         self.parameter: FloatArray | None = None
         kind = forward.normalizer.kind
         if kind in NORMALIZER_PARAMETERS and not (kind == "softmax" and forward.request[_PLAIN]):
@@ -146,8 +159,24 @@ class _Gradients:
 
     def parameter_gradient(self) -> FloatArray:
         """Return Σ z · ∂z of softmax or Σ ∂z of sigmoid, over all pairs."""
-        # Without soft cap, bias and ALiBi a logit is scale · query · key.
-        return np.asarray((self.query_dot if self.parameter is None else self.parameter).sum())
+        # Without soft cap, bias and ALiBi a logit is a score.
+        of_scores = self.query_dot if self.score_dot is None else self.score_dot
+        return np.asarray((of_scores if self.parameter is None else self.parameter).sum())
+
+    def pair_gradient(self) -> PairGradient:
+        """Return the gradients of the pair function."""
+        factor = SLOPE_FACTORS.get(self.forward.pair.kind)
+        if factor is not None:
+            self.query *= factor
+            self.key *= factor
+        return PairGradient(
+            self.query,
+            self.key,
+            self.query_dot if self.score_dot is None else self.score_dot.sum(axis=0),
+            None if self.query_terms is None else self.query_terms.sum(axis=0),
+            self.key_terms,
+            None if self.score_vector is None else self.score_vector.sum(axis=0),
+        )
 
 
 def differentiate_with_kernel(
@@ -160,8 +189,8 @@ def differentiate_with_kernel(
 ) -> KernelGradients | None:
     """Return the output and the gradients of a call; None for a call that is left to NumPy.
 
-    Left to NumPy are what `evaluate_with_kernel` leaves to it, calls with an unsafe row, and score models other than
-    dot products of queries and keys as they are given.
+    Left to NumPy are what `evaluate_with_kernel` leaves to it, calls with an unsafe row, factors of the scores that are
+    very small or large, and score models that do not say how they are differentiated.
 
     :param kernel: the kernel.
     :param call: any call with values.
@@ -172,9 +201,16 @@ def differentiate_with_kernel(
 
     Raises Stopped.
     """
-    value = call.value
+    value, shared = call.value, call.queries_per_kv_head
     if value is None:
         raise ValueError("a call without values has no output to differentiate")
+    if shared > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+        repeated = repeat_kv_heads(call)
+        found = differentiate_with_kernel(kernel, repeated, output_gradient, workers, should_stop, progress)
+        if found is not None:
+            found.key = _sum_shared_heads(found.key, shared)
+            found.value = _sum_shared_heads(found.value, shared) if value.ndim == 4 else found.value
+        return found
     forward = _prepare_forward(kernel, call, value, 1 if workers is None else workers.threads)
     if forward is None:
         return None
@@ -183,23 +219,31 @@ def differentiate_with_kernel(
     run_kernel(kernel, forward.request, kind, forward.plan.operations, workers, should_stop)
     if forward.request[_UNSAFE_ROWS]:
         return None
-    operations = (6 * call.query.shape[-1] + 4 * output_gradient.shape[-1]) * prod(call.score_shape)
+    of_features = 3 * PAIR_COST[forward.pair.kind] * forward.operands.query.shape[-1]
+    operations = (of_features + 4 * output_gradient.shape[-1]) * prod(call.score_shape)
     run_kernel(kernel, backward, kind, operations, workers, should_stop, progress)
+    of_model = _score_model_gradients(kernel, call, gradients)
     return KernelGradients(
         forward.results["output"],
-        sum_to_shape(gradients.query, call.query.shape),
-        sum_to_shape(gradients.key, call.key.shape),
+        sum_to_shape(of_model.queries, call.query.shape),
+        sum_to_shape(of_model.keys, call.key.shape),
         sum_to_shape(gradients.value, value.shape),
         gradients.bias_gradient(),
-        _score_model_gradients(call, gradients),
+        dict(of_model.parameters),
         _normalizer_gradients(gradients, output_gradient),
         row_maximum(forward.request, forward.plan, forward.others[0], call.dtype.compute),
     )
 
 
+def _sum_shared_heads(gradient: FloatArray, shared: int) -> FloatArray:
+    """Return the gradient of key or value heads, (B, Hkv, …), from that of `shared` copies of each, (B, Hq, …)."""
+    batch, heads = gradient.shape[:2]
+    return gradient.reshape(batch, heads // shared, shared, *gradient.shape[2:]).sum(axis=2)
+
+
 def _prepare_forward(kernel: Kernel, call: ResolvedCall, value: FloatArray, threads: int) -> _Forward | None:
     """Return the forward pass of a call, whose values are given; None for a call that is left to NumPy."""
-    if not (_has_only(call.score_model, {"scale"}) and supports_kernel_normalizer(call.normalizer)):
+    if not (supports_pair_gradient(call.score_model) and supports_kernel_normalizer(call.normalizer)):
         return None
     normalizer, pair = call.normalizer.kernel_normalizer(), pair_function(kernel, call)
     if normalizer is None or pair is None or not _is_covered(call, pair, normalizer):
@@ -218,14 +262,6 @@ def _is_covered(call: ResolvedCall, pair: PairFunction, normalizer: KernelNormal
     """Return whether the kernel's backward pass has the gradients of a call, parameters included."""
     if not _has_only(call.normalizer, NORMALIZER_PARAMETERS.get(normalizer.kind, set())):
         return False
-    if pair.kind != "dot" or pair.query_terms is not None:
-        return False
-    if call.queries_per_kv_head > 1 and has_values_of_query_heads(call):
-        return False
-    if pair.queries is not call.query or pair.keys is not call.key:
-        return False
-    if getattr(call.score_model, "scale", pair.scale) is not pair.scale:
-        return False
     sizes = np.abs(np.asarray(pair.scale, np.float64))
     return bool(((sizes > MIN_SCALE) & (sizes < MAX_SCALE)).all())
 
@@ -235,13 +271,19 @@ def _has_only(model: object, names: set[str]) -> bool:
     return isinstance(model, Described) and set(parameters_of(type(model))) <= names
 
 
-def _score_model_gradients(call: ResolvedCall, gradients: _Gradients) -> dict[str, FloatArray]:
-    """Return ∂scale = Σ q · ∂query / scale; nothing for a score model without parameters."""
-    if not hasattr(call.score_model, "scale"):
-        return {}
-    scale = gradients.forward.pair.scale
-    per_query = gradients.query_dot[..., None] / broadcast_over_pairs(scale)
-    return {"scale": np.asarray(sum_scalar_gradient(per_query, scale))}
+def _score_model_gradients(kernel: Kernel, call: ResolvedCall, gradients: _Gradients) -> ScoreGradient:
+    """Return the gradients of queries, keys and the score model's parameters, with the leading axes of the scores."""
+    if not supports_pair_gradient(call.score_model):
+        raise ValueError("the forward pass has been prepared for score models with a gradient alone")
+    # Numbers that are not finite belong to hidden rows, whose gradients are 0.
+    queries, keys = (
+        array if all_finite(array) else np.where(np.isfinite(array), array, 0) for array in (call.query, call.key)
+    )
+    # BLAS sums the products of a parameter's gradient in an order that depends on its number of threads.
+    with one_blas_thread():
+        return call.score_model.backward_pair_function(
+            queries, keys, gradients.pair_gradient(), lambda rows, weight: project_rows(kernel, rows, weight)
+        )
 
 
 def _normalizer_gradients(gradients: _Gradients, output_gradient: FloatArray) -> dict[str, FloatArray]:

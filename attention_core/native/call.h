@@ -34,6 +34,7 @@ struct call {
     int64_t bias_row_stride, bias_key_stride;
     const double *slopes;                    /* ALiBi: of each matrix */
     const int64_t *position;                 /* of query 0 of each matrix among the keys */
+    int64_t first_query;                     /* index of the request's query 0 among those that positions count */
 
     const int64_t *first_key, *end_key;      /* each query sees keys of [first, end); null: all */
     const int64_t *range_at;                 /* where a matrix's ranges begin */
@@ -61,7 +62,8 @@ struct call {
 };
 
 /* What the backward pass of a call needs and fills beside it.  `output`, `maximum` and `divisor` of the call are those
- * of the forward pass.  The gradients of key and value are summed over the queries of a group.
+ * of the forward pass.  The gradients of key and value are summed over the queries of a group.  For distances, those of
+ * query and key are Σ ∂score · scale · (key − query), or its sign, and the other way around: factors are the caller's.
  */
 struct gradients {
     const void *output_gradient;             /* rows of contiguous features */
@@ -74,7 +76,11 @@ struct gradients {
 
     void *query, *query_partial;             /* (matrices, queries, features) of the first chunk, and (chunks − 1, …) */
     void *key, *value;                       /* (groups, keys, features), (groups, keys, value features) */
-    void *query_dot;                         /* (matrices, queries): query · its gradient, that is Σ score · ∂score */
+    void *query_dot;                         /* (matrices, queries): query · its gradient: Σ score · ∂score of products */
+    void *score_dot;                         /* (chunks, matrices, queries), 0: Σ score · ∂score of any score; or null */
+    void *query_terms;                       /* (chunks, matrices, queries), 0: Σ ∂score over the keys; or null */
+    void *key_terms;                         /* (groups, keys), 0: Σ ∂score over the queries; or null */
+    void *score_vector;                      /* additive: (chunks, matrices, features), 0 */
     void *parameter;                         /* (chunks, matrices, queries), 0: Σ z · ∂z of softmax, Σ ∂z of sigmoid; or null */
     void *bias_pairs;                        /* 0, where the bias has both axes: its own shape */
     const int64_t *bias_at;

@@ -22,6 +22,21 @@ TASKS_PER_THREAD = 4
 """Tasks for each thread, if there are as many tiles, so that threads end at about the same time."""
 
 
+def rows_per_task(groups: int, group_rows: int, threads: int, tile_rows: int) -> int:
+    """Return how many rows a task has, on which results do not depend.
+
+    :param groups: groups of matrices that share keys.
+    :param group_rows: rows of a group, its matrices times their queries.
+    :param threads: threads that share the tasks.
+    :param tile_rows: rows of a kernel's tile.
+    """
+    rows = min(group_rows, TASK_TILES * tile_rows)
+    if threads > 1:
+        even = -(-groups * group_rows // (TASKS_PER_THREAD * threads))
+        rows = min(rows, max(2 * tile_rows, -(-even // tile_rows) * tile_rows))
+    return rows
+
+
 class KernelRequest:
     """The fields of a kernel's call, and the arrays that they point into."""
 
@@ -95,13 +110,10 @@ class KernelRequest:
         :param kernel: the kernel, for the sizes of its tiles and spans.
         :param may_split: whether the spans of a row may be tasks of their own.
         """
-        fields, tile_rows = self.fields, kernel.tile_rows
+        fields = self.fields
         group_rows = int(fields["group"] * fields["n_queries"])
         groups = int(fields["n_matrices"] // fields["group"])
-        rows = min(group_rows, TASK_TILES * tile_rows)
-        if threads > 1:
-            even = -(-groups * group_rows // (TASKS_PER_THREAD * threads))
-            rows = min(rows, max(2 * tile_rows, -(-even // tile_rows) * tile_rows))
+        rows = rows_per_task(groups, group_rows, threads, kernel.tile_rows)
         tasks, partial_rows = groups * -(-group_rows // rows), 0
         spans = -(-int(fields["n_keys"]) // kernel.span)
         all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])

@@ -21,6 +21,11 @@ INLINE REAL *T(in_matrix)(const struct call *call, void *matrix, const struct T(
     return (REAL *)matrix + (row->matrix * call->n_queries + row->query) * call->n_keys + key;
 }
 
+/* The score vector of the additive pair function. */
+INLINE const REAL *T(score_vector)(const struct call *call, int64_t matrix) {
+    return (const REAL *)call->score_vector + call->score_vector_at[matrix];
+}
+
 /* Hide keys of one row and block: those outside its range, those that are not allowed, and the padding of the panel. */
 static void T(hide_keys)(const struct call *call, const struct T(row) *row, int64_t begin, int low, int n, REAL *logits) {
     if (call->allowed) {
@@ -61,7 +66,7 @@ static void T(finish_logits)(const struct call *call, const struct T(row) *row, 
         }
     }
     if (call->slopes) {
-        const int64_t position = call->position[row->matrix] + row->query;
+        const int64_t position = call->position[row->matrix] + call->first_query + row->query;
         const double slope = -call->slopes[row->matrix];
         for (int k = low; k < n; k++) {
             const int64_t distance = position - (begin + k);

@@ -20,9 +20,7 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
     const int64_t features = call->n_features;
     const REAL *queries = space->queries + (row - space->rows) * features;
     REAL *tile = space->tile;
-    const REAL *vector = call->score == ADDITIVE
-                             ? (const REAL *)call->score_vector + call->score_vector_at[row->matrix]
-                             : 0;
+    const REAL *vector = call->score == ADDITIVE ? T(score_vector)(call, row->matrix) : 0;
 #define SCORE(NAME)                                                                                                    \
     for (int first = low; first < n; first += PANEL)                                                                   \
         T(NAME)(rows, queries, features, space->panels + first * features, features, vector, tile + first);
@@ -49,9 +47,9 @@ INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspa
             T(finish_logits)(call, row + r, begin, low, n, logits);
             scale = T(all)((REAL)1);
         }
-        if (!seen) continue;
-        if (!finite) memcpy(space->logits + r * BLOCK, logits, padded * sizeof(REAL));
         rescale[r] = 1;
+        if (!seen || call->normalizer == SCORES_ONLY) continue;
+        if (!finite) memcpy(space->logits + r * BLOCK, logits, padded * sizeof(REAL));
         if (call->normalizer == SOFTMAX) rescale[r] = T(update_softmax)(row + r, low, padded, logits, scale);
         else T(update_elementwise)((int)call->normalizer, row + r, low, padded, logits, scale);
     }

@@ -1,5 +1,6 @@
 """Masks as a kernel reads them: a range of keys for each query, and a byte for each pair where ranges do not do."""
 
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
-from attention_core.masks import Allowed, KeyAllowed, masks_in
+from attention_core.interfaces import Mask, Tile
+from attention_core.masks import All, Allowed, KeyAllowed, masks_in
 
 MAX_PAIR_BYTES = 1 << 26
 """Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
@@ -22,6 +24,23 @@ class Visibility(NamedTuple):
     """First key, and key after the last: each (…, Lq), contiguous; None for all keys."""
     allowed: BoolArray | None
     """Broadcasts to (…, Lq, Lk); None for all pairs."""
+
+
+def with_ranged_masks(call: ResolvedCall) -> ResolvedCall:
+    """Return a call with those of its masks alone that show each query the keys of a range; itself if all do."""
+    if call.mask is None:
+        return call
+    masks = masks_in(call.mask)
+    whole = call.tile(slice(0, call.query_length))
+    ranged = tuple(mask for mask in masks if _shows_range(mask, whole))
+    if len(ranged) == len(masks):
+        return call
+    return replace(call, mask=All(ranged) if ranged else None)
+
+
+def _shows_range(mask: Mask, whole: Tile) -> bool:
+    """Return whether a mask shows each query the keys of one range."""
+    return supports_key_range(mask) and mask.key_range(whole) is not None
 
 
 def visibility(call: ResolvedCall) -> Visibility | None:

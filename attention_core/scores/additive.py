@@ -12,7 +12,7 @@ from attention_core.descriptions import Description, Text, parameter, parameters
 from attention_core.errors import ShapeMismatch
 from attention_core.expressions import Expression, ScoreTerms
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import select_parameters
 from attention_core.reductions import sum_to_shape
 from attention_core.scores.pairwise import iterate_pair_units
@@ -108,6 +108,26 @@ class Additive(ScoreModel):
         if self.hidden_bias is not None:
             from_queries = from_queries + self.hidden_bias[..., None, :]
         return PairFunction("additive", from_queries, project(keys, self.key_weight), score_vector=self.score_vector)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients through the two projections, and ∂/∂v = Σ ∂score·tanh(·)."""
+        if gradient.score_vector is None:
+            raise ValueError("additive has a score vector")
+        by_query, by_key = gradient.queries, gradient.keys
+        parameters = {
+            "query_weight": sum_to_shape(np.matmul(by_query.swapaxes(-1, -2), queries), self.query_weight.shape),
+            "key_weight": sum_to_shape(np.matmul(by_key.swapaxes(-1, -2), keys), self.key_weight.shape),
+            "score_vector": sum_to_shape(gradient.score_vector, self.score_vector.shape),
+        }
+        if self.hidden_bias is not None:
+            parameters["hidden_bias"] = sum_to_shape(by_query.sum(axis=-2), self.hidden_bias.shape)
+        return ScoreGradient(
+            queries=project(by_query, self.query_weight.swapaxes(-1, -2)),
+            keys=project(by_key, self.key_weight.swapaxes(-1, -2)),
+            parameters=parameters,
+        )
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the gradients through v, tanh (whose slope is 1 − tanh²) and the two projections."""

@@ -9,7 +9,7 @@ from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Qu
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import ScoreTerms, explain_features
 from attention_core.interfaces import FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import select_parameters
 from attention_core.reductions import sum_to_shape
 
@@ -50,6 +50,17 @@ class Bilinear(ScoreModel):
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
         """Return (Wᵀ q)·k."""
         return PairFunction("dot", project(queries, self.weight.swapaxes(-1, -2)), keys)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return ∂/∂q = W ∂p, ∂/∂k as it is, and ∂/∂W = Σ q ∂pᵀ, with p = Wᵀ q."""
+        per_matrix = np.matmul(queries.swapaxes(-1, -2), gradient.queries)
+        return ScoreGradient(
+            project(gradient.queries, self.weight),
+            gradient.keys,
+            {"weight": sum_to_shape(per_matrix, self.weight.shape)},
+        )
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = Σₖ g·W k, ∂/∂k = Σ_q g·Wᵀ q and ∂/∂W = Σ g·q kᵀ."""

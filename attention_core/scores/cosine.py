@@ -9,7 +9,7 @@ from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Qu
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import Expression, ScoreTerms, explain_features
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
 from attention_core.scores.dot_product import DotProduct
 
@@ -52,6 +52,17 @@ class Cosine(ScoreModel):
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
         """Return scale · q·k of the unit vectors."""
         return PairFunction("dot", unit_vectors(queries)[0], unit_vectors(keys)[0], self.scale)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return ∂/∂q = (∂q̂ − (q̂·∂q̂) q̂)/‖q‖, ∂/∂k by symmetry, and ∂/∂scale = Σ score·∂score / scale."""
+        per_query = gradient.scores[..., None] / broadcast_over_pairs(self.scale)
+        return ScoreGradient(
+            _backward_unit_vectors(queries, gradient.queries),
+            _backward_unit_vectors(keys, gradient.keys),
+            {"scale": np.asarray(sum_scalar_gradient(per_query, self.scale))},
+        )
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = Σₖ g·scale·(k̂ − (q̂·k̂) q̂)/‖q‖, ∂/∂k by symmetry, ∂/∂scale = Σ g·q̂·k̂; 0 for a zero vector."""
@@ -98,3 +109,11 @@ def unit_vectors(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
     norms = np.sqrt(np.sum(shrunk * shrunk, axis=-1, keepdims=True))
     norms = np.where(largest > 0, norms, 1)
     return shrunk / norms, norms * safe
+
+
+def _backward_unit_vectors(vectors: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Return the gradient of vectors (…, n, D) from that of their unit vectors."""
+    directions, norms = unit_vectors(vectors)
+    along = np.sum(directions * gradient, axis=-1, keepdims=True)
+    result: FloatArray = (gradient - along * directions) / norms
+    return result

@@ -9,7 +9,7 @@ from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Qu
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import Expression, ScoreTerms, explain_features
 from attention_core.interfaces import FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
 from attention_core.scores.pairwise import iterate_pair_units
 
@@ -63,6 +63,14 @@ class Gaussian(ScoreModel):
         with np.errstate(all="ignore"):
             scale = np.divide(-0.5, np.square(_in_compute_type(self.bandwidth, keys.dtype)))
         return PairFunction("squared_distance", queries, keys, scale)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients of queries and keys as they are, and ∂/∂bandwidth = −2 Σ score·∂score / bandwidth."""
+        per_query = -2.0 * gradient.scores[..., None] / broadcast_over_pairs(self.bandwidth)
+        of_bandwidth = np.asarray(sum_scalar_gradient(per_query, self.bandwidth))
+        return ScoreGradient(gradient.queries, gradient.keys, {"bandwidth": of_bandwidth})
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = −Σₖ g·(q − k)/h², ∂/∂k = Σ_q g·(q − k)/h² and ∂/∂h = −2 Σ g·a/h, with h the bandwidth."""
@@ -119,6 +127,14 @@ class Laplacian(ScoreModel):
         """Return −1/bandwidth · Σ |q − k|."""
         bandwidth = _in_compute_type(self.bandwidth, keys.dtype)
         return PairFunction("absolute_distance", queries, keys, np.divide(-1.0, bandwidth))
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients of queries and keys as they are, and ∂/∂bandwidth = −Σ score·∂score / bandwidth."""
+        per_query = -gradient.scores[..., None] / broadcast_over_pairs(self.bandwidth)
+        of_bandwidth = np.asarray(sum_scalar_gradient(per_query, self.bandwidth))
+        return ScoreGradient(gradient.queries, gradient.keys, {"bandwidth": of_bandwidth})
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = −Σₖ g·sign(q − k)/b, ∂/∂k = Σ_q g·sign(q − k)/b and ∂/∂b = −Σ g·a/b, with sign(0) = 0."""

@@ -10,7 +10,7 @@ from attention_core.arrays import Key, Keys, Projection, Queries, Query, Scores
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import Expression, ScoreTerms, explain_features
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import (
     PerHead,
     broadcast_over_pairs,
@@ -48,6 +48,12 @@ class DotProduct(ScoreModel):
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
         """Return q·k."""
         return PairFunction("dot", queries, keys)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients of queries and keys as they are."""
+        return ScoreGradient(gradient.queries, gradient.keys)
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = Σₖ g·k and ∂/∂k = Σ_q g·q."""
@@ -116,6 +122,14 @@ class ScaledDotProduct(ScoreModel):
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction:
         """Return scale · q·k."""
         return PairFunction("dot", queries, keys, self._bound_scale)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients of queries and keys as they are, and ∂/∂scale = Σ score·∂score / scale."""
+        per_query = gradient.scores[..., None] / broadcast_over_pairs(self._bound_scale)
+        of_scale = np.asarray(sum_scalar_gradient(per_query, self._bound_scale))
+        return ScoreGradient(gradient.queries, gradient.keys, {"scale": of_scale})
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the gradient of the dot product times scale, and ∂/∂scale = Σ g·(q·k) = Σ_q q·(Σₖ g·k)."""

@@ -10,7 +10,7 @@ from attention_core.arrays import FloatArray, Key, Keys, Projection, Queries, Qu
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import Expression, ScoreTerms
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import select_parameters
 from attention_core.reductions import sum_to_shape
 
@@ -64,6 +64,23 @@ class Trilinear(ScoreModel):
         for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._split_weight())
         terms = project(queries, for_query)[..., 0], project(keys, for_key)[..., 0]
         return PairFunction("dot", queries * for_product, keys, 1.0, *terms)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return ∂/∂q = w_query Σ∂score + w_product∘∂p, ∂/∂k = w_key Σ∂score + ∂k, and ∂/∂w, with p = q∘w_product."""
+        if gradient.query_terms is None or gradient.key_terms is None:
+            raise ValueError("trilinear has a term of each query and key")
+        for_query, for_key, for_product = (part.swapaxes(-1, -2) for part in self._split_weight())
+        by_query, by_key = gradient.query_terms[..., None], gradient.key_terms[..., None]
+        of_part = (*self.weight.shape[:-1], queries.shape[-1])
+        per_feature = (by_query * queries, by_key * keys, gradient.queries * queries)
+        parts = [sum_to_shape(part.sum(axis=-2), of_part) for part in per_feature]
+        return ScoreGradient(
+            queries=by_query * for_query + gradient.queries * for_product,
+            keys=by_key * for_key + gradient.keys,
+            parameters={"weight": np.concatenate(parts, axis=-1)},
+        )
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = Σₖ g·(w_query + w_product∘k), ∂/∂k by symmetry, and ∂/∂w = Σ g·[q; k; q∘k]."""

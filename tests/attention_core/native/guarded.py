@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_core import ScaledDotProduct, attend, differentiate
+from attention_core import ScaledDotProduct, Sparsemax, attend, differentiate
 from attention_core.native import available_kernels, library, select_kernel
 from tests.attention_core.native.drawn import draw
 
@@ -26,7 +26,10 @@ class InTurn:
     threads = 4
 
     def run(self, work):
-        work()
+        work(0)
+
+    def may_continue(self, thread):
+        return True
 
 
 def guard_arrays(guards):
@@ -52,9 +55,10 @@ def call(seed):
     softmax = ("logsumexp",) if type(arguments["normalizer"]).__name__ == "Softmax" else ()
     matrices = ("scores", "capped_scores", "logits", "weights") if seed % 2 else ()
     result = attend(**arguments, include=("output", *softmax, *matrices), workers=InTurn())
-    # The kernels go back through dot products alone.
-    arguments["score_model"] = ScaledDotProduct()
-    differentiate(**arguments, output_gradient=np.array(result.output), workers=InTurn())
+    attend(**{**arguments, "normalizer": Sparsemax()}, include=("output", *matrices), workers=InTurn())
+    gradient = np.array(result.output)
+    for model in (arguments["score_model"], ScaledDotProduct()):
+        differentiate(**{**arguments, "score_model": model}, output_gradient=gradient, workers=InTurn())
 
 
 if __name__ == "__main__":

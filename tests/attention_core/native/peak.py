@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from attention_core import AttentionCall, Causal, KeyLengths, Window, Workers, evaluate, resolve
+from attention_core import AttentionCall, Causal, KeyLengths, Sparsemax, Window, Workers, evaluate, resolve
 from attention_core.masks import Allowed
 from attention_core.native import select_kernel
 from tests.attention_core.blockwise.peak import grown
@@ -22,6 +22,8 @@ def options(kind, length):
     if kind in ("allowed", "two matrices allowed"):
         masks = Allowed(np.ones((length, length), bool))
         return {"mask": masks & Allowed(np.ones((length, length), bool)) if kind.startswith("two") else masks}
+    if kind == "sparsemax":
+        return {"normalizer": Sparsemax(), "mask": Causal()}
     if kind == "bias":
         return {"bias": np.zeros((length, length), np.float32)}
     masks = {

@@ -157,6 +157,11 @@ def test_memory_of_a_call_is_a_few_blocks(project):
     assert max(found.values()) <= 4 * MIB, found
 
 
+def test_memory_of_a_normalizer_of_whole_rows_is_a_few_blocks_of_rows(project):
+    found = peaks(project, KERNELS[0], 4096, ("sparsemax",))
+    assert found["sparsemax"] <= MAX_PEAK, found
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("kernel", KERNELS[:1])
 def test_memory_at_thirty_thousand_squared(project, kernel, report_figure):
