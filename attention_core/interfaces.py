@@ -30,7 +30,7 @@ from attention_core.arrays import (
 )
 from attention_core.descriptions import Described, takes_two_sizes
 from attention_core.expressions import Expression, ScoreTerms
-from attention_core.parameters import bind_parameters, slice_parameters
+from attention_core.parameters import bind_parameters, has_head_tensors, slice_parameters
 from attention_core.shapes import require_equal_features
 
 ShouldStop = Callable[[], bool]
@@ -112,6 +112,10 @@ class ScoreModel(Described, ABC):
     def slice_leading(self, leading: LeadingSlices) -> Self:
         """Return the model for a block of the leading axes: parameters with a head axis keep the heads of the block."""
         return slice_parameters(self, leading)
+
+    def has_head_tensors(self) -> bool:
+        """Return whether a vector or matrix among the parameters has one part for each query head."""
+        return has_head_tensors(self)
 
     def compute_scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return a(q, k) of every pair, (…, q, k), by default from `score_pairs`; leading axes broadcast."""

@@ -25,8 +25,10 @@ from attention_core import (
 )
 from attention_core.capabilities import RefusesLogits
 from attention_core.descriptions import parameters_of, takes_two_sizes
+from attention_core.formulas import PerHead
 from tests import oracle
 from tests.sampling import seed_at
+from tests.written import as_formula
 
 FEATURES = 4
 FEWER_FEATURES = 2
@@ -68,25 +70,53 @@ def drawn_parameter(one, draw, score_model, heads=()):
 
 
 def _drawn(score_model, chosen):
+    """Return how to draw some parameters of a score model."""
     return lambda draw: {one.name: drawn_parameter(one, draw, score_model) for one in chosen}
 
 
+def is_written(score_model):
+    """Whether a request writes the score model as a formula."""
+    return any(one.kind == "formula" for one in parameters_of(SCORE_MODELS[score_model]).values())
+
+
+BUILT_IN = tuple(score_model for score_model in SCORE_MODELS if not is_written(score_model))
+"""The score models that have a formula of their own."""
+
+
+def _written(built_in, drawn):
+    """A drawn built-in score model as the parameters of one that is written."""
+    return {name: value for name, value in as_formula({"name": built_in, **drawn}).items() if name != "name"}
+
+
 def _variants(score_model):
-    """The required parameters alone, and all parameters."""
-    described = list(parameters_of(SCORE_MODELS[score_model]).values())
+    """The required parameters alone, and all parameters; of a score model that is written those of all built-in ones."""
+    if is_written(score_model):
+        return [
+            lambda draw, built_in=built_in, variant=variant: _written(built_in, variant(draw))
+            for built_in in BUILT_IN
+            for variant in _drawn_variants(built_in, score_model)
+        ]
+    return _drawn_variants(score_model, score_model)
+
+
+def _drawn_variants(described_by, score_model):
+    """The variants of the parameters that one score model describes, in the sizes of another."""
+    described = list(parameters_of(SCORE_MODELS[described_by]).values())
     required = [one for one in described if one.required]
     return [_drawn(score_model, chosen) for chosen in ([required, described] if described != required else [described])]
 
 
 def _for_heads(score_model):
     """Everything for each head, but for a second parameter, which all heads share."""
+    described_by = "additive" if is_written(score_model) else score_model
 
     def draw_all(draw, heads):
-        described = parameters_of(SCORE_MODELS[score_model]).values()
-        return {
+        described = parameters_of(SCORE_MODELS[described_by]).values()
+        drawn = {
             one.name: drawn_parameter(one, draw, score_model, () if place == 1 else (heads,))
             for place, one in enumerate(described)
         }
+        return _written(described_by, drawn) if is_written(score_model) else drawn
 
     return draw_all
 
@@ -331,13 +361,13 @@ def core_call(request, include=None):
     offset = (request.get("mask") or {}).get("offset")
     return AttentionCall(
         **arrays,
-        score_model=SCORE_MODELS[model["name"]](**_parameters(model)),
-        normalizer=NORMALIZERS[normalizer["name"]](**_parameters(normalizer)),
+        score_model=SCORE_MODELS[model["name"]](**core_parameters(model)),
+        normalizer=NORMALIZERS[normalizer["name"]](**core_parameters(normalizer)),
         softcap=request.get("softcap"),
         mask=core_mask(request.get("mask") or {}),
         offset=np.array(offset) if isinstance(offset, list) else offset,
         bias=None if bias is None else with_infinities(bias),
-        position=None if position is None else POSITIONS[position["name"]](**_parameters(position)),
+        position=None if position is None else POSITIONS[position["name"]](**core_parameters(position)),
         heads=None if heads is None else Heads(**heads),
         dtype=request.get("dtype"),
         include=include,
@@ -363,12 +393,17 @@ def core_mask(mask):
     return combined
 
 
-def _parameters(model):
-    return {
-        name: np.array(value, float) if isinstance(value, list) else value
-        for name, value in model.items()
-        if name != "name" and value is not None
-    }
+def core_parameters(model):
+    """The parameters of a wire object as the core's class takes them."""
+    return {name: _core_value(value) for name, value in model.items() if name != "name" and value is not None}
+
+
+def _core_value(value):
+    if isinstance(value, list):
+        return np.array(value, float)
+    if not isinstance(value, dict):
+        return value
+    return PerHead(np.array(value["per_head"], float)) if "per_head" in value else core_parameters(value)
 
 
 def with_infinities(nested):

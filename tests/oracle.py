@@ -11,6 +11,7 @@ import math
 import struct
 from decimal import Decimal
 
+from tests import formula_oracle
 from tests.digits import exact, held, in_forty_digits, tanh, turned_by
 from tests.nested import aligned, at, broadcast, join, nest, rank, shape, shrink, unpack
 
@@ -65,7 +66,7 @@ class Inputs:
         self.score_model = named(request.get("score_model"), "scaled_dot_product")
         self.normalizer = named(request.get("normalizer"), "softmax")
         self.exact_key = exact(self.key)
-        self.exact_model = _exact_parameters(self.score_model)
+        self.exact_model = exact(self.score_model)
         self.position = named(request.get("position"), None)
 
     def key_index(self, index):
@@ -200,12 +201,8 @@ def turn(position, vector, place):
 @in_forty_digits
 def score(model, q, k, head=None):
     """a(q, k) of one pair."""
-    own = _of_this_head(_exact_parameters(model), head)
+    own = _of_this_head(exact(model), head)
     return float(held(SCORE_MODELS[model["name"]](own, exact(q), exact(k))))
-
-
-def _exact_parameters(model):
-    return {name: value if name == "name" else exact(value) for name, value in model.items()}
 
 
 def _of_this_head(model, head):
@@ -222,6 +219,8 @@ RANKS = {
 
 
 def _of_head(value, own_rank, head):
+    if isinstance(value, dict):
+        return {name: one["per_head"][head] if isinstance(one, dict) else one for name, one in value.items()}
     return value[head] if isinstance(value, list) and rank(value) > own_rank else value
 
 
@@ -269,6 +268,7 @@ SCORE_MODELS = {
     "laplacian": lambda model, q, k: (
         -sum(abs(x - y) for x, y in zip(q, k, strict=True)) / (model.get("bandwidth") or 1)
     ),
+    "expression": lambda model, q, k: formula_oracle.score(model["formula"], model.get("parameters") or {}, q, k),
     "trilinear": lambda model, q, k: _dot(model["weight"], [*q, *k, *(x * y for x, y in zip(q, k, strict=True))]),
 }
 

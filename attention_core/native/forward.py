@@ -18,14 +18,13 @@ from attention_core.blockwise import Workers
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_kernel_normalizer, supports_pair_function
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.interfaces import ProgressCallback, ScoreModel, ShouldStop
 from attention_core.kernel_forms import PairFunction
 from attention_core.native.leading import contiguous, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, FIELD_INDEX, Kernel, address_of, pack_call
 from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, find_plan
 from attention_core.native.request import TASK_TILES
 from attention_core.native.running import run_kernel
-from attention_core.parameters import has_head_tensors
 from attention_core.positions import Alibi, Rotary
 
 _UNSAFE_ROWS, _NOTABLE_ROWS = FIELD_INDEX["unsafe_rows"], FIELD_INDEX["notable_rows"]
@@ -68,7 +67,7 @@ def evaluate_with_kernel(
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
     if normalizer is None:
         return None
-    if call.queries_per_kv_head > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+    if call.queries_per_kv_head > 1 and (_has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
         call = repeat_kv_heads(call)
     pair = pair_function(kernel, call)
     if pair is None:
@@ -86,6 +85,11 @@ def evaluate_with_kernel(
     arrays, others = add_arrays(packed, plan, operands)
     run_kernel(kernel, packed, call.dtype.compute.char, plan.operations, workers, should_stop, progress)
     return _result(packed, plan, arrays, others[0], call.dtype.compute)
+
+
+def _has_head_tensors(model: object) -> bool:
+    """Return whether a score model has a vector or matrix for each query head; a stand-in for one has none."""
+    return isinstance(model, ScoreModel) and model.has_head_tensors()
 
 
 def has_values_of_query_heads(call: ResolvedCall) -> bool:

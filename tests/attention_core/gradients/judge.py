@@ -56,6 +56,9 @@ def sent(request):
     numbers = {name: request[name] for name in DIFFERENTIATED_INPUTS if request.get(name) is not None}
     for part in ("score_model", "normalizer"):
         parameters = DEFAULTS.get(request[part]["name"], {}) | request[part]
+        if "formula" in parameters:
+            written = parameters.get("parameters") or {}
+            parameters = {name: one["per_head"] if isinstance(one, dict) else one for name, one in written.items()}
         numbers |= {
             f"{part}.{name}": value
             for name, value in parameters.items()
@@ -67,10 +70,14 @@ def sent(request):
 def moved(request, numbers, directions, step):
     """The request with every number moved along its direction."""
     there = dict(request) | {"score_model": dict(request["score_model"]), "normalizer": dict(request["normalizer"])}
+    if "formula" in there["score_model"]:
+        there["score_model"]["parameters"] = dict(there["score_model"].get("parameters") or {})
     for path, value in numbers.items():
         *inside, name = path.split(".")
         place = there[inside[0]] if inside else there
-        place[name] = _moved(value, directions[path], step)
+        place = place["parameters"] if "formula" in place else place
+        other = _moved(value, directions[path], step)
+        place[name] = {"per_head": other} if isinstance(place.get(name), dict) else other
     return there
 
 

@@ -44,8 +44,7 @@ def vectors(*shape, seed=1):
 def model_named(name):
     rng = np.random.default_rng(2)
     parameters = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    arrays = {key: np.array(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return SCORE_MODELS[name](**arrays)
+    return SCORE_MODELS[name](**calls.core_parameters(parameters))
 
 
 def equal(one, two):
