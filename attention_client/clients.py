@@ -133,6 +133,16 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         """Return title, formula, parameters, source and example of each normalizer."""
         return self._run(calls.NORMALIZERS)
 
+    def expressions(
+        self, formula: str | None = None, kind: Literal["score_model", "score_modifier", "mask"] | None = None
+    ) -> Document:
+        """Return the language of formulas; of a formula its LaTeX, its MathML and the parameters that it needs.
+
+        :param formula: a formula to check; None for the language.
+        :param kind: where the formula is to stand; None for the first kind that it is good for.
+        """
+        return self._run(calls.expressions(formula, kind))
+
     def examples(self) -> list[Document]:
         """Return id and title of each worked example."""
         return self._run(calls.EXAMPLES)
@@ -214,6 +224,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     check = awaited(AttentionClient.check)
     score_models = awaited(AttentionClient.score_models)
     normalizers = awaited(AttentionClient.normalizers)
+    expressions = awaited(AttentionClient.expressions)
     examples = awaited(AttentionClient.examples)
     example = awaited(AttentionClient.example)
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from service.codecs.open_inference.vocabulary import COMMON_INPUTS, SCALARS
+from service.codecs.open_inference.vocabulary import COMMON_INPUTS, NAMED_TENSORS, SCALARS
 from service.schemas.attention import JSON_ONLY, UNIONS, VECTORS
 
 ROOT = Path(__file__).parent.parent
@@ -192,6 +192,7 @@ def inference_names() -> dict[str, Any]:
             if path not in integers and not one.or_number
         },
         "parameters": {".".join(path): name for name, path in SCALARS.items()},
+        "named_tensors": [".".join(path) for path in NAMED_TENSORS.values()],
     }
 
 
