@@ -6,9 +6,9 @@
     bound = bind_formula(formula, {"tau": 2.0}, FormulaContext(np.dtype(float), None, 4, 4), path, parameters_path)
     scores = bound.score_pairs(bound.project_queries(queries), bound.project_keys(keys))
 
-`language` holds the table from which everything else is made.  `parsing` makes a tree of a text by `ast`, within limits;
-nothing that came in is run.  `building` infers types and makes a graph of steps, which `evaluation` computes for a tile
-and `differentiation` goes back.
+`language` holds the table from which everything else is made.  `parsing` makes a tree of a text by `ast`, within
+limits; nothing that came in is run.  `building` infers types and makes a graph of steps, which `evaluation` computes
+for a tile and `differentiation` goes back.
 """
 
 from attention_core.formulas.bound import BoundFormula, FormulaContext, FormulaGradient, TilePositions, bind_formula

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import (
     BoolArray,
@@ -21,15 +22,16 @@ from attention_core.arrays import (
 from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.expressions import Expression
 from attention_core.formulas.building import build_graph
-from attention_core.formulas.differentiation import Gradients, differentiate
-from attention_core.formulas.evaluation import compute_steps
-from attention_core.formulas.graph import PAIRS, Graph
+from attention_core.formulas.differentiation import differentiate
+from attention_core.formulas.evaluation import Evaluator
+from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
 from attention_core.formulas.language import LANGUAGE, variables_of
 from attention_core.formulas.names import unknown_name
 from attention_core.formulas.nodes import describe
 from attention_core.formulas.operations import Value
 from attention_core.formulas.parameters import Parameter, ParameterValue, PerHead, bind_parameters
 from attention_core.formulas.parsing import Formula, iterate_names
+from attention_core.formulas.plan import Plan
 from attention_core.interfaces import Coverage, Tile
 from attention_core.kernel_forms import PairFunction, Project
 from attention_core.shapes import slice_leading
@@ -99,8 +101,8 @@ def bind_formula(
     :param path: the argument that holds the formula, for errors.
     :param parameters_path: the argument that holds the parameters, for errors.
 
-    Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the formula
-    says, with the path of the parameter for what is wrong with one.
+    Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
+    formula says, with the path of the parameter for what is wrong with one.
     """
     dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
     bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)
@@ -119,7 +121,7 @@ def bind_formula(
         "Lk": shape[-1] if shape else None,
     }
     graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, sizes, path)
-    made = BoundFormula(formula, graph, bound, context, _leading_variables(shape))
+    made = BoundFormula(formula, graph, bound, context, _leading_variables(shape), Plan(graph))
     made.check_indices(path)
     return made
 
@@ -142,6 +144,8 @@ class BoundFormula:
     context: FormulaContext
     leading_variables: Mapping[str, Value]
     """b and h of a block of the leading axes."""
+    plan: Plan
+    """In which order the steps are computed."""
     _shared: list[list[Value]] = field(default_factory=list)
     """Values of the steps that all pairs share, once they are computed."""
 
@@ -154,36 +158,45 @@ class BoundFormula:
         }
         return replace(self, parameters=parameters, leading_variables=variables, _shared=[])
 
+    @property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.plan, self.parameters, self.context.dtype)
+
     def _shared_values(self) -> list[Value]:
         """Return a new list of values of all steps: those that all pairs share, None for the others."""
         if not self._shared:
             values: list[Value] = [None] * len(self.graph.steps)
-            self._compute(self._indices(0), values, self.leading_variables)
+            self._evaluator.compute(self.plan.level(0), values, self.leading_variables)
             self._shared.append(values)
         return list(self._shared[0])
 
-    def _indices(self, level: int) -> list[int]:
-        return [index for index, step in enumerate(self.graph.steps) if step.level == level]
-
-    def _compute(self, indices: list[int], values: list[Value], variables: Mapping[str, Value]) -> None:
-        with np.errstate(all="ignore"):
-            compute_steps(self.graph, indices, values, variables, self.parameters, self.context.dtype)
+    def _project(self, level: int, variables: Mapping[str, Value]) -> list[Value]:
+        """Return the values of the steps of queries alone, or of keys alone, beside those that all pairs share."""
+        values = self._shared_values()
+        self._evaluator.compute(self.plan.level(level), values, variables)
+        return values
 
     # Score models
 
     def project_queries(self, queries: Queries) -> Projection:
-        """Return what is computed from queries alone.
+        """Return the queries, and what is computed from queries alone.
 
         :param queries: (…, q, Dq).
         """
-        return (queries[..., None],)
+        with np.errstate(all="ignore"):
+            values = self._project(ROWS, {"q": queries[..., None]})
+        return (queries, *(values[index] for index in self.plan.row_outputs))
 
     def project_keys(self, keys: Keys) -> Projection:
-        """Return what is computed from keys alone.
+        """Return the keys, and what is computed from keys alone.
 
         :param keys: (…, k, Dk).
         """
-        return (keys.swapaxes(-1, -2)[..., None, :, :],)
+        with np.errstate(all="ignore"):
+            values = self._project(COLUMNS, {"k": keys.swapaxes(-1, -2)[..., None, :, :]})
+        found = (values[index] for index in self.plan.column_outputs)
+        # The inner loop over pairs runs along the keys.
+        return (keys, *(map(np.ascontiguousarray, found) if self.plan.has_pair_vectors else found))
 
     def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
         """Return a(q, k) of every pair of projections, (…, q, k).
@@ -192,22 +205,40 @@ class BoundFormula:
         :param keys: what `project_keys` returned.
         :param out: array for the scores; None for a new one.
         """
-        values = self._values_of_pairs({"q": queries[0], "k": keys[0]})
-        leading = np.broadcast_shapes(queries[0].shape[:-3], keys[0].shape[:-3], self._parameter_axes())
-        shape = (*leading, queries[0].shape[-3], keys[0].shape[-1])
-        scores = np.empty(shape, self.context.dtype) if out is None else out
-        scores[...] = values[self.graph.root]
+        with np.errstate(all="ignore"):
+            values = self._shared_values()
+            for outputs, projection in ((self.plan.row_outputs, queries), (self.plan.column_outputs, keys)):
+                for index, value in zip(outputs, projection[1:], strict=True):
+                    values[index] = value
+            leading = np.broadcast_shapes(queries[0].shape[:-2], keys[0].shape[:-2], self._head_axis)
+            shape = (*leading, queries[0].shape[-2], keys[0].shape[-2])
+            scores = np.empty(shape, self.context.dtype) if out is None else out
+            self._compute_pairs(values, {}, scores)
         return scores
 
-    def _parameter_axes(self) -> tuple[int, ...]:
+    @property
+    def _head_axis(self) -> tuple[int, ...]:
+        """Shape of the heads of the block, which broadcasts to the leading axes of the scores."""
         heads = [len(one.array) for one in self.parameters.values() if one.per_head]
         return (heads[0],) if heads else ()
 
-    def _values_of_pairs(self, variables: Mapping[str, Value]) -> list[Value]:
-        values = self._shared_values()
-        rest = [index for index, step in enumerate(self.graph.steps) if step.level]
-        self._compute(rest, values, {**self.leading_variables, **variables})
-        return values
+    def _compute_pairs(self, values: list[Value], variables: Mapping[str, Value], out: NDArray[Any]) -> None:
+        """Write the value of the formula to an array, (…, q, k), a block of pairs at a time if each needs vectors.
+
+        :param values: those of all steps but the ones of pairs.
+        :param variables: values of variables that differ from pair to pair.
+        :param out: array of the type of the values.
+        """
+        evaluator, plan = self._evaluator, self.plan
+        if self.graph.steps[self.graph.root].level != PAIRS:
+            out[...] = values[self.graph.root]
+        elif not plan.has_pair_vectors:
+            found = evaluator.compute_pairs(values, variables, out)
+            if found is not out:
+                out[...] = found
+        else:
+            for rows, columns, part, inputs in evaluator.blocks(values, variables, out.shape, plan.numbers_per_pair):
+                out[..., rows, columns] = evaluator.compute_pairs(part, inputs, None)
 
     def backward_pairs(self, queries: Queries, keys: Keys, gradient: Scores) -> FormulaGradient:
         """Return the gradients of queries, keys and parameters.
@@ -216,11 +247,14 @@ class BoundFormula:
         :param keys: (…, k, Dk).
         :param gradient: gradient of the loss with respect to the scores, (…, q, k).
         """
-        variables = {"q": queries[..., None], "k": keys.swapaxes(-1, -2)[..., None, :, :]}
-        found = self._differentiate(variables, gradient)
-        leading = gradient.shape[:-2]
+        with np.errstate(all="ignore"):
+            values = self._project(ROWS, {"q": queries[..., None]})
+            self._evaluator.compute(
+                self.plan.level(COLUMNS), values, {"k": np.ascontiguousarray(keys.swapaxes(-1, -2))[..., None, :, :]}
+            )
+            found = differentiate(self._evaluator, values, {}, gradient)
+        leading, zero = gradient.shape[:-2], np.zeros((), gradient.dtype)
         by_query, by_key = (found.variables.get(name) for name in ("q", "k"))
-        zero = np.zeros((), gradient.dtype)
         return FormulaGradient(
             queries=np.broadcast_to(zero if by_query is None else by_query[..., 0], (*leading, *queries.shape[-2:])),
             keys=np.broadcast_to(
@@ -229,26 +263,29 @@ class BoundFormula:
             parameters=found.parameters,
         )
 
-    def _differentiate(self, variables: Mapping[str, Value], gradient: FloatArray) -> Gradients:
-        with np.errstate(all="ignore"):
-            values = self._values_of_pairs(variables)
-            return differentiate(self.graph, values, self.parameters, gradient)
-
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction | None:
         """Return what the formula is to a compiled kernel; None for a form that the kernels do not have."""
         return None
 
     # Score modifiers and masks
 
+    def _values_at(self, positions: TilePositions) -> list[Value]:
+        """Return the values of all steps but those of pairs, at the positions of a tile."""
+        i, j, p = (positions.i, positions.j[None, :], positions.p)
+        values = self._project(ROWS, {"i": i.astype(np.float64), "p": p.astype(np.float64)})
+        self._evaluator.compute(self.plan.level(COLUMNS), values, {"j": j.astype(np.float64)})
+        return values
+
     def modify(self, scores: Scores, positions: TilePositions) -> Logits:
-        """Return the modified scores, (…, q, k).
+        """Return the modified scores, (…, q, k), in a new array.
 
         :param scores: (…, q, k), in the compute type.
         :param positions: indices and positions of the tile.
         """
-        values = self._values_of_pairs({"score": scores, **_as_variables(positions)})
-        found = np.asarray(values[self.graph.root], dtype=scores.dtype)
-        return found if found.shape == scores.shape else np.broadcast_to(found, scores.shape).copy()
+        found = np.empty(scores.shape, scores.dtype)
+        with np.errstate(all="ignore"):
+            self._compute_pairs(self._values_at(positions), {"score": scores}, found)
+        return found
 
     def backward_modify(self, scores: Scores, positions: TilePositions, gradient: Logits) -> FormulaGradient:
         """Return the gradients of the scores and of the parameters.
@@ -257,7 +294,8 @@ class BoundFormula:
         :param positions: indices and positions of the tile.
         :param gradient: gradient of the loss with respect to the modified scores, (…, q, k).
         """
-        found = self._differentiate({"score": scores, **_as_variables(positions)}, gradient)
+        with np.errstate(all="ignore"):
+            found = differentiate(self._evaluator, self._values_at(positions), {"score": scores}, gradient)
         score = found.variables.get("score")
         return FormulaGradient(score=np.zeros_like(scores) if score is None else score, parameters=found.parameters)
 
@@ -266,8 +304,18 @@ class BoundFormula:
 
         :param positions: indices and positions of the tile.
         """
-        found = np.asarray(self._values_of_pairs(_as_variables(positions))[self.graph.root])
-        return found if found.ndim > 1 else found.reshape(1, -1)
+        with np.errstate(all="ignore"):
+            values = self._values_at(positions)
+            if self.plan.has_pair_vectors:
+                batch, head = (np.shape(self.leading_variables[name]) for name in ("b", "h"))
+                leading = np.broadcast_shapes(positions.p.shape[:-2], batch[:-2], head[:-2], self._head_axis)
+                holds = np.empty((*leading, len(positions.i), len(positions.j)), np.bool_)
+                self._compute_pairs(values, {}, holds)
+                return holds
+            found = values[self.graph.root]
+            if found is None:
+                found = self._evaluator.compute_pairs(values, {}, None)
+        return np.asarray(found) if np.ndim(found) > 1 else np.full((1, 1), found)
 
     def coverage(self, tile: Tile) -> Coverage:
         """Return whether a mask formula hides all, none or some pairs of a tile; PARTIAL is always right."""
@@ -305,7 +353,7 @@ class BoundFormula:
             for operand, size in zip(step.operands, self.parameters[str(step.value)].axes, strict=True):
                 index = self.graph.steps[operand]
                 if index.operation == "number":
-                    number = float(index.value)
+                    number = float(str(index.value))
                     wrong, received = not (0 <= number < size and number % 1 == 0), f"{number:g}"
                 elif index.operation == "name" and index.value in ranges:
                     largest = ranges[str(index.value)] - 1
@@ -319,12 +367,3 @@ class BoundFormula:
                         received=f"{received} in {describe(self.formula.text, step.span)}",
                         advice="Send an entry for each index, or bound the index: minimum(…), maximum(…), %.",
                     )
-
-
-def _as_variables(positions: TilePositions) -> dict[str, FloatArray]:
-    """Return positions as numbers that broadcast to (…, q, k); float64 holds each of them exactly."""
-    return {
-        "i": positions.i.astype(np.float64),
-        "j": positions.j.astype(np.float64)[None, :],
-        "p": positions.p.astype(np.float64),
-    }

@@ -11,6 +11,7 @@ from attention_core.formulas.names import unknown_name
 from attention_core.formulas.nodes import Node, Span, describe
 from attention_core.formulas.operations import compute_constant
 from attention_core.formulas.parsing import Formula
+from attention_core.formulas.rewriting import rewrite
 
 CONSTANTS: Mapping[str, float] = {"pi": pi, "e": e, "inf": inf}
 
@@ -109,10 +110,30 @@ class _Builder:
         span: Span,
         value: float | str | tuple[int, int] = 0.0,
     ) -> int:
-        """Return the index of a step, an earlier one if it is the same; an operation on constants is one constant."""
+        """Return the index of a step, rewritten if it can be; an operation on constants is one constant.
+
+        :param operation: an operation of the language, or "unit" or "slice".
+        :param operands: indices of its operands, of types that fit.
+        :param result: its type.
+        :param span: piece of the formula's text.
+        :param value: the range of a slice.
+        """
         below = [self.steps[operand] for operand in operands]
         if below and all(step.operation == "number" for step in below) and not result.axes:
             return self.add_number(compute_constant(operation, [step.value for step in below]), span)
+        rewritten = rewrite(self, operation, operands, span)
+        return self.add_plain(operation, operands, result, span, value) if rewritten is None else rewritten
+
+    def add_plain(
+        self,
+        operation: str,
+        operands: Sequence[int],
+        result: ValueType,
+        span: Span,
+        value: float | str | tuple[int, int] = 0.0,
+    ) -> int:
+        """Return the index of a step as it is, an earlier one if it is the same; parameters as those of `add`."""
+        below = [self.steps[operand] for operand in operands]
         smooth = operation not in STEPPED and not result.is_truth
         return self._append(
             Step(

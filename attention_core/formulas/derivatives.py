@@ -11,39 +11,39 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.formulas.graph import ROWS, Graph, Step
-from attention_core.formulas.operations import Value, lift, sigmoid
+from attention_core.formulas.operations import Value, lift, norm, sigmoid
 
 Slopes = Callable[..., tuple[Value | None, ...]]
 
 SLOPES: Mapping[str, Slopes] = {
-    "negate": lambda y, x: (-1.0,),
-    "abs": lambda y, x: (np.sign(x),),
-    "sqrt": lambda y, x: (np.where(np.equal(y, 0), 0.0, np.divide(0.5, y)),),
-    "exp": lambda y, x: (y,),
-    "expm1": lambda y, x: (y + 1.0,),
-    "log": lambda y, x: (np.divide(1.0, x),),
-    "log1p": lambda y, x: (np.divide(1.0, np.add(x, 1.0)),),
-    "tanh": lambda y, x: (1.0 - np.square(y),),
-    "sin": lambda y, x: (np.cos(x),),
-    "cos": lambda y, x: (np.negative(np.sin(x)),),
-    "sigmoid": lambda y, x: (y * (1.0 - y),),
-    "softplus": lambda y, x: (sigmoid(x),),
-    "relu": lambda y, x: (np.where(np.greater(x, 0), 1.0, 0.0),),
-    "square": lambda y, x: (np.multiply(2.0, x),),
-    "+": lambda y, a, b: (1.0, 1.0),
-    "-": lambda y, a, b: (1.0, -1.0),
-    "*": lambda y, a, b: (b, a),
-    "/": lambda y, a, b: (np.divide(1.0, b), np.negative(np.divide(y, b))),
-    "%": lambda y, a, b: (1.0, np.negative(np.floor_divide(a, b))),
+    "negate": lambda _y, _x: (-1.0,),
+    "abs": lambda _y, x: (np.sign(x),),
+    "sqrt": lambda y, _x: (np.where(np.equal(y, 0), 0.0, np.divide(0.5, y)),),
+    "exp": lambda y, _x: (y,),
+    "expm1": lambda y, _x: (y + 1.0,),
+    "log": lambda _y, x: (np.divide(1.0, x),),
+    "log1p": lambda _y, x: (np.divide(1.0, np.add(x, 1.0)),),
+    "tanh": lambda y, _x: (1.0 - np.square(y),),
+    "sin": lambda _y, x: (np.cos(x),),
+    "cos": lambda _y, x: (np.negative(np.sin(x)),),
+    "sigmoid": lambda y, _x: (y * (1.0 - y),),
+    "softplus": lambda _y, x: (sigmoid(x),),
+    "relu": lambda _y, x: (np.where(np.greater(x, 0), 1.0, 0.0),),
+    "square": lambda _y, x: (np.multiply(2.0, x),),
+    "+": lambda _y, _a, _b: (1.0, 1.0),
+    "-": lambda _y, _a, _b: (1.0, -1.0),
+    "*": lambda _y, a, b: (b, a),
+    "/": lambda y, _a, b: (np.divide(1.0, b), np.negative(np.divide(y, b))),
+    "%": lambda _y, a, b: (1.0, np.negative(np.floor_divide(a, b))),
     "**": lambda y, a, b: (_slope_of_base(a, b), _slope_of_exponent(y, a)),
-    "minimum": lambda y, a, b: (_chosen(np.less(a, b)), _chosen(np.less(b, a))),
-    "maximum": lambda y, a, b: (_chosen(np.greater(a, b)), _chosen(np.greater(b, a))),
-    "clip": lambda y, x, a, b: (
+    "minimum": lambda _y, a, b: (_chosen(np.less(a, b)), _chosen(np.less(b, a))),
+    "maximum": lambda _y, a, b: (_chosen(np.greater(a, b)), _chosen(np.greater(b, a))),
+    "clip": lambda _y, x, a, b: (
         _chosen(np.greater(x, a) & np.less(x, b)),
         _chosen(np.greater(a, x) & np.less(a, b)),
         _chosen(np.greater(np.maximum(x, a), b)),
     ),
-    "where": lambda y, c, a, b: (None, _chosen(c), _chosen(np.logical_not(c))),
+    "where": lambda _y, c, _a, _b: (None, _chosen(c), _chosen(np.logical_not(c))),
 }
 """Slopes of an operation with respect to each of its operands, from its value and its operands."""
 
@@ -79,15 +79,15 @@ def differentiate_step(
     """
     below = [graph.steps[operand] for operand in step.operands]
     operation = step.operation
-    if operation == "@" and any(len(one.type.axes) == 2 for one in below):
+    if operation == "@":
         return _differentiate_matrix_product(below, operands, gradient)
-    if operation in ("@", "dot"):
+    if operation == "dot":
         return [
             _differentiate_dot(one, other, gradient) if step_below.has_gradient else None
             for step_below, one, other in zip(below, operands, operands[::-1], strict=True)
         ]
-    if operation == "cosine":
-        return _differentiate_cosine(below, operands, gradient)
+    if operation == "slice":
+        return [_differentiate_slice(step, operands[0], gradient)]
     if operation == "concat":
         ends = np.cumsum([one.type.axes[0] for one in below])[:-1]
         return list(np.split(gradient, ends, axis=-2))
@@ -133,28 +133,23 @@ def _spans(vectors: FloatArray) -> tuple[bool, bool]:
     return vectors.ndim > 2 and vectors.shape[-3] != 1, vectors.shape[-1] != 1
 
 
-def _differentiate_cosine(
-    below: Sequence[Step], operands: Sequence[FloatArray], gradient: FloatArray
-) -> list[FloatArray | None]:
-    """Return the gradients of both vectors of a cosine, through their unit vectors."""
-    units = [_unit(operand) for operand in operands]
-    return [
-        _differentiate_unit(operand, times(gradient[..., None, :], other)) if one.has_gradient else None
-        for one, operand, other in zip(below, operands, units[::-1], strict=True)
-    ]
+def _differentiate_slice(step: Step, operand: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Return the gradient of elements of vectors, or of columns of a matrix, among zeros."""
+    start, stop = step.value if isinstance(step.value, tuple) else (0, None)
+    if len(step.type.axes) == 2:
+        whole = np.zeros((*gradient.shape[:-1], operand.shape[-1]), gradient.dtype)
+        whole[..., start:stop] = gradient
+    else:
+        whole = np.zeros((*gradient.shape[:-2], operand.shape[-2], gradient.shape[-1]), gradient.dtype)
+        whole[..., start:stop, :] = gradient
+    return whole
 
 
-def _unit(vectors: FloatArray) -> FloatArray:
-    length = np.sqrt(np.sum(np.square(vectors), axis=-2, keepdims=True))
-    return vectors / np.where(length > 0, length, 1)
-
-
-def _differentiate_unit(vectors: FloatArray, gradient: FloatArray) -> FloatArray:
+def _differentiate_unit(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:
     """Return (g − u (u·g)) / ‖x‖, 0 for a zero vector."""
-    length = np.sqrt(np.sum(np.square(vectors), axis=-2, keepdims=True))
-    directions = vectors / np.where(length > 0, length, 1)
-    along = np.sum(directions * gradient, axis=-2, keepdims=True)
-    return np.where(length > 0, (gradient - directions * along) / np.where(length > 0, length, 1), 0)
+    along = np.sum(times(gradient, value), axis=-2, keepdims=True)
+    length = lift(norm(x))
+    return times(gradient - value * along, np.where(length > 0, 1 / np.where(length > 0, length, 1), 0))
 
 
 def _differentiate_extreme(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:
@@ -169,15 +164,11 @@ def _differentiate_norm(x: FloatArray, value: FloatArray, gradient: FloatArray) 
 
 
 REDUCTION_GRADIENTS: Mapping[str, Callable[[FloatArray, Any, FloatArray], FloatArray]] = {
-    "sum": lambda x, value, gradient: times(gradient[..., None, :], np.ones(x.shape[-2:-1] + (1,), x.dtype)),
-    "mean": lambda x, value, gradient: times(
-        gradient[..., None, :], np.full(x.shape[-2:-1] + (1,), 1 / x.shape[-2], x.dtype)
-    ),
+    "sum": lambda x, _value, gradient: times(gradient[..., None, :], np.ones((*x.shape[-2:-1], 1), x.dtype)),
     "max": _differentiate_extreme,
     "min": _differentiate_extreme,
     "norm": _differentiate_norm,
-    "norm1": lambda x, value, gradient: times(gradient[..., None, :], np.sign(x)),
-    "unit": lambda x, value, gradient: _differentiate_unit(x, gradient),
+    "unit": _differentiate_unit,
 }
 
 

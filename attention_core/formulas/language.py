@@ -80,9 +80,9 @@ def _constant(name: str, zh: str, en: str, example: str, latex: str) -> Entry:
     return Entry(name=name, group="constant", meaning=Text(zh, en), example=example, latex=latex)
 
 
-def _operator(name: str, group: Group, zh: str, en: str, example: str, latex: str, unary: bool | None = False) -> Entry:
-    """Return an operator: with two operands, with one (True) or with either (None)."""
-    arity = (1 if unary is not False else 2, 1 if unary else 2)
+def _operator(
+    name: str, group: Group, zh: str, en: str, example: str, latex: str, arity: tuple[int, int] = (2, 2)
+) -> Entry:
     return Entry(name=name, group=group, meaning=Text(zh, en), example=example, latex=latex, arity=arity)
 
 
@@ -140,7 +140,7 @@ _ENTRIES: tuple[Entry, ...] = (
     _constant("True", "真", "true", "True", r"\top"),
     _constant("False", "假", "false", "not False", r"\bot"),
     _operator("+", "arithmetic", "加", "plus", "score + 1", "<0> + <1>"),
-    _operator("-", "arithmetic", "减；负号", "minus, of two numbers or of one", "p - j", "<0> - <1>", unary=None),
+    _operator("-", "arithmetic", "减；负号", "minus, of two numbers or of one", "p - j", "<0> - <1>", (1, 2)),
     _operator("*", "arithmetic", "乘，逐元素", "times, element by element", "2 * score", r"<0> \cdot <1>"),
     _operator(
         "/",
@@ -183,7 +183,7 @@ _ENTRIES: tuple[Entry, ...] = (
     _operator("!=", "comparison", "不等于", "not equal to", "i != j", r"<0> \ne <1>"),
     _operator("and", "logic", "且", "both are true", "j <= p and p - j < 128", r"<0> \land <1>"),
     _operator("or", "logic", "或", "one of them is true", "j <= p or j < 4", r"<0> \lor <1>"),
-    _operator("not", "logic", "非", "is not true", "not i == j", r"\lnot <0>", unary=True),
+    _operator("not", "logic", "非", "is not true", "not i == j", r"\lnot <0>", (1, 1)),
     _function("abs", "elementwise", "绝对值", "magnitude", "abs(p - j)", r"\left|<0>\right|"),
     _function("sqrt", "elementwise", "平方根", "square root", "sqrt(D)", r"\sqrt{<0>}"),
     _function("exp", "elementwise", "e 的幂", "e to the power of", "exp(-abs(p - j))", r"\exp\left(<0>\right)"),

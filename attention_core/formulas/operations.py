@@ -12,6 +12,9 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 
+MAX_SUMMED_ELEMENTS = 16
+"""Elements that are summed in one product; rounding errors of one sign grow with their number."""
+
 Value = Any
 """A Python number or truth value that all pairs share, or an array as the docstring of this module says."""
 
@@ -90,13 +93,33 @@ BINARY: Mapping[str, np.ufunc] = {
     "!=": np.not_equal,
 }
 
+IN_PLACE: Mapping[str, np.ufunc] = {
+    **{name: function for name, function in UNARY.items() if isinstance(function, np.ufunc)},
+    **BINARY,
+}
+"""Elementwise operations that may overwrite an operand."""
+
+
+def sum_elements(x: FloatArray) -> FloatArray:
+    """Return the sum of the elements of vectors, (…, q, k)."""
+    if x.ndim < 3 or x.shape[-1] == 1:
+        return np.sum(x, axis=-2)
+    # A matrix product with ones sums a short axis faster than `np.sum` (benchmarks/RESULTS.md, "sum as a product").
+    ones = np.ones((1, MAX_SUMMED_ELEMENTS), dtype=x.dtype)
+    total = None
+    for first in range(0, x.shape[-2], MAX_SUMMED_ELEMENTS):
+        part = x[..., first : first + MAX_SUMMED_ELEMENTS, :]
+        summed = np.matmul(ones[:, : part.shape[-2]], part)
+        total = summed if total is None else np.add(total, summed, out=total)
+    return np.zeros((*x.shape[:-2], x.shape[-1]), x.dtype) if total is None else total[..., 0, :]
+
+
 REDUCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
-    "sum": lambda x: np.sum(x, axis=-2),
-    "mean": lambda x: np.mean(x, axis=-2),
+    "sum": sum_elements,
     "max": lambda x: np.max(x, axis=-2),
     "min": lambda x: np.min(x, axis=-2),
     "norm": norm,
-    "norm1": lambda x: np.sum(np.abs(x), axis=-2),
+    "norm1": lambda x: sum_elements(np.abs(x)),
     "unit": unit,
 }
 
@@ -131,14 +154,28 @@ def lift(value: Value) -> Value:
     return value[..., None, :] if isinstance(value, np.ndarray) and value.ndim else value
 
 
-def dot(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return Σ left·right over the elements of vectors: (…, q, k), from (…, q or 1, U, k or 1) each."""
-    if left.shape[-1] == 1 and left.ndim > 2 and right.shape[-1] != 1 and (right.ndim < 3 or right.shape[-3] == 1):
-        keys = right[..., 0, :, :] if right.ndim > 2 else right
-        return np.matmul(left[..., 0], keys)
-    if right.shape[-1] == 1 and right.ndim > 2 and left.shape[-1] != 1 and (left.ndim < 3 or left.shape[-3] == 1):
-        return dot(right, left)
-    return np.sum(left * right, axis=-2)
+def dot(left: FloatArray, right: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """Return Σ left·right over the elements of vectors: (…, q, k), from (…, q or 1, U, k or 1) each.
+
+    :param left: vectors.
+    :param right: vectors of the same size.
+    :param out: array for the result if it has its shape; None for a new one.
+    """
+    for rows, columns in ((left, right), (right, left)):
+        # One vector for each query, or one for all, beside one for each key: a product of matrices.
+        if rows.ndim > 2 and rows.shape[-1] == 1 and (columns.ndim < 3 or columns.shape[-3] == 1):
+            queries = rows[..., 0]
+            keys = columns[..., 0, :, :] if columns.ndim > 2 else columns
+            return _matmul(queries, keys, out)
+        # One vector for each query, or for all, beside one for each pair.
+        if rows.shape[-1] == 1:
+            return np.matmul(rows.swapaxes(-1, -2), columns)[..., 0, :]
+    return sum_elements(left * right)
+
+
+def _matmul(left: FloatArray, right: FloatArray, out: FloatArray | None) -> FloatArray:
+    shape = (*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+    return np.matmul(left, right, out=out if out is not None and out.shape == shape else None)
 
 
 def multiply_matrix(matrix: FloatArray, vectors: FloatArray) -> FloatArray:
