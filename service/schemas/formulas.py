@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from attention_core.formulas import ParameterValue, PerHead
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from attention_core import ScoreModifier
+from attention_core.formulas import ParameterValue, PerHead
+from service.schemas.base import StrictModel
 from service.schemas.components import as_component
 from service.schemas.fields import FlatName
 from service.schemas.tensors import Tensor, fault
@@ -77,6 +79,22 @@ def _numbers(tensor: Tensor, value: Any) -> Any:
 FormulaText = Annotated[str, FlatName("")]
 FormulaParameters = Annotated[dict[str, Annotated[Any, FormulaParameter()]], FlatName("")]
 """Text and parameters of a formula; neither has a name where all fields of a request share one namespace."""
+
+
+class ScoreModifierSchema(StrictModel, title="ScoreModifier"):
+    """Changes every score after bias and ALiBi, before the masks; −∞ hides the key. 得分修饰：用公式修改每个得分。"""
+
+    formula: FormulaText = Field(
+        description="A formula of score and of the positions i, j, p, b, h, Lq, Lk, such as score + slope * (j - p). "
+        "得分与位置的公式。"
+    )
+    parameters: FormulaParameters | None = Field(
+        None, description="Numbers, vectors and matrices by the names in the formula. 公式中的参数。"
+    )
+
+    def to_core(self) -> ScoreModifier:
+        """Return the core's score modifier."""
+        return ScoreModifier(self.formula, self.parameters or {})
 
 
 def require_formula(formula: str | None, parameters: Mapping[str, Any] | None) -> None:
