@@ -18,7 +18,7 @@ from attention_core.formulas import (
     bind_formula,
     parse_formula,
 )
-from attention_core.interfaces import Coverage, Tile
+from attention_core.interfaces import ELEMENTWISE_COST, Coverage, Tile
 from attention_core.mask_base import BaseMask
 from attention_core.shapes import Shape
 
@@ -75,7 +75,7 @@ class FormulaMask(BaseMask):
     @property
     def operations_per_pair(self) -> int:
         """Operations for each pair, in floating-point operations of a matrix product."""
-        return self._bound.operations_per_pair
+        return ELEMENTWISE_COST * self._bound.operations_per_pair
 
     @property
     def scratch_per_score(self) -> int:
