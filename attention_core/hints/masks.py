@@ -157,8 +157,8 @@ MASKS: tuple[Translation, ...] = (
     # PyTorch FlexAttention.
     Translation(
         "mask_mod block_mask mask_function mask_fn",
-        "Functions are not sent; the condition of mask_mod(b, h, q_idx, kv_idx) goes to {mask.formula}, such as j <= i, "
-        "with i for q_idx and j for kv_idx. Booleans for every pair are {mask.allowed}; {mask.causal=true}, "
+        "Functions are not sent; the condition of mask_mod(b, h, q_idx, kv_idx) goes to {mask.formula}, such as "
+        "j <= i, with i for q_idx and j for kv_idx. Booleans for every pair are {mask.allowed}; {mask.causal=true}, "
         "{mask.window} and the segments need neither.",
     ),
     Translation(

@@ -133,9 +133,12 @@ MASK_FORMULAS: dict[str, dict[str, DrawFields]] = {
     "(i + j + b) % 2 == h % 2": {},
     "j > threshold": {"threshold": _per_head},
 }
+SUBTRACTS = "score - slope * abs(p - j)"
+"""Makes negative numbers of others, which some normalizers do not take."""
+
 MODIFIERS: dict[str, dict[str, DrawFields]] = {
     "2 * tanh(score / 2)": {},
-    "score - slope * abs(p - j)": {"slope": _per_head},
+    SUBTRACTS: {"slope": _per_head},
     "where(j <= p, score, -inf)": {},
     "score + table[i, j] / Lk": {"table": lambda layout: layout.numbers(*layout.scores[-2:])},
     "score * (b + h + 1)": {},
@@ -196,9 +199,10 @@ REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("softcap",): lambda layout: optional(softcap=st.sampled_from((0.5, 2, 50))),
     ("mask",): _mask,
     ("bias",): lambda layout: optional(bias=layout.broadcastable(st.none() | layout.numbers())),
-    ("score_modifier",): lambda layout: optional_formula(MODIFIERS, layout).map(
-        lambda modifier: {"score_modifier": modifier} if modifier else {}
-    ),
+    ("score_modifier",): lambda layout: optional_formula(
+        {formula: drawn for formula, drawn in MODIFIERS.items() if formula != SUBTRACTS or not layout.non_negative},
+        layout,
+    ).map(lambda modifier: {"score_modifier": modifier} if modifier else {}),
     ("heads",): lambda layout: (
         st.just({"heads": {"query": layout.packed[0], "key_value": layout.packed[1]}})
         if layout.packed
