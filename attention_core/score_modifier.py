@@ -18,7 +18,7 @@ from attention_core.formulas import (
     bind_formula,
     parse_formula,
 )
-from attention_core.interfaces import Tile
+from attention_core.interfaces import ELEMENTWISE_COST, Tile
 
 FORMULA_PATH: ArgumentPath = ("score_modifier", "formula")
 PARAMETERS_PATH: ArgumentPath = ("score_modifier", "parameters")
@@ -97,7 +97,7 @@ class ScoreModifier:
     @property
     def operations_per_score(self) -> int:
         """Operations for each score, in floating-point operations of a matrix product."""
-        return self._bound.operations_per_pair
+        return ELEMENTWISE_COST * self._bound.operations_per_pair
 
     @property
     def scratch_per_score(self) -> int:

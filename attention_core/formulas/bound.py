@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -22,9 +23,11 @@ from attention_core.arrays import (
 from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.expressions import Expression
 from attention_core.formulas.building import build_graph
+from attention_core.formulas.coverage import CoverageTest
 from attention_core.formulas.differentiation import differentiate
 from attention_core.formulas.evaluation import Evaluator
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
+from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
 from attention_core.formulas.language import LANGUAGE, variables_of
 from attention_core.formulas.names import unknown_name
 from attention_core.formulas.nodes import describe
@@ -148,6 +151,8 @@ class BoundFormula:
     """In which order the steps are computed."""
     _shared: list[list[Value]] = field(default_factory=list)
     """Values of the steps that all pairs share, once they are computed."""
+    _tests: list[CoverageTest] = field(default_factory=list)
+    """What classifies tiles, once it is made."""
 
     def slice_leading(self, leading: LeadingSlices) -> "BoundFormula":
         """Return the formula for a block of the leading axes: its heads' parameters, its batch rows and heads."""
@@ -156,7 +161,7 @@ class BoundFormula:
             name: slice_leading(value, leading) if isinstance(value, np.ndarray) else value
             for name, value in self.leading_variables.items()
         }
-        return replace(self, parameters=parameters, leading_variables=variables, _shared=[])
+        return replace(self, parameters=parameters, leading_variables=variables, _shared=[], _tests=[])
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -319,7 +324,34 @@ class BoundFormula:
 
     def coverage(self, tile: Tile) -> Coverage:
         """Return whether a mask formula hides all, none or some pairs of a tile; PARTIAL is always right."""
-        return Coverage.PARTIAL
+        return self._coverage_test.classify(tile)
+
+    @property
+    def _coverage_test(self) -> CoverageTest:
+        if not self._tests:
+            with np.errstate(all="ignore"):
+                self._tests.append(CoverageTest(self.graph, self.parameters, self._shared_values()))
+        return self._tests[0]
+
+    def key_range(self, positions: TilePositions) -> KeyRange | None:
+        """Return which keys each query sees by a mask formula, where these are a range.
+
+        :param positions: indices and positions of some queries and of all keys.
+
+        Returns the first visible key and the key after the last, integers that broadcast to (…, q, 1) and may lie
+        outside of the keys; None where they are no range, or it is not known whether they are.
+        """
+
+        @cache
+        def compute(key: int | None) -> list[Value]:
+            if key is None:
+                return self._values_at(positions)
+            values = self._values_at(positions._replace(j=np.array([key])))
+            self._evaluator.compute(self.plan.level(PAIRS), values, {})
+            return values
+
+        with np.errstate(all="ignore"):
+            return KeyRangeFinder(self._coverage_test, compute, len(positions.j)).find()
 
     # Cost and explanation
 

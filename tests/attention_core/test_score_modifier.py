@@ -132,8 +132,10 @@ def test_what_a_modifier_makes_of_a_hidden_pair_has_no_influence_on_gradients():
     plain = differentiate(
         QUERY, KEY, VALUE, upstream, mask=Causal(), bias=bias, score_model=ScaledDotProduct(2 / np.sqrt(8))
     )
-    for name in ("output", "query", "key", "value", "bias"):
+    for name in ("output", "query", "key", "value"):
         np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-9, atol=1e-12)
+    # The bias is doubled as the scores are.
+    np.testing.assert_allclose(found.bias, 2 * plain.bias, rtol=1e-9, atol=1e-12)
     expected = plain.score_model["scale"] / np.sqrt(8)
     np.testing.assert_allclose(found.score_modifier["gain"], expected, rtol=1e-9)
 
@@ -175,9 +177,8 @@ def test_batch_rows_and_heads_are_those_of_the_whole_call_in_every_block():
 def test_a_modifier_costs_operations_and_memory():
     plain = predict(resolve(AttentionCall(QUERY, KEY, VALUE)))
     modified = predict(resolve(AttentionCall(QUERY, KEY, VALUE, score_modifier=ALIBI)))
-    longer = predict(
-        resolve(AttentionCall(QUERY, KEY, VALUE, score_modifier=ScoreModifier("exp(tanh(score) + j) - p")))
-    )
+    formula = ScoreModifier("exp(tanh(score) + j) - p + sin(2 * score)")
+    longer = predict(resolve(AttentionCall(QUERY, KEY, VALUE, score_modifier=formula)))
     assert plain.operations < modified.operations < longer.operations
     assert plain.bytes < modified.bytes
 
