@@ -21,6 +21,8 @@ from attention_core.tiles import apply_weights, normalize, row_maximum, score_ti
 class Explanation:
     """One weight with the steps that lead to it; a step that the call does not have is None."""
 
+    score_steps: tuple[Expression, ...]
+    """Steps that lead to the terms, as a formula has them; empty for score models that are their terms."""
     terms: ScoreTerms
     """The score as a sum of terms."""
     score: float
@@ -119,10 +121,10 @@ def _explain(pair: QueryKeyPair) -> Explanation:
     alibi = None if call.position is None else call.position.explain_bias(position, key, pair.head)
     modified = float(pair.select_matrix(scored.modified)[0, key])
     biased = modified if call.score_modifier is None else _biased_score(pair)
+    query_row, key_row = pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key]
     return Explanation(
-        terms=call.score_model.explain_score(
-            pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key], pair.head
-        ),
+        score_steps=call.score_model.explain_steps(query_row, key_row, pair.head),
+        terms=call.score_model.explain_score(query_row, key_row, pair.head),
         score=float(pair.select_matrix(scored.scores)[0, key]),
         capped_score=float(pair.select_matrix(scored.capped_scores)[0, key]),
         bias=None if call.bias is None else float(pair.select_matrix(slice_tile(call.bias, pair.tile))[0, 0]),

@@ -162,6 +162,15 @@ class ScoreModel(Described, ABC):
         score = float(self.slice_leading(block).compute_scores(query[None, None], key[None, None])[0, 0, 0])
         return ScoreTerms((Expression("score 0", score, "{}", (score,)),))
 
+    def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
+        """Return steps that lead to the terms of a score, by default none.
+
+        :param query: (Dq).
+        :param key: (Dk).
+        :param head: index into parameters that have a head axis.
+        """
+        return ()
+
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Return the cost of scoring `n_queries` × `n_keys` pairs, in floating-point operations of a matrix product.
 

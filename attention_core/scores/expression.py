@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_core.arrays import Key, Keys, LeadingSlices, Projection, Queries, Query, Scores
 from attention_core.descriptions import Description, Text, parameter
-from attention_core.expressions import ScoreTerms
+from attention_core.expressions import Expression, ScoreTerms
 from attention_core.formulas import BoundFormula, FormulaContext, ParameterValue, PerHead, bind_formula, parse_formula
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
 from attention_core.kernel_forms import PairFunction, Project
@@ -96,8 +96,19 @@ class FormulaScore(ScoreModel):
         return ScoreGradient(queries=found.queries, keys=found.keys, parameters=found.parameters)
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """Return one term for each element of a sum at the root, else one."""
-        return ScoreTerms(self._bound.explain({"q": query, "k": key}, head))
+        """Return one term for each element of a sum at the root, else one: the last step of the formula."""
+        steps = self._bound.explain({"q": query, "k": key}, head)
+        if not steps:
+            return ScoreModel.explain_score(self, query, key, head)
+        return ScoreTerms(steps if self._is_sum else steps[-1:])
+
+    def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
+        """Return the steps of the formula, each with its operands, but for the last; none for a sum at the root."""
+        return () if self._is_sum else self._bound.explain({"q": query, "k": key}, head)[:-1]
+
+    @property
+    def _is_sum(self) -> bool:
+        return self._bound.formula.root.operation == "sum"
 
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Count the operations of the formula for each pair."""

@@ -78,6 +78,8 @@ def _add_score(steps: Steps, explanation: Explanation, key_position: int) -> Non
         position = str(explanation.query_position).replace("-", "−")
         formula = f"rotary(q, {position}), rotary(k, {key_position})"
         steps.add("rotary", formula, None, query_position=position, key_position=key_position)
+    for part in explanation.score_steps:
+        steps.add("formula part", equation(part), part.value, part=part.name)
     written = joined([expression(term) for term in terms.terms], " + ")
     largest = max(terms.terms, key=lambda term: abs(term.value))
     steps.add(

@@ -62,7 +62,7 @@ def sent(request):
         parameters = DEFAULTS.get(request[part]["name"], {}) | request[part]
         if "formula" in parameters:
             written = parameters.get("parameters") or {}
-            parameters = {name: one["per_head"] if isinstance(one, dict) else one for name, one in written.items()}
+            parameters = {name: _shared(one) for name, one in written.items()}
         numbers |= {
             f"{part}.{name}": value
             for name, value in parameters.items()
