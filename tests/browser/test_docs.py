@@ -9,6 +9,7 @@ import pytest
 from service.examples import IDS, load_examples
 from service.schemas.base import Described
 from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
+from service.specification.examples import requests_to, worked_examples
 from tests.browser.conftest import OpenPage
 from tests.browser.swagger import Attention
 from tests.compare import assert_close
