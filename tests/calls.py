@@ -91,7 +91,7 @@ def _written(built_in, drawn):
 
 
 def _variants(score_model):
-    """The required parameters alone, and all parameters; of a score model that is written those of all built-in ones."""
+    """The required parameters alone, and all parameters; of a written score model those of every built-in one."""
     if is_written(score_model):
         return [
             lambda draw, built_in=built_in, variant=variant: _written(built_in, variant(draw))

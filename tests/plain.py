@@ -240,9 +240,7 @@ WRITTEN = {
     "dot": lambda a, b: _summed(a * b),
     "cosine": _written_cosine,
     "norm1": lambda one: _summed(_Written(np.abs(one.array), 1)),
-    "concat": lambda *parts: _Written(
-        np.concatenate(np.broadcast_arrays(*(part.array for part in parts)), axis=-1), 1
-    ),
+    "concat": lambda *parts: _Written(np.concatenate(np.broadcast_arrays(*(part.array for part in parts)), axis=-1), 1),
 }
 """The functions that the formulas of `tests.written` use."""
 

@@ -31,3 +31,12 @@ def as_formula(model):
         name: {"per_head": value} if rank(value) > own_ranks.get(name, 0) else value for name, value in given.items()
     }
     return {"name": "expression", "formula": FORMULAS[model["name"]][tuple(given)], "parameters": parameters}
+
+
+def as_built_in(model):
+    """The built-in score model that `as_formula` made a formula of."""
+    name = next(name for name, formulas in FORMULAS.items() if model["formula"] in formulas.values())
+    values = {
+        key: value["per_head"] if isinstance(value, dict) else value for key, value in model["parameters"].items()
+    }
+    return {"name": name, **values}

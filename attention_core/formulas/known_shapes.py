@@ -103,9 +103,7 @@ class _Trial:
     def shapes(self) -> dict[str, Shape]:
         """Return the shape of each parameter."""
         letters = iter((*FREE_SIZES, *(f"{FREE_SIZES[0]}{number}" for number in range(2, 100))))
-        return {
-            name: tuple(self._written(size, letters) for size in axes) for name, axes in self._parameters.items()
-        }
+        return {name: tuple(self._written(size, letters) for size in axes) for name, axes in self._parameters.items()}
 
     def infer(self, node: Node) -> _Type:
         """Return what a node yields; raise _DoesNotFit if its operands do not fit it."""

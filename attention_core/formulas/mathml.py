@@ -5,25 +5,60 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 GREEK = {
-    **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ"},
-    **{"iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ"},
-    **{"tau": "τ", "upsilon": "υ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω"},
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "δ",
+    "epsilon": "ε",
+    "zeta": "ζ",
+    "eta": "η",
+    "theta": "θ",
+    "iota": "ι",
+    "kappa": "κ",
+    "lambda": "λ",
+    "mu": "μ",
+    "nu": "ν",
+    "xi": "ξ",
+    "rho": "ρ",
+    "sigma": "σ",
+    "tau": "τ",
+    "upsilon": "υ",
+    "phi": "φ",
+    "chi": "χ",
+    "psi": "ψ",
+    "omega": "ω",
 }
 """Greek letters by the names of their commands."""
 
 IDENTIFIERS = GREEK | {
-    **{"pi": "π", "infty": "∞", "top": "⊤", "bot": "⊥"},
+    "pi": "π",
+    "infty": "∞",
+    "top": "⊤",
+    "bot": "⊥",
     **{name: name for name in ("exp", "ln", "log", "tanh", "sin", "cos", "max", "min")},
 }
 """Commands for letters and words."""
 
 SIGNS = {
-    **{"cdot": "·", "circ": "∘", "bmod": "mod", "le": "≤", "ge": "≥", "ne": "≠", "land": "∧", "lor": "∨"},
-    **{"lnot": "¬", "sum": "∑", "angle": "∠", "lfloor": "⌊", "rfloor": "⌋", "|": "‖", "-": "−"},
+    "cdot": "·",
+    "circ": "∘",
+    "bmod": "mod",
+    "le": "≤",
+    "ge": "≥",
+    "ne": "≠",
+    "land": "∧",
+    "lor": "∨",
+    "lnot": "¬",
+    "sum": "∑",
+    "angle": "∠",
+    "lfloor": "⌊",
+    "rfloor": "⌋",
+    "|": "‖",
+    "-": "−",
 }
 """Commands and characters for operators and delimiters; other characters stand for themselves."""
 
-TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\S", re.DOTALL)
+PIECE = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\S", re.DOTALL)
 
 
 def write_mathml(latex: str) -> str:
@@ -38,50 +73,50 @@ def write_mathml(latex: str) -> str:
 
 
 class _Reader:
-    """Reads tokens from the front of a formula."""
+    """Reads pieces from the front of a formula."""
 
     def __init__(self, latex: str) -> None:
-        self.tokens = TOKEN.findall(latex)[::-1]
+        self.pieces = PIECE.findall(latex)[::-1]
         self.ended_by = ""
-        """The token that ended the last row."""
+        """The piece that ended the last row."""
 
     def row(self, *ends: str) -> list[str]:
-        """Return the elements up to one of some tokens, which is taken too; an empty one is the end of the formula."""
+        """Return the elements up to one of some pieces, which is taken too; an empty one is the end of the formula."""
         elements: list[str] = []
-        while self.tokens:
-            token = self.tokens.pop()
-            if token in ends:
-                self.ended_by = token
+        while self.pieces:
+            piece = self.pieces.pop()
+            if piece in ends:
+                self.ended_by = piece
                 return elements
-            if token in ("_", "^"):
-                elements.append(self._scripts(elements.pop() if elements else "<mrow></mrow>", token))
+            if piece in ("_", "^"):
+                elements.append(self._scripts(elements.pop() if elements else "<mrow></mrow>", piece))
             else:
-                elements.append(self._element(token))
+                elements.append(self._element(piece))
         if "" not in ends:
             raise ValueError(f"expected {' or '.join(ends)} before the end of a formula")
         return elements
 
     def _scripts(self, base: str, sign: str) -> str:
         """Return a base with the index or exponent that follows, or with both."""
-        script = self._element(self.tokens.pop())
+        script = self._element(self.pieces.pop())
         other = "^" if sign == "_" else "_"
-        if not self.tokens or self.tokens[-1] != other:
+        if not self.pieces or self.pieces[-1] != other:
             name = "msub" if sign == "_" else "msup"
             return f"<{name}>{base}{script}</{name}>"
-        self.tokens.pop()
-        second = self._element(self.tokens.pop())
+        self.pieces.pop()
+        second = self._element(self.pieces.pop())
         below, above = (script, second) if sign == "_" else (second, script)
         return f"<msubsup>{base}{below}{above}</msubsup>"
 
-    def _element(self, token: str) -> str:
-        """Return the element that a token begins."""
-        if token == "{":
+    def _element(self, piece: str) -> str:
+        """Return the element that a piece begins."""
+        if piece == "{":
             return _row(self.row("}"))
-        if token[0].isdigit():
-            return f"<mn>{token}</mn>"
-        if token[0] != "\\" or len(token) == 1:
-            return f"<mi>{escape(token)}</mi>" if token.isalpha() else _sign(token)
-        command = token[1:]
+        if piece[0].isdigit():
+            return f"<mn>{piece}</mn>"
+        if piece[0] != "\\" or len(piece) == 1:
+            return f"<mi>{escape(piece)}</mi>" if piece.isalpha() else _sign(piece)
+        command = piece[1:]
         if command in IDENTIFIERS:
             return f"<mi>{IDENTIFIERS[command]}</mi>"
         if command in SIGNS:
@@ -97,22 +132,22 @@ class _Reader:
             case "sqrt":
                 return f"<msqrt>{self._group()}</msqrt>"
             case "mathrm" | "text":
-                return f"<mi mathvariant=\"normal\">{escape(''.join(self._letters()))}</mi>"
+                return f'<mi mathvariant="normal">{escape("".join(self._letters()))}</mi>'
             case "left":
-                left, inside = self.tokens.pop(), self.row(r"\right")
-                return f"<mrow>{_fence(left)}{''.join(inside)}{_fence(self.tokens.pop())}</mrow>"
+                left, inside = self.pieces.pop(), self.row(r"\right")
+                return f"<mrow>{_fence(left)}{''.join(inside)}{_fence(self.pieces.pop())}</mrow>"
             case "begin":
                 return self._cases()
         raise ValueError(f"no formula has the command {command}")
 
     def _group(self) -> str:
-        return self._element(self.tokens.pop())
+        return self._element(self.pieces.pop())
 
     def _letters(self) -> Iterator[str]:
         """Yield the characters of a word in braces."""
-        self.tokens.pop()
-        while (token := self.tokens.pop()) != "}":
-            yield token.removeprefix("\\")
+        self.pieces.pop()
+        while (piece := self.pieces.pop()) != "}":
+            yield piece.removeprefix("\\")
 
     def _cases(self) -> str:
         """Return the lines of cases, a value and its condition each."""
@@ -134,6 +169,6 @@ def _sign(name: str) -> str:
     return f"<mo>{escape(SIGNS.get(name, name))}</mo>"
 
 
-def _fence(token: str) -> str:
-    name = token.removeprefix("\\")
-    return f'<mo fence="true">{escape(SIGNS[name] if name != token else token)}</mo>'
+def _fence(piece: str) -> str:
+    name = piece.removeprefix("\\")
+    return f'<mo fence="true">{escape(SIGNS[name] if name != piece else piece)}</mo>'

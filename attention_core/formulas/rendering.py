@@ -13,8 +13,8 @@ OR, AND, NOT, COMPARISON, SUM, SIGMA, PRODUCT, SIGN, POWER, ATOM = range(10)
 """How tightly a part of a formula holds together, from the loosest; SIGMA is a sum sign with its operand."""
 
 BINDINGS = {
-    **{"or": OR, "and": AND, "not": NOT, "+": SUM, "-": SUM, "*": PRODUCT, "%": PRODUCT, "@": PRODUCT, "**": POWER},
-    **{"expm1": SUM, "sum": SIGMA, "max": SIGMA, "min": SIGMA, "dot": PRODUCT, "square": POWER},
+    "or": OR, "and": AND, "not": NOT, "+": SUM, "-": SUM, "*": PRODUCT, "%": PRODUCT, "@": PRODUCT, "**": POWER,
+    "expm1": SUM, "sum": SIGMA, "max": SIGMA, "min": SIGMA, "dot": PRODUCT, "square": POWER,
 }
 """How tightly what an operator or a function makes holds together; ATOM where its form has delimiters of its own."""
 
@@ -71,7 +71,7 @@ class _Writer:
             case "negate":
                 return self._negated(node.operands[0])
             case "and" | "or" as name:
-                joined = [self._held(operand, BINDINGS[name] + 1) for operand in node.operands]
+                joined = [self._held(operand, BINDINGS[name]) for operand in node.operands]
                 form = LANGUAGE[name].latex
                 return Part(reduce(lambda left, right: _filled(form, (left, right)), joined), BINDINGS[name])
         if LANGUAGE[node.operation].is_function:

@@ -18,8 +18,8 @@ from attention_core.kernel_forms import PairFunction, Project
 class FormulaScore(ScoreModel):
     """a(q, k) by a formula: ``FormulaScore("-sum(abs(q - k)) / tau", {"tau": 2.0})``.
 
-    Dong et al. 2024, "Flex Attention: A Programming Model for Generating Optimized Attention Kernels", section 3.1, lets
-    the caller write what is done to a score; here the score itself is written.
+    Dong et al. 2024, "Flex Attention: A Programming Model for Generating Optimized Attention Kernels", section 3.1,
+    lets the caller write what is done to a score; here the score itself is written.
     """
 
     formula: str = field(

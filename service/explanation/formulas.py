@@ -12,7 +12,7 @@ from attention_core.scores import FormulaScore
 def typeset_formulas(call: ResolvedCall) -> dict[str, Any]:
     """Return each formula of a call in LaTeX and in MathML, by the field of the request that holds it."""
     held: dict[str, Any] = {"score_model": call.score_model, "score_modifier": call.score_modifier}
-    held |= {"mask": mask for mask in masks_in(call.mask) if isinstance(mask, FormulaMask)}
+    held["mask"] = next((mask for mask in masks_in(call.mask) if isinstance(mask, FormulaMask)), None)
     typeset = {}
     for field, holder in held.items():
         if isinstance(holder, FormulaScore | ScoreModifier | FormulaMask) and holder.bound is not None:

@@ -37,7 +37,7 @@ async def get_normalizers() -> Response:
 
 @router.get("/v1/expressions", **expressions_operation())
 async def get_expressions(request: Request) -> Response:
-    """List the language of formulas; with `formula` check one, and say how it is typeset and what it needs. 公式的语言。"""
+    """List the language of formulas; with `formula` check one, typeset it and say what it needs. 公式的语言。"""
     formula, kind = (request.query_params.get(name) for name in ("formula", "kind"))
     return _json(describe_language() if formula is None else describe_formula(formula, kind))
 

@@ -65,8 +65,8 @@ class FormulaParameterResponse(BaseModel, title="FreeParameter"):
 
     name: str = Field(description="As the formula writes it. 公式中的写法。")
     shapes: list[list[str]] = Field(
-        description="Every shape that fits, [] for a number, by the names of sizes: Dq, Dk, D (both), Lq, Lk, Hq, B, or "
-        "a letter for a size that the parameters decide. Empty when nothing is known. "
+        description="Every shape that fits, [] for a number, by the names of sizes: Dq, Dk, D (both), Lq, Lk, Hq, B, "
+        "or a letter for a size that the parameters decide. Empty when nothing is known. "
         "所有合适的形状，[] 表示一个数；未知时为空。"
     )
 
@@ -159,7 +159,9 @@ def _describe(formula: str, kind: FormulaKind) -> dict[str, Any]:
             ("formula",),
             expected="a truth value for each pair" if kind == "mask" else "a number for each pair",
             received="a formula that yields none, whatever the shapes of its parameters",
-            advice="Compare numbers: … > 0." if kind == "mask" else "Reduce vectors: sum(…); write where(condition, x, y).",
+            advice="Compare numbers: … > 0."
+            if kind == "mask"
+            else "Reduce vectors: sum(…); write where(condition, x, y).",
         )
     vectors = [one.name for one in parameters if one.shapes and all(len(shape) == 1 for shape in one.shapes)]
     rendering = render(parsed.root, ("q", "k", *vectors))

@@ -1,6 +1,6 @@
 """GET /v1/expressions: the language, and what one formula says."""
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -18,7 +18,7 @@ async def test_every_name_has_a_meaning_in_both_languages_and_an_example(client)
         assert one["meaning"]["en"]
         assert one["group"] in groups
         assert one["latex"]
-        assert ElementTree.fromstring(one["mathml"]).tag == MATHML
+        assert ET.fromstring(one["mathml"]).tag == MATHML
     assert answer["limits"] == {"characters": 1000, "nodes": 200, "depth": 32, "parameters": 16}
 
 
@@ -48,7 +48,7 @@ async def test_a_formula_is_typeset_and_its_parameters_are_named(client, formula
     answer = (await client.get("/v1/expressions", params={"formula": formula})).json()
     assert (answer["formula"], answer["kind"]) == (formula, kind)
     assert {one["name"]: one["shapes"] for one in answer["parameters"]} == parameters
-    assert ElementTree.fromstring(answer["mathml"]).tag == MATHML
+    assert ET.fromstring(answer["mathml"]).tag == MATHML
     again = await client.get("/v1/expressions", params={"formula": formula, "kind": kind})
     assert again.json() == answer
 

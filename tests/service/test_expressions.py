@@ -1,4 +1,4 @@
-"""Score models that a request writes as formulas: in every representation, as the built-in model of the same meaning."""
+"""Score models that a request writes as formulas, in every representation."""
 
 import json
 
@@ -78,13 +78,17 @@ async def test_a_formula_answers_as_the_oracle_and_says_what_was_used(client):
 
 async def test_a_parameter_may_differ_from_head_to_head(client):
     answer = await answered(client, "/v1/attention", HEADED | {"score_model": BY_HEAD})
-    built_in = await answered(client, "/v1/attention", HEADED | {"score_model": {"name": "bilinear", "weight": WEIGHTS}})
+    built_in = await answered(
+        client, "/v1/attention", HEADED | {"score_model": {"name": "bilinear", "weight": WEIGHTS}}
+    )
     assert_close(answer["output"], built_in["output"])
     assert answer["score_model"]["parameters"] == {"W": {"shape": [2, 4, 4]}}
 
 
 async def test_without_parameters_the_formula_alone_is_enough(client):
-    answer = await answered(client, "/v1/attention", VECTORS | {"score_model": {"name": "expression", "formula": "q @ k"}})
+    answer = await answered(
+        client, "/v1/attention", VECTORS | {"score_model": {"name": "expression", "formula": "q @ k"}}
+    )
     built_in = await answered(client, "/v1/attention", VECTORS | {"score_model": "dot_product"})
     assert_close(answer["scores"], built_in["scores"])
     assert answer["score_model"] == {"name": "expression", "formula": "q @ k"}
@@ -227,7 +231,11 @@ async def test_variants_merge_parameters_unless_the_formula_changes(client):
 
 async def test_the_cost_of_a_formula_is_predicted(client):
     cheap, dear = [
-        (await answered(client, "/v1/attention/estimate", VECTORS | {"score_model": {"name": "expression", "formula": text}}))
+        (
+            await answered(
+                client, "/v1/attention/estimate", VECTORS | {"score_model": {"name": "expression", "formula": text}}
+            )
+        )
         for text in ("-sum(abs(q - k))", "-sum(abs(tanh(exp(q - k)) * sqrt(abs(q - k))))")
     ]
     assert 0 < cheap["operations"] < dear["operations"]
@@ -261,7 +269,7 @@ async def test_a_picture_names_the_formula(client):
 
 
 async def test_a_formula_is_never_logged(server: Server):
-    secret = "zq8secret"  # noqa: S105 - a name in a formula
+    secret = "zq8secret"
     async with httpx.AsyncClient(base_url=server.url) as client:
         for formula in (f"q @ k * {secret}", f"q @ k * {secret}("):
             model = {"name": "expression", "formula": formula, "parameters": {secret: 2}}
