@@ -85,16 +85,16 @@ BUILT_IN = tuple(score_model for score_model in SCORE_MODELS if not is_written(s
 """The score models that have a formula of their own."""
 
 
-def _written(built_in, drawn):
-    """A drawn built-in score model as the parameters of one that is written."""
-    return {name: value for name, value in as_formula({"name": built_in, **drawn}).items() if name != "name"}
+def written(model):
+    """Formula and parameters of a score model that is written as a built-in one of a request."""
+    return {name: value for name, value in as_formula(model).items() if name != "name"}
 
 
 def _variants(score_model):
     """The required parameters alone, and all parameters; of a written score model those of every built-in one."""
     if is_written(score_model):
         return [
-            lambda draw, built_in=built_in, variant=variant: _written(built_in, variant(draw))
+            lambda draw, built_in=built_in, variant=variant: written({"name": built_in, **variant(draw)})
             for built_in in BUILT_IN
             for variant in _drawn_variants(built_in, score_model)
         ]
@@ -118,7 +118,7 @@ def _for_heads(score_model):
             one.name: drawn_parameter(one, draw, score_model, () if place == 1 else (heads,))
             for place, one in enumerate(described)
         }
-        return _written(described_by, drawn) if is_written(score_model) else drawn
+        return written({"name": described_by, **drawn}) if is_written(score_model) else drawn
 
     return draw_all
 

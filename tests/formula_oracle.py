@@ -79,9 +79,18 @@ def _each(function):
 
 FUNCTIONS = {
     **{name: _each(function) for name, function in {"abs": abs, "tanh": tanh, "sqrt": Decimal.sqrt}.items()},
-    "exp": _each(Decimal.exp), "log": _each(Decimal.ln), "square": _each(lambda x: x * x),
-    "relu": _each(lambda x: max(x, Decimal(0))), "sum": sum, "dot": _dot, "norm": _norm, "cosine": _cosine,
-    "norm1": lambda a: sum(map(abs, a)), "max": max, "min": min, "mean": lambda a: sum(a) / len(a),
+    "exp": _each(Decimal.exp),
+    "log": _each(Decimal.ln),
+    "square": _each(lambda x: x * x),
+    "relu": _each(lambda x: max(x, Decimal(0))),
+    "sum": sum,
+    "dot": _dot,
+    "norm": _norm,
+    "cosine": _cosine,
+    "norm1": lambda a: sum(map(abs, a)),
+    "max": max,
+    "min": min,
+    "mean": lambda a: sum(a) / len(a),
     "concat": lambda *parts: Vector(x for part in parts for x in part),
 }
 

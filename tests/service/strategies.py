@@ -74,6 +74,16 @@ def _parameters(described: type[Described]) -> DrawFields:
     return lambda layout: st.integers(1, 2).flatmap(lambda units: draw_all(layout, units))
 
 
+def _written(layout: Layout) -> st.SearchStrategy[Fields]:
+    """Draw the parameters of a built-in score model, and write it as a formula."""
+
+    def as_fields(name: str) -> st.SearchStrategy[Fields]:
+        drawn = _parameters(core.SCORE_MODELS[name])(layout)
+        return drawn.map(lambda parameters: calls.written({"name": name, **parameters}))
+
+    return st.sampled_from(calls.BUILT_IN).flatmap(as_fields)
+
+
 def _values(described: str, one: Parameter, layout: Layout, units: int) -> st.SearchStrategy[Any]:
     sizes = {"D": layout.features, "Dq": layout.features, "Dk": layout.key_features}
     axes = [axis.rpartition("·") for axis in one.axes]
@@ -88,8 +98,8 @@ def _keeps_non_negative(name: str) -> bool:
     """Whether the oracle scores numbers that are not negative with numbers that are not."""
     rng = random.Random(name)
     pairs = []
-    for _ in range(20):
-        drawn = calls.MODEL_PARAMETERS[name][-1](lambda: abs(rng.gauss(0, 1)))
+    for variant in calls.MODEL_PARAMETERS[name] * 20:
+        drawn = variant(lambda: abs(rng.gauss(0, 1)))
         query, key = ([rng.random() for _ in range(size)] for size in (calls.FEATURES, calls.key_features(name)))
         pairs.append(oracle.score({"name": name, **drawn}, query, key))
     return min(pairs) >= 0
@@ -97,7 +107,9 @@ def _keeps_non_negative(name: str) -> bool:
 
 SCORE_MODELS: dict[str, Model] = {
     name: Model(
-        _parameters(model), equal_features=not takes_two_sizes(model), keeps_non_negative=_keeps_non_negative(name)
+        _written if calls.is_written(name) else _parameters(model),
+        equal_features=not takes_two_sizes(model),
+        keeps_non_negative=_keeps_non_negative(name),
     )
     for name, model in core.SCORE_MODELS.items()
 }

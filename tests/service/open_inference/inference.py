@@ -126,7 +126,9 @@ def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str
     rest.pop("score_model", None)
     parameters: dict[str, Any] = {}
     for name, value in score_model.items():
-        if name != "name" and value is not None:
+        if name == "parameters" and value is not None:
+            _spread_named(value, tensors, rest)
+        elif name != "name" and value is not None:
             _place(name, value, tensors, parameters)
     _spread_normalizer(_object(rest.pop("normalizer", None)), tensors, parameters, rest)
     _spread_mask(rest.pop("mask", {}), tensors, parameters)
@@ -152,6 +154,20 @@ def _place(name: str, value: Any, tensors: list[Tensor], parameters: dict[str, A
         tensors.append(Tensor(name, "FP64", np.array(value, np.float64)))
     else:
         parameters[name] = value
+
+
+def _spread_named(named: dict[str, Any], tensors: list[Tensor], rest: dict[str, Any]) -> None:
+    """Parameters of a formula: tensors by their names, with per_head behind those for each head, numbers as options."""
+    numbers = {}
+    for name, value in named.items():
+        if isinstance(value, dict):
+            tensors.append(Tensor(f"{name}.per_head", "FP64", np.array(value["per_head"], np.float64)))
+        elif isinstance(value, list):
+            tensors.append(Tensor(name, "FP64", np.array(value, np.float64)))
+        else:
+            numbers[name] = value
+    if numbers:
+        rest["score_model"] = {"parameters": numbers}
 
 
 def _spread_normalizer(
