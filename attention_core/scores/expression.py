@@ -19,7 +19,7 @@ class FormulaScore(ScoreModel):
     """a(q, k) by a formula: ``FormulaScore("-sum(abs(q - k)) / tau", {"tau": 2.0})``.
 
     Dong et al. 2024, "Flex Attention: A Programming Model for Generating Optimized Attention Kernels", section 3.1,
-    lets the caller write what is done to a score; here the score itself is written.
+    lets the caller write how a score is modified; here the score itself is written.
     """
 
     formula: str = field(
@@ -93,6 +93,8 @@ class FormulaScore(ScoreModel):
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the gradients by reverse mode over the formula; 0 at kinks."""
         found = self._bound.backward_pairs(queries, keys, score_gradient)
+        if found.queries is None or found.keys is None:
+            raise ValueError("the formula of a score model has gradients of queries and keys")
         return ScoreGradient(queries=found.queries, keys=found.keys, parameters=found.parameters)
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
