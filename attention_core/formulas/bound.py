@@ -84,7 +84,8 @@ class BoundFormula:
 
         :param step: an index that all pairs share.
         """
-        values = self._shared_values()
+        with np.errstate(all="ignore"):
+            values = self._shared_values()
         return locate(self.parameters[str(step.value)], [values[operand] for operand in step.operands])[1] is True
 
     # Score models

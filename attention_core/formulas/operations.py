@@ -146,7 +146,7 @@ def compute_constant(operation: str, operands: Sequence[Any]) -> float:
     """Return an operation on numbers and truth values, as a Python number or truth value."""
     with np.errstate(all="ignore"):
         found = apply_elementwise(operation, [one if isinstance(one, bool) else float(one) for one in operands])
-    return bool(found) if found.dtype == np.bool_ else float(found)
+    return bool(found) if np.asarray(found).dtype == np.bool_ else float(found)
 
 
 def lift(value: Value) -> Value:
