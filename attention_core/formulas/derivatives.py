@@ -1,8 +1,8 @@
 """The derivative of each operation of a formula: from the gradient of its value to those of its operands.
 
-At a kink the slope is taken as 0: abs and relu at 0, norm and sqrt at 0, minimum and maximum where a constant equals the
-other operand.  Equals that both have a gradient share it.  A gradient of 0 stays 0 whatever the slope is, so that what
-`where` does not choose has no influence.
+At a kink the slope is taken as 0: abs and relu at 0, norm and sqrt at 0, minimum and maximum where a constant equals
+the other operand.  Equals that both have a gradient share it.  A gradient of 0 stays 0 whatever the slope is, so that
+what `where` does not choose has no influence.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +102,7 @@ def differentiate_step(
         return [REDUCTION_GRADIENTS[operation](operands[0], value, gradient)]
     if step.type.axes:
         operands = [x if one.type.axes else lift(x) for x, one in zip(operands, below, strict=True)]
+    slopes: tuple[Value | None, ...]
     if operation in ("minimum", "maximum"):
         slopes = _slopes_of_choice(operation, *operands, shares=all(one.has_gradient for one in below))
     else:

@@ -119,6 +119,7 @@ REDUCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "max": lambda x: np.max(x, axis=-2),
     "min": lambda x: np.min(x, axis=-2),
     "norm": norm,
+    "mean": lambda x: sum_elements(x) / x.shape[-2],
     "norm1": lambda x: sum_elements(np.abs(x)),
     "unit": unit,
 }

@@ -9,7 +9,9 @@ from attention_core.interfaces import Tile
 def bind(text, kind, parameters=None, *, dtype=float, heads=None, features=(3, 3), shape=None):
     """A bound formula, errors of which have the paths ("formula",) and ("parameters", …)."""
     context = FormulaContext(np.dtype(dtype), heads, *(features if kind == "score_model" else (None, None)), shape)
-    return bind_formula(parse_formula(text, kind, ("formula",)), parameters or {}, context, ("formula",), ("parameters",))
+    return bind_formula(
+        parse_formula(text, kind, ("formula",)), parameters or {}, context, ("formula",), ("parameters",)
+    )
 
 
 def given(parameters, by_head):

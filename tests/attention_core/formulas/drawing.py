@@ -46,6 +46,10 @@ class Drawer:
         if choice == 7:
             bounds = sorted((rng.randint(-3, 3), rng.randint(-3, 3)))
             return "clip", (self.number(depth - 1), *(("number", float(bound)) for bound in bounds))
+        return self.reduction(choice, depth)
+
+    def reduction(self, choice, depth):
+        rng = self.rng
         size = rng.choice((D, D, U))
         if choice == 8:
             return rng.choice(("dot", "@", "cosine")), (self.vector(depth - 1, size), self.vector(depth - 1, size))

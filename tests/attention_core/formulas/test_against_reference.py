@@ -10,7 +10,7 @@ import pytest
 from attention_core.formulas import TilePositions
 from attention_core.interfaces import Coverage, Tile
 from tests.attention_core.formulas.binding import bind, given, score, whole_tile
-from tests.attention_core.formulas.drawing import HEADS, SHAPES, Drawer, D, names_in, write
+from tests.attention_core.formulas.drawing import HEADS, SHAPES, D, Drawer, names_in, write
 from tests.attention_core.formulas.reference import Evaluator
 from tests.sampling import draws
 
@@ -139,7 +139,10 @@ def test_coverage_is_never_wrong_and_ranges_of_keys_are_those_that_hold():
         holds = np.broadcast_to(bound.holds(whole), SHAPE)
         for _ in range(4):
             row, column = rng.randrange(SHAPE[-2]), rng.randrange(SHAPE[-1])
-            rows, columns = slice(row, rng.randint(row + 1, SHAPE[-2])), slice(column, rng.randint(column + 1, SHAPE[-1]))
+            rows, columns = (
+                slice(row, rng.randint(row + 1, SHAPE[-2])),
+                slice(column, rng.randint(column + 1, SHAPE[-1])),
+            )
             coverage, part = bound.coverage(Tile(rows, columns, np.asarray(OFFSET))), holds[..., rows, columns]
             if coverage is not Coverage.PARTIAL:
                 decided += 1
@@ -162,7 +165,9 @@ def test_tiles_and_heads_alone_are_parts_of_the_whole():
         tile = Tile(slice(2, 5), slice(1, 3), np.asarray(OFFSET))
         part = bound.slice_leading(leading)
         expected = whole[(*leading, tile.rows, tile.columns)]
-        assert np.array_equal(np.broadcast_to(part.holds(TilePositions.of(tile)), expected.shape), expected), write(tree)
+        assert np.array_equal(np.broadcast_to(part.holds(TilePositions.of(tile)), expected.shape), expected), write(
+            tree
+        )
 
 
 @pytest.mark.parametrize("kind", ["score_model", "score_modifier"])
@@ -241,7 +246,9 @@ def test_blocks_of_pairs_give_what_one_block_gives(monkeypatch):
         for numbers in (1 << 18, 40):
             monkeypatch.setattr("attention_core.formulas.evaluation.PAIR_BLOCK_NUMBERS", numbers)
             gradient = bound.backward_pairs(queries, keys, upstream)
-            results.append([score(bound, queries, keys), gradient.queries, gradient.keys, *gradient.parameters.values()])
+            results.append(
+                [score(bound, queries, keys), gradient.queries, gradient.keys, *gradient.parameters.values()]
+            )
         for one, other in zip(*results, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9, err_msg=write(tree))
 
