@@ -257,7 +257,9 @@ def _expression(own, query, key):
         places = {0: (1, 1), 1: (1, *array.shape[-1:]), 2: array.shape[-2:]}[rank]
         names[name] = _Written(array.reshape(*heads, *places), rank)
     found = eval(own.model["formula"], {"__builtins__": {}}, {**WRITTEN, **names})
-    return np.broadcast_to(found.array[..., 0], np.broadcast_shapes(found.array.shape[:-1], _dot(query, key).shape))
+    leading = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    shape = np.broadcast_shapes(found.array.shape[:-1], (*leading, query.shape[-2], key.shape[-2]))
+    return np.broadcast_to(found.array[..., 0], shape)
 
 
 SCORE_MODELS = {

@@ -98,19 +98,14 @@ class FormulaScore(ScoreModel):
         return ScoreGradient(queries=found.queries, keys=found.keys, parameters=found.parameters)
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
-        """Return one term for each element of a sum at the root, else one: the last step of the formula."""
-        steps = self._bound.explain({"q": query, "k": key}, head)
-        if not steps:
-            return ScoreModel.explain_score(self, query, key, head)
-        return ScoreTerms(steps if self._is_sum else steps[-1:])
+        """Return one term for each element of a sum at the root, with the factors beside it, else a single term."""
+        return self._bound.explain_score(query, key, head)
 
     def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
-        """Return the steps of the formula, each with its operands, but for the last; none for a sum at the root."""
-        return () if self._is_sum else self._bound.explain({"q": query, "k": key}, head)[:-1]
-
-    @property
-    def _is_sum(self) -> bool:
-        return self._bound.formula.root.operation == "sum"
+        """Return the operations of the formula, each with its operands, but for the last; none where terms show them."""
+        if len(self._bound.explain_score(query, key, head).terms) > 1:
+            return ()
+        return self._bound.explain({"q": query, "k": key}, head)[:-1]
 
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Count the operations of the formula for each pair."""

@@ -209,8 +209,8 @@ class Row:
 
 
 def steps_of(explanation):
-    """The steps by name, without the parts of a score modifier."""
-    listed = [step for step in explanation["steps"] if step["name"] != "modifier"]
+    """The steps by name, without the parts of formulas."""
+    listed = [step for step in explanation["steps"] if step["name"] not in ("modifier", "formula part")]
     steps = {step["name"] if step["name"] in ORDER else "factor": step for step in listed}
     assert len(steps) == len(listed), "two steps of one name"
     return steps
