@@ -30,7 +30,8 @@ def as_formula(model):
     parameters = {
         name: {"per_head": value} if rank(value) > own_ranks.get(name, 0) else value for name, value in given.items()
     }
-    return {"name": "expression", "formula": FORMULAS[model["name"]][tuple(given)], "parameters": parameters}
+    formula = next(text for names, text in FORMULAS[model["name"]].items() if set(names) == set(given))
+    return {"name": "expression", "formula": formula, "parameters": parameters}
 
 
 def as_built_in(model):
