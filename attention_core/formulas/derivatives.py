@@ -119,8 +119,11 @@ def differentiate_step(
 
 def times(gradient: FloatArray, slope: Value) -> FloatArray:
     """Return gradient · slope, 0 wherever the gradient is 0."""
-    if isinstance(slope, float):
-        return gradient if slope == 1.0 else gradient * slope
+    if np.ndim(slope) == 0:
+        # A number of Python takes the type of the gradient, one of NumPy would widen it.
+        slope = float(slope)
+    if isinstance(slope, float) and slope == 1.0:
+        return gradient
     found = gradient * slope
     if not np.isfinite(found).all():
         found = np.where(gradient == 0, 0, found)
