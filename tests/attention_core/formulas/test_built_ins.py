@@ -309,6 +309,21 @@ def test_slopes_at_kinks_are_finite(text, at, slope):
     np.testing.assert_allclose(gradient.queries, np.full((1, 3), slope))
 
 
+@pytest.mark.parametrize("text", ["dot(1 / q, 1 / k)", "sum(1 / (q * k))", "exp(sum(1 / (k * k))) * sum(1 / q)"])
+def test_pairs_without_gradient_pass_on_none_of_their_infinities(text):
+    queries, keys = GENERATOR.standard_normal((4, 3)), GENERATOR.standard_normal((5, 3))
+    bound, upstream = bind(text, "score_model"), np.ones((4, 5))
+    upstream[2], upstream[:, 3] = 0, 0
+    expected = bound.backward_pairs(queries, keys, upstream)
+    queries[2, 1], keys[3, 0] = 0, 0
+    found = bound.backward_pairs(queries, keys, upstream)
+    others = [0, 1, 3]
+    np.testing.assert_allclose(found.queries[others], expected.queries[others])
+    np.testing.assert_allclose(found.keys[[*others[:2], 2, 4]], expected.keys[[*others[:2], 2, 4]])
+    assert not found.queries[2].any()
+    assert not found.keys[3].any()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
