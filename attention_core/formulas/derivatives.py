@@ -13,6 +13,7 @@ import numpy as np
 from attention_core.arrays import FloatArray
 from attention_core.formulas.graph import ROWS, Graph, Step
 from attention_core.formulas.operations import Value, lift, norm, sigmoid
+from attention_core.reductions import all_finite
 
 Slopes = Callable[..., tuple[Value | None, ...]]
 
@@ -119,10 +120,13 @@ def differentiate_step(
 
 def times(gradient: FloatArray, slope: Value) -> FloatArray:
     """Return gradient · slope, 0 wherever the gradient is 0."""
-    if isinstance(slope, float):
-        return gradient if slope == 1.0 else gradient * slope
+    if np.ndim(slope) == 0:
+        # A number of Python takes the type of the gradient, one of NumPy would widen it.
+        slope = float(slope)
+    if isinstance(slope, float) and slope == 1.0:
+        return gradient
     found = gradient * slope
-    if not np.isfinite(found).all():
+    if not all_finite(found):
         found = np.where(gradient == 0, 0, found)
     return found.astype(gradient.dtype, copy=False)
 
@@ -131,12 +135,29 @@ def _differentiate_dot(one: FloatArray, other: FloatArray, gradient: FloatArray)
     """Return the gradient of one side of a dot product, (…, q or 1, U, k or 1)."""
     has_rows, has_columns = _spans(one)
     other_rows, other_columns = _spans(other)
-    if has_rows and other_columns and not has_columns and not other_rows and np.isfinite(other).all():
-        # One vector for each query beside one for each key: a product of matrices, without a vector for each pair.
-        return np.matmul(gradient, other[..., 0, :, :].swapaxes(-1, -2))[..., None]
-    if has_columns and other_rows and not has_rows and not other_columns and np.isfinite(other).all():
-        return np.matmul(other[..., 0].swapaxes(-1, -2), gradient)[..., None, :, :]
+    # One vector for each query beside one for each key: a product of matrices, without a vector for each pair.
+    if has_rows and other_columns and not has_columns and not other_rows:
+        return _sum_products(gradient, other[..., 0, :, :].swapaxes(-1, -2))[..., None]
+    if has_columns and other_rows and not has_rows and not other_columns:
+        return _sum_products(gradient.swapaxes(-1, -2), other[..., 0]).swapaxes(-1, -2)[..., None, :, :]
     return times(lift(gradient), other)
+
+
+def _sum_products(gradient: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return gradient · vectors, (…, m, U); where the gradient is 0, NaN and ±∞ of a vector have no influence.
+
+    :param gradient: (…, m, n).
+    :param vectors: (…, n, U).
+    """
+    if all_finite(vectors):
+        return np.matmul(gradient, vectors)
+    finite = np.isfinite(vectors)
+    found = np.matmul(gradient, np.where(finite, vectors, 0))
+    for index in np.flatnonzero(~finite.all(axis=(*range(vectors.ndim - 2), -1))):
+        along = gradient[..., index, None]
+        reaches = (along != 0) & ~finite[..., index, None, :]
+        found += np.where(reaches, along * vectors[..., index, None, :], 0)
+    return found
 
 
 def _spans(vectors: FloatArray) -> tuple[bool, bool]:

@@ -34,9 +34,12 @@ def says_nothing(expected, disturbed):
 
 
 def compare(tree, names_of, found):
-    """How many pairs agree; fail for one that does not. Pairs of which a rounding error decides do not count."""
-    agreed = 0
-    for index in np.ndindex(found.shape):
+    """How many of every third pair agree, and how many these are; fail for one that does not.
+
+    Pairs of which a rounding error decides do not agree.
+    """
+    agreed, indices = 0, list(np.ndindex(found.shape))[::-3]
+    for index in indices:
         names = names_of(index)
         expected = Evaluator(names).value(tree)
         if any(says_nothing(expected, Evaluator(names, NOISE, seed).value(tree)) for seed in range(5)):
@@ -48,11 +51,11 @@ def compare(tree, names_of, found):
             same = received == expected or (received != received and expected != expected)
             assert same or abs(received - expected) <= 1e-6 * max(1, abs(expected)), (write(tree), index, expected)
         agreed += 1
-    return agreed
+    return np.array([agreed, len(indices)])
 
 
 def test_score_models_are_what_plain_python_says_of_each_pair():
-    rng, agreed, pairs = random.Random(0), 0, 0
+    rng, agreed = random.Random(0), np.zeros(2)
     for _ in range(draws(1200)):
         drawer = Drawer(rng, "score_model")
         tree, (parameters, by_head) = drawer.number(rng.randint(1, 4)), drawer.parameters()
@@ -61,8 +64,7 @@ def test_score_models_are_what_plain_python_says_of_each_pair():
         found = score(bind(write(tree), "score_model", given(used, by_head), heads=HEADS), queries, keys)
         assert found.shape == (2, HEADS, 3, 4)
         agreed += compare(tree, score_model_names(used, by_head, queries, keys), found)
-        pairs += found.size
-    assert agreed > 0.9 * pairs
+    assert agreed[0] > 0.9 * agreed[1]
 
 
 def score_model_names(parameters, by_head, queries, keys):
@@ -98,7 +100,7 @@ def position_names(parameters, by_head, tile, scores=None):
 
 
 def test_score_modifiers_are_what_plain_python_says_of_each_pair():
-    rng, agreed, pairs = random.Random(1), 0, 0
+    rng, agreed = random.Random(1), np.zeros(2)
     for _ in range(draws(800)):
         drawer = Drawer(rng, "score_modifier", SHAPE[-2:])
         tree, (parameters, by_head) = drawer.number(rng.randint(1, 4)), drawer.parameters()
@@ -109,8 +111,7 @@ def test_score_modifiers_are_what_plain_python_says_of_each_pair():
         found = bound.modify(scores, TilePositions.of(tile))
         assert found.shape == scores.shape
         agreed += compare(tree, position_names(used, by_head, tile, scores), found)
-        pairs += found.size
-    assert agreed > 0.9 * pairs
+    assert agreed[0] > 0.9 * agreed[1]
 
 
 def draw_mask(rng):
@@ -121,14 +122,13 @@ def draw_mask(rng):
 
 
 def test_masks_are_what_plain_python_says_of_each_pair():
-    rng, agreed, pairs = random.Random(2), 0, 0
+    rng, agreed = random.Random(2), np.zeros(2)
     for _ in range(draws(800)):
         tree, used, by_head, bound = draw_mask(rng)
         tile = Tile(slice(1, 4), slice(2, 6), np.asarray(OFFSET))
         found = np.broadcast_to(bound.holds(TilePositions.of(tile)), (*SHAPE[:2], 3, 4))
         agreed += compare(tree, position_names(used, by_head, tile), found)
-        pairs += found.size
-    assert agreed > 0.9 * pairs
+    assert agreed[0] > 0.9 * agreed[1]
 
 
 def test_coverage_is_never_wrong_and_ranges_of_keys_are_those_that_hold():

@@ -1,0 +1,112 @@
+"""What a formula says of one pair, and how it is written in LaTeX."""
+
+import doctest
+import random
+
+import numpy as np
+import pytest
+
+from attention_core.expressions import Expression
+from attention_core.formulas import LANGUAGE, PerHead, latex, parse_formula, write_latex
+from tests.attention_core.formulas.binding import bind, given, score
+from tests.attention_core.formulas.drawing import HEADS, D, Drawer, names_in, write
+from tests.sampling import draws
+
+
+def test_a_sum_is_explained_by_its_elements():
+    bound = bind("-sum(abs(q - k)) / tau", "score_model", {"tau": PerHead([2.0, 4.0])}, heads=2)
+    terms = bound.explain_score(np.array([1.0, 2, 3]), np.array([0.0, 2, 5]), 1)
+    assert terms.terms == (
+        Expression("feature 0", 1.0, "|{}|", (1.0,)),
+        Expression("feature 1", 0.0, "|{}|", (0.0,)),
+        Expression("feature 2", 2.0, "|{}|", (-2.0,)),
+    )
+    assert terms.factor == Expression("factor", -0.25, "{}", (-0.25,))
+    assert terms.score == -0.75
+
+
+def test_each_operation_that_is_written_is_a_line():
+    bound = bind("j <= p and doc[i] == doc[j]", "mask", {"doc": [0, 0, 1]}, shape=(3, 3))
+    lines = bound.explain({"i": 1, "j": 0, "p": 1, "b": 0, "h": 0}, 0)
+    assert [(line.name, line.value, line.template, line.operands) for line in lines] == [
+        ("j <= p", 1.0, "{} ≤ {}", (0.0, 1.0)),
+        ("doc[i]", 0.0, "doc[{}]", (1.0,)),
+        ("doc[j]", 0.0, "doc[{}]", (0.0,)),
+        ("doc[i] == doc[j]", 1.0, "{} = {}", (0.0, 0.0)),
+        ("j <= p and doc[i] == doc[j]", 1.0, "{} and {}", (1.0, 1.0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "template", "operands"),
+    [
+        ("dot(q, k)", "{* + }", (0.0, 4.0, 15.0)),
+        ("norm(q - k)", "norm({*, })", (1.0, 0.0, -2.0)),
+        ("max(q)", "max({*, })", (1.0, 2.0, 3.0)),
+        ("mean(q)", "mean({*, })", (1.0, 2.0, 3.0)),
+        ("cosine(q, q)", "{} / ({} × {})", (14.0, 14**0.5, 14**0.5)),
+        ("exp(norm1(k) - 7)", "exp({})", (0.0,)),
+        ("clip(norm1(k), 0, 2)", "clip({}, {}, {})", (7.0, 0.0, 2.0)),
+    ],
+)
+def test_the_last_line_is_the_whole(text, template, operands):
+    lines = bind(text, "score_model").explain({"q": [1.0, 2, 3], "k": [0.0, 2, 5]}, 0)
+    assert lines[-1].name == text
+    assert lines[-1].template == template
+    assert lines[-1].operands == pytest.approx(operands)
+
+
+def test_terms_add_up_to_the_score():
+    rng, generator = random.Random(0), np.random.default_rng(0)
+    for _ in range(draws(600)):
+        drawer = Drawer(rng, "score_model")
+        tree, (parameters, by_head) = drawer.number(rng.randint(1, 3)), drawer.parameters()
+        used = given({name: value for name, value in parameters.items() if name in names_in(tree)}, by_head)
+        queries, keys = (generator.standard_normal((1, HEADS, 1, D)) for _ in range(2))
+        bound = bind(write(tree), "score_model", used, heads=HEADS)
+        expected = score(bound, queries, keys)[0, :, 0, 0]
+        for head in range(HEADS):
+            terms = bound.explain_score(queries[0, head, 0], keys[0, head, 0], head)
+            assert terms.score == pytest.approx(expected[head], rel=1e-6, abs=1e-9, nan_ok=True), write(tree)
+            for term in terms.terms:
+                places = term.template.replace("{* + }", "").replace("{*, }", "").count("{}")
+                assert places == len(term.operands) or "{*" in term.template
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("sum(q * k) / sqrt(D)", "score_model", r"\frac{\sum_m \left(q \cdot k\right)_m}{\sqrt{D}}"),
+        ("v @ tanh(W_q @ q)", "score_model", r"v \, \tanh\left(W_{q} \, q\right)"),
+        ("-(a - (c + d)) ** 2", "score_model", r"-\left(a - \left(c + d\right)\right)^{2}"),
+        ("(2 ** a) ** c", "score_model", r"\left(2^{a}\right)^{c}"),
+        ("tau * 1e-5", "score_model", r"\tau \cdot 1 \cdot 10^{-5}"),
+        ("0 <= p - j < 4 or i == j", "mask", r"0 \le p - j \land p - j < 4 \lor i = j"),
+        ("not doc[b, i] == doc[b, j]", "mask", r"\lnot \left(\mathrm{doc}_{b, i} = \mathrm{doc}_{b, j}\right)"),
+        (
+            "where(j <= p, score, -inf)",
+            "score_modifier",
+            r"\begin{cases} \mathrm{score} & j \le p \\ -\infty & \text{otherwise} \end{cases}",
+        ),
+    ],
+)
+def test_a_formula_is_written_in_latex(text, kind, expected):
+    assert write_latex(parse_formula(text, kind, ())) == expected
+
+
+def test_every_drawn_formula_is_written_with_balanced_braces():
+    rng = random.Random(1)
+    for _ in range(draws(400)):
+        kind = rng.choice(("score_model", "score_modifier", "mask"))
+        written = write_latex(parse_formula(write(Drawer(rng, kind).formula(4)), kind, ()))
+        assert written.count("{") == written.count("}")
+        assert written.count(r"\left") == written.count(r"\right")
+        assert "<0>" not in written
+
+
+def test_the_table_says_everything_of_each_name():
+    for name, entry in LANGUAGE.items():
+        assert entry.name == name
+        assert entry.latex
+        assert entry.kinds
+    assert doctest.testmod(latex).failed == 0
