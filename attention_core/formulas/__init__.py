@@ -15,7 +15,6 @@ from attention_core.formulas.binding import bind_formula
 from attention_core.formulas.bound import BoundFormula
 from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.language import FUNCTIONS, GROUPS, LANGUAGE, RESERVED, Entry, FormulaKind, variables_of
-from attention_core.formulas.latex import write_latex
 from attention_core.formulas.parameters import ParameterValue, PerHead
 from attention_core.formulas.parsing import Formula, parse_formula
 
@@ -36,5 +35,4 @@ __all__ = [
     "bind_formula",
     "parse_formula",
     "variables_of",
-    "write_latex",
 ]

@@ -33,7 +33,7 @@ def bind_formula(
     :param parameters_path: the argument that holds the parameters, for errors.
 
     Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
-    formula says, with the path of the parameter for what is wrong with one.
+    formula says, with the path of the parameter for a parameter that is wrong.
     """
     dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
     bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)

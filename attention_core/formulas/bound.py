@@ -94,7 +94,7 @@ class BoundFormula:
     # Score models
 
     def project_queries(self, queries: Queries) -> Projection:
-        """Return the queries, and what is computed from queries alone.
+        """Return the queries, and the values that depend on queries alone.
 
         :param queries: (…, q, Dq).
         """
@@ -103,7 +103,7 @@ class BoundFormula:
         return (queries, *(values[index] for index in self.plan.row_outputs))
 
     def project_keys(self, keys: Keys) -> Projection:
-        """Return the keys, and what is computed from keys alone.
+        """Return the keys, and the values that depend on keys alone.
 
         :param keys: (…, k, Dk).
         """
@@ -287,9 +287,13 @@ class BoundFormula:
     def explain(self, variables: Mapping[str, Any], head: int) -> tuple[Expression, ...]:
         """Return the operations of the formula for one pair, each with its operands and value.
 
+        A score model whose whole is ``sum(…)`` has a line for each element instead, which add up to the score.
+
         :param variables: values of the formula's variables: vectors q and k, or numbers.
         :param head: index into parameters that differ by head.
         """
+        if self.formula.kind == "score_model" and self.formula.root.operation == "sum":
+            return self.explain_score(variables["q"], variables["k"], head).terms
         return self._explain(variables, head).lines()
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:

@@ -54,8 +54,8 @@ def build_graph(
     :param parameters: axes of each parameter by name, without a head axis.
     :param sizes: values of the sizes that the formula may use, Dq and Dk or Lq and Lk.
     :param path: the argument that holds the formula, for errors.
-    :param rewrites: whether steps are what is computed, as `rewriting` makes it, or what is written; default the
-        former.
+    :param rewrites: whether steps are rewritten to cheaper ones by `rewriting`; default yes, else the graph has the
+        steps of the text.
 
     Raises InvalidValue, ShapeMismatch or UnknownName with the column and the piece of text.
     """

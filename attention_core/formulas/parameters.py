@@ -145,7 +145,7 @@ def _bind(value: ParameterValue | PerHead, n_heads: int | None, dtype: np.dtype[
 
 
 def _to_array(value: ParameterValue, path: ArgumentPath) -> FloatArray:
-    """Return a parameter as floats; raise InvalidValue for what is no number and ShapeMismatch for a ragged list."""
+    """Return a parameter as floats; raise InvalidValue unless it holds numbers and ShapeMismatch for a ragged list."""
     try:
         array = np.asarray(value)
     except ValueError:

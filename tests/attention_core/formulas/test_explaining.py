@@ -1,13 +1,12 @@
-"""What a formula says of one pair, and how it is written in LaTeX."""
+"""What a formula says of one pair."""
 
-import doctest
 import random
 
 import numpy as np
 import pytest
 
 from attention_core.expressions import Expression
-from attention_core.formulas import LANGUAGE, PerHead, latex, parse_formula, write_latex
+from attention_core.formulas import LANGUAGE, PerHead
 from tests.attention_core.formulas.binding import bind, given, score
 from tests.attention_core.formulas.drawing import HEADS, D, Drawer, names_in, write
 from tests.sampling import draws
@@ -23,6 +22,15 @@ def test_a_sum_is_explained_by_its_elements():
     )
     assert terms.factor == Expression("factor", -0.25, "{}", (-0.25,))
     assert terms.score == -0.75
+
+
+def test_a_sum_at_the_root_of_a_score_model_has_a_line_for_each_element():
+    bound = bind("sum(w * abs(q - k) ** norm(k))", "score_model", {"w": [1.0, 2.0, 3.0]})
+    query, key = np.array([1.0, 2, 3]), np.array([0.0, 3, 5])
+    lines = bound.explain({"q": query, "k": key}, 0)
+    assert [line.name for line in lines] == ["feature 0", "feature 1", "feature 2"]
+    assert sum(line.value for line in lines) == pytest.approx(score(bound, query[None], key[None]).item())
+    assert lines == bound.explain_score(query, key, 0).terms
 
 
 def test_each_operation_that_is_written_is_a_line():
@@ -73,40 +81,8 @@ def test_terms_add_up_to_the_score():
                 assert places == len(term.operands) or "{*" in term.template
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "expected"),
-    [
-        ("sum(q * k) / sqrt(D)", "score_model", r"\frac{\sum_m \left(q \cdot k\right)_m}{\sqrt{D}}"),
-        ("v @ tanh(W_q @ q)", "score_model", r"v \, \tanh\left(W_{q} \, q\right)"),
-        ("-(a - (c + d)) ** 2", "score_model", r"-\left(a - \left(c + d\right)\right)^{2}"),
-        ("(2 ** a) ** c", "score_model", r"\left(2^{a}\right)^{c}"),
-        ("tau * 1e-5", "score_model", r"\tau \cdot 1 \cdot 10^{-5}"),
-        ("0 <= p - j < 4 or i == j", "mask", r"0 \le p - j \land p - j < 4 \lor i = j"),
-        ("not doc[b, i] == doc[b, j]", "mask", r"\lnot \left(\mathrm{doc}_{b, i} = \mathrm{doc}_{b, j}\right)"),
-        (
-            "where(j <= p, score, -inf)",
-            "score_modifier",
-            r"\begin{cases} \mathrm{score} & j \le p \\ -\infty & \text{otherwise} \end{cases}",
-        ),
-    ],
-)
-def test_a_formula_is_written_in_latex(text, kind, expected):
-    assert write_latex(parse_formula(text, kind, ())) == expected
-
-
-def test_every_drawn_formula_is_written_with_balanced_braces():
-    rng = random.Random(1)
-    for _ in range(draws(400)):
-        kind = rng.choice(("score_model", "score_modifier", "mask"))
-        written = write_latex(parse_formula(write(Drawer(rng, kind).formula(4)), kind, ()))
-        assert written.count("{") == written.count("}")
-        assert written.count(r"\left") == written.count(r"\right")
-        assert "<0>" not in written
-
-
 def test_the_table_says_everything_of_each_name():
     for name, entry in LANGUAGE.items():
         assert entry.name == name
         assert entry.latex
         assert entry.kinds
-    assert doctest.testmod(latex).failed == 0

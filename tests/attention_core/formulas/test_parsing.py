@@ -1,11 +1,14 @@
-"""What is refused before anything runs: with the column, the piece of text, and what to write instead."""
+"""Refusals before anything runs: with the column, the piece of text, and advice on what to write."""
 
+import ast
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attention_core import formulas
 from attention_core.errors import CallError, InvalidValue, ShapeMismatch, UnknownName
 from attention_core.formulas import FUNCTIONS, LANGUAGE, RESERVED, PerHead, TilePositions, parse_formula
 from attention_core.formulas.language import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES
@@ -236,6 +239,18 @@ def test_functions_are_the_names_that_are_called():
     assert not {"+", "and", "not", "q", "pi", "@"} & set(FUNCTIONS)
 
 
+def test_nothing_that_came_in_is_compiled_or_run():
+    called, modules = set(), set()
+    for path in Path(formulas.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                called.add(node.func.id)
+            if isinstance(node, ast.Import):
+                modules.update(alias.name for alias in node.names)
+    assert not called & {"eval", "exec", "compile", "__import__", "getattr", "setattr"}
+    assert modules == {"ast", "numpy", "re"}
+
+
 WORDS = "0 1 2.5 1e400 1e-400 .5 c w W v doc slope table lengths x ( ) [ ] , . : = # { }"
 TOKENS = (*LANGUAGE, *WORDS.split(), " ", "'", '"', "\\", "\n", "\t", "\0", "é", "温", "ｑ", "\ud800")
 
@@ -257,7 +272,7 @@ def mutate(rng, text):
 
 
 def is_taken(kind, text):
-    """Parse, bind and evaluate; what is refused is refused with an error of the call."""
+    """Parse, bind and evaluate; a refusal is an error of the call."""
     try:
         bound = bind_used(text, kind)
     except (InvalidValue, UnknownName, ShapeMismatch) as error:
