@@ -74,7 +74,7 @@ class ScoreModifier:
     ) -> tuple[Logits, Mapping[str, FloatArray]]:
         """Return ∂scores, (…, q, k), and ∂parameters by name, each in the shape of its parameter.
 
-        :param scores: what was modified, (…, q, k).
+        :param scores: scores before modification, (…, q, k).
         :param tile: rows and columns of the score matrix.
         :param gradient: gradient of the loss with respect to the modified scores, (…, q, k); 0 at hidden pairs.
         :param hidden: pairs that have no influence whatever their score, (…, q, k); None for none.
