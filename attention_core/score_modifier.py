@@ -39,7 +39,7 @@ class ScoreModifier:
     `attention_core.formulas`."""
     parameters: Mapping[str, ParameterValue | PerHead] = field(default_factory=dict)
     """Numbers, vectors and matrices by the names that the formula uses."""
-    bound: BoundFormula | None = field(default=None, repr=False)
+    bound: BoundFormula | None = field(default=None, repr=False, kw_only=True)
     """The formula with its parameters, checked; set by `bind`."""
 
     def bind(self, score_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Self:
