@@ -37,7 +37,7 @@ class FormulaMask(BaseMask):
     """A condition on the positions i, j, p, b, h, Lq, Lk and on parameters; see `attention_core.formulas`."""
     parameters: Mapping[str, ParameterValue | PerHead] = field(default_factory=dict)
     """Numbers, vectors and matrices by the names that the formula uses."""
-    bound: BoundFormula | None = field(default=None, repr=False)
+    bound: BoundFormula | None = field(default=None, repr=False, kw_only=True)
     """The formula with its parameters, checked; set by `bind`."""
 
     name: ClassVar[str] = "formula"

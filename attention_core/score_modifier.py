@@ -39,7 +39,7 @@ class ScoreModifier:
     `attention_core.formulas`."""
     parameters: Mapping[str, ParameterValue | PerHead] = field(default_factory=dict)
     """Numbers, vectors and matrices by the names that the formula uses."""
-    bound: BoundFormula | None = field(default=None, repr=False)
+    bound: BoundFormula | None = field(default=None, repr=False, kw_only=True)
     """The formula with its parameters, checked; set by `bind`."""
 
     def bind(self, score_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Self:
@@ -74,7 +74,7 @@ class ScoreModifier:
     ) -> tuple[Logits, Mapping[str, FloatArray]]:
         """Return ∂scores, (…, q, k), and ∂parameters by name, each in the shape of its parameter.
 
-        :param scores: what was modified, (…, q, k).
+        :param scores: scores before modification, (…, q, k).
         :param tile: rows and columns of the score matrix.
         :param gradient: gradient of the loss with respect to the modified scores, (…, q, k); 0 at hidden pairs.
         :param hidden: pairs that have no influence whatever their score, (…, q, k); None for none.

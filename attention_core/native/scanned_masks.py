@@ -19,7 +19,7 @@ MAX_LEAF_SIDE = 256
 """Maximum rows, and maximum columns, of a tile that is evaluated."""
 
 MAX_LEAF_PAIRS = 1 << 18
-"""About how many pairs of all matrices such a tile has."""
+"""About how many pairs of all matrices a tile has that is evaluated."""
 
 MIN_LEAF_SIDE = 16
 """Minimum of the maximum rows and columns, however many matrices there are."""

@@ -1,4 +1,4 @@
-"""Score modifiers and mask formulas over a socket: every representation, every endpoint, and what is wrong with one."""
+"""Score modifiers and mask formulas over a socket: every representation, every endpoint, and every refusal."""
 
 import json
 
