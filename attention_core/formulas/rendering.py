@@ -13,8 +13,21 @@ OR, AND, NOT, COMPARISON, SUM, SIGMA, PRODUCT, SIGN, POWER, ATOM = range(10)
 """How tightly a part of a formula holds together, from the loosest; SIGMA is a sum sign with its operand."""
 
 BINDINGS = {
-    "or": OR, "and": AND, "not": NOT, "+": SUM, "-": SUM, "*": PRODUCT, "%": PRODUCT, "@": PRODUCT, "**": POWER,
-    "expm1": SUM, "sum": SIGMA, "max": SIGMA, "min": SIGMA, "dot": PRODUCT, "square": POWER,
+    "or": OR,
+    "and": AND,
+    "not": NOT,
+    "+": SUM,
+    "-": SUM,
+    "*": PRODUCT,
+    "%": PRODUCT,
+    "@": PRODUCT,
+    "**": POWER,
+    "expm1": SUM,
+    "sum": SIGMA,
+    "max": SIGMA,
+    "min": SIGMA,
+    "dot": PRODUCT,
+    "square": POWER,
 }
 """How tightly what an operator or a function makes holds together; ATOM where its form has delimiters of its own."""
 
