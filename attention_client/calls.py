@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -142,6 +142,13 @@ def check(
 
 def _get_list(name: str, path: str) -> Call[list[Document]]:
     return Call("GET", path, lambda reply: read_list(reply, name))
+
+
+def expressions(formula: str | None, kind: str | None) -> Call[Document]:
+    """Return a request for the language of formulas, or for what one formula says."""
+    given = {name: value for name, value in (("formula", formula), ("kind", kind)) if value is not None}
+    query = f"?{urlencode(given, quote_via=quote)}" if given else ""
+    return Call("GET", f"/v1/expressions{query}", read_json)
 
 
 SCORE_MODELS = _get_list("score_models", "/v1/score-models")

@@ -96,7 +96,8 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         :param query, key, value: as for `attend`.
         :param output_gradient: gradient of the loss with respect to the output, in its shape, or one number for all of
             it: 1 for the loss that is the sum of the output.
-        :param include: any of output, query, key, value, past_key, past_value, bias, score_model and normalizer; None
+        :param include: any of output, query, key, value, past_key, past_value, bias, score_model,
+            score_modifier and normalizer; None
             for all that the call has.
         :param progress: called with each `Progress` of a long computation; the result then arrives as JSON.
         :param options: as for `attend`, but for include.
@@ -176,6 +177,16 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def normalizers(self) -> list[Document]:
         """Return title, formula, parameters, source and example of each normalizer."""
         return self._run(calls.NORMALIZERS)
+
+    def expressions(
+        self, formula: str | None = None, kind: Literal["score_model", "score_modifier", "mask"] | None = None
+    ) -> Document:
+        """Return the language of formulas; of a formula its LaTeX, its MathML and the parameters that it needs.
+
+        :param formula: a formula to check; None for the language.
+        :param kind: where the formula is to stand; None for the first kind that it is good for.
+        """
+        return self._run(calls.expressions(formula, kind))
 
     def examples(self) -> list[Document]:
         """Return id and title of each worked example."""
@@ -260,6 +271,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     check = awaited(AttentionClient.check)
     score_models = awaited(AttentionClient.score_models)
     normalizers = awaited(AttentionClient.normalizers)
+    expressions = awaited(AttentionClient.expressions)
     examples = awaited(AttentionClient.examples)
     example = awaited(AttentionClient.example)
 

@@ -18,7 +18,7 @@ GRADIENTS = "gradients"
 VECTORS = ("query", "key", "value", "past_key", "past_value")
 """Gradients in the number type of the call."""
 
-PARAMETERS = ("score_model", "normalizer")
+PARAMETERS = ("score_model", "score_modifier", "normalizer")
 """Objects with a gradient for each parameter."""
 
 
@@ -34,6 +34,7 @@ class AttentionGradients:
     :param past_value: gradient of the cached values.
     :param bias: gradient of the bias; as those of parameters in float64, or in float32 for the other number types.
     :param score_model: gradients of the score model's parameters, by name.
+    :param score_modifier: gradients of the score modifier's parameters, by name; empty without one.
     :param normalizer: gradients of the normalizer's parameters, by name: temperature, sink or bias.
     :param dtype: number type of the call: float64, float32, float16 or bfloat16.
     :param request_id: identifies the request in the log of the service.
@@ -48,6 +49,7 @@ class AttentionGradients:
     past_value: FloatArray | None = None
     bias: FloatArray | None = None
     score_model: Mapping[str, FloatArray]
+    score_modifier: Mapping[str, FloatArray]
     normalizer: Mapping[str, FloatArray]
     dtype: str
     request_id: str | None
@@ -87,6 +89,7 @@ def read_gradients(reply: Reply, dtype: str) -> AttentionGradients:
         output=arrays.get("output"),
         **{name: by_name.get(name) for name in (*VECTORS, "bias")},
         score_model=parameters["score_model"],
+        score_modifier=parameters["score_modifier"],
         normalizer=parameters["normalizer"],
         dtype=dtype,
         request_id=reply.headers.get(REQUEST_ID),

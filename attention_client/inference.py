@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attention_client.arguments import Document, check_include
 from attention_client.errors import InvalidArgument
-from attention_client.names import ANY_RANK, INPUTS, INTEGERS, OUTPUTS, PARAMETERS, VECTORS, Path
+from attention_client.names import ANY_RANK, INPUTS, INTEGERS, NAMED_TENSORS, OUTPUTS, PARAMETERS, VECTORS, Path
 from attention_client.tensors import round_tensor
 from attention_wire.datatypes import RawTensor
 from attention_wire.documents import pointer as pointer_of
@@ -45,8 +45,9 @@ class Inference:
         if path in ANY_RANK and not isinstance(leaf, np.ndarray) and np.asarray(leaf).dtype.kind in ANY_RANK[path]:
             leaf = np.asarray(leaf)
         is_array = isinstance(leaf, np.ndarray)
-        if is_array and (path in INPUTS or path[0] == "score_model"):
-            self._add_input(INPUTS.get(path, path[-1]), RawTensor.of(_accepted_type(leaf, path)), path)
+        name = _input_name(path)
+        if is_array and name is not None:
+            self._add_input(name, RawTensor.of(_accepted_type(leaf, path)), path)
         elif not is_array and path in PARAMETERS:
             self._origins[f"/parameters/{PARAMETERS[path]}"] = path
             self.parameters[PARAMETERS[path]] = leaf
@@ -73,6 +74,19 @@ class Inference:
             common = takewhile(lambda steps: len(set(steps)) == 1, zip(*self._option_paths, strict=False))
             return pointer_of(tuple(steps[0] for steps in common))
         return pointer_of(self._origins.get(part, ()))
+
+
+def _input_name(path: Path) -> str | None:
+    """Return the name of the input that an array is; None for one that the options hold.
+
+    A parameter of a formula has the name that the caller chose, unless that is the name of another input.
+    """
+    if path in INPUTS or path[0] != "score_model":
+        return INPUTS.get(path)
+    if path[:2] not in NAMED_TENSORS:
+        return path[-1]
+    taken = path[2] in VECTORS or path[2] in INPUTS.values()
+    return None if taken else ".".join(path[2:])
 
 
 def _accepted_type(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -38,6 +38,9 @@ INTEGERS = frozenset(tuple(path.split(".")) for path in _NAMES["integers"])
 ANY_RANK = _by_path(_NAMES["any_rank"])
 """Inputs that may be one number for all pairs, with the kinds of its NumPy type."""
 
+NAMED_TENSORS = frozenset(tuple(path.split(".")) for path in _NAMES["named_tensors"])
+"""Objects that hold tensors under names of the caller's, which are inputs of a model by these names."""
+
 PARAMETERS = _by_path(_NAMES["parameters"])
 """V2 parameters by path, one value each; offset and sink may be tensors as well."""
 

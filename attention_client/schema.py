@@ -8,11 +8,13 @@ from typing import Any, Literal, Required, TypedDict
 
 from numpy.typing import ArrayLike
 
-Field = Literal["scores", "capped_scores", "logits", "weights", "mean_weights", "output", "logsumexp", "present"]
+Field = Literal[
+    "scores", "capped_scores", "modified", "logits", "weights", "mean_weights", "output", "logsumexp", "present"
+]
 """Results that are arrays."""
 
 GradientField = Literal[
-    "output", "query", "key", "value", "past_key", "past_value", "bias", "score_model", "normalizer"
+    "output", "query", "key", "value", "past_key", "past_value", "bias", "score_model", "score_modifier", "normalizer"
 ]
 """The output, or a gradient that can be included."""
 
@@ -77,6 +79,24 @@ class DotProduct(TypedDict):
     name: Literal["dot_product"]
 
 
+class FormulaScore(TypedDict, total=False):
+    """Expression. A score function of one's own: any formula of q and k, with parameters by name. /v1/expressions
+    lists the language.
+
+    Formula: `a(q, k) = formula(q, k, parameters)`
+
+    Source: Dong et al. 2024, Flex Attention, section 3.1, for scores instead of their modification
+    """
+
+    name: Required[Literal["expression"]]
+    formula: Required[str]
+    """Formula of q and k that yields a number."""
+    parameters: Mapping[str, Any] | None
+    """Values of the other names in the formula: numbers, vectors or matrices; one for each query head is {"per_head":
+    […]}; None means none.
+    """
+
+
 class Gaussian(TypedDict, total=False):
     """Gaussian. The nearer a key is to the query, the higher it scores; with softmax this is Nadaraya–Watson kernel
     regression.
@@ -138,6 +158,7 @@ ScoreModel = (
     | Bilinear
     | Cosine
     | DotProduct
+    | FormulaScore
     | Gaussian
     | Laplacian
     | ScaledDotProduct
@@ -279,6 +300,10 @@ class Mask(TypedDict, total=False):
     """Document number of each query, [Lq] or [B, Lq]; with key_segments."""
     key_segments: ArrayLike | None
     """Document number of each key, [Lk] or [B, Lk]; visible iff equal."""
+    formula: str | None
+    """A condition on the positions i, j, p, b, h, Lq, Lk: visible iff it holds, as in j <= p and p - j < 128."""
+    parameters: Mapping[str, Any] | None
+    """Numbers, vectors and matrices by the names in formula."""
     prefix_lengths: ArrayLike | None
     """Keys of a prefix for each batch row, [B]: visible whatever causal and window say."""
     key_allowed: ArrayLike | None
@@ -374,6 +399,16 @@ class Heads(TypedDict):
 DType = Literal["float64", "float32", "float16", "bfloat16"]
 """How numbers are stored."""
 
+
+class ScoreModifier(TypedDict, total=False):
+    """Changes every score after bias and ALiBi, before the masks; −∞ hides the key."""
+
+    formula: Required[str]
+    """A formula of score and of the positions i, j, p, b, h, Lq, Lk, such as score + slope * (j - p)."""
+    parameters: Mapping[str, Any] | None
+    """Numbers, vectors and matrices by the names in the formula."""
+
+
 Layout = Literal["bhsd", "bshd"]
 """Order of the axes at rank 4."""
 
@@ -405,6 +440,8 @@ class GradientOptions(TypedDict, total=False):
     """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
     else float64. Half types compute in float32.
     """
+    score_modifier: ScoreModifier | None
+    """Changes the scores by a formula after bias and ALiBi, before the masks; default none."""
     layout: Layout | None
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).
@@ -440,6 +477,8 @@ class Options(TypedDict, total=False):
     """
     include: Sequence[Field] | None
     """What to return; default scores, weights and, with values, output."""
+    score_modifier: ScoreModifier | None
+    """Changes the scores by a formula after bias and ALiBi, before the masks; default none."""
     layout: Layout | None
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).

@@ -18,6 +18,7 @@ from attention_core.call import (
 )
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
+from attention_core.formula_mask import FormulaMask
 from attention_core.gradients import (
     GradientCall,
     differentiate,
@@ -42,12 +43,14 @@ from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
 from attention_core.rotary_scaling import RotaryScaling
+from attention_core.score_modifier import ScoreModifier
 from attention_core.scores import (
     SCORE_MODELS,
     Additive,
     Bilinear,
     Cosine,
     DotProduct,
+    FormulaScore,
     Gaussian,
     Laplacian,
     ScaledDotProduct,
@@ -75,6 +78,8 @@ __all__ = [
     "Diagnostics",
     "DotProduct",
     "Entmax",
+    "FormulaMask",
+    "FormulaScore",
     "Gaussian",
     "GradientCall",
     "Hardmax",
@@ -93,6 +98,7 @@ __all__ = [
     "Rotary",
     "RotaryScaling",
     "ScaledDotProduct",
+    "ScoreModifier",
     "Segments",
     "ShapeMismatch",
     "Sigmoid",

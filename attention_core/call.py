@@ -11,10 +11,12 @@ from numpy import broadcast_shapes
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
 from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel, Tile
+from attention_core.score_modifier import ScoreModifier
 
 ResultField = Literal[
     "scores",
     "capped_scores",
+    "modified",
     "logits",
     "weights",
     "mean_weights",
@@ -43,6 +45,7 @@ GradientField = Literal[
     "past_value",
     "bias",
     "score_model",
+    "score_modifier",
     "normalizer",
 ]
 """Name of what `differentiate` returns: the output, or the gradient of an input or of a model's parameters."""
@@ -117,6 +120,8 @@ class AttentionCall:
     """Positions of queries and keys, without an offset; default i + offset and j."""
     layout: Layout | None = None
     """Order of the axes of query, key, value, past, present and output; default "bhsd"; "bshd" needs rank 4."""
+    score_modifier: ScoreModifier | None = None
+    """Changes the scores after bias and ALiBi, before the mask; default none."""
 
 
 @dataclass(slots=True)
@@ -163,6 +168,11 @@ class ResolvedCall:
     """Sentences about the call that the result repeats, see `attention_core.notes.call_notes`."""
     key_positions: IntArray | None = None
     """Positions of all keys, (…, 1, Lk); None where key j has position j."""
+    layout: Layout = "bhsd"
+    """Order of the axes in which the inputs were sent, and present and output are returned; the arrays of a resolved
+    call have "bhsd"."""
+    score_modifier: ScoreModifier | None = None
+    """Bound to `score_shape` and the compute type."""
 
     def tile(self, rows: slice, columns: slice | None = None) -> Tile:
         """Return a tile of the scores, with the positions of its queries and keys.
@@ -173,9 +183,6 @@ class ResolvedCall:
         if columns is None:
             columns = slice(0, self.score_shape[-1])
         return Tile(rows, columns, self.offset, self.key_positions)
-    layout: Layout = "bhsd"
-    """Order of the axes in which the inputs were sent, and present and output are returned; the arrays of a resolved
-    call have "bhsd"."""
 
     def replace_inputs(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
         """Return the same call with other inputs, which skips every check.
@@ -269,8 +276,8 @@ class AttentionResult:
     """
 
     arrays: Mapping[str, FloatArray]
-    """Arrays by name: the included ones of scores, capped_scores, logits, weights, mean_weights, output, logsumexp,
-    present_key and present_value."""
+    """Arrays by name: the included ones of scores, capped_scores, modified, logits, weights, mean_weights, output,
+    logsumexp, present_key and present_value."""
     score_model: ScoreModel
     """The score model with its defaults resolved."""
     normalizer: Normalizer
@@ -301,8 +308,13 @@ class AttentionResult:
         return self._included("capped_scores")
 
     @property
+    def modified(self) -> FloatArray:
+        """Capped scores after bias, ALiBi and score modifier, before the mask, (…, Lq, Lk)."""
+        return self._included("modified")
+
+    @property
     def logits(self) -> FloatArray:
-        """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
+        """Capped scores after bias, score modifier and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
         return self._included("logits")
 
     @property
@@ -362,6 +374,8 @@ class AttentionGradients:
     """Gradients of the score model's parameters by name, in the compute type."""
     normalizer: Mapping[str, FloatArray]
     """Gradients of the normalizer's parameters by name, in the compute type."""
+    score_modifier: Mapping[str, FloatArray]
+    """Gradients of the score modifier's parameters by name, in the compute type; empty without one."""
     dtype: str = "float64"
     """Name of the storage type."""
     notes: tuple[str, ...] = ()

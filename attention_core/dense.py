@@ -103,7 +103,7 @@ def evaluate_query_block(
         scored = _with_unsafe_rows(call, tile, scored, ~(maximum < np.inf))
         maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
-    for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):
+    for name, array in zip(TileScores._fields, scored, strict=True):
         if name in required:
             fields[name] = array
     if "weights" in required or "output" in required:
@@ -123,7 +123,7 @@ def _score_by(scorer: RowScorer, call: ResolvedCall, tile: Tile, required: Set[s
     leading = tuple(slice(0, size) for size in call.score_shape[:-2])
     arrays = score_rows(scorer, call, leading, tile, {"scores", "capped_scores"} & required)
     logits = arrays["logits"]
-    return TileScores(arrays.get("scores", logits), arrays.get("capped_scores", logits), logits)
+    return TileScores(arrays.get("scores", logits), arrays.get("capped_scores", logits), logits, logits)
 
 
 def _with_unsafe_rows(call: ResolvedCall, tile: Tile, scored: TileScores, unsafe: BoolArray) -> TileScores:

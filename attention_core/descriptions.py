@@ -5,7 +5,8 @@ registries of the tests are made from them.  A class that is described has
 
 - ``name``, by which a request chooses it;
 - ``description``, a `Description`;
-- dataclass fields whose metadata is `parameter(…)`: the name of a parameter and its default are those of its field.
+- dataclass fields whose metadata is `parameter(…)`: the name of a parameter and its default are those of its field;
+  other fields, such as what `bind` computes, are no parameters.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,10 @@ from functools import cache
 from math import inf
 from typing import Any, ClassVar, Literal
 
-ParameterKind = Literal["number", "integer", "boolean", "choice", "object"]
+ParameterKind = Literal["number", "integer", "boolean", "choice", "object", "formula", "named values"]
+"""A number, which may be a tensor with `axes`; an integer; true or false; one of some names; an object of a class of
+its own; the text of a formula; or a mapping from the names that a formula uses to their values, each a number, a vector,
+a matrix, or one of these for each query head."""
 
 AXES = {"U": "hidden units", "D": "features", "Dq": "features of a query", "Dk": "features of a key"}
 """What the axes of tensor parameters count; another name is an axis of a size that the parameters decide, as U is."""
@@ -62,6 +66,7 @@ class Parameter:
     per_head: bool = True
     """Whether one value for each query head may be given, along a leading axis."""
     kind: ParameterKind = "number"
+    """What its value is."""
     choices: tuple[str, ...] = ()
     """The names of which a choice is one."""
     of: "type[Described] | None" = None
@@ -160,6 +165,8 @@ def parameters_of(described: type[Described]) -> Mapping[str, Parameter]:
 def _parameters_of(described: Any) -> Mapping[str, Parameter]:
     found = {}
     for one in fields(described):
+        if "parameter" not in one.metadata:
+            continue
         required = one.default is MISSING
         default = None if required else one.default
         found[one.name] = replace(one.metadata["parameter"], name=one.name, default=default, required=required)

@@ -1,6 +1,6 @@
 """Explain one weight: its score term by term, its logit and the normalizer's steps, by the models that compute it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from attention_core.tiles import apply_weights, normalize, row_maximum, score_ti
 class Explanation:
     """One weight with the steps that lead to it; a step that the call does not have is None."""
 
+    score_steps: tuple[Expression, ...]
+    """Steps that lead to the terms, as a formula has them; empty for score models that are their terms."""
     terms: ScoreTerms
     """The score as a sum of terms."""
     score: float
@@ -30,6 +32,10 @@ class Explanation:
     bias: float | None
     alibi: Expression | None
     """ALiBi's bias with its formula."""
+    modifier_steps: tuple[Expression, ...]
+    """Steps of the score modifier, the last of which is the modified score; empty without one."""
+    modified: float
+    """Capped score + bias + ALiBi, as the score modifier leaves it, before any mask."""
     rotary: bool
     """Whether query and key are rotated before they are scored."""
     query_position: int
@@ -37,9 +43,10 @@ class Explanation:
     key_position: int
     """Position of the key, by default its index."""
     masked_by: tuple[str, ...]
-    """Names of the masks that hide the key, and "bias" where the bias is −∞; empty for a visible key."""
+    """Names of the masks that hide the key, "bias" where the bias is −∞, "score_modifier" where it makes −∞ of another
+    number; empty for a visible key."""
     logits: Row
-    """Logits of the whole row, (Lk): capped score + bias + ALiBi, −∞ for a hidden key."""
+    """Logits of the whole row, (Lk): the modified scores, −∞ for a hidden key."""
     weight_steps: tuple[Expression, ...]
     """The normalizer's steps from logit to weight; empty for a hidden key, and in a row with NaN or +∞ among its
     visible logits unless the normalizer propagates them."""
@@ -114,18 +121,22 @@ def _explain(pair: QueryKeyPair) -> Explanation:
     position = int(pair.select_matrix(pair.tile.query_positions)[0, 0])
     key_position = int(pair.select_matrix(np.atleast_2d(pair.tile.key_positions))[0, 0])
     alibi = None if call.position is None else call.position.explain_bias(position, key_position, pair.head)
+    modified = float(pair.select_matrix(scored.modified)[0, key])
+    biased = modified if call.score_modifier is None else _biased_score(pair)
+    query_row, key_row = pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key]
     return Explanation(
-        terms=call.score_model.explain_score(
-            pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key], pair.head
-        ),
+        score_steps=call.score_model.explain_steps(query_row, key_row, pair.head),
+        terms=call.score_model.explain_score(query_row, key_row, pair.head),
         score=float(pair.select_matrix(scored.scores)[0, key]),
         capped_score=float(pair.select_matrix(scored.capped_scores)[0, key]),
         bias=None if call.bias is None else float(pair.select_matrix(slice_tile(call.bias, pair.tile))[0, 0]),
         alibi=alibi,
+        modifier_steps=_explain_modifier(pair, biased),
+        modified=modified,
         rotary=call.position is not None and alibi is None,
         query_position=position,
         key_position=key_position,
-        masked_by=_masked_by(pair),
+        masked_by=_masked_by(pair, biased, modified),
         logits=logits,
         weight_steps=_explain_weight(pair, logits, weights),
         weight=float(weights[key]),
@@ -152,13 +163,44 @@ def _explain_weight(pair: QueryKeyPair, logits: Row, weights: Row) -> tuple[Expr
     return pair.call.normalizer.explain_weight(logits, weights, pair.key, pair.head)
 
 
-def _masked_by(pair: QueryKeyPair) -> tuple[str, ...]:
-    """Return the names of the masks that hide the key, and "bias" where the bias is −∞."""
+def _biased_score(pair: QueryKeyPair) -> float:
+    """Return what the score modifier is given: capped score + bias + ALiBi."""
+    scored = score_tile(replace(pair.call, score_modifier=None), pair.tile)
+    return float(pair.select_matrix(scored.modified)[0, 0])
+
+
+def _explain_modifier(pair: QueryKeyPair, biased: float) -> tuple[Expression, ...]:
+    """Return the steps of the score modifier from what it is given; none without one."""
+    call = pair.call
+    if call.score_modifier is None:
+        return ()
+    variables = {
+        "score": biased,
+        "i": pair.query,
+        "j": pair.key,
+        "p": int(pair.select_matrix(pair.tile.query_positions)[0, 0]),
+        "b": pair.index[0] if pair.index else 0,
+        "h": pair.head,
+        "Lq": call.query_length,
+        "Lk": call.key_length,
+    }
+    return call.score_modifier.explain(variables, pair.head)
+
+
+def _masked_by(pair: QueryKeyPair, biased: float, modified: float) -> tuple[str, ...]:
+    """Return the names of the masks that hide the key, "bias" where it is −∞, "score_modifier" where that makes −∞.
+
+    :param pair: the query and the key.
+    :param biased: capped score + bias + ALiBi.
+    :param modified: the same as the score modifier leaves it.
+    """
     names = list_hiding_masks(pair.call.mask, lambda mask: bool(pair.select_matrix(mask.visible(pair.tile))[0, 0]))
     hidden_by_bias = pair.call.bias is not None and np.isneginf(
         pair.select_matrix(slice_tile(pair.call.bias, pair.tile))[0, 0]
     )
-    return (*names, "bias") if hidden_by_bias else names
+    if hidden_by_bias:
+        return (*names, "bias")
+    return (*names, "score_modifier") if np.isneginf(modified) and not np.isneginf(biased) else names
 
 
 def _contribution(value: FloatArray, weight: np.floating[Any], logit: np.floating[Any]) -> FloatArray:

@@ -185,6 +185,7 @@ def slice_call(call: ResolvedCall, leading: LeadingSlices) -> ResolvedCall:
         position=None if call.position is None else call.position.slice_leading(leading),
         queries_per_kv_head=1,
         key_positions=None if call.key_positions is None else slice_leading(call.key_positions, leading),
+        score_modifier=None if call.score_modifier is None else call.score_modifier.slice_leading(leading),
         score_shape=(*(block.stop - block.start for block in leading), *call.score_shape[-2:]),
     )
 

@@ -30,7 +30,7 @@ from attention_core.arrays import (
 )
 from attention_core.descriptions import Described, takes_two_sizes
 from attention_core.expressions import Expression, ScoreTerms
-from attention_core.parameters import bind_parameters, slice_parameters
+from attention_core.parameters import bind_parameters, has_head_tensors, slice_parameters
 from attention_core.shapes import require_equal_features
 
 ShouldStop = Callable[[], bool]
@@ -113,6 +113,10 @@ class ScoreModel(Described, ABC):
         """Return the model for a block of the leading axes: parameters with a head axis keep the heads of the block."""
         return slice_parameters(self, leading)
 
+    def has_head_tensors(self) -> bool:
+        """Return whether a vector or matrix among the parameters has one part for each query head."""
+        return has_head_tensors(self)
+
     def compute_scores(self, queries: Queries, keys: Keys) -> Scores:
         """Return a(q, k) of every pair, (…, q, k), by default from `score_pairs`; leading axes broadcast."""
         return self.score_pairs(self.project_queries(queries), self.project_keys(keys))
@@ -157,6 +161,15 @@ class ScoreModel(Described, ABC):
         block = (slice(None), slice(head, head + 1))
         score = float(self.slice_leading(block).compute_scores(query[None, None], key[None, None])[0, 0, 0])
         return ScoreTerms((Expression("score 0", score, "{}", (score,)),))
+
+    def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
+        """Return steps that lead to the terms of a score, by default none.
+
+        :param query: (Dq).
+        :param key: (Dk).
+        :param head: index into parameters that have a head axis.
+        """
+        return ()
 
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Return the cost of scoring `n_queries` × `n_keys` pairs, in floating-point operations of a matrix product.

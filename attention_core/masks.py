@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from attention_core.arrays import BoolArray, IntArray
 from attention_core.descriptions import Text
 from attention_core.errors import InvalidValue
+from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Coverage, Mask, Tile, slice_tile
 from attention_core.mask_base import All, BaseMask, PrefixLengths, bind_lengths
 from attention_core.positional_masks import Causal, Window
@@ -253,6 +254,6 @@ class KeyAllowed(BaseMask):
 
 
 MASKS: dict[str, type[BaseMask]] = {
-    mask.name: mask for mask in (Causal, Window, PrefixLengths, KeyLengths, KeyAllowed, Segments, Allowed)
+    mask.name: mask for mask in (Causal, Window, PrefixLengths, KeyLengths, KeyAllowed, Segments, Allowed, FormulaMask)
 }
 """Masks by the names that requests give them, in the order in which they are explained."""

@@ -54,9 +54,9 @@ def slice_parameters(model: Model, leading: LeadingSlices) -> Model:
     return replace(model, **sliced) if sliced else model
 
 
-def has_head_tensors(model: object) -> bool:
+def has_head_tensors(model: Described) -> bool:
     """Return whether a tensor parameter of a described model has one part for each query head."""
-    return isinstance(model, Described) and any(
+    return any(
         one.rank and np.ndim(getattr(model, name)) > one.rank for name, one in parameters_of(type(model)).items()
     )
 

@@ -124,6 +124,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         query, key = _rotate(position, query, key, offset, key_positions)
     include = _resolve_include(call, normalizer, len(score_shape))
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
+    modifier = None if call.score_modifier is None else call.score_modifier.bind(score_shape, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
     bias = None if call.bias is None else _load_bias(call.bias, score_shape, dtype)
     present = (vectors.key, vectors.value) if "present" in include and vectors.value is not None else None
@@ -151,6 +152,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         call_notes(call, score_shape, past_length),
         key_positions,
         call.layout or "bhsd",
+        modifier,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from service.codecs.open_inference.vocabulary import COMMON_INPUTS, SCALARS
+from service.codecs.open_inference.vocabulary import COMMON_INPUTS, NAMED_TENSORS, SCALARS
 from service.schemas.attention import JSON_ONLY, UNIONS, VECTORS, AttentionRequest
 from service.schemas.fields import request_fields
 
@@ -193,6 +193,7 @@ def inference_names() -> dict[str, Any]:
         "integers": integers,
         "any_rank": {path: ARRAY_KINDS[one.content] for path, (_, one) in own.items() if path in any_rank},
         "parameters": {".".join(path): name for name, path in SCALARS.items()},
+        "named_tensors": [".".join(path) for path in NAMED_TENSORS.values()],
     }
 
 

@@ -61,12 +61,12 @@ def _parameter(one: Parameter, language: Language) -> str:
     if one.axes:
         optional = {"en": " (optional)", "zh": "（可省略）"}[language]
         return f"`{one.name}` {one.symbol} [{', '.join(one.axes)}]{'' if one.required else optional}"
-    default: str = getattr(one.default_clause or NO_DEFAULT, language)
+    default = [] if one.required else [getattr(one.default_clause or NO_DEFAULT, language)]
     if language == "zh":
         allowed = f"{one.symbol or '数值'} {one.condition}" if one.condition else "有限的数"
-        return f"`{one.name}`：{'，'.join([one.zh, *([allowed] if one.kind == 'number' else []), default])}"
+        return f"`{one.name}`：{'，'.join([one.zh, *([allowed] if one.kind == 'number' else []), *default])}"
     allowed = f"{one.symbol or 'a number'} {one.condition}" if one.condition else "a finite number"
-    parts = [one.en[0].lower() + one.en[1:], *([allowed] if one.kind == "number" else []), default]
+    parts = [one.en[0].lower() + one.en[1:], *([allowed] if one.kind == "number" else []), *default]
     return f"`{one.name}`: {', '.join(parts)}"
 
 

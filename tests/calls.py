@@ -18,19 +18,23 @@ from attention_core import (
     Allowed,
     AttentionCall,
     Causal,
+    FormulaMask,
     Heads,
     KeyAllowed,
     KeyLengths,
     Positions,
     PrefixLengths,
     RotaryScaling,
+    ScoreModifier,
     Segments,
     Window,
 )
 from attention_core.capabilities import RefusesLogits
 from attention_core.descriptions import parameters_of, takes_two_sizes
+from attention_core.formulas import PerHead
 from tests import oracle
 from tests.sampling import seed_at
+from tests.written import as_formula
 
 FEATURES = 4
 FEWER_FEATURES = 2
@@ -72,25 +76,53 @@ def drawn_parameter(one, draw, score_model, heads=()):
 
 
 def _drawn(score_model, chosen):
+    """Return how to draw some parameters of a score model."""
     return lambda draw: {one.name: drawn_parameter(one, draw, score_model) for one in chosen}
 
 
+def is_written(score_model):
+    """Whether a request writes the score model as a formula."""
+    return any(one.kind == "formula" for one in parameters_of(SCORE_MODELS[score_model]).values())
+
+
+BUILT_IN = tuple(score_model for score_model in SCORE_MODELS if not is_written(score_model))
+"""The score models that have a formula of their own."""
+
+
+def written(model):
+    """Formula and parameters of a score model that is written as a built-in one of a request."""
+    return {name: value for name, value in as_formula(model).items() if name != "name"}
+
+
 def _variants(score_model):
-    """The required parameters alone, and all parameters."""
-    described = list(parameters_of(SCORE_MODELS[score_model]).values())
+    """The required parameters alone, and all parameters; of a written score model those of every built-in one."""
+    if is_written(score_model):
+        return [
+            lambda draw, built_in=built_in, variant=variant: written({"name": built_in, **variant(draw)})
+            for built_in in BUILT_IN
+            for variant in _drawn_variants(built_in, score_model)
+        ]
+    return _drawn_variants(score_model, score_model)
+
+
+def _drawn_variants(described_by, score_model):
+    """The variants of the parameters that one score model describes, in the sizes of another."""
+    described = list(parameters_of(SCORE_MODELS[described_by]).values())
     required = [one for one in described if one.required]
     return [_drawn(score_model, chosen) for chosen in ([required, described] if described != required else [described])]
 
 
 def _for_heads(score_model):
     """Everything for each head, but for a second parameter, which all heads share."""
+    described_by = "additive" if is_written(score_model) else score_model
 
     def draw_all(draw, heads):
-        described = parameters_of(SCORE_MODELS[score_model]).values()
-        return {
+        described = parameters_of(SCORE_MODELS[described_by]).values()
+        drawn = {
             one.name: drawn_parameter(one, draw, score_model, () if place == 1 else (heads,))
             for place, one in enumerate(described)
         }
+        return written({"name": described_by, **drawn}) if is_written(score_model) else drawn
 
     return draw_all
 
@@ -183,6 +215,15 @@ LLAMA3 = {"kind": "llama3", "factor": 8, "original_max_position_embeddings": 20}
 YARN = {"kind": "yarn", "factor": 4, "original_max_position_embeddings": 3000, "beta_fast": 40}
 """Scaling with a pair on the ramp."""
 
+
+def _modifier(rng, shape):
+    """A distance with a slope of its own for each head, and the square of the score."""
+    slope = round(rng.gauss(0, 1), 3)
+    if len(shape) == 4:
+        slope = {"per_head": [round(rng.gauss(0, 1), 3) for _ in range(shape[1])]}
+    return {"formula": "score * score / 4 + slope * abs(p - j) / Lk", "parameters": {"slope": slope}}
+
+
 SETTINGS = {
     "none": lambda rng, shape: {},
     "allowed": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape)}},
@@ -212,6 +253,23 @@ SETTINGS = {
     "bias": lambda rng, shape: {"bias": _biases(rng, shape)},
     "bias, shared": lambda rng, shape: {"bias": _biases(rng, shape[-2:])},
     "softcap": lambda rng, shape: {"softcap": 1.5},
+    "mask formula": lambda rng, shape: {
+        "mask": {
+            "formula": "j <= p + 1 and (p - j < width or doc[j] == h % 2) or i == 0 and j < 2",
+            "parameters": {"width": 2, "doc": [rng.randrange(2) for _ in range(shape[-1])]},
+            "offset": 1,
+        }
+    },
+    "score modifier": lambda rng, shape: {"score_modifier": _modifier(rng, shape)},
+    "score modifier, hiding": lambda rng, shape: {
+        "score_modifier": {
+            "formula": "where(j <= p or b == 1, 2 * tanh(score / 2) + table[h % 2, j], -inf)",
+            "parameters": {"table": [[round(rng.random(), 3) for _ in range(shape[-1])] for _ in range(2)]},
+        },
+        "bias": _biases(rng, shape[-2:]),
+        "softcap": 3.0,
+        "mask": {"offset": 1},
+    },
     "alibi": lambda rng, shape: {"position": {"name": "alibi"}},
     "alibi, own slopes": lambda rng, shape: {
         "position": {"name": "alibi", "slopes": [0.1 + h for h in range(shape[1])] if len(shape) == 4 else 0.3},
@@ -391,8 +449,8 @@ def core_call(request, include=None):
     offset = (request.get("mask") or {}).get("offset")
     return AttentionCall(
         **arrays,
-        score_model=SCORE_MODELS[model["name"]](**_parameters(model)),
-        normalizer=NORMALIZERS[normalizer["name"]](**_parameters(normalizer)),
+        score_model=SCORE_MODELS[model["name"]](**core_parameters(model)),
+        normalizer=NORMALIZERS[normalizer["name"]](**core_parameters(normalizer)),
         softcap=request.get("softcap"),
         mask=core_mask(request.get("mask") or {}),
         offset=np.array(offset) if isinstance(offset, list) else offset,
@@ -403,12 +461,15 @@ def core_call(request, include=None):
         include=include,
         positions=core_positions(request.get("positions")),
         layout=request.get("layout"),
+        score_modifier=None
+        if request.get("score_modifier") is None
+        else ScoreModifier(*_formula(request["score_modifier"])),
     )
 
 
 def core_position(position):
     """The core's position of a wire object."""
-    parameters = _parameters(position)
+    parameters = core_parameters(position)
     if "scaling" in parameters:
         parameters["scaling"] = RotaryScaling(**parameters["scaling"])
     return POSITIONS[position["name"]](**parameters)
@@ -437,18 +498,37 @@ def core_mask(mask):
         masks.append(Segments(np.array(mask["query_segments"]), np.array(mask["key_segments"])))
     if mask.get("allowed") is not None:
         masks.append(Allowed(np.array(mask["allowed"])))
+    if mask.get("formula") is not None:
+        masks.append(FormulaMask(*_formula(mask)))
     combined = None
     for one in masks:
         combined = one if combined is None else combined & one
     return combined
 
 
-def _parameters(model):
-    return {
-        name: np.array(value, float) if isinstance(value, list) else value
-        for name, value in model.items()
-        if name != "name" and value is not None
-    }
+def core_parameters(model):
+    """The parameters of a wire object as the core's class takes them."""
+    return {name: _core_value(value) for name, value in model.items() if name != "name" and value is not None}
+
+
+def _core_value(value):
+    if isinstance(value, list):
+        return np.array(value, float)
+    if not isinstance(value, dict):
+        return value
+    return PerHead(np.array(value["per_head"], float)) if "per_head" in value else core_parameters(value)
+
+
+def _formula(given):
+    """Text and parameters of a wire object with a formula."""
+    parameters = given.get("parameters") or {}
+    return given["formula"], {name: _formula_parameter(value) for name, value in parameters.items()}
+
+
+def _formula_parameter(value):
+    if isinstance(value, dict):
+        return PerHead(np.array(value["per_head"]))
+    return np.array(value) if isinstance(value, list) else value
 
 
 def with_infinities(nested):

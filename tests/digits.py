@@ -28,10 +28,12 @@ def in_forty_digits(function):
 
 
 def exact(nested):
-    """The same nested lists with decimals for numbers: no digit is lost.  None stays."""
+    """The same nested lists and objects with decimals for numbers: no digit is lost.  None and texts stay."""
     if isinstance(nested, list):
         return [exact(item) for item in nested]
-    return nested if nested is None else Decimal(nested)
+    if isinstance(nested, dict):
+        return {name: exact(item) for name, item in nested.items()}
+    return nested if nested is None or isinstance(nested, str) else Decimal(nested)
 
 
 def held(number):

@@ -6,7 +6,7 @@ plus one unit in the last place of the largest number.  Nothing is guessed.
 
 import numpy as np
 
-from tests import oracle
+from tests import formulas, oracle
 
 COMPUTE = {"float64": np.float64, "float32": np.float32, "float16": np.float32, "bfloat16": np.float32}
 DIGITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
@@ -77,10 +77,11 @@ def _fields(inputs, dtype, first_feature=0):
     scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype, first_feature), query, key)
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
-    logits = np.where(_visible(inputs, scores.shape), _biased(inputs, capped), dtype(-np.inf))
+    modified = _modified(inputs, _biased(inputs, capped))
+    logits = np.where(_visible(inputs, scores.shape), modified, dtype(-np.inf))
     weights, logsumexp = NORMALIZERS[inputs.normalizer["name"]](inputs.normalizer, logits)
     weights = np.where(np.isneginf(logits).all(-1, keepdims=True), 0, weights).astype(dtype)
-    fields = {"scores": scores, "capped_scores": capped, "logits": logits, "weights": weights}
+    fields = {"scores": scores, "capped_scores": capped, "modified": modified, "logits": logits, "weights": weights}
     if logsumexp is not None:
         fields["logsumexp"] = logsumexp.astype(dtype)
     if inputs.value is not None:
@@ -191,6 +192,26 @@ def _biased(inputs, capped):
     return logits
 
 
+def _modified(inputs, biased):
+    modifier = inputs.request.get("score_modifier")
+    if modifier is None:
+        return biased
+    rank = len(inputs.leading)
+    i, j = np.arange(inputs.queries)[:, None], np.arange(inputs.keys)
+    places = {
+        "i": i,
+        "j": j,
+        "p": _places(inputs, "query", inputs.queries)[..., None],
+        "Lq": inputs.queries,
+        "Lk": inputs.keys,
+    }
+    places["b"] = np.arange(inputs.leading[0]).reshape(-1, *(1,) * (rank + 1)) if rank else 0
+    places["h"] = np.arange(inputs.leading[1])[:, None, None] if inputs.has_heads else 0
+    heads = inputs.leading[1] if inputs.has_heads else None
+    modified = formulas.of_matrices(modifier["formula"], modifier.get("parameters"), places, heads, biased)
+    return np.where(np.isneginf(biased), biased, modified)
+
+
 def _visible(inputs, full):
     pairs = np.ndindex(*full)
     places = {}
@@ -238,6 +259,85 @@ def _trilinear(own, query, key):
     return scores + _dot(query * for_product[..., None, :], key)
 
 
+class _Written:
+    """A number (…, q, k, 1) or a vector (…, q, k, n) of each pair, or a matrix, with the operators of a formula."""
+
+    def __init__(self, array, rank=0):
+        self.array, self.rank = array, rank
+
+    def _with(self, combine, other):
+        if not isinstance(other, _Written):
+            return _Written(combine(self.array, self.array.dtype.type(other)), self.rank)
+        return _Written(combine(self.array, other.array), max(self.rank, other.rank))
+
+    def __neg__(self):
+        return _Written(-self.array, self.rank)
+
+    def __add__(self, other):
+        return self._with(np.add, other)
+
+    def __sub__(self, other):
+        return self._with(np.subtract, other)
+
+    def __mul__(self, other):
+        return self._with(np.multiply, other)
+
+    def __truediv__(self, other):
+        return self._with(np.divide, other)
+
+    def __pow__(self, other):
+        return self._with(np.power, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __matmul__(self, other):
+        if self.rank == 2:
+            return _Written(other.array @ self.array.swapaxes(-1, -2), 1)
+        if other.rank == 2:
+            return _Written(self.array @ other.array, 1)
+        return _summed(self * other)
+
+
+def _summed(vector):
+    return _Written(vector.array.sum(-1, keepdims=True))
+
+
+def _written_cosine(a, b):
+    product = np.sqrt(_summed(a * a).array) * np.sqrt(_summed(b * b).array)
+    return _Written(np.where(product == 0, 0, _summed(a * b).array / product).astype(product.dtype))
+
+
+WRITTEN = {
+    **{
+        name: lambda one, function=function: _Written(function(one.array), one.rank)
+        for name, function in {"abs": np.abs, "tanh": np.tanh, "sqrt": np.sqrt, "square": np.square}.items()
+    },
+    "sum": _summed,
+    "dot": lambda a, b: _summed(a * b),
+    "cosine": _written_cosine,
+    "norm1": lambda one: _summed(_Written(np.abs(one.array), 1)),
+    "concat": lambda *parts: _Written(np.concatenate(np.broadcast_arrays(*(part.array for part in parts)), axis=-1), 1),
+}
+"""The functions that the formulas of `tests.written` use."""
+
+
+def _expression(own, query, key):
+    """Every step of the formula for every pair, as Python reads it."""
+    names = {"q": _Written(query[..., :, None, :], 1), "k": _Written(key[..., None, :, :], 1)}
+    names["D"] = _Written(np.array([query.shape[-1]], query.dtype))
+    for name, value in (own.model.get("parameters") or {}).items():
+        per_head = isinstance(value, dict)
+        array = np.array(value["per_head"] if per_head else value, query.dtype)
+        rank = array.ndim - per_head
+        heads = (-1, 1) if per_head else ()
+        places = {0: (1, 1), 1: (1, *array.shape[-1:]), 2: array.shape[-2:]}[rank]
+        names[name] = _Written(array.reshape(*heads, *places), rank)
+    found = eval(own.model["formula"], {"__builtins__": {}}, {**WRITTEN, **names})
+    leading = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    shape = np.broadcast_shapes(found.array.shape[:-1], (*leading, query.shape[-2], key.shape[-2]))
+    return np.broadcast_to(found.array[..., 0], shape)
+
+
 SCORE_MODELS = {
     "scaled_dot_product": _scaled_dot,
     "dot_product": lambda own, query, key: _dot(query, key),
@@ -249,6 +349,7 @@ SCORE_MODELS = {
     ),
     "laplacian": lambda own, query, key: -np.abs(_differences(query, key)).sum(-1) / own.number("bandwidth", 1),
     "trilinear": _trilinear,
+    "expression": _expression,
 }
 
 

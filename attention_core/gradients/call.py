@@ -13,7 +13,7 @@ from attention_core.gradients.accumulation import zero_parameter_gradients
 from attention_core.heads import arranged_shape, restore_output
 from attention_core.resolve import resolve
 
-PARAMETER_FIELDS: tuple[GradientField, ...] = ("score_model", "normalizer")
+PARAMETER_FIELDS: tuple[GradientField, ...] = ("score_model", "score_modifier", "normalizer")
 """Fields with a gradient for each parameter of a model, by its name; no parameter has one in some models."""
 
 OPTIONAL_INPUTS: tuple[GradientField, ...] = ("past_key", "past_value", "bias")
@@ -57,7 +57,7 @@ def resolve_gradients(
         )
     with np.errstate(all="ignore"):
         resolved = resolve(replace(call, include=("output",), top_k=None))
-        score_model, normalizer = zero_parameter_gradients(resolved)
+        score_model, normalizer, score_modifier = zero_parameter_gradients(resolved)
         loaded = _load_output_gradient(output_gradient, resolved)
     sizes: dict[GradientField, int] = {"output": loaded.size, "query": call.query.size, "key": call.key.size}
     sizes["value"] = call.value.size
@@ -65,10 +65,15 @@ def resolve_gradients(
         given: FloatArray | None = getattr(call, name)
         if given is not None:
             sizes[name] = given.size
-    sizes["score_model"], sizes["normalizer"] = (
-        sum(gradient.size for gradient in parameters.values()) for parameters in (score_model, normalizer)
-    )
+    sizes["score_model"], sizes["normalizer"] = _count_numbers(score_model), _count_numbers(normalizer)
+    if call.score_modifier is not None:
+        sizes["score_modifier"] = _count_numbers(score_modifier)
     return GradientCall(call, resolved, loaded, _resolve_include(include, sizes), sizes)
+
+
+def _count_numbers(parameters: Mapping[str, FloatArray]) -> int:
+    """Return how many numbers the gradients of some parameters have."""
+    return sum(gradient.size for gradient in parameters.values())
 
 
 def _load_output_gradient(gradient: FloatArray, call: ResolvedCall) -> FloatArray:

@@ -20,6 +20,7 @@ from attention_core.gradients.call import GradientCall, resolve_gradients
 from attention_core.gradients.restore import ResolvedGradients, as_given
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.native import differentiate_with_kernel, selected_kernel
+from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
 MAX_HELD_NUMBERS = 1 << 22
@@ -54,6 +55,7 @@ def differentiate(
     positions: Positions | None = None,
     dtype: str | None = None,
     layout: Layout | None = None,
+    score_modifier: ScoreModifier | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
@@ -65,7 +67,8 @@ def differentiate(
         ∂value   = weightsᵀ · ∂output
         ∂weights = ∂output · valueᵀ
         ∂logits  = ∂weights through the normalizer
-        ∂scores  = ∂logits · (1 − (capped / softcap)²)
+        ∂biased  = ∂logits through the score modifier
+        ∂scores  = ∂biased · (1 − (capped / softcap)²)
         ∂query, ∂key and ∂parameters = ∂scores through the score model
 
     >>> from attention_core import differentiate
@@ -102,6 +105,7 @@ def differentiate(
         float64.
     :param layout: order of the axes of query, key, value, past, output and their gradients: "bhsd", the default, or
         "bshd", (B, L, H, D), which needs rank 4 and no packed heads.
+    :param score_modifier: changes capped scores + bias + ALiBi by a formula, before the mask; default none.
     :param workers: threads that share the rows; default the calling thread alone.  Results do not depend on their
         number.
     :param should_stop: called between tiles of rows, or about every 10 ms, from one thread at a time; True ends the
@@ -137,6 +141,7 @@ def differentiate(
         dtype,
         positions=positions,
         layout=layout,
+        score_modifier=score_modifier,
     )
     gradient_call = resolve_gradients(call, as_floats(output_gradient))
     return evaluate_gradients(gradient_call, workers=workers, should_stop=should_stop, progress=progress)
@@ -232,4 +237,5 @@ def numbers_per_thread(call: ResolvedCall, sizes: TileSizes) -> int:
 def numbers_per_pair(call: ResolvedCall) -> int:
     """Return how many numbers the forward and backward pass of some rows holds at once for each pair."""
     scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
-    return 2 + call.normalizer.scratch_per_logit + scoring
+    modifying = 0 if call.score_modifier is None else BACKWARD_SCRATCH_FACTOR * call.score_modifier.scratch_per_score
+    return 2 + call.normalizer.scratch_per_logit + scoring + modifying

@@ -39,6 +39,7 @@ def as_given(call: GradientCall, found: ResolvedGradients) -> AttentionGradients
         bias=None if sent.bias is None or found.bias is None else found.bias.reshape(sent.bias.shape),
         score_model={name: np.asarray(gradient) for name, gradient in found.score_model.items()},
         normalizer={name: np.asarray(gradient) for name, gradient in found.normalizer.items()},
+        score_modifier={name: np.asarray(gradient) for name, gradient in found.score_modifier.items()},
         dtype=resolved.dtype.name,
         notes=_notes(call, found, computed, stored),
     )

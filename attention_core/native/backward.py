@@ -5,7 +5,8 @@ depend on the number of keys alone, and what several chunks contribute is added 
 """
 
 from array import array
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
@@ -63,6 +64,8 @@ class KernelGradients:
     """Gradients of the normalizer's parameters by name."""
     maximum: FloatArray | None
     """Largest logit of each row, (…, Lq): −∞ without a visible key; None if all are finite."""
+    score_modifier: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Empty: calls with a score modifier are left to NumPy."""
 
 
 class _Forward(NamedTuple):

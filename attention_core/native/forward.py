@@ -18,14 +18,13 @@ from attention_core.blockwise import Workers
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_kernel_normalizer, supports_pair_function
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.interfaces import ProgressCallback, ScoreModel, ShouldStop
 from attention_core.kernel_forms import PairFunction
 from attention_core.native.leading import contiguous, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, FIELD_INDEX, Kernel, address_of, pack_call
 from attention_core.native.plans import Operands, Plan, PlanInputs, add_arrays, find_plan
 from attention_core.native.request import TASK_TILES
 from attention_core.native.running import run_kernel
-from attention_core.parameters import has_head_tensors
 from attention_core.positions import Alibi, Rotary
 
 _UNSAFE_ROWS, _NOTABLE_ROWS = FIELD_INDEX["unsafe_rows"], FIELD_INDEX["notable_rows"]
@@ -53,8 +52,9 @@ def evaluate_with_kernel(
 ) -> KernelResult | None:
     """Return the required arrays of a call; None for a call that is left to NumPy.
 
-    Left to NumPy are score models, normalizers and positions that the kernels do not have, parameters beyond the range
-    of the compute type, values with more leading axes than the scores, and calls without a pair.
+    Left to NumPy are score models, score modifiers, normalizers and positions that the kernels do not have, modified
+    scores among the fields, parameters beyond the range of the compute type, values with more leading axes than the
+    scores, and calls without a pair.
 
     :param kernel: the kernel.
     :param call: any call.
@@ -66,9 +66,9 @@ def evaluate_with_kernel(
     Raises Stopped.
     """
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
-    if normalizer is None:
+    if normalizer is None or "modified" in required:
         return None
-    if call.queries_per_kv_head > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+    if call.queries_per_kv_head > 1 and (_has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
         call = repeat_kv_heads(call)
     pair = pair_function(kernel, call)
     if pair is None:
@@ -88,6 +88,11 @@ def evaluate_with_kernel(
     return _result(packed, plan, arrays, others[0], call.dtype.compute)
 
 
+def _has_head_tensors(model: object) -> bool:
+    """Return whether a score model has a vector or matrix for each query head; a stand-in for one has none."""
+    return isinstance(model, ScoreModel) and model.has_head_tensors()
+
+
 def has_values_of_query_heads(call: ResolvedCall) -> bool:
     """Return whether the leading axes of the values are those of the query heads, which broadcasting gives rank 3."""
     return call.value is not None and call.value.ndim == 3 and call.value.shape[0] > 1
@@ -95,7 +100,7 @@ def has_values_of_query_heads(call: ResolvedCall) -> bool:
 
 def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
     """Return the score model as a pair function; None where a kernel has none, or nothing to score."""
-    if not prod(call.score_shape) or not supports_pair_function(call.score_model):
+    if not prod(call.score_shape) or call.score_modifier is not None or not supports_pair_function(call.score_model):
         return None
     if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
         return None

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
+from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Mask, Tile
 from attention_core.masks import All, Allowed, KeyAllowed, masks_in
-
-MAX_PAIR_BYTES = 1 << 26
-"""Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
+from attention_core.memory import MAX_PAIR_BYTES
+from attention_core.native.scanned_masks import scan_pairs, scan_range
 
 
 class Visibility(NamedTuple):
@@ -52,7 +52,10 @@ def visibility(call: ResolvedCall) -> Visibility | None:
     first, end, has_ranges = np.zeros((1, 1), np.int64), np.full((1, 1), n_keys, np.int64), False
     allowed: BoolArray | None = None
     for mask in masks_in(call.mask):
-        seen = mask.key_range(whole) if supports_key_range(mask) else None
+        if isinstance(mask, FormulaMask):
+            seen = mask.find_key_range(whole) or scan_range(mask, whole)
+        else:
+            seen = mask.key_range(whole) if supports_key_range(mask) else None
         if seen is not None:
             first, end = np.maximum(first, seen[0]), np.minimum(end, seen[1])
             has_ranges = True
@@ -60,7 +63,9 @@ def visibility(call: ResolvedCall) -> Visibility | None:
         makes_matrix = allowed is not None or not isinstance(mask, (Allowed, KeyAllowed))
         if makes_matrix and prod(call.score_shape) > MAX_PAIR_BYTES:
             return None
-        pairs = mask.visible(whole)
+        pairs = scan_pairs(mask, whole) if isinstance(mask, FormulaMask) else mask.visible(whole)
+        if pairs is None:
+            return None
         allowed = pairs if allowed is None else allowed & pairs
     if not has_ranges:
         return Visibility(None, allowed)

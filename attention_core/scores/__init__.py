@@ -6,6 +6,7 @@ from attention_core.scores.bilinear import Bilinear
 from attention_core.scores.cosine import Cosine
 from attention_core.scores.distances import Gaussian, Laplacian
 from attention_core.scores.dot_product import DotProduct, ScaledDotProduct
+from attention_core.scores.expression import FormulaScore
 from attention_core.scores.trilinear import Trilinear
 
 SCORE_MODELS: dict[str, type[ScoreModel]] = {
@@ -19,6 +20,7 @@ SCORE_MODELS: dict[str, type[ScoreModel]] = {
         Gaussian,
         Laplacian,
         Trilinear,
+        FormulaScore,
     )
 }
 
@@ -28,6 +30,7 @@ __all__ = [
     "Bilinear",
     "Cosine",
     "DotProduct",
+    "FormulaScore",
     "Gaussian",
     "Laplacian",
     "ScaledDotProduct",

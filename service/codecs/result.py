@@ -1,13 +1,14 @@
 """A result of the core as a document with arrays, ready for any codec."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from attention_core.call import RESULT_FIELDS, AttentionResult, Diagnostics, Ranking
+from attention_core.descriptions import parameters_of
+from attention_core.formulas import PerHead
 from attention_core.interfaces import Normalizer, ScoreModel
 from service.codecs.json import plain
 from service.codecs.numbers import Decimal, Numbers
@@ -47,16 +48,20 @@ def result_document(
 def as_used(model: ScoreModel | Normalizer) -> dict[str, Any]:
     """Return name and parameters: scalars resolved, tensors as their shape, absent ones left out."""
     used: dict[str, Any] = {"name": model.name}
-    for name in _parameters(type(model)):
+    for name in parameters_of(type(model)):
         value = getattr(model, name)
         if value is not None:
-            used[name] = {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
+            used[name] = _shown(value)
     return used
 
 
-@cache
-def _parameters(model: type[ScoreModel] | type[Normalizer]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(model))
+def _shown(value: Any) -> Any:
+    """Return a parameter: tensors as their shape, named values each by itself."""
+    if isinstance(value, PerHead):
+        value = np.asarray(value.values)
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape)}
+    return {name: _shown(one) for name, one in value.items()} if isinstance(value, Mapping) else value
 
 
 def diagnostics_document(diagnostics: Diagnostics, numbers: Numbers) -> dict[str, Any]:

@@ -67,11 +67,24 @@ def show(
     )
 
 
+MAX_SHOWN_TEXT = 80
+"""Maximum characters of a formula that a picture or a table shows."""
+
+
 def _parameters(model: Mapping[str, Any]) -> list[str]:
-    return [f"{name} {_written(value)}" for name, value in model.items() if name != "name"]
+    """Return the name and the value of each parameter, and of each named value of a formula."""
+    written = []
+    for name, value in model.items():
+        if isinstance(value, dict) and not isinstance(value.get("shape"), list):
+            written += _parameters(value)
+        elif name != "name" or not isinstance(value, str):
+            written.append(f"{name} {_written(value)}")
+    return written
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_SHOWN_TEXT else f"{value[:MAX_SHOWN_TEXT]}…"
     if isinstance(value, dict):
         return " × ".join(map(str, value["shape"]))
     return f"{value:.6g}"

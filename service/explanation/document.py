@@ -5,6 +5,7 @@ from typing import Any
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation
 from service.codecs.json import number
+from service.explanation.formulas import typeset_formulas
 from service.explanation.numbers import expression
 from service.explanation.steps import Language, NamedPair, explain_in_steps
 
@@ -15,6 +16,7 @@ def explanation_document(
     """Return the response of /v1/attention/explain; a step that the call does not have is None."""
     parts = {part.name: part.value for part in explanation.weight_steps}
     visible = not explanation.masked_by
+    typeset = typeset_formulas(call)
     return {
         "score": number(explanation.score),
         "capped_score": number(explanation.capped_score),
@@ -30,4 +32,5 @@ def explanation_document(
             for term in explanation.terms.terms
         ],
         "steps": explain_in_steps(explanation, call, pair, language),
+        **({"formulas": typeset} if typeset else {}),
     }

@@ -79,6 +79,8 @@ def _add_score(steps: Steps, explanation: Explanation) -> None:
         of_query, of_key = (str(position).replace("-", "−") for position in positions)
         formula = f"rotary(q, {of_query}), rotary(k, {of_key})"
         steps.add("rotary", formula, None, query_position=of_query, key_position=of_key)
+    for part in explanation.score_steps:
+        steps.add("formula part", equation(part), part.value, part=part.name)
     written = joined([expression(term) for term in terms.terms], " + ")
     largest = max(terms.terms, key=lambda term: abs(term.value))
     steps.add(
@@ -106,21 +108,36 @@ def _term_name(term: Expression, language: Language) -> str:
 
 
 def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
-    """Add the steps from score to logit: bias, ALiBi and mask."""
+    """Add the steps from score to logit: bias, ALiBi, score modifier and mask."""
     bias, alibi = explanation.bias, explanation.alibi
     if bias is not None and not np.isneginf(bias):
         steps.add("bias", short(bias), bias)
     if alibi is not None:
         steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - explanation.key_position))
+    if call.score_modifier is not None:
+        _add_modifier(steps, explanation, call.score_modifier.formula)
     if explanation.masked_by:
         names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
         steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))
         return
     if call.mask is not None:
         steps.add("mask", short(explanation.capped_score), None, "mask visible")
+    if call.score_modifier is not None:
+        modified = explanation.modified
+        steps.add("logit", short(modified), modified)
+        return
     added = None if alibi is None else alibi.value
     addends = tuple(number for number in (explanation.capped_score, bias, added) if number is not None)
     steps.add_term(Expression("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
+
+
+def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
+    """Add a step for each part of the score modifier, and one for the modified score."""
+    *parts, whole = explanation.modifier_steps or (Expression("modified", explanation.modified, "{}", ()),)
+    for part in parts:
+        steps.add("modifier", equation(part), part.value, part=part.name)
+    shown = equation(whole) if whole.operands else short(explanation.modified)
+    steps.add("modified", shown, explanation.modified, text=formula)
 
 
 def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:

@@ -15,7 +15,7 @@ PROTECTED = ("/v1", "/v2")
 PUBLIC = ("/v2/health",)
 """Exceptions: the probes of /v2 …"""
 
-PUBLIC_READS = ("/v1/score-models", "/v1/normalizers", "/v1/examples")
+PUBLIC_READS = ("/v1/score-models", "/v1/normalizers", "/v1/expressions", "/v1/examples")
 """… and GET of the catalogue, which is part of the public specification, and which the playground needs to start."""
 
 BEARER = b"bearer "

@@ -2,6 +2,7 @@
 
 import orjson
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.negotiate import JSON
@@ -14,7 +15,8 @@ from service.schemas.catalogue import (
     describe_normalizers,
     describe_score_models,
 )
-from service.specification import catalogue_operation
+from service.schemas.expressions import describe_formula, describe_language
+from service.specification import catalogue_operation, expressions_operation
 
 router = APIRouter(tags=["catalogue"])
 
@@ -31,6 +33,13 @@ async def get_score_models() -> Response:
 async def get_normalizers() -> Response:
     """List every normalizer with titles, formula, parameters, source and an example. 归一化方法目录。"""
     return _json(describe_normalizers())
+
+
+@router.get("/v1/expressions", **expressions_operation())
+async def get_expressions(request: Request) -> Response:
+    """List the language of formulas; with `formula` check one, typeset it and say what it needs. 公式的语言。"""
+    formula, kind = (request.query_params.get(name) for name in ("formula", "kind"))
+    return _json(describe_language() if formula is None else describe_formula(formula, kind))
 
 
 @router.get("/v1/examples", **catalogue_operation("例题列表 · Worked examples", Examples, list_examples(EXAMPLES)))

@@ -53,6 +53,7 @@ PAGE_HEADERS = {
 LINKS = {
     "attention": "/v1/attention",
     "score_models": "/v1/score-models",
+    "expressions": "/v1/expressions",
     "normalizers": "/v1/normalizers",
     "examples": "/v1/examples",
     "playground": "/playground",

@@ -12,6 +12,7 @@ from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
 from service.schemas.components import Component
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
+from service.schemas.formulas import ScoreModifierSchema
 from service.schemas.masks import MaskSchema
 from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
 from service.schemas.tensors import Bias, PerBatchRow, Vectors, fault
@@ -119,6 +120,11 @@ class AttentionRequest(StrictModel):
         json_schema_extra={"uniqueItems": True},
     )
 
+    score_modifier: ScoreModifierSchema | None = Field(
+        None,
+        description="Changes the scores by a formula after bias and ALiBi, before the masks; default none. "
+        "用公式修改得分，缺省为不修改。",
+    )
     layout: Layout | None = Field(
         None,
         description="Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or "
@@ -155,6 +161,7 @@ class AttentionRequest(StrictModel):
             top_k=self.top_k,
             positions=None if self.positions is None else Positions(self.positions.query, self.positions.key),
             layout=self.layout,
+            score_modifier=None if self.score_modifier is None else self.score_modifier.to_core(),
         )
 
 

@@ -54,6 +54,14 @@ class StepResponse(BaseModel, extra="forbid", title="Step"):
     sentence: str = Field(description="What it means, in the language asked for. 这一步的含义。")
 
 
+class TypesetFormula(BaseModel, extra="forbid"):
+    """A formula of the request, typeset. 排版后的公式。"""
+
+    text: str = Field(description="As it was sent. 原文。")
+    latex: str = Field(description="LaTeX for math mode. 公式的 LaTeX。")
+    mathml: str = Field(description="A MathML element. 公式的 MathML。")
+
+
 class ExplainResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True):
     """Every number behind one weight, computed in float64; what does not apply is null.
 
@@ -76,3 +84,8 @@ class ExplainResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True):
     )
     terms: list[TermResponse] = Field(description="The addends of the score. 得分的各项。")
     steps: list[StepResponse] = Field(description="The way from terms to contribution. 每一步。")
+    formulas: dict[str, TypesetFormula] | None = Field(
+        None,
+        description="The formulas of the request, by the field that holds them: score_model, score_modifier, mask; "
+        "absent without any. 请求中的公式，按所在的字段；没有则省略。",
+    )

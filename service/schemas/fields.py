@@ -16,7 +16,7 @@ from service.errors import FieldPath
 from service.schemas.base import OneOf, name_of
 from service.schemas.tensors import Tensor
 
-SCALAR_TYPES = (bool, int, float)
+SCALAR_TYPES = (bool, int, float, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class JsonOnly:
     """Marks a field that changes the JSON of an answer alone, and none of its arrays."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedTensors:
+    """Marks an object that holds numbers, vectors and matrices under names that the request chooses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestField:
     """A field of a request that holds no object.
@@ -42,7 +47,8 @@ class RequestField:
     :param flat_name: as of `FlatName`.
     :param member: the name of the score model, normalizer or position that it is a parameter of; None for all others.
     :param tensor: what its array must be; None where it takes no array.
-    :param is_scalar: whether it may be one number or boolean.
+    :param is_scalar: whether it may be one number, boolean or text.
+    :param has_named_tensors: whether it is an object of tensors under names that the request chooses.
     """
 
     path: FieldPath
@@ -51,6 +57,7 @@ class RequestField:
     required: bool
     tensor: Tensor | None
     is_scalar: bool
+    has_named_tensors: bool
 
 
 @cache
@@ -69,13 +76,16 @@ def _fields(model: type[BaseModel], above: FieldPath, member: str | None) -> Ite
             yield from _fields(one, (*above, name), name_of(one) if len(inside) > 1 else member)
         if not inside and (member is None or name != "name"):
             tensor = next((part for part in parts if isinstance(part, Tensor)), None)
+            scalar = any(part in SCALAR_TYPES for part in parts) if tensor is None else tensor.takes_number
+            named = NamedTensors() in parts
             yield RequestField(
                 path=(*above, name),
                 flat_name=next((part.name for part in parts if isinstance(part, FlatName)), name),
                 member=member,
                 required=info.is_required(),
                 tensor=tensor,
-                is_scalar=any(part in SCALAR_TYPES for part in parts) if tensor is None else tensor.takes_number,
+                is_scalar=scalar and not named,
+                has_named_tensors=named,
             )
 
 

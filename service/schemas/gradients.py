@@ -51,6 +51,9 @@ class GradientsSchema(BaseModel, extra="forbid", arbitrary_types_allowed=True, t
     score_model: dict[str, ParameterResult] | None = Field(
         None, description="Of the score model's parameters, by name; those with a default too. 打分函数各参数的梯度。"
     )
+    score_modifier: dict[str, ParameterResult] | None = Field(
+        None, description="Of the score modifier's parameters, by name. 分数修改公式各参数的梯度。"
+    )
     normalizer: dict[str, ParameterResult] | None = Field(
         None, description="Of the normalizer's parameters, by name. 归一化方法各参数的梯度。"
     )

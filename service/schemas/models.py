@@ -1,6 +1,6 @@
 """The score models, normalizers and positions of a request, made from what the core describes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Annotated, Any, Literal
 
@@ -9,10 +9,11 @@ from pydantic import Field, create_model
 
 from attention_core import NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.descriptions import Described as CoreDescribed
-from attention_core.descriptions import Parameter, parameters_of
+from attention_core.descriptions import Parameter, ParameterKind, parameters_of
 from service.schemas.base import Described, OneOf, Parameters
 from service.schemas.components import Component
-from service.schemas.fields import FlatName
+from service.schemas.fields import FlatName, NamedTensors
+from service.schemas.formulas import FormulaParameter
 from service.schemas.tensors import Tensor
 
 
@@ -56,10 +57,18 @@ def _field_of(one: Parameter) -> tuple[Any, Any]:
     return spelled | None, Field(None, description=one.summary)
 
 
+TYPES_OF_KINDS: Mapping[ParameterKind, Any] = {
+    "boolean": bool,
+    "formula": str,
+    "named values": Annotated[dict[str, Annotated[Any, FormulaParameter()]], NamedTensors()],
+}
+"""Types of parameters that are no numbers."""
+
+
 def _type_of(one: Parameter) -> Any:
     """Return the type of a parameter; the core checks the bounds of a number that may be one for each head."""
-    if one.kind == "boolean":
-        return bool
+    if one.kind in TYPES_OF_KINDS:
+        return TYPES_OF_KINDS[one.kind]
     if one.kind == "choice":
         return Literal[one.choices]
     if one.of is not None:

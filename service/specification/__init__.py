@@ -9,6 +9,7 @@ from service.specification.open_inference import inference_operation, inference_
 from service.specification.operations import (
     catalogue_operation,
     computing_operation,
+    expressions_operation,
     metrics_operation,
     probe_operation,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "build",
     "catalogue_operation",
     "computing_operation",
+    "expressions_operation",
     "inference_operation",
     "inference_reading",
     "metrics_operation",

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue, models_json_schema
 
-from service.schemas import catalogue, open_inference
+from service.schemas import catalogue, expressions, open_inference
 from service.schemas.components import COMPONENTS_AT, SchemaWriter, gather_components
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
@@ -51,6 +51,8 @@ RESPONSES: tuple[type[BaseModel], ...] = (
     catalogue.Examples,
     catalogue.Normalizers,
     catalogue.ScoreModels,
+    expressions.ExpressionLanguage,
+    expressions.ExpressionResponse,
     *dict.fromkeys(reading.model for reading in READINGS.values()),
     open_inference.InferenceProblem,
     open_inference.InferenceResponse,

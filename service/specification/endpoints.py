@@ -63,7 +63,7 @@ ENDPOINTS = (
         prepare=prepare_attention,
         request=AttentionRequest,
         response=AttentionResponse,
-        examples=worked_examples(),
+        examples=worked_examples() | requests_to("attend"),
         offered=(*WRITERS, *DRAWINGS, EVENT_STREAM),
     ),
     Endpoint(

@@ -12,6 +12,12 @@ from service.codecs.registry import CODECS, READERS
 from service.problems import COMPUTING_PROBLEMS, INFERENCE_MEDIA_TYPE, MEDIA_TYPE, PROBLEMS
 from service.schemas.base import Text
 from service.schemas.components import component_name, component_reference
+from service.schemas.expressions import (
+    KINDS,
+    ExpressionLanguage,
+    ExpressionResponse,
+    describe_language,
+)
 from service.schemas.open_inference import InferenceProblem
 from service.schemas.operations import Probe
 from service.schemas.problem import ProblemDocument
@@ -20,6 +26,8 @@ from service.specification.examples import ANSWERS
 from service.specification.nulls import guarded
 
 Operation = dict[str, Any]
+
+EXAMPLE_FORMULA = "v @ tanh(W_q @ q + W_k @ k)"
 
 REQUEST_ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}
 
@@ -157,6 +165,35 @@ def computing_operation(endpoint: Endpoint) -> Operation:
 def catalogue_operation(summary: str, model: type[BaseModel], example: dict[str, Any], *problems: str) -> Operation:
     """Describe a GET that reads the catalogue."""
     return operation(summary, json_content(model, example), problems)
+
+
+def expressions_operation() -> Operation:
+    """Describe a GET that reads the language of formulas, or checks one of them."""
+    schema = {"anyOf": [reference(ExpressionLanguage), reference(ExpressionResponse)]}
+    content: Operation = {JSON: {"schema": schema, "example": guarded(describe_language())}}
+    return operation(
+        "公式 · Expressions",
+        content,
+        ("invalid-request", "shape-mismatch", "unknown-name"),
+        description="The language; with `formula` what that formula says. 公式的语言；给出 formula 则检查该公式。",
+        parameters=[
+            {
+                "name": "formula",
+                "in": "query",
+                "required": False,
+                "description": "A formula to check; a wrong one is a 422 with the column. 要检查的公式。",
+                "schema": {"type": "string"},
+                "example": EXAMPLE_FORMULA,
+            },
+            {
+                "name": "kind",
+                "in": "query",
+                "required": False,
+                "description": "Where the formula is to stand; default the first that it is good for. 公式的用途。",
+                "schema": {"type": "string", "enum": list(KINDS)},
+            },
+        ],
+    )
 
 
 def probe_operation(summary: str, status: str, *problems: str) -> Operation:

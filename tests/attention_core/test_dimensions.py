@@ -46,8 +46,7 @@ def test_score_models(name):
     rng = np.random.default_rng(1)
     features = FeatureSizes(calls.FEATURES, calls.key_features(name))
     drawn = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    parameters = {key: np.array(value) if isinstance(value, list) else value for key, value in drawn.items()}
-    model = SCORE_MODELS[name](**parameters).bind(features, np.dtype(np.float64))
+    model = SCORE_MODELS[name](**calls.core_parameters(drawn)).bind(features, np.dtype(np.float64))
     queries, keys = rng.standard_normal((2, 3, features.query)), rng.standard_normal((2, 4, features.key))
     scores, bound = check(model.compute_scores, queries, keys)
     assert bound == {"q": 3, "k": 4, "Dq": features.query, "Dk": features.key}

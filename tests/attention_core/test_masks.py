@@ -10,6 +10,7 @@ from attention_core import (
     All,
     Allowed,
     Causal,
+    FormulaMask,
     InvalidValue,
     KeyAllowed,
     KeyLengths,
@@ -44,6 +45,8 @@ MASKS = {
     "prefix alone hides nothing": PrefixLengths(np.array([1, 3])) & Window(right=2),
     "key allowed": KeyAllowed(np.array([[True] * 7, [False, False, True, True, False, True, False]])),
     "key allowed, shared": KeyAllowed(np.array([True, True, False, False, False, False, False])),
+    "formula": FormulaMask("j <= p and (p - j < reach[h] or j < 1)", {"reach": np.array([1, 2, 4])}),
+    "formula, by batch row": FormulaMask("doc[b, j] == i // 3", {"doc": np.array([[0, 0, 1, 1, 1, 2, 2], [1] * 7])}),
     "both": Causal() & Allowed(np.array([True, True, True, True, False, False, False])),
     "three": Causal() & Allowed(RNG.random((6, 7)) < 0.9) & Allowed(np.ones((1, 1), bool)),
 }

@@ -19,12 +19,11 @@ def vectors(seed, name="scaled_dot_product"):
     """Queries, keys, values and a score model that fit one another."""
     rng = np.random.default_rng(seed)
     parameters = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    arrays = {key: np.array(value) if isinstance(value, list) else value for key, value in parameters.items()}
     return (
         rng.standard_normal((QUERIES, calls.FEATURES)),
         rng.standard_normal((KEYS, calls.key_features(name))),
         rng.standard_normal((KEYS, 3)),
-        SCORE_MODELS[name](**arrays),
+        SCORE_MODELS[name](**calls.core_parameters(parameters)),
     )
 
 

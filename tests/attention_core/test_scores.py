@@ -17,6 +17,7 @@ from attention_core import (
     Trilinear,
 )
 from attention_core.descriptions import parameters_of
+from attention_core.formulas import PerHead
 from attention_core.interfaces import FeatureSizes, ScoreModel
 from tests import calls, oracle
 from tests.attention_core.directions import assert_gradient
@@ -35,18 +36,38 @@ def drawn(name, variant, rng):
     else:
         parameters = calls.MODEL_PARAMETERS[name][variant](draw)
     features = FeatureSizes(calls.FEATURES, calls.key_features(name), HEADS)
-    arrays = {key: np.array(value) if isinstance(value, list) else float(value) for key, value in parameters.items()}
-    model = SCORE_MODELS[name](**arrays).bind(features, FLOAT64)
+    model = SCORE_MODELS[name](**calls.core_parameters(parameters)).bind(features, FLOAT64)
     return model, draw((2, HEADS, 4, features.query)), draw((2, HEADS, 6, features.key)), features
 
 
 def values_of(model, only_with_gradient=False):
     """The parameters of a bound model as arrays; None is left out."""
+    if calls.is_written(model.name):
+        return {name: np.asarray(getattr(value, "values", value)) for name, value in model.parameters.items()}
     described = parameters_of(type(model))
     values = {
         name: getattr(model, name) for name in described if described[name].has_gradient or not only_with_gradient
     }
     return {name: np.asarray(value) for name, value in values.items() if value is not None}
+
+
+def with_values(model, values):
+    """The model with other values of its parameters, which are arrays, and not bound."""
+    given = {name: value if value.ndim else float(value) for name, value in values.items()}
+    if not calls.is_written(model.name):
+        return type(model)(**given)
+    per_head = [name for name, value in model.parameters.items() if isinstance(value, PerHead)]
+    return type(model)(model.formula, given | {name: PerHead(given[name]) for name in per_head})
+
+
+def wire_of(model):
+    """The model as a request spells it."""
+    values = {name: value.tolist() for name, value in values_of(model).items()}
+    if not calls.is_written(model.name):
+        return {"name": model.name} | values
+    per_head = [name for name, value in model.parameters.items() if isinstance(value, PerHead)]
+    values |= {name: {"per_head": values[name]} for name in per_head}
+    return {"name": model.name, "formula": model.formula, "parameters": values}
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
@@ -65,10 +86,8 @@ def test_gradient_in_random_directions(name, variant):
     parameters, every = values_of(model, only_with_gradient=True), values_of(model)
 
     def total(arguments):
-        chosen = {
-            key: value if value.ndim else float(value) for key, value in (every | arguments).items() if key in every
-        }
-        again = SCORE_MODELS[name](**chosen).bind(features, FLOAT64)
+        chosen = {key: value for key, value in (every | arguments).items() if key in every}
+        again = with_values(model, chosen).bind(features, FLOAT64)
         return float(np.sum(score_gradient * again.compute_scores(arguments["queries"], arguments["keys"])))
 
     gradient = model.backward(queries, keys, score_gradient)
@@ -85,13 +104,15 @@ def test_terms_recombine_into_the_score(name, variant):
     assert score == pytest.approx(model.compute_scores(queries, keys)[0, 2, 1, 3], abs=1e-12)
     assert taken_apart.score == pytest.approx(score, abs=1e-14)
     assert len({term.name for term in taken_apart.terms}) == len(taken_apart.terms)
-    assert (len(taken_apart.terms) > 1) is (type(model).explain_score is not ScoreModel.explain_score)
+    knows_better = type(model).explain_score is not ScoreModel.explain_score
+    # A formula has the terms of a sum at its root, and is one term without.
+    assert (len(taken_apart.terms) > 1) is knows_better or calls.is_written(name)
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_scores_equal_the_oracle(name, variant):
     model, queries, keys, _ = drawn(name, variant, np.random.default_rng(4))
-    wire = {"name": name} | {key: value.tolist() for key, value in values_of(model).items()}
+    wire = wire_of(model)
     for head in range(HEADS):
         pairs = [[oracle.score(wire, q, k, head) for k in keys[1, head].tolist()] for q in queries[1, head].tolist()]
         np.testing.assert_allclose(model.compute_scores(queries, keys)[1, head], pairs, rtol=0, atol=1e-13)

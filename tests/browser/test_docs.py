@@ -9,6 +9,7 @@ import pytest
 from service.examples import IDS, load_examples
 from service.schemas.base import Described
 from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
+from service.specification.examples import requests_to, worked_examples
 from tests.browser.conftest import OpenPage
 from tests.browser.swagger import Attention
 from tests.compare import assert_close
@@ -53,12 +54,13 @@ async def test_every_worked_example_is_offered_and_runs_in_a_page_that_fits(open
     attention = Attention(recorded.page)
     await attention.open()
     options = attention.examples.locator("option")
-    assert await options.evaluate_all("all => all.map(one => one.value)") == list(IDS)
-    titles = [f"{EXAMPLES[name].title['zh']} · {EXAMPLES[name].title['en']}" for name in IDS]
-    assert await options.all_inner_texts() == titles
-    for name in reversed(IDS):
+    offered = worked_examples() | requests_to("attend")
+    assert [name for name in offered if name in IDS] == list(IDS)
+    assert await options.evaluate_all("all => all.map(one => one.value)") == list(offered)
+    assert await options.all_inner_texts() == [one["summary"] for one in offered.values()]
+    for name in reversed(offered):
         await attention.examples.select_option(name)
-        assert await attention.body() == EXAMPLES[name].request, name
+        assert await attention.body() == offered[name]["value"], name
 
     # The first of them is the one that is selected last, and shown one row of a matrix a line.
     assert "\n    [1.9, 1.5, 1, 0.3],\n" in await attention.editor.input_value()

@@ -82,6 +82,16 @@ def _parameters(described: type[Described]) -> DrawFields:
     return lambda layout: st.integers(1, 2).flatmap(lambda units: draw_all(layout, units))
 
 
+def _written(layout: Layout) -> st.SearchStrategy[Fields]:
+    """Draw the parameters of a built-in score model, and write it as a formula."""
+
+    def as_fields(name: str) -> st.SearchStrategy[Fields]:
+        drawn = _parameters(core.SCORE_MODELS[name])(layout)
+        return drawn.map(lambda parameters: calls.written({"name": name, **parameters}))
+
+    return st.sampled_from(calls.BUILT_IN).flatmap(as_fields)
+
+
 def _values(described: str, one: Parameter, layout: Layout, units: int) -> st.SearchStrategy[Any]:
     sizes = {"D": layout.features, "Dq": layout.features, "Dk": layout.key_features}
     axes = [axis.rpartition("·") for axis in one.axes]
@@ -96,8 +106,8 @@ def _keeps_non_negative(name: str) -> bool:
     """Whether the oracle scores numbers that are not negative with numbers that are not."""
     rng = random.Random(name)
     pairs = []
-    for _ in range(20):
-        drawn = calls.MODEL_PARAMETERS[name][-1](lambda: abs(rng.gauss(0, 1)))
+    for variant in calls.MODEL_PARAMETERS[name] * 20:
+        drawn = variant(lambda: abs(rng.gauss(0, 1)))
         query, key = ([rng.random() for _ in range(size)] for size in (calls.FEATURES, calls.key_features(name)))
         pairs.append(oracle.score({"name": name, **drawn}, query, key))
     return min(pairs) >= 0
@@ -105,7 +115,9 @@ def _keeps_non_negative(name: str) -> bool:
 
 SCORE_MODELS: dict[str, Model] = {
     name: Model(
-        _parameters(model), equal_features=not takes_two_sizes(model), keeps_non_negative=_keeps_non_negative(name)
+        _written if calls.is_written(name) else _parameters(model),
+        equal_features=not takes_two_sizes(model),
+        keeps_non_negative=_keeps_non_negative(name),
     )
     for name, model in core.SCORE_MODELS.items()
 }
@@ -123,6 +135,53 @@ POSITIONS: dict[str, Model] = {
 
 SEGMENT = st.integers(0, 2)
 
+
+def _per_head(layout: Layout) -> st.SearchStrategy[Any]:
+    """A number, or one for each query head where there is a head axis."""
+    number = layout.numbers()
+    if len(layout.scores) != 4:
+        return number
+    return number | nested(number, (layout.scores[1],)).map(lambda numbers: {"per_head": numbers})
+
+
+MASK_FORMULAS: dict[str, dict[str, DrawFields]] = {
+    "j <= p": {},
+    "p - j < width or j == 0": {"width": lambda layout: st.integers(0, 3)},
+    "document[i] == document[j]": {
+        "document": lambda layout: nested(SEGMENT, (max(layout.scores[-2:]),)),
+    },
+    "(i + j + b) % 2 == h % 2": {},
+    "j > threshold": {"threshold": _per_head},
+}
+SUBTRACTS = "score - slope * abs(p - j)"
+"""Makes negative numbers of others, which some normalizers do not take."""
+
+MODIFIERS: dict[str, dict[str, DrawFields]] = {
+    "2 * tanh(score / 2)": {},
+    SUBTRACTS: {"slope": _per_head},
+    "where(j <= p, score, -inf)": {},
+    "score + table[i, j] / Lk": {"table": lambda layout: layout.numbers(*layout.scores[-2:])},
+    "score * (b + h + 1)": {},
+}
+"""Formulas, with how to draw the parameters of each."""
+
+
+def optional_formula(formulas: dict[str, dict[str, DrawFields]], layout: Layout) -> st.SearchStrategy[Fields]:
+    """One of the formulas with its parameters, or none."""
+    return optional_or_none(
+        st.sampled_from(list(formulas)).flatmap(
+            lambda formula: st.fixed_dictionaries({name: draw(layout) for name, draw in formulas[formula].items()}).map(
+                lambda parameters: {"formula": formula} | ({"parameters": parameters} if parameters else {})
+            )
+        )
+    )
+
+
+def optional_or_none(fields: st.SearchStrategy[Fields]) -> st.SearchStrategy[Fields]:
+    """The fields, or none of them; more often none."""
+    return st.just({}) | st.just({}) | fields
+
+
 MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("allowed",): lambda layout: optional(allowed=layout.broadcastable(st.booleans())),
     ("causal",): lambda layout: optional(causal=st.booleans()),
@@ -138,6 +197,7 @@ MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
         key_allowed=nested(st.booleans(), (layout.scores[-1],))
         | nested(st.booleans(), (layout.batch, layout.scores[-1]))
     ),
+    ("formula", "parameters"): lambda layout: optional_formula(MASK_FORMULAS, layout),
     ("query_segments", "key_segments"): lambda layout: optional(
         query_segments=_segments(layout, layout.scores[-2]), key_segments=_segments(layout, layout.scores[-1])
     ),
@@ -176,6 +236,10 @@ REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("mask",): _mask,
     ("positions",): _positions,
     ("bias",): lambda layout: optional(bias=layout.broadcastable(st.none() | layout.numbers())),
+    ("score_modifier",): lambda layout: optional_formula(
+        {formula: drawn for formula, drawn in MODIFIERS.items() if formula != SUBTRACTS or not layout.non_negative},
+        layout,
+    ).map(lambda modifier: {"score_modifier": modifier} if modifier else {}),
     ("heads",): lambda layout: (
         st.just({"heads": {"query": layout.packed[0], "key_value": layout.packed[1]}})
         if layout.packed
@@ -195,6 +259,7 @@ DRAWN_LAST = ("include", "top_k", "layout")
 INCLUDE_NEEDS: dict[str, Callable[[Request], bool]] = {
     "scores": lambda request: True,
     "capped_scores": lambda request: True,
+    "modified": lambda request: True,
     "logits": lambda request: True,
     "weights": lambda request: True,
     "mean_weights": lambda request: oracle.Inputs(request).has_heads,

@@ -214,7 +214,8 @@ async def test_every_request_example_is_answered_as_documented(client: httpx.Asy
 
 def test_every_worked_example_is_an_example_of_the_specification() -> None:
     described = {name: example["value"] for name, example in JSON_BODIES["POST /v1/attention"]["examples"].items()}
-    assert described == {name: example.request for name, example in load_examples().items()}
+    written = {name: example["value"] for name, example in requests_to("attend").items()}
+    assert described == {name: example.request for name, example in load_examples().items()} | written
 
 
 def test_the_unions_are_told_apart_by_name() -> None:

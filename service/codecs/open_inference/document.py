@@ -16,6 +16,8 @@ from service.codecs.open_inference.vocabulary import (
     OPTIONS,
     OUTPUTS,
     SCALARS,
+    Input,
+    find_input,
 )
 from service.errors import DuplicateName, FieldPath, InvalidRequest, MalformedBody, Violation, steps_of
 from service.schemas.tensors import describe
@@ -113,10 +115,12 @@ class Builder:
         return replace(violation, pointer="/parameters" if steps in SCALARS.values() else "/inputs")
 
 
-def require_input(name: str, position: int, model: str) -> None:
-    """Raise InvalidRequest unless the model has an input of this name."""
-    if name not in MODELS[model]:
+def require_input(name: str, position: int, model: str) -> Input:
+    """Return the input of this name; raise InvalidRequest unless the model has one."""
+    found = find_input(model, name)
+    if found is None:
         raise _unknown(f"/inputs/{position}/name", "an input", name, MODELS[model])
+    return found
 
 
 def require_output(name: str, position: int) -> None:

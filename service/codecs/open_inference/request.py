@@ -7,7 +7,7 @@ from typing import Any
 
 from service.codecs.open_inference.document import Builder, require_input, require_output
 from service.codecs.open_inference.tensors import Received, read_inputs
-from service.codecs.open_inference.vocabulary import ACCEPTED, MODELS
+from service.codecs.open_inference.vocabulary import ACCEPTED
 from service.errors import InvalidRequest, MalformedBody
 from service.schemas import open_inference as schemas
 from service.schemas.parse import parse
@@ -62,7 +62,7 @@ def read_request(model: str, document: Any, raw: memoryview, max_depth: int) -> 
     received = dict(zip(names, read_inputs(request.inputs, raw), strict=True))
     dtype = _shared_dtype(received, model)
     for name, tensor in received.items():
-        one = MODELS[model][name]
+        one = require_input(name, tensor.position, model)
         builder.add(name, one.path, tensor, or_number=one.or_number)
     outputs = [output.name for output in request.outputs or ()]
     _require_distinct(outputs, "outputs")
@@ -93,7 +93,7 @@ def _shared_dtype(received: Mapping[str, Received], model: str) -> str:
     """Return the dtype of the vectors; raises MalformedBody for a datatype that an input cannot have."""
     shared: Received | None = None
     for name, tensor in received.items():
-        content = MODELS[model][name].content
+        content = require_input(name, tensor.position, model).content
         place, datatype = f"inputs[{tensor.position}].datatype", tensor.datatype.name
         if datatype not in ACCEPTED[content]:
             advice = ADDED if content == "booleans" else "Convert the tensor."

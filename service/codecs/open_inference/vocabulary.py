@@ -13,6 +13,7 @@ from attention_wire.datatypes import DATATYPES
 from service.errors import FieldPath
 from service.schemas.attention import AttentionRequest
 from service.schemas.fields import RequestField, request_fields
+from service.schemas.formulas import PER_HEAD
 from service.schemas.results import AttentionResponse
 from service.schemas.tensors import Element
 
@@ -106,6 +107,27 @@ def _inputs_of(model: str) -> dict[str, Input]:
     own = _inputs([one for one in FIELDS if one.path[0] == "score_model" and one.member == model])
     common = list(COMMON_INPUTS.items())
     return dict([*common[:3], *own.items(), *common[3:]])
+
+
+NAMED_TENSORS: dict[str, FieldPath] = {
+    one.member: one.path for one in FIELDS if one.member is not None and one.has_named_tensors
+}
+"""Models that take tensors of any other name, and the object that holds them: the parameters of a formula."""
+
+
+def find_input(model: str, name: str) -> Input | None:
+    """Return an input of a model, None if it has none of this name.
+
+    A parameter of a formula may have one entry for each query head: ``slope.per_head``.
+    """
+    found = MODELS[model].get(name)
+    if found is not None or model not in NAMED_TENSORS:
+        return found
+    parameter, _, per_head = name.partition(".")
+    if not parameter.isidentifier() or per_head not in ("", PER_HEAD):
+        return None
+    path = (*NAMED_TENSORS[model], *filter(None, (parameter, per_head)))
+    return Input(path, "numbers", 1, optional=True, or_number=False)
 
 
 MODELS: dict[str, dict[str, Input]] = {name: _inputs_of(name) for name in SCORE_MODELS}

@@ -25,7 +25,6 @@ def call_of(queries, keys, model, normalizer):
     """A call of float32 vectors with few features."""
     rng = np.random.default_rng(1)
     parameters = calls.MODEL_PARAMETERS[model][-1](rng.standard_normal)
-    arrays = {name: np.array(value) if isinstance(value, list) else value for name, value in parameters.items()}
     query, key, value = (
         rng.standard_normal((length, size), dtype=np.float32)
         for length, size in (
@@ -36,7 +35,7 @@ def call_of(queries, keys, model, normalizer):
     )
     return AttentionCall(
         query=query, key=key, value=value,
-        score_model=SCORE_MODELS[model](**arrays), normalizer=NORMALIZERS[normalizer](),
+        score_model=SCORE_MODELS[model](**calls.core_parameters(parameters)), normalizer=NORMALIZERS[normalizer](),
         bias=np.full(1, 200, np.float32) if normalizer in calls.POSITIVE else None, include=("output",),
     )  # fmt: skip
 

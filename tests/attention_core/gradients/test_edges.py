@@ -44,8 +44,12 @@ def vectors(*shape, seed=1):
 def model_named(name):
     rng = np.random.default_rng(2)
     parameters = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    arrays = {key: np.array(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return SCORE_MODELS[name](**arrays)
+    return SCORE_MODELS[name](**calls.core_parameters(parameters))
+
+
+def vars_of(model):
+    """The fields of a model by name."""
+    return {field.name: getattr(model, field.name) for field in fields(model)}
 
 
 def equal(one, two):
@@ -163,7 +167,8 @@ def test_without_queries_or_without_batch_rows_everything_is_zero(score_model, s
     found = differentiate(query, key, value, np.ones((*shape[:-1], 2)), score_model=model)
     assert found.output.shape == (*shape[:-1], 2)
     assert not any(array.any() for array in named(found).values())
-    expected = {field.name for field in fields(model) if getattr(model, field.name) is not None}
+    values = model.parameters if calls.is_written(score_model) else vars_of(model)
+    expected = {name for name, value in values.items() if value is not None}
     assert expected <= set(found.score_model)
 
 

@@ -18,6 +18,7 @@ from attention_core import (
     Segments,
     Window,
 )
+from tests.calls import BUILT_IN
 
 BATCH_LENGTHS, QUERY_LENGTHS = (1, 2, 3), (1, 2, 5, 14, 15, 40, 150)
 KEY_LENGTHS = (1, 3, 31, 32, 65, 255, 256, 257, 530, 2047, 2048, 2049, 4100)
@@ -107,7 +108,7 @@ def _masks(chance, rng, batches, queries, keys):
 
 
 def _score_model(chance, rng, heads, features):
-    name = chance.choice(list(SCORE_MODELS))
+    name = chance.choice(BUILT_IN)
     leading = () if chance.random() < 0.5 else (heads,)
     shapes = {
         "additive": {"query_weight": (UNITS, features), "key_weight": (UNITS, features), "score_vector": (UNITS,)},

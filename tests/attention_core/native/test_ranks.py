@@ -12,6 +12,7 @@ from attention_core.normalizers import NORMALIZERS
 from attention_core.positions import Alibi, Rotary
 from attention_core.scores import SCORE_MODELS
 from tests.attention_core.native.kernels import KERNELS
+from tests.calls import BUILT_IN
 
 CALLS_PER_SEED = 120
 
@@ -67,7 +68,7 @@ class _Draws:
 
     def score_model(self):
         """A score model with parameters of either kind."""
-        name, size = self.choose(list(SCORE_MODELS)), self.features
+        name, size = self.choose(BUILT_IN), self.features
         per_head = self.choose([1.5, self.numbers.random(self.heads) + 0.1])
         parameters = {
             "additive": lambda: {

@@ -22,6 +22,7 @@ from attention_core import (
 )
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.calls import BUILT_IN
 from tests.sampling import sample
 
 SIZES = [(3, 5), (17, 70), (15, 300), (3, 2100)]
@@ -85,7 +86,7 @@ def test_numbers_of_hidden_keys_change_no_bit(kernel, queries, keys, normalizer,
 
 
 @pytest.mark.parametrize("number", sample(NOT_FINITE, np.inf))
-@pytest.mark.parametrize("score_model", SCORE_MODELS)
+@pytest.mark.parametrize("score_model", BUILT_IN)
 @every_kernel
 def test_numbers_of_hidden_keys_change_no_bit_with_any_score_model(kernel, score_model, number):
     drawn = next(

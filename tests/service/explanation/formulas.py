@@ -75,6 +75,9 @@ def _value(node: ast.expr) -> Interval:
         case ast.Call(func=ast.Name(id="max"), args=arguments):
             ends = [_value(argument) for argument in arguments]
             return Interval(max(end.low for end in ends), max(end.high for end in ends))
+        case ast.Call(func=ast.Name(id="norm1"), args=arguments):
+            sizes = [_value(ast.Call(ast.Name("abs"), [argument], [])) for argument in arguments]
+            return Interval(sum(size.low for size in sizes), sum(size.high for size in sizes))
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):
             low, high = _value(argument)
             return Interval(0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))

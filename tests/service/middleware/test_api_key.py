@@ -35,7 +35,8 @@ MIB = 1024 * 1024
 OPEN = {
     "GET /", "GET /docs", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /playground", "GET /problems",
     "GET /problems/{slug}",
-    "GET /readyz", "GET /v1/examples", "GET /v1/examples/{id}", "GET /v1/normalizers", "GET /v1/score-models",
+    "GET /readyz", "GET /v1/examples", "GET /v1/examples/{id}", "GET /v1/expressions", "GET /v1/normalizers",
+    "GET /v1/score-models",
     "GET /v2/health/live", "GET /v2/health/ready",
 }  # fmt: skip
 """Everything that answers without a key; whatever is added to the service is closed until it stands here."""

@@ -18,8 +18,8 @@ DATATYPES = {"float64": "FP64", "float32": "FP32", "float16": "FP16", "bfloat16"
 NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 FIELDS = {"output": ["output"], "weights": ["weights"], "scores": ["scores"], "capped_scores": ["capped_scores"],
-          "mean_weights": ["mean_weights"],
-          "logits": ["logits"], "logsumexp": ["logsumexp"], "present": ["present_key", "present_value"],
+          "modified": ["modified"], "logits": ["logits"], "mean_weights": ["mean_weights"],
+          "logsumexp": ["logsumexp"], "present": ["present_key", "present_value"],
           "diagnostics": [], "ranking": []}  # fmt: skip
 """What /v1/attention includes by name, and the outputs that are the same."""
 
@@ -126,17 +126,19 @@ def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str
     rest.pop("score_model", None)
     parameters: dict[str, Any] = {}
     for name, value in score_model.items():
-        if name != "name" and value is not None:
+        if name == "parameters" and value is not None:
+            _spread_named(value, tensors, rest)
+        elif name != "name" and value is not None:
             _place(name, value, tensors, parameters)
     _spread_normalizer(_object(rest.pop("normalizer", None)), tensors, parameters, rest)
-    _spread_mask(rest.pop("mask", {}), tensors, parameters)
+    options = _spread_mask(rest.pop("mask", {}), tensors, parameters)
+    if options:
+        rest["mask"] = options
     if "bias" in rest:
         tensors.append(Tensor("bias", "FP64", np.array(_extended(rest.pop("bias")), np.float64)))
     for name, count in (rest.pop("heads", None) or {}).items():
         parameters[f"{name}_heads"] = count
-    for name in ("softcap", "layout"):
-        if name in rest:
-            parameters[name] = rest.pop(name)
+    parameters |= {name: rest.pop(name) for name in ("softcap", "layout") if name in rest}
     position = _object(rest.get("position"))
     if position.get("name") == "alibi" and position.get("slopes") is not None:
         del rest["position"]
@@ -155,6 +157,20 @@ def _place(name: str, value: Any, tensors: list[Tensor], parameters: dict[str, A
         parameters[name] = value
 
 
+def _spread_named(named: dict[str, Any], tensors: list[Tensor], rest: dict[str, Any]) -> None:
+    """Parameters of a formula: tensors by their names, with per_head behind those for each head, numbers as options."""
+    numbers = {}
+    for name, value in named.items():
+        if isinstance(value, dict):
+            tensors.append(Tensor(f"{name}.per_head", "FP64", np.array(value["per_head"], np.float64)))
+        elif isinstance(value, list):
+            tensors.append(Tensor(name, "FP64", np.array(value, np.float64)))
+        else:
+            numbers[name] = value
+    if numbers:
+        rest["score_model"] = {"parameters": numbers}
+
+
 def _spread_normalizer(
     normalizer: dict[str, Any], tensors: list[Tensor], parameters: dict[str, Any], rest: dict[str, Any]
 ) -> None:
@@ -166,17 +182,22 @@ def _spread_normalizer(
             _place({"name": "normalizer"}.get(name, name), value, tensors, parameters)
 
 
-def _spread_mask(mask: dict[str, Any], tensors: list[Tensor], parameters: dict[str, Any]) -> None:
+def _spread_mask(mask: dict[str, Any], tensors: list[Tensor], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Add the tensors and parameters of a mask; return what has no name of its own: a formula and its parameters."""
+    options = {}
     for name, value in mask.items():
         if value is None:
             continue
-        if name == "window":
+        if name in ("formula", "parameters"):
+            options[name] = value
+        elif name == "window":
             parameters |= {f"window_{side}": size for side, size in value.items() if size is not None}
         elif isinstance(value, list) or name == "allowed":
             datatype = MASK_TENSORS.get(name, "INT64")
             tensors.append(Tensor(name, datatype, np.array(value, NUMPY[datatype])))
         else:
             parameters[name] = value
+    return options
 
 
 def _object(model: Any) -> dict[str, Any]:

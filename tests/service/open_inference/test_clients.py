@@ -30,8 +30,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "cosine": {"scale": np.array([2.0, 3.0])},
     "gaussian": {"bandwidth": np.array([0.5])},
     "trilinear": {"weight": GENERATOR.normal(size=12)},
+    "expression": {"W": GENERATOR.normal(size=(4, 4)), "w": GENERATOR.normal(size=4)},
 }
 """Tensor parameters; models that are not here have none, or have defaults for all."""
+
+FORMULA = "q @ W @ k - w @ abs(q - k)"
+"""Of the model expression."""
 
 NUMPY = {"FP64": np.float64, "FP32": np.float32, "FP16": np.float16, "BF16": ml_dtypes.bfloat16}
 CORE = {"FP64": "float64", "FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
@@ -133,9 +137,12 @@ def test_every_model_in_every_datatype(sync: triton.InferenceServerClient, model
     parameters = PARAMETERS.get(model, {})
     inputs = [*sent(VECTORS, datatype), *sent(parameters, "FP64")]
     outputs = wanted("logsumexp", "weights", "output", "scores", binary=True)
-    result = sync.infer(model, inputs, outputs=outputs, parameters={"causal": True, "temperature": 0.5})
+    is_written = model == "expression"
+    scalars = {"causal": True, "temperature": 0.5} | ({"formula": FORMULA} if is_written else {})
+    result = sync.infer(model, inputs, outputs=outputs, parameters=scalars)
     plain = {name: float(array[0]) if array.shape == (1,) else array for name, array in parameters.items()}
-    expected = core_result(SCORE_MODELS[model](**plain), CORE[datatype])
+    own = {"formula": FORMULA, "parameters": plain} if is_written else plain
+    expected = core_result(SCORE_MODELS[model](**own), CORE[datatype])
     for name in ("weights", "output", "scores"):
         array = result.as_numpy(name)
         assert array.dtype == NUMPY[datatype]

@@ -38,7 +38,7 @@ READINGS = ["/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/st
 INPUTS = {"query", "key", "value", "allowed", "bias", "key_lengths", "query_segments", "key_segments", "offset",
           "past_key", "past_value", "sink", "alibi_slopes"}  # fmt: skip
 PARAMETERS = {"causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer",
-              "temperature", "sink", "alpha", "query_heads", "key_value_heads"}  # fmt: skip
+              "temperature", "sink", "alpha", "formula", "query_heads", "key_value_heads"}  # fmt: skip
 
 
 def test_the_vocabulary_is_that_of_the_contract() -> None:
@@ -48,11 +48,18 @@ def test_the_vocabulary_is_that_of_the_contract() -> None:
     described = [parameters_of(one) for one in (*SCORE_MODELS.values(), *NORMALIZERS.values(), *POSITIONS.values())]
     assert set(MODELS["dot_product"]) - INPUTS <= {name for parameters in described for name in parameters}
     for name, model in SCORE_MODELS.items():
-        assert set(MODELS[name]) == set(MODELS["dot_product"]) | set(parameters_of(model))
-    numbers = {name for parameters in described[:-2] for name, one in parameters.items() if not one.axes}
+        tensors = {one.name for one in parameters_of(model).values() if one.kind not in ("formula", "named values")}
+        assert set(MODELS[name]) == set(MODELS["dot_product"]) | tensors
+    scalars = ("number", "boolean", "formula")
+    numbers = {
+        name
+        for parameters in described[:-2]
+        for name, one in parameters.items()
+        if not one.axes and one.kind in scalars
+    }
     assert set(SCALARS) == PARAMETERS | numbers - {"bias"}
-    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "logits", "logsumexp", "present_key",
-                            "present_value"}  # fmt: skip
+    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "modified", "logits", "logsumexp",
+                            "present_key", "present_value"}  # fmt: skip
     assert {"priority", "timeout", "binary_data_output", "content_type", "headers"} == FOREIGN
     assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(DATATYPES)
 
@@ -122,7 +129,8 @@ async def test_what_the_metadata_names_is_taken_as_it_says(
         for one in metadata["inputs"]
         if not one["name"].startswith("past") and one["name"] not in left_out
     ]
-    content, headers = body_of(tensors, {tensor.name for tensor in tensors})
+    members = {"parameters": {"formula": "q @ k"}} if model == "expression" else {}
+    content, headers = body_of(tensors, {tensor.name for tensor in tensors}, **members)
     response = await client.post(f"/v2/models/{model}/infer", content=content, headers=headers)
     assert response.status_code == 200, response.text
 

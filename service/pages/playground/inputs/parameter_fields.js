@@ -32,7 +32,42 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
     const place = `${field}/${parameter.name}`;
     if (parameter.name === "temperature")
       return createTemperature({ set: (value) => set("temperature", value), report: (found) => report(place, found) });
+    if (parameter.kind !== "numbers") return writtenField(parameter, place);
     return parameter.rank === 0 ? numberField(parameter, place) : tensorField(parameter, place);
+  }
+
+  // A formula as it is written, or its parameters as JSON.
+  function writtenField(parameter, place) {
+    const isText = parameter.kind === "text";
+    const input = element("input", {
+      type: "text",
+      autocomplete: "off",
+      spellcheck: "false",
+      "data-parameter": parameter.name,
+    });
+    const label = element("span");
+    const error = element("p", { class: "field-error", "data-place": place, hidden: true });
+    const read = (text) => (isText ? text : parseObject(text));
+    const written = (value) => (isText ? (value ?? "") : value === null ? "" : JSON.stringify(value));
+    input.addEventListener("input", () => {
+      const blank = input.value.trim() === "";
+      const value = blank ? null : read(input.value);
+      const right = blank ? !parameter.required : value !== undefined;
+      setAttributes(input, { "aria-invalid": right ? null : "true" });
+      report(place, right ? null : { key: isText ? "problem.formula" : "problem.object", values: { text: input.value } });
+      if (right) set(parameter.name, value);
+    });
+    return {
+      root: element("div", { class: "parameter written" }, element("label", {}, label, input), error),
+      update(state) {
+        const value = state[choice].parameters[parameter.name];
+        setText(label, titleOf(parameter.name));
+        label.parentElement.title = halfOf(parameter.description);
+        const shown = input.value.trim() === "" ? null : read(input.value);
+        const same = JSON.stringify(shown ?? null) === JSON.stringify(value);
+        if (!input.hasAttribute("aria-invalid") && !same) input.value = written(value);
+      },
+    };
   }
 
   function numberField(parameter, place) {
@@ -150,6 +185,16 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
       for (const update of updates) update(state, context);
     },
   };
+}
+
+// An object that JSON spells; undefined for anything else.
+function parseObject(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const titleOf = (name) => (has(`parameter.${name}`) ? t(`parameter.${name}`) : name);

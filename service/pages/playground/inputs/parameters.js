@@ -5,7 +5,7 @@ const SMALLEST_FREE_SIZE = 2;
 
 const LARGEST_FREE_SIZE = 32;
 
-// Each parameter: its rank (0 is a number), the axes that its description names, and its bounds.
+// Each parameter: its kind, its rank (0 is a number), the axes that its description names, and its bounds.
 export function parametersOf(entry) {
   const { properties, required = [] } = entry.parameters;
   return Object.entries(properties).map(([name, schema]) => {
@@ -14,6 +14,7 @@ export function parametersOf(entry) {
     const number = choices.find((choice) => choice.type === "number") ?? {};
     return {
       name,
+      kind: kindOf(choices),
       rank,
       axes: axesOf(schema.description ?? "", rank),
       required: required.includes(name),
@@ -21,6 +22,13 @@ export function parametersOf(entry) {
       accepts: (value) => value >= (number.minimum ?? -Infinity) && value > (number.exclusiveMinimum ?? -Infinity),
     };
   });
+}
+
+// A formula is text, its parameters are an object of names; everything else holds numbers.
+function kindOf(choices) {
+  const types = choices.map(({ type }) => type);
+  if (types.includes("string")) return "text";
+  return types.includes("object") ? "object" : "numbers";
 }
 
 const rankOf = (schema) => (schema.type === "array" ? 1 + rankOf(schema.items ?? {}) : 0);

@@ -14,10 +14,12 @@ const MEANINGFUL = {
 const rounded = (value) => Number(value.toFixed(4));
 
 // Numbers are left to the service; required tensors are the example's where they fit, else something that makes sense.
+// A formula and its parameters are the example's.
 export function defaultParameters(entry, state) {
   const sizes = axisSizes(entry, {}, state);
   return Object.fromEntries(
-    parametersOf(entry).map(({ name, rank, axes, required }) => {
+    parametersOf(entry).map(({ name, kind, rank, axes, required }) => {
+      if (kind !== "numbers") return [name, structuredClone(entry.example[name] ?? null)];
       if (rank === 0 || !required) return [name, null];
       return [
         name,

@@ -11,6 +11,10 @@ const STAGES = ["scores", "mask", "weights", "output"];
 
 const MAX_BATCHES = 16;
 
+const MAX_FORMULA = 1000;
+
+const MAX_NAMES = 16;
+
 const LARGEST_POSITION = 2 ** 31;
 
 function expect(condition, what) {
@@ -97,13 +101,32 @@ function readChoice(choice, entries) {
   const entry = entries.find((each) => each.name === name);
   expect(entry, "unknown name");
   const parameters = {};
-  for (const { name: parameter, rank, required } of parametersOf(entry)) {
+  for (const { name: parameter, kind, rank, required } of parametersOf(entry)) {
     const value = Object.hasOwn(given, parameter) ? given[parameter] : null;
     expect(value !== null || !required, "parameter");
-    parameters[parameter] = value === null ? null : readTensor(value, rank, 3 * LIMIT);
+    parameters[parameter] = value === null ? null : readParameter(value, kind, rank);
   }
   return { name, parameters };
 }
+
+function readParameter(value, kind, rank) {
+  if (kind === "text") {
+    expect(typeof value === "string" && value.length <= MAX_FORMULA, "formula");
+    return value;
+  }
+  if (kind === "numbers") return readTensor(value, rank, 3 * LIMIT);
+  expect(isObject(value) && Object.keys(value).length <= MAX_NAMES && Object.keys(value).every(isName), "names");
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, readNamed(one)]));
+}
+
+// A number, a vector, a matrix, or one of these for each head.
+function readNamed(value) {
+  if (!isObject(value)) return readTensor(value, depthOf(value, 2), 3 * LIMIT);
+  expect(Object.keys(value).join() === "per_head", "per_head");
+  return { per_head: readTensor(value.per_head, depthOf(value.per_head, 3), 3 * LIMIT) };
+}
+
+const depthOf = (value, most) => (Array.isArray(value) && most > 0 ? 1 + depthOf(value[0], most - 1) : 0);
 
 function readMask(mask, queries, keys) {
   expect(isObject(mask) && KINDS.includes(mask.kind), "mask");

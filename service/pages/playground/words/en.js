@@ -61,6 +61,8 @@ export default {
   "parameter.query_weight": "Query weight W_q",
   "parameter.key_weight": "Key weight W_k",
   "parameter.score_vector": "Score vector v",
+  "parameter.formula": "Formula of q and k",
+  "parameter.parameters": "Parameters, as JSON",
   "parameter.hidden_bias": "Hidden bias b",
   "axis.U": "Hidden units U",
   "axis.row": "entry",
@@ -177,6 +179,8 @@ export default {
   "problem.number": "{row}, {column}: “{text}” is not a number.",
   "problem.text": "Each line must hold the same number of numbers, separated by tabs.",
   "problem.parameter": "“{text}” is not a possible value.",
+  "problem.formula": "A formula is needed, such as -sum(abs(q - k)) / tau.",
+  "problem.object": "“{text}” is not a JSON object, such as {\"tau\": 2}.",
   "problem.temperature": "“{text}” is not a temperature: it must be a number above 0.",
   "problem.paste_size":
     "The pasted block has {rows} × {columns} numbers; this page shows up to {limit} × {limit}. Send larger ones to the API.",
