@@ -155,6 +155,22 @@ def test_a_key_that_differs_by_head_is_no_pair_function_where_heads_share_keys()
     assert bound.pair_function(queries, queries, project) is not None
 
 
+def test_a_factor_beyond_the_numbers_is_left_to_numpy():
+    queries, keys = inputs(float)
+    for divisor in (0.0, 1e-320):
+        bound = bind("-sum(abs(q - k)) / s", "score_model", {"s": divisor}, features=(4, 4))
+        assert bound.pair_function(queries, keys, project) is None
+
+
+def test_a_part_of_a_vector_of_pairs_is_not_overwritten_while_the_whole_is_needed():
+    text = "sum(concat(q, k) * tanh(concat(k, q))) + max(tanh(concat(k, q)))"
+    queries, keys = GENERATOR.standard_normal((3, 3)), GENERATOR.standard_normal((4, 3))
+    left = np.concatenate(np.broadcast_arrays(queries[:, None], keys[None]), axis=-1)
+    right = np.tanh(np.concatenate(np.broadcast_arrays(keys[None], queries[:, None]), axis=-1))
+    expected = (left * right).sum(axis=-1) + right.max(axis=-1)
+    np.testing.assert_allclose(score(bind(text, "score_model"), queries, keys), expected)
+
+
 def test_a_formula_with_parameters_keeps_its_gradient_from_the_kernels_that_have_none_for_them():
     queries, keys = inputs(float)
     with_parameter = bind("sum(q * k) * s", "score_model", {"s": 2.0}, features=(4, 4))
