@@ -224,6 +224,43 @@ def test_coverage_decides_blocks_as_flex_attention_does():
     assert blocks == expected
 
 
+def test_remainders_of_fractions_come_near_the_divisor():
+    bound = bind("p / 2 % 1 < 0.25", "mask", shape=(8, 8))
+    assert bound.coverage(whole_tile((8, 8))) is Coverage.PARTIAL
+    assert bound.coverage(Tile(slice(2, 3), slice(0, 8), np.asarray(0))) is Coverage.FULL
+    assert bound.coverage(Tile(slice(3, 4), slice(0, 8), np.asarray(0))) is Coverage.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("sum(-q * k)", "-dot(q, k)"),
+        ("sum(-(q * -k) / 4)", "dot(q, k) / 4"),
+        ("dot(-abs(q - k), w)", "-sum(w * abs(k - q))"),
+        ("sum(2 * q * w / s * k)", "dot(w * q, k) * 2 / s"),
+        ("sum(q * q * k)", "dot(square(q), k)"),
+        ("dot(q - k, q - k)", "norm(q - k) ** 2"),
+        ("mean(-concat(q, k))", "-(sum(q) + sum(k)) / 6"),
+        ("sum(concat(w, w) * concat(q, k) * -2)", "-2 * (dot(w, q) + dot(w, k))"),
+        ("sum(B @ concat(q, k))", "sum(B @ concat(q, k * 1))"),
+        ("cosine(-q, k)", "-dot(q / norm(q), k / norm(k))"),
+        ("sum(sum(q * k) * w)", "sum(w) * dot(q, k)"),
+    ],
+)
+def test_rewritten_reductions_keep_their_value(text, same):
+    parameters = {"w": [0.5, -1.0, 2.0], "s": 3.0, "B": GENERATOR.standard_normal((4, 6))}
+    queries, keys = GENERATOR.standard_normal((5, 3)), GENERATOR.standard_normal((6, 3))
+    one, other = (bind(each, "score_model", used_in(each, parameters)) for each in (text, same))
+    expected = [explained(one, query, key) for query in queries for key in keys]
+    np.testing.assert_allclose(score(one, queries, keys).ravel(), expected, rtol=1e-9)
+    np.testing.assert_allclose(score(other, queries, keys).ravel(), expected, rtol=1e-9)
+
+
+def explained(bound, query, key):
+    """The score of one pair by the formula as it is written, which explanations compute."""
+    return bound.explain_score(query, key, 0).score
+
+
 def test_prefix_and_causal_are_one_range():
     bound = bind("j <= p or j < prefix[b]", "mask", {"prefix": [30, 2]}, heads=3, shape=SHAPE)
     seen = bound.key_range(TilePositions.of(whole_tile(SHAPE)))
