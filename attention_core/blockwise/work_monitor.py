@@ -21,6 +21,10 @@ class WorkMonitor:
         self._done = 0
         self._error: BaseException | None = None
 
+    def has_failed(self) -> bool:
+        """Return whether a thread has recorded an error."""
+        return self._error is not None
+
     def check_cancelled(self) -> None:
         """Raise Stopped if `should_stop` returns True, or if another thread has recorded an error."""
         if self._error is not None:

@@ -1,7 +1,7 @@
 """Accumulation of gradients from several threads, in an order that does not depend on their number."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,9 @@ from attention_core.reductions import sum_to_shape
 from attention_core.shapes import slice_leading
 
 Parameters = dict[str, FloatArray]
+
+FAILURE_POLL_SECONDS = 0.05
+"""Time between two looks at whether another thread has failed, while a thread waits for it."""
 
 
 class PartialGradients(NamedTuple):
@@ -55,7 +58,7 @@ class GradientAccumulator:
         self.value: FloatArray = np.zeros_like(call.value)
         self.bias: FloatArray | None = None if call.bias is None else np.zeros_like(call.bias)
         self.score_model, self.normalizer, self.score_modifier = zero_parameter_gradients(call)
-        self._lock = threading.Lock()
+        self._added = threading.Condition()
         self._pending: dict[int, tuple[LeadingSlices, PartialGradients]] = {}
         self._next_index = 0
 
@@ -66,11 +69,25 @@ class GradientAccumulator:
         :param leading: block of the leading axes that they belong to.
         :param partial: the gradients of one tile of the block.
         """
-        with self._lock:
+        with self._added:
             self._pending[index] = leading, partial
             while (due := self._pending.pop(self._next_index, None)) is not None:
                 self._add(*due)
                 self._next_index += 1
+            self._added.notify_all()
+
+    def wait_for_room(self, index: int, max_ahead: int, has_failed: Callable[[], bool]) -> None:
+        """Wait until the partial gradients of all but `max_ahead` lower indices are added, so that few are kept.
+
+        Indices are taken in their order, so that the thread with the lowest never waits.
+
+        :param index: of the partial gradients that the calling thread is about to make.
+        :param max_ahead: lower indices that may still be missing.
+        :param has_failed: returns whether another thread has failed, which ends the wait.
+        """
+        with self._added:
+            while index - self._next_index > max_ahead and not has_failed():
+                self._added.wait(FAILURE_POLL_SECONDS)
 
     def _add(self, leading: LeadingSlices, partial: PartialGradients) -> None:
         query_slices, key_slices, value_slices = input_slices(self._call, leading)

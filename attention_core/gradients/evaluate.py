@@ -189,9 +189,11 @@ def _run(
     rows_of_tiles = split_last_first(slice(0, call.query_length), sizes.rows)
     tasks = list(enumerate(product(leading_blocks(call, sizes.matrices), rows_of_tiles)))
     monitor = WorkMonitor(should_stop, progress, len(tasks))
+    max_threads = min(workers.threads, max_backward_threads(call, sizes))
 
     def run_task(task: tuple[int, tuple[LeadingBlock, slice]]) -> None:
         order, (block, rows) = task
+        accumulator.wait_for_room(order, max_threads, monitor.has_failed)
         monitor.check_cancelled()
         index = output_index(call, block, rows)
         output, maxima = accumulator.output[index], accumulator.maximum[(*block.leading, rows)]
@@ -199,7 +201,7 @@ def _run(
         accumulator.accumulate_in_order(order, block.leading, gradients)
         monitor.advance(1)
 
-    run_tasks(tasks, run_task, workers, monitor, max_backward_threads(call, sizes))
+    run_tasks(tasks, run_task, workers, monitor, max_threads)
     return accumulator
 
 

@@ -1,5 +1,7 @@
 """Gradients at the edges: hidden numbers, NaN rows, empty axes, half types, threads, and refused calls."""
 
+import threading
+import time
 from dataclasses import fields
 
 import numpy as np
@@ -318,3 +320,28 @@ def test_a_request_of_everything_has_a_gradient_for_everything_sent():
 def attend_output(request):
     call = calls.core_call(request)
     return attend(call.query, call.key, call.value, score_model=call.score_model, include=("output",)).output
+
+
+@pytest.mark.usefixtures("_small", "numpy_path")
+def test_few_partial_gradients_wait_for_a_slow_thread(monkeypatch):
+    """The first task ends after the others could all have ended; those that wait for it are as many as threads."""
+    kept, first = [], threading.Event()
+    compute, accumulate = evaluate.differentiate_rows, evaluate.GradientAccumulator.accumulate_in_order
+
+    def slowly(*arguments):
+        if not first.is_set():
+            first.set()
+            time.sleep(0.2)
+        return compute(*arguments)
+
+    def watched(accumulator, *arguments):
+        accumulate(accumulator, *arguments)
+        kept.append(len(accumulator._pending))
+
+    monkeypatch.setattr(evaluate, "differentiate_rows", slowly)
+    monkeypatch.setattr(evaluate.GradientAccumulator, "accumulate_in_order", watched)
+    arrays = vectors(3, 40, 4)
+    with Workers(3) as workers:
+        found = differentiate(*arrays, workers=workers)
+    assert max(kept) <= 3
+    assert equal(found, differentiate(*arrays))
