@@ -67,8 +67,16 @@ $(CLIENTS_VENV)/npm/installed: tests/clients/npm/package.json tests/clients/npm/
 	cd $(@D) && $(NPM) ci --ignore-scripts
 	touch $@
 
+# Libraries whose results the tests compare with ours. The versions of the lock replace those beside PyTorch.
+PEERS_VENV := .venv-peers
+$(PEERS_VENV)/installed: benchmarks/requirements/pytorch.txt requirements/peers.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/pip --disable-pip-version-check --quiet install --requirement $<
+	$(PEERS_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/peers.txt
+	touch $@
+
 # All that `make test` leaves out, and its properties once more with every draw.
-soak: $(VENV)/tested $(CLIENTS_READY)
+soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30 \
 		$$($(MARKED)'mark[.]soak|tests[.]sampling|from hypothesis')
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
@@ -161,8 +169,9 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) --group clients --output-file requirements/clients.txt
 	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt
 	$(COMPILE) --group bench-jax --output-file benchmarks/requirements/jax.txt
+	$(COMPILE) --group peers --constraint benchmarks/requirements/jax.txt --output-file requirements/peers.txt
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
