@@ -68,9 +68,7 @@ def build_merge_document(
     for index, one in enumerate(partials):
         if not isinstance(one, Partial | AttentionResult | MergedResult):
             raise TypeError(f"partials[{index}]: expected a Partial or a result; received {type(one).__name__}")
-        arrays = {
-            name: as_array(getattr(one, name), f"/partials/{index}/{name}") for name in ("output", "logsumexp")
-        }
+        arrays = {name: as_array(getattr(one, name), f"/partials/{index}/{name}") for name in ("output", "logsumexp")}
         dtypes.add(arrays["output"].dtype.name if isinstance(one, Partial) else one.dtype)
         # Said for each: a partial without one would take the base of the answer.
         parts.append(arrays | {"log_base": "e" if isinstance(one, AttentionResult) else one.log_base})

@@ -24,7 +24,7 @@ from attention_core.normalizers import (
     Softmax,
     Sparsemax,
 )
-from attention_core.partials import LogBase, Partial, merge
+from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
 from attention_core.scores import (
@@ -67,7 +67,6 @@ __all__ = [
     "InvalidValue",
     "KeyLengths",
     "Laplacian",
-    "LogBase",
     "Partial",
     "Proportional",
     "Ranking",

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from attention_core import Cost, LogBase, Partial, merge
+from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
-from attention_core.partials import change_log_base
+from attention_core.partials import LogBase, change_log_base
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import numbers_for, read_document, write_document

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from attention_core import LogBase, Partial
+from attention_core import Partial
+from attention_core.partials import LogBase
 from service.schemas.attention import DType, as_list
 from service.schemas.base import StrictModel
 from service.schemas.components import Component
