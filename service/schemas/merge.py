@@ -49,7 +49,8 @@ class PartialSchema(StrictModel, title="PartialResult"):
     )
     log_base: LogBaseField | None = Field(
         None,
-        description="Base of this logsumexp; default the log_base of the request. 这一份对数的底，缺省为请求的 log_base。",
+        description="Base of this logsumexp; default the log_base of the request. "
+        "这一份对数的底，缺省为请求的 log_base。",
     )
 
     def to_core(self, log_base: LogBase) -> Partial:
