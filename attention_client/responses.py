@@ -65,8 +65,13 @@ class AttentionResult:
         return self._included("capped_scores")
 
     @property
+    def modified(self) -> FloatArray:
+        """Capped scores after bias, ALiBi and score modifier, before the mask, (…, Lq, Lk)."""
+        return self._included("modified")
+
+    @property
     def logits(self) -> FloatArray:
-        """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
+        """Capped scores after bias, score modifier and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
         return self._included("logits")
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from numpy.typing import ArrayLike
 
-Field = Literal["scores", "capped_scores", "logits", "weights", "output", "logsumexp", "present"]
+Field = Literal["scores", "capped_scores", "modified", "logits", "weights", "output", "logsumexp", "present"]
 """Results that are arrays."""
 
 
@@ -274,6 +274,10 @@ class Mask(TypedDict, total=False):
     """Document number of each query, [Lq] or [B, Lq]; with key_segments."""
     key_segments: ArrayLike | None
     """Document number of each key, [Lk] or [B, Lk]; visible iff equal."""
+    formula: str | None
+    """A condition on the positions i, j, p, b, h, Lq, Lk: visible iff it holds, as in j <= p and p - j < 128."""
+    parameters: Mapping[str, Any] | None
+    """Numbers, vectors and matrices by the names in formula."""
 
 
 class Alibi(TypedDict, total=False):
@@ -322,6 +326,15 @@ DType = Literal["float64", "float32", "float16", "bfloat16"]
 """How numbers are stored."""
 
 
+class ScoreModifier(TypedDict, total=False):
+    """Changes every score after bias and ALiBi, before the masks; −∞ hides the key."""
+
+    formula: Required[str]
+    """A formula of score and of the positions i, j, p, b, h, Lq, Lk, such as score + slope * (j - p)."""
+    parameters: Mapping[str, Any] | None
+    """Numbers, vectors and matrices by the names in the formula."""
+
+
 class Options(TypedDict, total=False):
     """Arguments beside query, key and value; None is the default of the service."""
 
@@ -349,3 +362,5 @@ class Options(TypedDict, total=False):
     """
     include: Sequence[Field] | None
     """What to return; default scores, weights and, with values, output."""
+    score_modifier: ScoreModifier | None
+    """Changes the scores by a formula after bias and ALiBi, before the masks; default none."""

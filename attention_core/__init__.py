@@ -10,8 +10,10 @@ from attention_core.blockwise import Workers
 from attention_core.call import AttentionCall, AttentionGradients, AttentionResult, Diagnostics, Heads, Ranking
 from attention_core.cost import Cost, predict
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
+from attention_core.formula_mask import FormulaMask
 from attention_core.gradients import differentiate
-from attention_core.masks import MASKS, All, Allowed, Causal, KeyLengths, Segments, Window
+from attention_core.mask_base import All
+from attention_core.masks import MASKS, Allowed, Causal, KeyLengths, Segments, Window
 from attention_core.native import available_kernels, kernel_name, select_kernel
 from attention_core.normalizers import (
     NORMALIZERS,
@@ -27,6 +29,7 @@ from attention_core.normalizers import (
 from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
+from attention_core.score_modifier import ScoreModifier
 from attention_core.scores import (
     SCORE_MODELS,
     Additive,
@@ -60,6 +63,7 @@ __all__ = [
     "Diagnostics",
     "DotProduct",
     "Entmax",
+    "FormulaMask",
     "Gaussian",
     "Hardmax",
     "Heads",
@@ -73,6 +77,7 @@ __all__ = [
     "Relu",
     "Rotary",
     "ScaledDotProduct",
+    "ScoreModifier",
     "Segments",
     "ShapeMismatch",
     "Sigmoid",

@@ -27,6 +27,7 @@ from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallba
 from attention_core.native import evaluate_with_kernel, selected_kernel
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.resolve import resolve
+from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import choose_tile_sizes
 
 
@@ -48,6 +49,7 @@ def attend(
     dtype: str | None = None,
     include: tuple[ResultField, ...] | None = None,
     top_k: int | None = None,
+    score_modifier: ScoreModifier | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
@@ -59,7 +61,8 @@ def attend(
         query, key    = rotated by their positions, if rotary
         scores        = a(query, key)
         capped_scores = softcap · tanh(scores / softcap)
-        logits        = capped_scores + bias + ALiBi, and −∞ where the mask hides a key
+        modified      = score_modifier(capped_scores + bias + ALiBi), or that sum itself
+        logits        = modified, and −∞ where the mask hides a key
         weights       = normalizer(logits)
         output        = weights · value
 
@@ -96,6 +99,8 @@ def attend(
     :param include: fields of the result, any of `attention_core.call.RESULT_FIELDS`; logsumexp needs softmax.
         Default: scores and weights, and output when there is a value.  Fields left out may not be computed.
     :param top_k: maximum keys of each row in the ranking, ≥ 1; default every visible key.
+    :param score_modifier: changes capped scores + bias + ALiBi by a formula of the score and the positions, before the
+        mask; −∞ hides a key; default none.
     :param workers: threads that share the tiles of a large call without matrices in `include`; default the calling
         thread alone.
     :param should_stop: called between tiles, from one thread at a time; True ends the call with `Stopped`; default
@@ -133,6 +138,7 @@ def attend(
         dtype,
         include,
         top_k,
+        score_modifier,
     )
     return evaluate(resolve(call), workers=workers, should_stop=should_stop, progress=progress)
 

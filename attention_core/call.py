@@ -11,10 +11,12 @@ from numpy import broadcast_shapes
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType
 from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel
+from attention_core.score_modifier import ScoreModifier
 
 ResultField = Literal[
     "scores",
     "capped_scores",
+    "modified",
     "logits",
     "weights",
     "output",
@@ -81,6 +83,8 @@ class AttentionCall:
     """Fields of the result; default scores and weights, and output when there is a value."""
     top_k: int | None = None
     """Maximum keys of each row in the ranking, ≥ 1; default every visible key."""
+    score_modifier: ScoreModifier | None = None
+    """Changes the scores after bias and ALiBi, before the mask; default none."""
 
 
 @dataclass(slots=True)
@@ -125,6 +129,8 @@ class ResolvedCall:
     """(…, Lq, Lk)."""
     notes: tuple[str, ...] = ()
     """Sentences about the call that the result repeats, see `attention_core.notes.call_notes`."""
+    score_modifier: ScoreModifier | None = None
+    """Bound to `score_shape` and the compute type."""
 
     def replace_inputs(self, query: FloatArray, key: FloatArray, value: FloatArray | None) -> "ResolvedCall":
         """Return the same call with other inputs, which skips every check.
@@ -214,8 +220,8 @@ class AttentionResult:
     """
 
     arrays: Mapping[str, FloatArray]
-    """Arrays by name: the included ones of scores, capped_scores, logits, weights, output, logsumexp, present_key and
-    present_value."""
+    """Arrays by name: the included ones of scores, capped_scores, modified, logits, weights, output, logsumexp,
+    present_key and present_value."""
     score_model: ScoreModel
     """The score model with its defaults resolved."""
     normalizer: Normalizer
@@ -246,8 +252,13 @@ class AttentionResult:
         return self._included("capped_scores")
 
     @property
+    def modified(self) -> FloatArray:
+        """Capped scores after bias, ALiBi and score modifier, before the mask, (…, Lq, Lk)."""
+        return self._included("modified")
+
+    @property
     def logits(self) -> FloatArray:
-        """Capped scores after bias and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
+        """Capped scores after bias, score modifier and mask, −∞ where a key is not visible, (…, Lq, Lk)."""
         return self._included("logits")
 
     @property
@@ -301,6 +312,8 @@ class AttentionGradients:
     """Gradients of the score model's parameters by name, in the compute type."""
     normalizer: Mapping[str, FloatArray]
     """Gradients of the normalizer's parameters by name, in the compute type."""
+    score_modifier: Mapping[str, FloatArray]
+    """Gradients of the score modifier's parameters by name, in the compute type; empty without one."""
 
 
 __all__ = [

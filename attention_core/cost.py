@@ -6,7 +6,9 @@ from math import prod
 from attention_core.call import ResolvedCall
 from attention_core.execution_path import ExecutionPath, choose_path
 from attention_core.field_shapes import field_shapes, output_shape
+from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import ELEMENTWISE_COST
+from attention_core.masks import masks_in
 from attention_core.memory import ARRAYS_PER_BFLOAT16_ROUNDING, count_dense_numbers, count_tiled_numbers
 
 LOGIT_STEP_COST, NEW_MEMORY_COST, RANKING_COST = 10, 20, 450
@@ -51,7 +53,7 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
     steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
     passes = call.normalizer.operations_per_logit + LOGIT_STEP_COST * sum([step is not None for step in steps])
     passes += (NEW_MEMORY_COST if path == "dense" else 0) + (RANKING_COST if "ranking" in call.include else 0)
-    operations += ELEMENTWISE_COST * pairs * passes
+    operations += ELEMENTWISE_COST * pairs * passes + pairs * _formula_operations(call)
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]
@@ -59,3 +61,9 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
     if call.dtype.name == "bfloat16":
         held += ARRAYS_PER_BFLOAT16_ROUNDING * max(sizes, default=0)
     return Cost(operations, (held + result) * call.dtype.compute.itemsize, result, path)
+
+
+def _formula_operations(call: ResolvedCall) -> int:
+    """Return the operations for each pair of the formulas of score modifier and mask, as if no tile were skipped."""
+    modifier = 0 if call.score_modifier is None else call.score_modifier.operations_per_score
+    return modifier + sum(mask.operations_per_pair for mask in masks_in(call.mask) if isinstance(mask, FormulaMask))

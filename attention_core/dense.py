@@ -82,7 +82,7 @@ def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) ->
     scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
-    for name, array in (("scores", scored.scores), ("capped_scores", scored.capped_scores), ("logits", scored.logits)):
+    for name, array in scored._asdict().items():
         if name in required:
             fields[name] = array
     if "weights" in required or "output" in required:

@@ -1,6 +1,6 @@
 """Explain one weight: its score term by term, its logit and the normalizer's steps, by the models that compute it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,19 @@ class Explanation:
     bias: float | None
     alibi: Expression | None
     """ALiBi's bias with its formula."""
+    modifier_steps: tuple[Expression, ...]
+    """Steps of the score modifier, the last of which is the modified score; empty without one."""
+    modified: float
+    """Capped score + bias + ALiBi, as the score modifier leaves it, before any mask."""
     rotary: bool
     """Whether query and key are rotated before they are scored."""
     query_position: int
     """Position of the query among the keys, offset included."""
     masked_by: tuple[str, ...]
-    """Names of the masks that hide the key, and "bias" where the bias is −∞; empty for a visible key."""
+    """Names of the masks that hide the key, "bias" where the bias is −∞, "score_modifier" where it makes −∞ of another
+    number; empty for a visible key."""
     logits: Row
-    """Logits of the whole row, (Lk): capped score + bias + ALiBi, −∞ for a hidden key."""
+    """Logits of the whole row, (Lk): the modified scores, −∞ for a hidden key."""
     weight_steps: tuple[Expression, ...]
     """The normalizer's steps from logit to weight; empty for a hidden key, and in a row with NaN or +∞ among its
     visible logits unless the normalizer propagates them."""
@@ -112,6 +117,8 @@ def _explain(pair: QueryKeyPair) -> Explanation:
     value = pair.value()
     position = int(pair.select_matrix(pair.tile.query_positions)[0, 0])
     alibi = None if call.position is None else call.position.explain_bias(position, key, pair.head)
+    modified = float(pair.select_matrix(scored.modified)[0, key])
+    biased = modified if call.score_modifier is None else _biased_score(pair)
     return Explanation(
         terms=call.score_model.explain_score(
             pair.select_matrix(call.query)[pair.query], pair.select_matrix(call.key)[key], pair.head
@@ -120,9 +127,11 @@ def _explain(pair: QueryKeyPair) -> Explanation:
         capped_score=float(pair.select_matrix(scored.capped_scores)[0, key]),
         bias=None if call.bias is None else float(pair.select_matrix(slice_tile(call.bias, pair.tile))[0, 0]),
         alibi=alibi,
+        modifier_steps=_explain_modifier(pair, biased),
+        modified=modified,
         rotary=call.position is not None and alibi is None,
         query_position=position,
-        masked_by=_masked_by(pair),
+        masked_by=_masked_by(pair, biased, modified),
         logits=logits,
         weight_steps=_explain_weight(pair, logits, weights),
         weight=float(weights[key]),
@@ -149,13 +158,44 @@ def _explain_weight(pair: QueryKeyPair, logits: Row, weights: Row) -> tuple[Expr
     return pair.call.normalizer.explain_weight(logits, weights, pair.key, pair.head)
 
 
-def _masked_by(pair: QueryKeyPair) -> tuple[str, ...]:
-    """Return the names of the masks that hide the key, and "bias" where the bias is −∞."""
+def _biased_score(pair: QueryKeyPair) -> float:
+    """Return what the score modifier is given: capped score + bias + ALiBi."""
+    scored = score_tile(replace(pair.call, score_modifier=None), pair.tile)
+    return float(pair.select_matrix(scored.modified)[0, 0])
+
+
+def _explain_modifier(pair: QueryKeyPair, biased: float) -> tuple[Expression, ...]:
+    """Return the steps of the score modifier from what it is given; none without one."""
+    call = pair.call
+    if call.score_modifier is None:
+        return ()
+    variables = {
+        "score": biased,
+        "i": pair.query,
+        "j": pair.key,
+        "p": int(pair.select_matrix(pair.tile.query_positions)[0, 0]),
+        "b": pair.index[0] if pair.index else 0,
+        "h": pair.head,
+        "Lq": call.query_length,
+        "Lk": call.key_length,
+    }
+    return call.score_modifier.explain(variables, pair.head)
+
+
+def _masked_by(pair: QueryKeyPair, biased: float, modified: float) -> tuple[str, ...]:
+    """Return the names of the masks that hide the key, "bias" where it is −∞, "score_modifier" where that makes −∞.
+
+    :param pair: the query and the key.
+    :param biased: capped score + bias + ALiBi.
+    :param modified: the same as the score modifier leaves it.
+    """
     names = list_hiding_masks(pair.call.mask, lambda mask: bool(pair.select_matrix(mask.visible(pair.tile))[0, 0]))
     hidden_by_bias = pair.call.bias is not None and np.isneginf(
         pair.select_matrix(slice_tile(pair.call.bias, pair.tile))[0, 0]
     )
-    return (*names, "bias") if hidden_by_bias else names
+    if hidden_by_bias:
+        return (*names, "bias")
+    return (*names, "score_modifier") if np.isneginf(modified) and not np.isneginf(biased) else names
 
 
 def _contribution(value: FloatArray, weight: np.floating[Any], logit: np.floating[Any]) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from attention_core.call import ResolvedCall, ResultField
 
-MATRIX_FIELDS: frozenset[ResultField] = frozenset(("scores", "capped_scores", "logits", "weights"))
+MATRIX_FIELDS: frozenset[ResultField] = frozenset(("scores", "capped_scores", "modified", "logits", "weights"))
 """Fields that are one matrix of the score shape."""
 
 ARRAYS_PER_RANKING = 3

@@ -131,6 +131,7 @@ def slice_call(call: ResolvedCall, leading: LeadingSlices) -> ResolvedCall:
         bias=None if call.bias is None else slice_leading(call.bias, leading),
         position=None if call.position is None else call.position.slice_leading(leading),
         queries_per_kv_head=1,
+        score_modifier=None if call.score_modifier is None else call.score_modifier.slice_leading(leading),
         score_shape=(*(block.stop - block.start for block in leading), *call.score_shape[-2:]),
     )
 

@@ -107,6 +107,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         query, key = _rotate(position, query, key, offset)
     include = _resolve_include(call, normalizer)
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
+    modifier = None if call.score_modifier is None else call.score_modifier.bind(score_shape, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
     bias = None if call.bias is None else _load_bias(call.bias, score_shape, dtype)
     present = (vectors.key, vectors.value) if "present" in include and vectors.value is not None else None
@@ -132,6 +133,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
         features,
         score_shape,
         call_notes(call, score_shape, past_length),
+        modifier,
     )
 
 

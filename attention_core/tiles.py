@@ -1,4 +1,4 @@
-"""The steps of attention on one tile, in their order: score, cap, add biases, mask, normalize, apply weights."""
+"""The steps of attention on one tile: score, cap, add biases, modify, mask, normalize, apply weights."""
 
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from attention_core.call import ResolvedCall
 from attention_core.capabilities import refuses_logits
 from attention_core.interfaces import Coverage, Normalizer, Tile, slice_tile
 from attention_core.reductions import all_finite
+from attention_core.score_modifier import ScoreModifier
 
 
 class TileScores(NamedTuple):
@@ -18,17 +19,20 @@ class TileScores(NamedTuple):
     """a(q, k), (…, q, k)."""
     capped_scores: Scores
     """Scores after the soft cap, (…, q, k)."""
+    modified: Logits
+    """Capped scores with bias and ALiBi, as the score modifier leaves them, (…, q, k)."""
     logits: Logits
-    """Capped scores with bias and ALiBi, −∞ where the mask hides a key, (…, q, k)."""
+    """The same, −∞ where the mask hides a key, (…, q, k)."""
 
 
 def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
-    """Return scores, capped scores and logits of one tile, in new arrays.
+    """Return scores, capped scores, modified scores and logits of one tile, in new arrays.
 
     ::
 
-        capped = softcap · tanh(scores / softcap)
-        logits = capped + bias + ALiBi, and −∞ where a mask hides the key
+        capped   = softcap · tanh(scores / softcap)
+        modified = modifier(capped + bias + ALiBi)
+        logits   = modified, and −∞ where a mask hides the key
 
     The cap comes before bias and mask, as in ONNX Attention (onnx/onnx#7867), FlashAttention and ggml.  Masking
     replaces logits and multiplies nothing, so that NaN or ±∞ in a hidden key does not spread.
@@ -41,11 +45,28 @@ def score_tile(call: ResolvedCall, tile: Tile) -> TileScores:
         queries, keys = queries[..., tile.rows, :], keys[..., tile.columns, :]
     scores = call.score_model.compute_scores(queries, keys)
     capped = scores if call.softcap is None else _apply_softcap(call.softcap, scores, None)
-    return TileScores(scores, capped, _apply_mask(call, tile, _add_biases(call, tile, capped, None)))
+    modified = _add_biases(call, tile, capped, None)
+    if call.score_modifier is not None:
+        modified = _modify(call.score_modifier, call, tile, modified)
+    return TileScores(scores, capped, modified, _apply_mask(call, tile, modified))
 
 
 def write_logits(call: ResolvedCall, tile: Tile, queries: Projection, keys: Projection, out: Logits) -> None:
     """Write the logits of one tile to `out`, without the mask, by the steps of `score_tile`.
+
+    :param call: the call.
+    :param tile: rows and columns of the score matrix.
+    :param queries: the score model's projection of the tile's queries.
+    :param keys: the score model's projection of the tile's keys.
+    :param out: (…, q, k).
+    """
+    write_biased_scores(call, tile, queries, keys, out)
+    if call.score_modifier is not None:
+        out[...] = _modify(call.score_modifier, call, tile, out)
+
+
+def write_biased_scores(call: ResolvedCall, tile: Tile, queries: Projection, keys: Projection, out: Logits) -> None:
+    """Write the capped scores of one tile plus bias and ALiBi to `out`, which is what a score modifier changes.
 
     :param call: the call.
     :param tile: rows and columns of the score matrix.
@@ -101,6 +122,14 @@ def _add_biases(call: ResolvedCall, tile: Tile, capped: Scores, out: Logits | No
         if added is not None:
             logits = np.add(logits, added.astype(logits.dtype), out=out)
     return logits
+
+
+def _modify(modifier: ScoreModifier, call: ResolvedCall, tile: Tile, scores: Logits) -> Logits:
+    """Return modified scores in a new array; a bias of −∞ hides the key whatever the modifier makes of it."""
+    modified = modifier.modify(scores, tile)
+    if call.bias is not None:
+        np.copyto(modified, -np.inf, where=np.isneginf(slice_tile(call.bias, tile)))
+    return modified
 
 
 def _apply_mask(call: ResolvedCall, tile: Tile, logits: Logits) -> Logits:

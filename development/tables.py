@@ -76,7 +76,7 @@ def _masks(language: Language) -> list[str]:
             f"`{name}`",
             {"en": ", ", "zh": "、"}[language].join(f"`{member}`" for member in MASK_MEMBERS[name]),
             getattr(mask.shows, language),
-            f"`{mask.__name__}({', '.join(one.name for one in fields(mask))})`",
+            f"`{mask.__name__}({', '.join(one.name for one in fields(mask) if one.repr)})`",
         )
         for name, mask in MASKS.items()
     )

@@ -18,13 +18,16 @@ from attention_core import (
     Allowed,
     AttentionCall,
     Causal,
+    FormulaMask,
     Heads,
     KeyLengths,
+    ScoreModifier,
     Segments,
     Window,
 )
 from attention_core.capabilities import RefusesLogits
 from attention_core.descriptions import parameters_of, takes_two_sizes
+from attention_core.formulas import PerHead
 from tests import oracle
 from tests.sampling import seed_at
 
@@ -167,6 +170,14 @@ def _segments(rng, shape):
     }
 
 
+def _modifier(rng, shape):
+    """A distance with a slope of its own for each head, and the square of the score."""
+    slope = round(rng.gauss(0, 1), 3)
+    if len(shape) == 4:
+        slope = {"per_head": [round(rng.gauss(0, 1), 3) for _ in range(shape[1])]}
+    return {"formula": "score * score / 4 + slope * abs(p - j) / Lk", "parameters": {"slope": slope}}
+
+
 SETTINGS = {
     "none": lambda rng, shape: {},
     "allowed": lambda rng, shape: {"mask": {"allowed": _booleans(rng, shape)}},
@@ -196,6 +207,23 @@ SETTINGS = {
     "bias": lambda rng, shape: {"bias": _biases(rng, shape)},
     "bias, shared": lambda rng, shape: {"bias": _biases(rng, shape[-2:])},
     "softcap": lambda rng, shape: {"softcap": 1.5},
+    "mask formula": lambda rng, shape: {
+        "mask": {
+            "formula": "j <= p + 1 and (p - j < width or doc[j] == h % 2) or i == 0 and j < 2",
+            "parameters": {"width": 2, "doc": [rng.randrange(2) for _ in range(shape[-1])]},
+            "offset": 1,
+        }
+    },
+    "score modifier": lambda rng, shape: {"score_modifier": _modifier(rng, shape)},
+    "score modifier, hiding": lambda rng, shape: {
+        "score_modifier": {
+            "formula": "where(j <= p or b == 1, 2 * tanh(score / 2) + table[h % 2, j], -inf)",
+            "parameters": {"table": [[round(rng.random(), 3) for _ in range(shape[-1])] for _ in range(2)]},
+        },
+        "bias": _biases(rng, shape[-2:]),
+        "softcap": 3.0,
+        "mask": {"offset": 1},
+    },
     "alibi": lambda rng, shape: {"position": {"name": "alibi"}},
     "alibi, own slopes": lambda rng, shape: {
         "position": {"name": "alibi", "slopes": [0.1 + h for h in range(shape[1])] if len(shape) == 4 else 0.3},
@@ -341,6 +369,9 @@ def core_call(request, include=None):
         heads=None if heads is None else Heads(**heads),
         dtype=request.get("dtype"),
         include=include,
+        score_modifier=None
+        if request.get("score_modifier") is None
+        else ScoreModifier(*_formula(request["score_modifier"])),
     )
 
 
@@ -357,10 +388,24 @@ def core_mask(mask):
         masks.append(Segments(np.array(mask["query_segments"]), np.array(mask["key_segments"])))
     if mask.get("allowed") is not None:
         masks.append(Allowed(np.array(mask["allowed"])))
+    if mask.get("formula") is not None:
+        masks.append(FormulaMask(*_formula(mask)))
     combined = None
     for one in masks:
         combined = one if combined is None else combined & one
     return combined
+
+
+def _formula(given):
+    """Text and parameters of a wire object with a formula."""
+    parameters = given.get("parameters") or {}
+    return given["formula"], {name: _formula_parameter(value) for name, value in parameters.items()}
+
+
+def _formula_parameter(value):
+    if isinstance(value, dict):
+        return PerHead(np.array(value["per_head"]))
+    return np.array(value) if isinstance(value, list) else value
 
 
 def _parameters(model):

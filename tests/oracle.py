@@ -11,6 +11,7 @@ import math
 import struct
 from decimal import Decimal
 
+from tests import formulas
 from tests.digits import exact, held, in_forty_digits, tanh, turned_by
 from tests.nested import aligned, at, broadcast, join, nest, rank, shape, shrink, unpack
 
@@ -28,7 +29,7 @@ def attention(request):
     sizes = (*inputs.leading, inputs.queries)
     result = {
         name: nest({at: getattr(row, name) for at, row in rows.items()}, sizes)
-        for name in ("scores", "capped_scores", "logits", "weights", "logsumexp")
+        for name in ("scores", "capped_scores", "modified", "logits", "weights", "logsumexp")
         if name != "logsumexp" or inputs.normalizer["name"] == "softmax"
     }
     result["diagnostics"] = diagnostics(inputs, rows, sizes)
@@ -111,10 +112,16 @@ class Row:
         model = _of_this_head(inputs.exact_model, head)
         scores = [held(SCORE_MODELS[model["name"]](model, query, key)) for key in turned]
         capped_scores = [cap(inputs.request.get("softcap"), one) for one in scores]
-        logits = [logit(inputs, capped, (*index, i, j), position) for j, capped in enumerate(capped_scores)]
+        pairs = [(*index, i, j) for j in range(inputs.keys)]
+        modified = [
+            modify(inputs, bias(inputs, capped, pair, position), pair, position)
+            for pair, capped in zip(pairs, capped_scores, strict=True)
+        ]
+        logits = [logit(inputs, one, pair, position) for pair, one in zip(pairs, modified, strict=True)]
         self.exact_weights, logsumexp = _normalize(inputs.normalizer, logits, head)
-        self.scores, self.capped_scores, self.logits, self.weights = (
-            [float(number) for number in numbers] for numbers in (scores, capped_scores, logits, self.exact_weights)
+        self.scores, self.capped_scores, self.modified, self.logits, self.weights = (
+            [float(number) for number in numbers]
+            for numbers in (scores, capped_scores, modified, logits, self.exact_weights)
         )
         self.logsumexp = None if logsumexp is None else float(logsumexp)
         self.seen = [j for j, z in enumerate(self.logits) if z != -INFINITY]
@@ -125,18 +132,46 @@ def cap(softcap, raw):
     return raw if softcap is None else Decimal(softcap) * tanh(raw / Decimal(softcap))
 
 
-def logit(inputs, capped, position, p):
-    """Bias, ALiBi, then every mask; a hidden key is −∞ whatever it scores."""
-    *index, i, j = position
-    full = (*inputs.leading, inputs.queries, inputs.keys)
-    bias = inputs.request.get("bias")
-    added = 0 if bias is None else aligned(bias, full, position)
-    if added is None or added == -INFINITY or not visible(inputs, full, tuple(index), i, j, p):
-        return Decimal(-INFINITY)
+def bias(inputs, capped, pair, p):
+    """Bias and ALiBi; None for a bias of −∞, which hides the key whatever it scores."""
+    *index, _, j = pair
+    given = inputs.request.get("bias")
+    added = 0 if given is None else aligned(given, (*inputs.leading, inputs.queries, inputs.keys), pair)
+    if added is None or added == -INFINITY:
+        return None
     added = Decimal(added)
     if inputs.position and inputs.position["name"] == "alibi":
         added -= _slope(inputs, tuple(index)) * abs(p - j)
     return held(capped + added)
+
+
+def modify(inputs, biased, pair, p):
+    """The score modifier; a key that a bias of −∞ hides stays hidden."""
+    if biased is None:
+        return Decimal(-INFINITY)
+    modifier = inputs.request.get("score_modifier")
+    if modifier is None:
+        return biased
+    index = pair[:-2]
+    found = formulas.of_pair(
+        modifier["formula"], modifier.get("parameters"), places(inputs, pair, p), inputs.head(index), biased
+    )
+    return held(Decimal(found))
+
+
+def places(inputs, pair, p):
+    """The positions of a pair, as formulas call them."""
+    *index, i, j = pair
+    index = tuple(index)
+    own = {"i": i, "j": j, "p": p, "b": inputs.batch(index), "h": inputs.head(index) or 0}
+    return own | {"Lq": inputs.queries, "Lk": inputs.keys}
+
+
+def logit(inputs, modified, pair, p):
+    """Every mask; a hidden key is −∞ whatever it scores."""
+    *index, i, j = pair
+    full = (*inputs.leading, inputs.queries, inputs.keys)
+    return modified if visible(inputs, full, tuple(index), i, j, p) else Decimal(-INFINITY)
 
 
 def visible(inputs, full, index, i, j, p):
@@ -148,6 +183,10 @@ def visible(inputs, full, index, i, j, p):
     if segments[0] is not None:
         of_query, of_key = (own[batch] if isinstance(own[0], list) else own for own in segments)
         if of_query[i] != of_key[j]:
+            return False
+    if mask.get("formula") is not None:
+        own = places(inputs, (*index, i, j), p)
+        if not formulas.of_pair(mask["formula"], mask.get("parameters"), own, inputs.head(index)):
             return False
     return (
         (mask.get("allowed") is None or aligned(mask["allowed"], full, (*index, i, j)))

@@ -6,7 +6,7 @@ plus one unit in the last place of the largest number.  Nothing is guessed.
 
 import numpy as np
 
-from tests import oracle
+from tests import formulas, oracle
 
 COMPUTE = {"float64": np.float64, "float32": np.float32, "float16": np.float32, "bfloat16": np.float32}
 DIGITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
@@ -45,10 +45,11 @@ def _fields(inputs, dtype):
     scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype), query, key)
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
-    logits = np.where(_visible(inputs, scores.shape), _biased(inputs, capped), dtype(-np.inf))
+    modified = _modified(inputs, _biased(inputs, capped))
+    logits = np.where(_visible(inputs, scores.shape), modified, dtype(-np.inf))
     weights, logsumexp = NORMALIZERS[inputs.normalizer["name"]](inputs.normalizer, logits)
     weights = np.where(np.isneginf(logits).all(-1, keepdims=True), 0, weights).astype(dtype)
-    fields = {"scores": scores, "capped_scores": capped, "logits": logits, "weights": weights}
+    fields = {"scores": scores, "capped_scores": capped, "modified": modified, "logits": logits, "weights": weights}
     if logsumexp is not None:
         fields["logsumexp"] = logsumexp.astype(dtype)
     if inputs.value is not None:
@@ -119,6 +120,20 @@ def _biased(inputs, capped):
         slopes = np.array([oracle.slope(inputs, (0, head) if inputs.has_heads else ()) for head in heads], wide)
         logits = logits - ((slopes[:, None, None] if inputs.has_heads else slopes[0]) * distance).astype(dtype)
     return logits
+
+
+def _modified(inputs, biased):
+    modifier = inputs.request.get("score_modifier")
+    if modifier is None:
+        return biased
+    rank = len(inputs.leading)
+    i, j = np.arange(inputs.queries)[:, None], np.arange(inputs.keys)
+    places = {"i": i, "j": j, "p": i + _offsets(inputs)[..., None], "Lq": inputs.queries, "Lk": inputs.keys}
+    places["b"] = np.arange(inputs.leading[0]).reshape(-1, *(1,) * (rank + 1)) if rank else 0
+    places["h"] = np.arange(inputs.leading[1])[:, None, None] if inputs.has_heads else 0
+    heads = inputs.leading[1] if inputs.has_heads else None
+    modified = formulas.of_matrices(modifier["formula"], modifier.get("parameters"), places, heads, biased)
+    return np.where(np.isneginf(biased), biased, modified)
 
 
 def _visible(inputs, full):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import FloatArray, Logits
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_logsumexp
 from attention_core.checking.variants import CheckContext, Fields, slice_rows
@@ -77,20 +77,26 @@ class _Family:
     received: Fields
     scores: FloatArray
     added: FloatArray
-    """Bias of the capped scores; −∞ where a key is hidden."""
+    """Bias of the capped scores; −∞ where a key is hidden, whatever its score."""
+    tile: Tile
 
     @classmethod
     def of(cls, call: ResolvedCall, received: Fields, row: int) -> "_Family":
-        scored = score_tile(call, Tile(slice(row, row + 1), slice(0, call.key_length), call.offset))
+        tile = Tile(slice(row, row + 1), slice(0, call.key_length), call.offset)
+        scored = score_tile(replace(call, score_modifier=None), tile)
         hidden = np.isneginf(scored.logits)
-        return cls(call, received, scored.scores, np.where(hidden, -np.inf, scored.logits - scored.capped_scores))
+        added = np.where(hidden, -np.inf, scored.logits - scored.capped_scores)
+        return cls(call, received, scored.scores, added, tile)
 
     def fields(self, factors: FloatArray) -> Fields:
         """Return every field for each factor, which has an axis of its own, the first."""
         call = self.call
         scores = factors.reshape(-1, *[1] * self.scores.ndim) * self.scores
         capped = scores if call.softcap is None else call.softcap * np.tanh(scores / call.softcap)
-        logits = np.where(np.isneginf(self.added), -np.inf, capped + self.added)
+        modified: Logits = capped + self.added
+        if call.score_modifier is not None:
+            modified = call.score_modifier.modify(modified, self.tile)
+        logits = np.where(np.isneginf(self.added), -np.inf, modified)
         maximum = row_maximum(logits)
         made = {"scores": scores, "weights": normalize(call.normalizer, logits, maximum)}
         if "output" in self.received and call.value is not None:

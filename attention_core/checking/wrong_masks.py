@@ -21,7 +21,8 @@ from attention_core.checking.variants import (
 from attention_core.checking.wrong_normalizers import with_changed_logits
 from attention_core.dense import evaluate_query_block
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.masks import All, Allowed, Causal, KeyLengths, Window, masks_in
+from attention_core.mask_base import All
+from attention_core.masks import Allowed, Causal, KeyLengths, Window, masks_in
 from attention_core.tiles import apply_weights
 
 

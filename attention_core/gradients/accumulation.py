@@ -32,13 +32,15 @@ class PartialGradients(NamedTuple):
     """Gradients of the score model's parameters by name."""
     normalizer: Mapping[str, FloatArray]
     """Gradients of the normalizer's parameters by name."""
+    score_modifier: Mapping[str, FloatArray]
+    """Gradients of the score modifier's parameters by name."""
 
 
 class GradientAccumulator:
     """Gradients of a whole call: partial gradients summed in the order of their index, from any thread.
 
-    `query`, `key`, `value` and `bias` have the shapes that these have in the resolved call; `score_model` and
-    `normalizer` hold the gradients of parameters by name.
+    `query`, `key`, `value` and `bias` have the shapes that these have in the resolved call; `score_model`,
+    `normalizer` and `score_modifier` hold the gradients of parameters by name.
     """
 
     def __init__(self, call: ResolvedCall) -> None:
@@ -48,7 +50,7 @@ class GradientAccumulator:
         self.key: FloatArray = np.zeros_like(call.key)
         self.value: FloatArray = np.zeros_like(call.value)
         self.bias: FloatArray | None = None if call.bias is None else np.zeros_like(call.bias)
-        self.score_model, self.normalizer = _zero_parameter_gradients(call)
+        self.score_model, self.normalizer, self.score_modifier = _zero_parameter_gradients(call)
         self._lock = threading.Lock()
         self._pending: dict[int, tuple[LeadingSlices, PartialGradients]] = {}
         self._next_index = 0
@@ -77,6 +79,7 @@ class GradientAccumulator:
         for totals, gradients in (
             (self.score_model, partial.score_model),
             (self.normalizer, partial.normalizer),
+            (self.score_modifier, partial.score_modifier),
         ):
             for name, gradient in gradients.items():
                 total = totals[name]
@@ -90,15 +93,20 @@ def _add_summed(target: FloatArray, gradient: FloatArray) -> None:
     target += sum_to_shape(gradient, target.shape)
 
 
-def _zero_parameter_gradients(call: ResolvedCall) -> tuple[Parameters, Parameters]:
-    """Return zero gradients of the score model's and the normalizer's parameters, from a backward pass of no pairs."""
+def _zero_parameter_gradients(call: ResolvedCall) -> tuple[Parameters, Parameters, Parameters]:
+    """Return zero gradients of the parameters of score model, normalizer and score modifier.
+
+    Their names and shapes are those of a backward pass of no pairs.
+    """
     leading = call.score_shape[:-2]
     dtype = call.dtype.compute
     no_pairs = np.zeros((*leading, 0, 0), dtype=dtype)
     queries, keys = (np.zeros((*leading, 0, size), dtype=dtype) for size in call.features[:2])
     score_model = call.score_model.backward(queries, keys, no_pairs).parameters
     normalizer = call.normalizer.backward(no_pairs, no_pairs, no_pairs).parameters
-    return _zeros_like(score_model), _zeros_like(normalizer)
+    nothing = Tile(slice(0, 0), slice(0, 0), call.offset)
+    modifier = {} if call.score_modifier is None else call.score_modifier.backward(no_pairs, nothing, no_pairs)[1]
+    return _zeros_like(score_model), _zeros_like(normalizer), _zeros_like(modifier)
 
 
 def _zeros_like(gradients: Mapping[str, FloatArray]) -> Parameters:

@@ -1,5 +1,6 @@
 """Forward and backward pass of some rows against all keys they see, composed of each step's backward pass."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from attention_core.tiles import (
     apply_weights,
     normalize,
     row_maximum,
+    write_biased_scores,
     write_capped_scores,
     write_logits,
 )
@@ -65,10 +67,11 @@ def differentiate_rows(
     forward = _forward(block, inputs, output)
     weight_gradient, value_gradient = _backward_apply_weights(inputs, forward, output_gradient)
     of_normalizer = _backward_normalizer(call, forward, weight_gradient)
+    biased_gradient, of_modifier = _backward_modifier(call, inputs, forward, of_normalizer.logits)
     bias_gradient = (
-        None if call.bias is None else sum_to_shape(of_normalizer.logits, slice_tile(call.bias, inputs.tile).shape)
+        None if call.bias is None else sum_to_shape(biased_gradient, slice_tile(call.bias, inputs.tile).shape)
     )
-    score_gradient = _backward_softcap(call, inputs, of_normalizer.logits)
+    score_gradient = _backward_softcap(call, inputs, biased_gradient)
     queries, keys = _zero_non_finite(inputs.queries), _zero_non_finite(inputs.keys)
     of_model = call.score_model.backward(queries, keys, score_gradient)
     return PartialGradients(
@@ -79,6 +82,7 @@ def differentiate_rows(
         bias=bias_gradient,
         score_model=of_model.parameters,
         normalizer=of_normalizer.parameters,
+        score_modifier=of_modifier,
     )
 
 
@@ -144,6 +148,17 @@ def _backward_normalizer(call: ResolvedCall, forward: _ForwardState, weight_grad
     if forward.hidden is not None:
         np.copyto(gradient.logits, 0, where=forward.hidden)
     return gradient
+
+
+def _backward_modifier(
+    call: ResolvedCall, inputs: TileInputs, forward: _ForwardState, gradient: Logits
+) -> tuple[Logits, Mapping[str, FloatArray]]:
+    """Return ∂(capped scores + bias + ALiBi), 0 where a key is hidden, and ∂parameters; ∂logits without a modifier."""
+    if call.score_modifier is None:
+        return gradient, {}
+    biased = np.empty(inputs.shape, dtype=call.dtype.compute)
+    write_biased_scores(call, inputs.tile, *inputs.projections, biased)
+    return call.score_modifier.backward(biased, inputs.tile, gradient, forward.hidden)
 
 
 def _backward_softcap(call: ResolvedCall, inputs: TileInputs, gradient: Logits) -> Scores:

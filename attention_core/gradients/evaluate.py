@@ -22,6 +22,7 @@ from attention_core.heads import pack_heads, unpack_heads
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.reductions import sum_to_shape
 from attention_core.resolve import resolve
+from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
 MAX_HELD_NUMBERS = 1 << 24
@@ -48,6 +49,7 @@ def differentiate(
     past_key: ArrayLike | None = None,
     past_value: ArrayLike | None = None,
     dtype: str | None = None,
+    score_modifier: ScoreModifier | None = None,
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
@@ -59,7 +61,8 @@ def differentiate(
         ∂value   = weightsᵀ · ∂output
         ∂weights = ∂output · valueᵀ
         ∂logits  = ∂weights through the normalizer
-        ∂scores  = ∂logits · (1 − (capped / softcap)²)
+        ∂biased  = ∂logits through the score modifier
+        ∂scores  = ∂biased · (1 − (capped / softcap)²)
         ∂query, ∂key and ∂parameters = ∂scores through the score model
 
     >>> from attention_core import differentiate
@@ -91,6 +94,7 @@ def differentiate(
     :param past_value: cached values (…, P, Dv); default none; given if and only if `past_key` is.
     :param dtype: storage type of inputs and of vector gradients; default the type that query, key and value share, else
         float64.
+    :param score_modifier: changes capped scores + bias + ALiBi by a formula, before the mask; default none.
     :param workers: threads that share the rows; default the calling thread alone.  Results do not depend on their
         number.
     :param should_stop: called between tiles of rows, or about every 10 ms, from one thread at a time; True ends the
@@ -125,6 +129,7 @@ def differentiate(
         None if past_value is None else as_floats(past_value),
         dtype,
         ("output",),
+        score_modifier=score_modifier,
     )
     with np.errstate(all="ignore"):
         resolved = resolve(call)
@@ -183,7 +188,8 @@ def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:
     """Return how many rows are differentiated at once, and of how many matrices."""
     n_keys = max(1, call.key_length)
     scoring = BACKWARD_SCRATCH_FACTOR * (call.score_model.scratch_per_score(call.features) - 1)
-    numbers_per_pair = 2 + call.normalizer.scratch_per_logit + scoring
+    modifying = 0 if call.score_modifier is None else BACKWARD_SCRATCH_FACTOR * call.score_modifier.scratch_per_score
+    numbers_per_pair = 2 + call.normalizer.scratch_per_logit + scoring + modifying
     rows_in_memory = max(1, MAX_HELD_NUMBERS // (n_keys * numbers_per_pair))
     rows = max(1, min(call.query_length, TILE_ROWS, rows_in_memory))
     matrices = min(TILE_ROWS // rows, rows_in_memory // rows, 2 * prod(call.score_shape[:-2]) // TASKS_PER_CALL)
@@ -210,6 +216,7 @@ def _to_storage(
         bias=None if call.bias is None or bias is None else bias.reshape(call.bias.shape),
         score_model=accumulator.score_model,
         normalizer=accumulator.normalizer,
+        score_modifier=accumulator.score_modifier,
     )
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
+from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Tile
 from attention_core.masks import Allowed, masks_in
-
-MAX_PAIR_BYTES = 1 << 26
-"""Largest matrix of bytes that is made for masks that show no ranges, or for two of them; else NumPy takes the call."""
+from attention_core.memory import MAX_PAIR_BYTES
+from attention_core.native.scanned_masks import scan_pairs, scan_ranges
 
 
 class Visibility(NamedTuple):
@@ -40,10 +40,19 @@ def visibility(call: ResolvedCall) -> Visibility | None:
             first, end = np.maximum(first, seen[0]), np.minimum(end, seen[1])
             has_ranges = True
             continue
+        if isinstance(mask, FormulaMask):
+            scanned = scan_ranges(mask, whole)
+            if scanned is None:
+                return None
+            first, end, has_ranges = np.maximum(first, scanned.first), np.minimum(end, scanned.end), True
+            if not scanned.has_holes:
+                continue
         makes_matrix = allowed is not None or not isinstance(mask, Allowed)
         if makes_matrix and prod(call.score_shape) > MAX_PAIR_BYTES:
             return None
-        pairs = mask.visible(whole)
+        pairs = scan_pairs(mask, whole) if isinstance(mask, FormulaMask) else mask.visible(whole)
+        if pairs is None:
+            return None
         allowed = pairs if allowed is None else allowed & pairs
     if not has_ranges:
         return Visibility(None, allowed)

@@ -105,21 +105,36 @@ def _term_name(term: Expression, language: Language) -> str:
 
 
 def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
-    """Add the steps from score to logit: bias, ALiBi and mask."""
+    """Add the steps from score to logit: bias, ALiBi, score modifier and mask."""
     bias, alibi = explanation.bias, explanation.alibi
     if bias is not None and not np.isneginf(bias):
         steps.add("bias", short(bias), bias)
     if alibi is not None:
         steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - key_index))
+    if call.score_modifier is not None:
+        _add_modifier(steps, explanation, call.score_modifier.formula)
     if explanation.masked_by:
         names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
         steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))
         return
     if call.mask is not None:
         steps.add("mask", short(explanation.capped_score), None, "mask visible")
+    if call.score_modifier is not None:
+        modified = explanation.modified
+        steps.add("logit", short(modified), modified)
+        return
     added = None if alibi is None else alibi.value
     addends = tuple(number for number in (explanation.capped_score, bias, added) if number is not None)
     steps.add_term(Expression("logit", float(explanation.logits[key_index]), "{* + }", addends), "logit")
+
+
+def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
+    """Add a step for each part of the score modifier, and the modified score under its formula."""
+    *parts, _ = explanation.modifier_steps or (None,)
+    for part in parts:
+        if part is not None:
+            steps.add_term(part, "modifier part", part=part.name)
+    steps.add("modified", f"{formula} = {short(explanation.modified)}", explanation.modified)
 
 
 def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:

@@ -32,9 +32,12 @@ TERMS: Texts = _GROUPS["terms"]
 """Names of the terms of a score; the core counts each kind from 0."""
 
 NAMES: Texts = _GROUPS["names"]
-"""Names of queries and keys without labels, of a bias of −∞, which hides a key as a mask does, and the word and."""
+"""Names of queries and keys without labels, of a bias of −∞ and a score modifier, which hide a key as a mask does, and
+the word and."""
 
-MASKS: Texts = {name: mask.title for name, mask in attention_core.MASKS.items()} | {"bias": NAMES["bias"]}
+MASKS: Texts = {name: mask.title for name, mask in attention_core.MASKS.items()} | {
+    name: NAMES[name] for name in ("bias", "score_modifier")
+}
 """Names of what hides a key."""
 
 VERDICT: Texts = _GROUPS["verdict"]

@@ -11,6 +11,7 @@ from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel
 from service.schemas.components import Component
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
+from service.schemas.formulas import ScoreModifierSchema
 from service.schemas.masks import MaskSchema
 from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
 from service.schemas.tensors import Bias, Vectors, fault
@@ -102,6 +103,11 @@ class AttentionRequest(StrictModel):
         json_schema_extra={"uniqueItems": True},
     )
 
+    score_modifier: ScoreModifierSchema | None = Field(
+        None,
+        description="Changes the scores by a formula after bias and ALiBi, before the masks; default none. "
+        "用公式修改得分，缺省为不修改。",
+    )
     labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(
         None, description="Names for people, used in ranking. 名称，用于排名。"
     )
@@ -131,6 +137,7 @@ class AttentionRequest(StrictModel):
             dtype=self.dtype or "float64",
             include=None if self.include is None else tuple(self.include),
             top_k=self.top_k,
+            score_modifier=None if self.score_modifier is None else self.score_modifier.to_core(),
         )
 
 

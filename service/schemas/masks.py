@@ -11,8 +11,10 @@ from pydantic import Field, model_validator
 
 from attention_core import MASKS
 from attention_core.interfaces import Mask
+from attention_core.mask_base import BaseMask
 from service.schemas.base import StrictModel
 from service.schemas.fields import FlatName
+from service.schemas.formulas import FormulaParameters, FormulaText, require_formula
 from service.schemas.tensors import Booleans, PerBatchRow, Tensor, fault
 
 Offset = Annotated[
@@ -60,6 +62,20 @@ class MaskSchema(StrictModel, title="Mask"):
         None, description="Document number of each key, [Lk] or [B, Lk]; visible iff equal. 键的分段编号。"
     )
 
+    formula: FormulaText | None = Field(
+        None,
+        description="A condition on the positions i, j, p, b, h, Lq, Lk: visible iff it holds, as in "
+        "j <= p and p - j < 128. 位置的条件公式，成立则可见。",
+    )
+    parameters: FormulaParameters | None = Field(
+        None, description="Numbers, vectors and matrices by the names in formula. 公式中的参数。"
+    )
+
+    @model_validator(mode="after")
+    def _parameters_of_a_formula(self) -> Self:
+        require_formula(self.formula, self.parameters)
+        return self
+
     @model_validator(mode="after")
     def _segments_together(self) -> Self:
         if (self.query_segments is None) != (self.key_segments is None):
@@ -89,12 +105,15 @@ class MaskSchema(StrictModel, title="Mask"):
         elif isinstance(given, StrictModel):
             mask = make(**vars(given))
         else:
-            mask = make(*(getattr(self, member) for member in members))
+            mask = make(*(value for member in members if (value := getattr(self, member)) is not None))
         return mask
 
 
-MASK_MEMBERS: Mapping[str, tuple[str, ...]] = {
-    name: (name,) if name in MaskSchema.model_fields else tuple(one.name for one in fields(mask))
-    for name, mask in MASKS.items()
-}
-"""Members of a request that are a mask, by the name of the mask: the one of its name, else those of its fields."""
+def _members(mask: type[BaseMask]) -> tuple[str, ...]:
+    """Return the members that make a mask: its fields if one of them, or no member, has its name; else its name."""
+    own = tuple(one.name for one in fields(mask) if one.name in MaskSchema.model_fields)
+    return own if mask.name in own or mask.name not in MaskSchema.model_fields else (mask.name,)
+
+
+MASK_MEMBERS: Mapping[str, tuple[str, ...]] = {name: _members(mask) for name, mask in MASKS.items()}
+"""Members of a request that are a mask, by the name of the mask."""

@@ -38,6 +38,10 @@ class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True)
 
     scores: Result | None = Field(None, description="Raw scores a(q, k), (…, Lq, Lk). 得分。")
     capped_scores: Result | None = Field(None, description="Scores after the soft cap, (…, Lq, Lk). 软上限之后的得分。")
+    modified: Result | None = Field(
+        None,
+        description="Capped scores with bias and ALiBi as the score modifier leaves them, (…, Lq, Lk). 修饰后的得分。",
+    )
     logits: Result | None = Field(
         None, description="Scores with bias, null where masked, (…, Lq, Lk). 加偏置与掩码之后的得分。"
     )

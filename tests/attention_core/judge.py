@@ -13,7 +13,7 @@ from attention_core.native import using_kernel
 from tests import calls, oracle, plain
 from tests.attention_core.native.kernels import KERNELS
 
-FIELDS = ("scores", "capped_scores", "logits", "weights", "output")
+FIELDS = ("scores", "capped_scores", "modified", "logits", "weights", "output")
 
 
 def judge(combinations, reference=oracle.attention, pool=lambda one: None, kernels=("numpy", *KERNELS)):

@@ -20,7 +20,9 @@ def test_everything_registered_is_on_the_ladder():
     pair = (next(iter(SCORE_MODELS)), next(iter(NORMALIZERS)))
     asked = [calls.Combination(*pair, setting, "heads", "float64").request() for setting in calls.SETTINGS]
     masks = {name for request in asked for name in request.get("mask", {})}
-    assert masks - {"offset", "key_segments"} == {"query_segments" if name == "segments" else name for name in MASKS}
+    beside = {"offset", "key_segments", "parameters"}
+    assert masks - beside == {"query_segments" if name == "segments" else name for name in MASKS}
+    assert any(request.get("score_modifier") for request in asked)
     assert {request["position"]["name"] for request in asked if request.get("position")} == set(POSITIONS)
 
 

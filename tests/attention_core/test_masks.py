@@ -10,6 +10,7 @@ from attention_core import (
     All,
     Allowed,
     Causal,
+    FormulaMask,
     InvalidValue,
     KeyLengths,
     Segments,
@@ -36,6 +37,8 @@ MASKS = {
         np.array([[0, 0, 1, 1, 2, 2], [3] * 6]), np.array([[0, 0, 0, 1, 1, 2, 2], [3, 3, 3, 4, 4, 4, 4]])
     ),
     "segments, shared": Segments(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 1])),
+    "formula": FormulaMask("j <= p and (p - j < reach[h] or j < 1)", {"reach": np.array([1, 2, 4])}),
+    "formula, by batch row": FormulaMask("doc[b, j] == i // 3", {"doc": np.array([[0, 0, 1, 1, 1, 2, 2], [1] * 7])}),
     "both": Causal() & Allowed(np.array([True, True, True, True, False, False, False])),
     "three": Causal() & Allowed(RNG.random((6, 7)) < 0.9) & Allowed(np.ones((1, 1), bool)),
 }

@@ -1,0 +1,401 @@
+"""A formula with its parameters and sizes: what a tile of pairs is computed with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention_core.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Keys,
+    LeadingSlices,
+    Logits,
+    Projection,
+    Queries,
+    Scores,
+)
+from attention_core.errors import ArgumentPath, InvalidValue
+from attention_core.expressions import Expression
+from attention_core.formulas.building import build_graph
+from attention_core.formulas.coverage import CoverageTest
+from attention_core.formulas.differentiation import differentiate
+from attention_core.formulas.evaluation import Evaluator
+from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
+from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
+from attention_core.formulas.language import LANGUAGE, variables_of
+from attention_core.formulas.names import unknown_name
+from attention_core.formulas.nodes import describe
+from attention_core.formulas.operations import Value
+from attention_core.formulas.parameters import Parameter, ParameterValue, PerHead, bind_parameters
+from attention_core.formulas.parsing import Formula, iterate_names
+from attention_core.formulas.plan import Plan
+from attention_core.interfaces import Coverage, Tile
+from attention_core.kernel_forms import PairFunction, Project
+from attention_core.shapes import slice_leading
+
+
+class FormulaContext(NamedTuple):
+    """What a formula is bound to."""
+
+    dtype: np.dtype[Any]
+    """Compute type, float32 or float64."""
+    n_heads: int | None = None
+    """Query heads, Hq; None unless the scores have a head axis."""
+    query_features: int | None = None
+    """Dq; for a score model."""
+    key_features: int | None = None
+    """Dk; for a score model."""
+    score_shape: tuple[int, ...] | None = None
+    """(…, Lq, Lk); for a score modifier or a mask."""
+
+
+class TilePositions(NamedTuple):
+    """Indices and positions of a tile's queries and keys."""
+
+    i: IntArray
+    """Indices of the queries, (q, 1)."""
+    j: IntArray
+    """Indices of the keys, (k,)."""
+    p: IntArray
+    """Positions of the queries, (…, q, 1)."""
+
+    @classmethod
+    def of(cls, tile: Tile) -> "TilePositions":
+        """Return those of a tile."""
+        return cls(
+            np.arange(tile.rows.start, tile.rows.stop)[:, None],
+            np.arange(tile.columns.start, tile.columns.stop),
+            tile.query_positions,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaGradient:
+    """Gradients of a formula; those that it has no input for are None."""
+
+    queries: Queries | None = None
+    """∂queries, (…, q, Dq) with the leading axes of the scores."""
+    keys: Keys | None = None
+    """∂keys, (…, k, Dk) with the leading axes of the scores."""
+    score: Scores | None = None
+    """∂score, (…, q, k)."""
+    parameters: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Gradients of the parameters by name, each in its own shape, with a leading axis Hq if it differs by head."""
+
+
+def bind_formula(
+    formula: Formula,
+    parameters: Mapping[str, ParameterValue | PerHead],
+    context: FormulaContext,
+    path: ArgumentPath,
+    parameters_path: ArgumentPath,
+) -> "BoundFormula":
+    """Return a formula with its parameters, after inferring the type of each of its parts.
+
+    :param formula: what `parse_formula` returned.
+    :param parameters: one for each of `formula.free_names`: a number, a vector or a matrix, or `PerHead` of these.
+    :param context: sizes and compute type.
+    :param path: the argument that holds the formula, for errors.
+    :param parameters_path: the argument that holds the parameters, for errors.
+
+    Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
+    formula says, with the path of the parameter for what is wrong with one.
+    """
+    dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
+    bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)
+    for name in formula.free_names:
+        if name not in bound:
+            node = next(node for node in iterate_names(formula.root) if node.value == name)
+            known = variables_of(formula.kind) | parameters.keys()
+            error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE)
+            error.path = path
+            raise error
+    shape = context.score_shape or ()
+    sizes = {
+        "Dq": context.query_features,
+        "Dk": context.key_features,
+        "Lq": shape[-2] if shape else None,
+        "Lk": shape[-1] if shape else None,
+    }
+    graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, sizes, path)
+    made = BoundFormula(formula, graph, bound, context, _leading_variables(shape), Plan(graph))
+    made.check_indices(path)
+    return made
+
+
+def _leading_variables(score_shape: tuple[int, ...]) -> dict[str, Value]:
+    """Return batch row and query head, b and h, shaped to broadcast against the scores."""
+    rank = len(score_shape)
+    batch = np.arange(score_shape[0], dtype=np.float64).reshape(-1, *(1,) * (rank - 1)) if rank > 2 else 0.0
+    head = np.arange(score_shape[1], dtype=np.float64)[:, None, None] if rank == 4 else 0.0
+    return {"b": batch, "h": head}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundFormula:
+    """A formula with its parameters; made by `bind_formula`."""
+
+    formula: Formula
+    graph: Graph
+    parameters: Mapping[str, Parameter]
+    context: FormulaContext
+    leading_variables: Mapping[str, Value]
+    """b and h of a block of the leading axes."""
+    plan: Plan
+    """In which order the steps are computed."""
+    _shared: list[list[Value]] = field(default_factory=list)
+    """Values of the steps that all pairs share, once they are computed."""
+    _tests: list[CoverageTest] = field(default_factory=list)
+    """What classifies tiles, once it is made."""
+
+    def slice_leading(self, leading: LeadingSlices) -> "BoundFormula":
+        """Return the formula for a block of the leading axes: its heads' parameters, its batch rows and heads."""
+        parameters = {name: one.slice_leading(leading) for name, one in self.parameters.items()}
+        variables = {
+            name: slice_leading(value, leading) if isinstance(value, np.ndarray) else value
+            for name, value in self.leading_variables.items()
+        }
+        return replace(self, parameters=parameters, leading_variables=variables, _shared=[], _tests=[])
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.plan, self.parameters, self.context.dtype)
+
+    def _shared_values(self) -> list[Value]:
+        """Return a new list of values of all steps: those that all pairs share, None for the others."""
+        if not self._shared:
+            values: list[Value] = [None] * len(self.graph.steps)
+            self._evaluator.compute(self.plan.level(0), values, self.leading_variables)
+            self._shared.append(values)
+        return list(self._shared[0])
+
+    def _project(self, level: int, variables: Mapping[str, Value]) -> list[Value]:
+        """Return the values of the steps of queries alone, or of keys alone, beside those that all pairs share."""
+        values = self._shared_values()
+        self._evaluator.compute(self.plan.level(level), values, variables)
+        return values
+
+    # Score models
+
+    def project_queries(self, queries: Queries) -> Projection:
+        """Return the queries, and what is computed from queries alone.
+
+        :param queries: (…, q, Dq).
+        """
+        with np.errstate(all="ignore"):
+            values = self._project(ROWS, {"q": queries[..., None]})
+        return (queries, *(values[index] for index in self.plan.row_outputs))
+
+    def project_keys(self, keys: Keys) -> Projection:
+        """Return the keys, and what is computed from keys alone.
+
+        :param keys: (…, k, Dk).
+        """
+        with np.errstate(all="ignore"):
+            values = self._project(COLUMNS, {"k": keys.swapaxes(-1, -2)[..., None, :, :]})
+        found = (values[index] for index in self.plan.column_outputs)
+        # The inner loop over pairs runs along the keys.
+        return (keys, *(map(np.ascontiguousarray, found) if self.plan.has_pair_vectors else found))
+
+    def score_pairs(self, queries: Projection, keys: Projection, out: Scores | None = None) -> Scores:
+        """Return a(q, k) of every pair of projections, (…, q, k).
+
+        :param queries: what `project_queries` returned.
+        :param keys: what `project_keys` returned.
+        :param out: array for the scores; None for a new one.
+        """
+        with np.errstate(all="ignore"):
+            values = self._shared_values()
+            for outputs, projection in ((self.plan.row_outputs, queries), (self.plan.column_outputs, keys)):
+                for index, value in zip(outputs, projection[1:], strict=True):
+                    values[index] = value
+            leading = np.broadcast_shapes(queries[0].shape[:-2], keys[0].shape[:-2], self._head_axis)
+            shape = (*leading, queries[0].shape[-2], keys[0].shape[-2])
+            scores = np.empty(shape, self.context.dtype) if out is None else out
+            self._compute_pairs(values, {}, scores)
+        return scores
+
+    @property
+    def _head_axis(self) -> tuple[int, ...]:
+        """Shape of the heads of the block, which broadcasts to the leading axes of the scores."""
+        heads = [len(one.array) for one in self.parameters.values() if one.per_head]
+        return (heads[0],) if heads else ()
+
+    def _compute_pairs(self, values: list[Value], variables: Mapping[str, Value], out: NDArray[Any]) -> None:
+        """Write the value of the formula to an array, (…, q, k), a block of pairs at a time if each needs vectors.
+
+        :param values: those of all steps but the ones of pairs.
+        :param variables: values of variables that differ from pair to pair.
+        :param out: array of the type of the values.
+        """
+        evaluator, plan = self._evaluator, self.plan
+        if self.graph.steps[self.graph.root].level != PAIRS:
+            out[...] = values[self.graph.root]
+        elif not plan.has_pair_vectors:
+            found = evaluator.compute_pairs(values, variables, out)
+            if found is not out:
+                out[...] = found
+        else:
+            for rows, columns, part, inputs in evaluator.blocks(values, variables, out.shape, plan.numbers_per_pair):
+                out[..., rows, columns] = evaluator.compute_pairs(part, inputs, None)
+
+    def backward_pairs(self, queries: Queries, keys: Keys, gradient: Scores) -> FormulaGradient:
+        """Return the gradients of queries, keys and parameters.
+
+        :param queries: (…, q, Dq).
+        :param keys: (…, k, Dk).
+        :param gradient: gradient of the loss with respect to the scores, (…, q, k).
+        """
+        with np.errstate(all="ignore"):
+            values = self._project(ROWS, {"q": queries[..., None]})
+            self._evaluator.compute(
+                self.plan.level(COLUMNS), values, {"k": np.ascontiguousarray(keys.swapaxes(-1, -2))[..., None, :, :]}
+            )
+            found = differentiate(self._evaluator, values, {}, gradient)
+        leading, zero = gradient.shape[:-2], np.zeros((), gradient.dtype)
+        by_query, by_key = (found.variables.get(name) for name in ("q", "k"))
+        return FormulaGradient(
+            queries=np.broadcast_to(zero if by_query is None else by_query[..., 0], (*leading, *queries.shape[-2:])),
+            keys=np.broadcast_to(
+                zero if by_key is None else by_key[..., 0, :, :].swapaxes(-1, -2), (*leading, *keys.shape[-2:])
+            ),
+            parameters=found.parameters,
+        )
+
+    def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction | None:
+        """Return what the formula is to a compiled kernel; None for a form that the kernels do not have."""
+        return None
+
+    # Score modifiers and masks
+
+    def _values_at(self, positions: TilePositions) -> list[Value]:
+        """Return the values of all steps but those of pairs, at the positions of a tile."""
+        i, j, p = (positions.i, positions.j[None, :], positions.p)
+        values = self._project(ROWS, {"i": i.astype(np.float64), "p": p.astype(np.float64)})
+        self._evaluator.compute(self.plan.level(COLUMNS), values, {"j": j.astype(np.float64)})
+        return values
+
+    def modify(self, scores: Scores, positions: TilePositions) -> Logits:
+        """Return the modified scores, (…, q, k), in a new array.
+
+        :param scores: (…, q, k), in the compute type.
+        :param positions: indices and positions of the tile.
+        """
+        found = np.empty(scores.shape, scores.dtype)
+        with np.errstate(all="ignore"):
+            self._compute_pairs(self._values_at(positions), {"score": scores}, found)
+        return found
+
+    def backward_modify(self, scores: Scores, positions: TilePositions, gradient: Logits) -> FormulaGradient:
+        """Return the gradients of the scores and of the parameters.
+
+        :param scores: (…, q, k).
+        :param positions: indices and positions of the tile.
+        :param gradient: gradient of the loss with respect to the modified scores, (…, q, k).
+        """
+        with np.errstate(all="ignore"):
+            found = differentiate(self._evaluator, self._values_at(positions), {"score": scores}, gradient)
+        score = found.variables.get("score")
+        return FormulaGradient(score=np.zeros_like(scores) if score is None else score, parameters=found.parameters)
+
+    def holds(self, positions: TilePositions) -> BoolArray:
+        """Return whether the formula holds of each pair, broadcastable to (…, q, k).
+
+        :param positions: indices and positions of the tile.
+        """
+        with np.errstate(all="ignore"):
+            values = self._values_at(positions)
+            if self.plan.has_pair_vectors:
+                batch, head = (np.shape(self.leading_variables[name]) for name in ("b", "h"))
+                leading = np.broadcast_shapes(positions.p.shape[:-2], batch[:-2], head[:-2], self._head_axis)
+                holds = np.empty((*leading, len(positions.i), len(positions.j)), np.bool_)
+                self._compute_pairs(values, {}, holds)
+                return holds
+            found = values[self.graph.root]
+            if found is None:
+                found = self._evaluator.compute_pairs(values, {}, None)
+        return np.asarray(found) if np.ndim(found) > 1 else np.full((1, 1), found)
+
+    def coverage(self, tile: Tile) -> Coverage:
+        """Return whether a mask formula hides all, none or some pairs of a tile; PARTIAL is always right."""
+        return self._coverage_test.classify(tile)
+
+    @property
+    def _coverage_test(self) -> CoverageTest:
+        if not self._tests:
+            with np.errstate(all="ignore"):
+                self._tests.append(CoverageTest(self.graph, self.parameters, self._shared_values()))
+        return self._tests[0]
+
+    def key_range(self, positions: TilePositions) -> KeyRange | None:
+        """Return which keys each query sees by a mask formula, where these are a range.
+
+        :param positions: indices and positions of some queries and of all keys.
+
+        Returns the first visible key and the key after the last, integers that broadcast to (…, q, 1) and may lie
+        outside of the keys; None where they are no range, or it is not known whether they are.
+        """
+
+        @cache
+        def compute(key: int | None) -> list[Value]:
+            if key is None:
+                return self._values_at(positions)
+            values = self._values_at(positions._replace(j=np.array([key])))
+            self._evaluator.compute(self.plan.level(PAIRS), values, {})
+            return values
+
+        with np.errstate(all="ignore"):
+            return KeyRangeFinder(self._coverage_test, compute, len(positions.j)).find()
+
+    # Cost and explanation
+
+    @property
+    def operations_per_pair(self) -> int:
+        """Elementwise operations for each pair (`attention_core.interfaces.ELEMENTWISE_COST`)."""
+        return max(1, sum(prod(step.type.axes) for step in self.graph.steps if step.level == PAIRS))
+
+    @property
+    def scratch_per_pair(self) -> int:
+        """Numbers that are held at once for each pair, the result included."""
+        return 1 + sum(prod(step.type.axes) for step in self.graph.steps if step.level == PAIRS)
+
+    def explain(self, variables: Mapping[str, Any], head: int) -> tuple[Expression, ...]:
+        """Return the steps of the formula for one pair, each operation with its operands and value.
+
+        :param variables: values of the formula's variables: vectors q and k, or numbers.
+        :param head: index into parameters that differ by head.
+        """
+        return ()
+
+    def check_indices(self, path: ArgumentPath) -> None:
+        """Raise InvalidValue for an index that is known to be outside of its parameter."""
+        shape = self.context.score_shape or ()
+        ranges = {"b": shape[0] if len(shape) > 2 else 1, "h": self.context.n_heads or 1}
+        if shape:
+            ranges |= {"i": shape[-2], "j": shape[-1]}
+        for step in self.graph.steps:
+            if step.operation != "index":
+                continue
+            for operand, size in zip(step.operands, self.parameters[str(step.value)].axes, strict=True):
+                index = self.graph.steps[operand]
+                if index.operation == "number":
+                    number = float(str(index.value))
+                    wrong, received = not (0 <= number < size and number % 1 == 0), f"{number:g}"
+                elif index.operation == "name" and index.value in ranges:
+                    largest = ranges[str(index.value)] - 1
+                    wrong, received = largest >= size, f"{index.value} up to {largest}"
+                else:
+                    continue
+                if wrong:
+                    raise InvalidValue(
+                        path,
+                        expected=f"an index from 0 to {size - 1}",
+                        received=f"{received} in {describe(self.formula.text, step.span)}",
+                        advice="Send an entry for each index, or bound the index: minimum(…), maximum(…), %.",
+                    )

@@ -1,0 +1,346 @@
+"""Infer the types of a formula, and build its graph of steps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import e, inf, pi
+
+from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch
+from attention_core.formulas.graph import COLUMNS, NUMBER, PAIRS, ROWS, TRUTH, Graph, Step, ValueType
+from attention_core.formulas.language import LANGUAGE, FormulaKind, variables_of
+from attention_core.formulas.names import unknown_name
+from attention_core.formulas.nodes import Node, Span, describe
+from attention_core.formulas.operations import compute_constant
+from attention_core.formulas.parsing import Formula
+from attention_core.formulas.rewriting import rewrite
+
+CONSTANTS: Mapping[str, float] = {"pi": pi, "e": e, "inf": inf}
+
+LEVELS: Mapping[str, int] = {
+    "q": ROWS,
+    "k": COLUMNS,
+    "score": PAIRS,
+    "i": ROWS,
+    "p": ROWS,
+    "j": COLUMNS,
+    "b": 0,
+    "h": 0,
+}
+"""Level of each variable."""
+
+TENSORS = frozenset({"q", "k", "score"})
+"""Variables that are inputs of the call, in its compute type."""
+
+STEPPED = frozenset({"//", "sign", "floor"})
+"""Functions of slope 0, besides all that yield truth values."""
+
+RESULTS: Mapping[FormulaKind, tuple[ValueType, str, str]] = {
+    "score_model": (NUMBER, "a score model yields a number for each pair", "Sum a vector: sum(…)."),
+    "score_modifier": (NUMBER, "a score modifier yields a number", "Write where(condition, x, y) for a choice."),
+    "mask": (TRUTH, "a mask yields a truth value", "Compare it with something: … > 0."),
+}
+
+
+def build_graph(
+    formula: Formula,
+    parameters: Mapping[str, tuple[int, ...]],
+    sizes: Mapping[str, int | None],
+    path: ArgumentPath,
+) -> Graph:
+    """Return the typed graph of a formula.
+
+    :param formula: what `parse_formula` returned.
+    :param parameters: axes of each parameter by name, without a head axis.
+    :param sizes: values of the sizes that the formula may use, Dq and Dk or Lq and Lk.
+    :param path: the argument that holds the formula, for errors.
+
+    Raises InvalidValue, ShapeMismatch or UnknownName with the column and the piece of text.
+    """
+    builder = _Builder(formula, parameters, sizes)
+    try:
+        root = builder.build(formula.root)
+        found = builder.steps[root].type
+        expected, words, advice = RESULTS[formula.kind]
+        if found != expected:
+            if found.axes and formula.kind == "mask":
+                advice = "Reduce a vector to a number first: sum(…) > 0."
+            elif found.is_truth:
+                advice = "Write where(condition, 1, 0) for a number."
+            raise builder.refuse(formula.root.span, words, f"{found.words}:", advice)
+    except CallError as error:
+        error.path = path
+        raise
+    return Graph(formula.text, builder.reachable(root))
+
+
+class _Builder:
+    """Adds steps, each once."""
+
+    def __init__(
+        self, formula: Formula, parameters: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int | None]
+    ) -> None:
+        self._text = formula.text
+        self._kind = formula.kind
+        self._parameters = parameters
+        self._sizes = sizes
+        self.steps: list[Step] = []
+        self._known: dict[tuple[str, tuple[int, ...], str], int] = {}
+
+    def build(self, node: Node) -> int:
+        """Return the index of a node's step."""
+        if node.operation == "number":
+            return self.add_number(node.value, node.span)
+        if node.operation == "name":
+            return self._build_name(str(node.value), node.span)
+        if node.operation == "index":
+            return self._build_index(node)
+        operands = [self.build(operand) for operand in node.operands]
+        return self.combine(node.operation, operands, node.span)
+
+    def combine(self, operation: str, operands: Sequence[int], span: Span) -> int:
+        """Return the index of a step for an operation of the language, after checking the types of its operands."""
+        types = [self.steps[operand].type for operand in operands]
+        result = self._infer(operation, operands, types, span)
+        return self.add(operation, operands, result, span)
+
+    def add(
+        self,
+        operation: str,
+        operands: Sequence[int],
+        result: ValueType,
+        span: Span,
+        value: float | str | tuple[int, int] = 0.0,
+    ) -> int:
+        """Return the index of a step, rewritten if it can be; an operation on constants is one constant.
+
+        :param operation: an operation of the language, or "unit" or "slice".
+        :param operands: indices of its operands, of types that fit.
+        :param result: its type.
+        :param span: piece of the formula's text.
+        :param value: the range of a slice.
+        """
+        below = [self.steps[operand] for operand in operands]
+        if below and all(step.operation == "number" for step in below) and not result.axes:
+            return self.add_number(compute_constant(operation, [step.value for step in below]), span)
+        rewritten = rewrite(self, operation, operands, span)
+        return self.add_plain(operation, operands, result, span, value) if rewritten is None else rewritten
+
+    def add_plain(
+        self,
+        operation: str,
+        operands: Sequence[int],
+        result: ValueType,
+        span: Span,
+        value: float | str | tuple[int, int] = 0.0,
+    ) -> int:
+        """Return the index of a step as it is, an earlier one if it is the same; parameters as those of `add`."""
+        below = [self.steps[operand] for operand in operands]
+        smooth = operation not in STEPPED and not result.is_truth
+        return self._append(
+            Step(
+                operation,
+                tuple(operands),
+                result,
+                level=max_level(step.level for step in below),
+                is_tensor=any(step.is_tensor for step in below),
+                has_gradient=smooth and any(step.has_gradient for step in below),
+                value=value,
+                span=span,
+            )
+        )
+
+    def add_number(self, value: float | str, span: Span) -> int:
+        """Return the index of a constant."""
+        result = TRUTH if isinstance(value, bool) else NUMBER
+        return self._append(Step("number", (), result, 0, is_tensor=False, has_gradient=False, value=value, span=span))
+
+    def _append(self, step: Step) -> int:
+        key = (step.operation, step.operands, repr(step.value))
+        if key not in self._known:
+            self._known[key] = len(self.steps)
+            self.steps.append(step)
+        return self._known[key]
+
+    def reachable(self, root: int) -> list[Step]:
+        """Return the steps that the root needs, in order, with their indices made anew."""
+        needed = {root}
+        for index in range(root, -1, -1):
+            if index in needed:
+                needed.update(self.steps[index].operands)
+        order = sorted(needed)
+        renamed = {old: new for new, old in enumerate(order)}
+        return [_renumber(self.steps[old], renamed) for old in order]
+
+    def refuse(self, span: Span, expected: str, received: str, advice: str) -> InvalidValue:
+        """Return the error about a piece of the formula."""
+        piece = describe(self._text, span)
+        return InvalidValue((), expected=expected, received=f"{received} {piece}".lstrip(), advice=advice)
+
+    def _build_name(self, name: str, span: Span) -> int:
+        if name in CONSTANTS:
+            return self.add_number(CONSTANTS[name], span)
+        if name in self._parameters:
+            axes = self._parameters[name]
+            step = Step(
+                "parameter",
+                (),
+                ValueType(axes),
+                0,
+                self._kind == "score_model",
+                has_gradient=True,
+                value=name,
+                span=span,
+            )
+            return self._append(step)
+        if name not in variables_of(self._kind):
+            known = variables_of(self._kind) | self._parameters.keys()
+            raise unknown_name(self._text, span, name, "a variable of the formula or a parameter", known, LANGUAGE)
+        if LANGUAGE[name].group == "size":
+            return self._build_size(name, span)
+        is_tensor = name in TENSORS
+        features = self._sizes.get({"q": "Dq", "k": "Dk"}.get(name, ""))
+        axes = () if features is None else (features,)
+        step = Step("name", (), ValueType(axes), LEVELS[name], is_tensor, has_gradient=is_tensor, value=name, span=span)
+        return self._append(step)
+
+    def _build_size(self, name: str, span: Span) -> int:
+        query, key = self._sizes.get("Dq"), self._sizes.get("Dk")
+        if name == "D":
+            if query != key:
+                received = f"Dq = {query} and Dk = {key}, and"
+                raise self.refuse(span, "queries and keys of equal features", received, "Write Dq or Dk.")
+            name = "Dq"
+        size = self._sizes.get(name)
+        if size is None:
+            raise self.refuse(span, "a size that is known", "", "Leave it out.")
+        return self.add_number(float(size), span)
+
+    def _build_index(self, node: Node) -> int:
+        base, *indices = node.operands
+        name = str(base.value)
+        if name not in self._parameters:
+            if name in LANGUAGE:
+                raise self.refuse(base.span, "the name of a parameter before [", "", "Only parameters have indices.")
+            raise unknown_name(self._text, base.span, name, "a parameter", self._parameters)
+        axes = self._parameters[name]
+        if len(axes) != len(indices):
+            parameter = ValueType(axes).words
+            raise self.refuse(
+                node.span,
+                f"as many indices as the parameter has axes, {len(axes)}",
+                f"{len(indices)} for {parameter}:",
+                "A number has no index; a vector has one and a matrix two."
+                " What differs by head is sent as per_head and written without index.",
+            )
+        built = [self.build(index) for index in indices]
+        for index, child in zip(built, indices, strict=True):
+            self._require_number(index, child.span, "an index")
+            if self.steps[index].type.axes:
+                raise self.refuse(
+                    child.span, "a number as index", f"{self.steps[index].type.words}:", "Reduce it first."
+                )
+        below = [self.steps[index] for index in built]
+        return self._append(
+            Step(
+                "index",
+                tuple(built),
+                NUMBER,
+                max_level(step.level for step in below),
+                self._kind == "score_model" or any(step.is_tensor for step in below),
+                has_gradient=True,
+                value=name,
+                span=node.span,
+            )
+        )
+
+    def _infer(self, operation: str, operands: Sequence[int], types: Sequence[ValueType], span: Span) -> ValueType:
+        """Return the type of an operation; raise InvalidValue or ShapeMismatch if the operands do not fit it."""
+        group = "arithmetic" if operation == "negate" else LANGUAGE[operation].group
+        if group == "logic":
+            for operand in operands:
+                self._require_truth(operand, f"truth values beside `{operation}`")
+            return ValueType(self._broadcast(operands, span), is_truth=True)
+        if operation == "where":
+            self._require_truth(operands[0], "a truth value as the condition of where")
+            for operand in operands[1:]:
+                self._require_number(operand, self.steps[operand].span, "where(c, x, y)")
+            return ValueType(self._broadcast(operands, span))
+        for operand in operands:
+            self._require_number(operand, self.steps[operand].span, operation)
+        if operation == "@":
+            return self._infer_product(operands, types, span)
+        if group in ("reduction", "shape"):
+            return self._infer_of_vectors(operation, operands, types, span)
+        return ValueType(self._broadcast(operands, span), is_truth=group == "comparison")
+
+    def _infer_of_vectors(
+        self, operation: str, operands: Sequence[int], types: Sequence[ValueType], span: Span
+    ) -> ValueType:
+        for operand, one in zip(operands, types, strict=True):
+            if len(one.axes) != 1:
+                raise self.refuse(
+                    self.steps[operand].span,
+                    f"{'vectors' if len(types) > 1 else 'a vector'} as operand of {operation}",
+                    f"{one.words}:",
+                    f"For example {LANGUAGE[operation].example}.",
+                )
+        if operation == "concat":
+            return ValueType((sum(one.axes[0] for one in types),))
+        self._broadcast(operands, span)
+        return NUMBER
+
+    def _infer_product(self, operands: Sequence[int], types: Sequence[ValueType], span: Span) -> ValueType:
+        left, right = (one.axes for one in types)
+        if (len(left), len(right)) not in ((1, 1), (1, 2), (2, 1)):
+            advice = "Write A @ (B @ x) for two matrices, and * for a number."
+            received = f"{types[0].words} @ {types[1].words}:"
+            raise self.refuse(span, "a matrix and a vector, or two vectors, beside @", received, advice)
+        if left[-1] != right[0]:
+            raise ShapeMismatch(
+                (),
+                expected=f"{left[-1]} entries on the right of @, as many as on its left",
+                received=f"{types[0].words} @ {types[1].words}: {describe(self._text, span)}",
+                advice="A matrix before @ has as many columns as the vector has entries; one behind has as many rows.",
+            )
+        return ValueType((*left[:-1], *right[1:]))
+
+    def _broadcast(self, operands: Sequence[int], span: Span) -> tuple[int, ...]:
+        """Return the axes of operands that are combined element by element."""
+        axes: tuple[int, ...] = ()
+        for operand in operands:
+            step = self.steps[operand]
+            if len(step.type.axes) == 2:
+                advice = "A matrix stands beside @ or has two indices: W @ q, W[i, j]."
+                raise self.refuse(step.span, "numbers or vectors", f"{step.type.words}:", advice)
+            if step.type.axes and axes and step.type.axes != axes:
+                raise ShapeMismatch(
+                    (),
+                    expected="vectors of one size",
+                    received=f"vectors of {axes[0]} and of {step.type.axes[0]} in {describe(self._text, span)}",
+                    advice="Numbers mix with vectors, vectors of two sizes do not: project one of them, W @ k.",
+                )
+            axes = axes or step.type.axes
+        return axes
+
+    def _require_number(self, operand: int, span: Span, where: str) -> None:
+        found = self.steps[operand].type
+        if found.is_truth:
+            raise self.refuse(
+                span, f"numbers in {where}", f"{found.words}:", "Write where(condition, 1, 0) for a number."
+            )
+
+    def _require_truth(self, operand: int, expected: str) -> None:
+        step = self.steps[operand]
+        if not step.type.is_truth:
+            raise self.refuse(step.span, expected, f"{step.type.words}:", "Compare it with something: … > 0.")
+
+
+def max_level(levels: Iterable[int]) -> int:
+    """Return all bits of some levels."""
+    found = 0
+    for level in levels:
+        found |= level
+    return found
+
+
+def _renumber(step: Step, renamed: Mapping[int, int]) -> Step:
+    return replace(step, operands=tuple(renamed[operand] for operand in step.operands))

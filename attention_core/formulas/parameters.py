@@ -1,0 +1,168 @@
+"""Parameters of formulas: numbers, vectors and matrices, for all query heads or one for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from attention_core.arrays import FloatArray, LeadingSlices
+from attention_core.dtypes import to_compute_dtype
+from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch
+from attention_core.formulas.language import LANGUAGE, MAX_PARAMETERS, RESERVED
+from attention_core.formulas.parsing import Formula
+from attention_core.hints.search import did_you_mean
+
+ParameterValue: TypeAlias = Any
+"""A number, a vector or a matrix: a float or an array, as decoded from a request."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerHead:
+    """A parameter with one value for each query head: ``{"per_head": […]}``."""
+
+    values: ParameterValue
+    """A number, a vector or a matrix for each query head, with a leading axis Hq."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameter:
+    """A bound parameter of a formula."""
+
+    array: FloatArray
+    """() , (n) or (rows, columns), with a leading axis Hq if it differs by head."""
+    per_head: bool
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes for one head."""
+        return self.array.shape[1:] if self.per_head else self.array.shape
+
+    @property
+    def value(self) -> Any:
+        """The parameter as `attention_core.formulas.operations` computes with it."""
+        if not self.array.ndim:
+            return float(self.array)
+        rank = len(self.axes)
+        if rank == 2:
+            return self.array
+        if rank == 1:
+            return self.array[:, None, :, None] if self.per_head else self.array[:, None]
+        return self.array[:, None, None]
+
+    def reduce_gradient(self, gradient: FloatArray) -> FloatArray:
+        """Return a gradient in the shape of `value` in that of `array`."""
+        return gradient.reshape(self.array.shape)
+
+    def slice_leading(self, leading: LeadingSlices) -> "Parameter":
+        """Return the parameter with the heads of a block of the leading axes; itself if it is the same for all."""
+        return replace(self, array=self.array[leading[1]]) if self.per_head else self
+
+
+def bind_parameters(
+    formula: Formula,
+    parameters: Mapping[str, ParameterValue | PerHead],
+    n_heads: int | None,
+    dtype: np.dtype[Any],
+    path: ArgumentPath,
+) -> dict[str, Parameter]:
+    """Return the parameters of a formula, checked and cast.
+
+    :param formula: the formula, which must use each of them.
+    :param parameters: numbers, vectors, matrices, or one of these for each head.
+    :param n_heads: query heads; None unless the scores have a head axis.
+    :param dtype: type to compute with.
+    :param path: the argument that holds the parameters, for errors.
+
+    Raises InvalidValue or ShapeMismatch with the path of the parameter.
+    """
+    if len(parameters) > MAX_PARAMETERS:
+        raise InvalidValue(
+            path,
+            expected=f"at most {MAX_PARAMETERS} parameters",
+            received=f"{len(parameters)}",
+            advice="Join numbers to a vector, and vectors to a matrix.",
+        )
+    for name in parameters:
+        _check_name(name, formula, parameters, (*path, name))
+    return {name: _bind(value, n_heads, dtype, (*path, name)) for name, value in parameters.items()}
+
+
+def _check_name(name: str, formula: Formula, parameters: Mapping[str, Any], path: ArgumentPath) -> None:
+    """Raise InvalidValue for a name that the language has, that is no name, or that the formula does not use."""
+    if name in RESERVED:
+        entry = LANGUAGE[name]
+        raise InvalidValue(
+            path,
+            expected="a name that the language of formulas does not have",
+            received=repr(name),
+            advice=f"{name} is {entry.meaning.en}; call the parameter otherwise, and change the formula.",
+        )
+    if not name.isidentifier():
+        raise InvalidValue(
+            path,
+            expected="a name of letters, digits and underscores that begins with no digit",
+            received=repr(name),
+            advice="Rename it, here and in the formula.",
+        )
+    if name not in formula.free_names:
+        missing = [free for free in formula.free_names if free not in parameters]
+        raise InvalidValue(
+            path,
+            expected="parameters that the formula uses" + (f": {', '.join(formula.free_names)}" if missing else ""),
+            received=repr(name),
+            advice=did_you_mean(name, missing) or "Leave it out, or write its name in the formula.",
+        )
+
+
+def _bind(value: ParameterValue | PerHead, n_heads: int | None, dtype: np.dtype[Any], path: ArgumentPath) -> Parameter:
+    per_head = isinstance(value, PerHead)
+    if isinstance(value, PerHead):
+        path = (*path, "per_head")
+        array = _to_array(value.values, path)
+        if n_heads is None or array.shape[:1] != (n_heads,):
+            raise ShapeMismatch(
+                path,
+                expected="no per_head without a head axis"
+                if n_heads is None
+                else f"{n_heads} entries, one for each query head",
+                received=f"{len(array)} entries" if array.ndim else "a number",
+                advice="Scores of rank 4 (batch, heads, queries, keys) have heads; send what all heads share without "
+                "per_head.",
+            )
+    else:
+        array = _to_array(value, path)
+    axes = array.shape[1:] if per_head else array.shape
+    if len(axes) > 2 or 0 in axes:
+        raise ShapeMismatch(
+            path,
+            expected="a number, a vector or a matrix, with at least one entry",
+            received=f"shape {list(array.shape)}",
+            advice="One value for each query head is sent as an object with the member per_head.",
+        )
+    return Parameter(to_compute_dtype(array, dtype, path), per_head)
+
+
+def _to_array(value: ParameterValue, path: ArgumentPath) -> FloatArray:
+    """Return a parameter as floats; raise InvalidValue for what is no number and ShapeMismatch for a ragged list."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ShapeMismatch(
+            path,
+            expected="lists of one length",
+            received="lists of several lengths",
+            advice="A matrix is a list of rows that are equally long.",
+        ) from None
+    if array.dtype.kind not in "iuf":
+        raise InvalidValue(
+            path,
+            expected="a number, a vector or a matrix of numbers",
+            received=f"{type(value).__name__} of {array.dtype}",
+            advice="Truth values are written as 1 and 0, and compared: flag[i] == 1.",
+        )
+    floats = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    if np.isnan(floats).any():
+        where = tuple(int(index) for index in np.argwhere(np.isnan(floats))[0])
+        raise InvalidValue((*path, *where), expected="a number", received="NaN", advice="Send a number.")
+    return floats

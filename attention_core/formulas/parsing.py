@@ -1,0 +1,331 @@
+"""Parse a formula with `ast`, of which only the nodes of the language are kept.
+
+Nothing that came in is compiled or run.  The text is cut into tokens first, by which characters, numbers and nesting
+that the language does not have are refused before `ast` sees them.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
+
+from attention_core.errors import ArgumentPath, CallError, InvalidValue
+from attention_core.formulas.language import FUNCTIONS, MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, FormulaKind, variables_of
+from attention_core.formulas.names import refuse_function, refuse_variable
+from attention_core.formulas.nodes import Node, Span, refuse
+
+BINARY: Mapping[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.MatMult: "@",
+}
+
+COMPARISONS: Mapping[type[ast.cmpop], str] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+
+TOKENS = re.compile(
+    r"""\s+
+    | (?P<number> (?: \d+ (?: \. \d* )? | \. \d+ ) (?: [eE] [+-]? \d+ )? (?! [\w.] ) )
+    | (?P<name> [^\W\d]\w* )
+    | \*\* | // | <= | >= | == | != | [-+*/%@<>,]
+    | (?P<open> [(\[] )
+    | (?P<close> [)\]] )
+    | (?P<wrong> \d [\w.]* | && | \|\| | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+ADVICE_ON_TOKENS: Mapping[str, str] = {
+    "=": "Write == to compare.",
+    "^": "Write ** for a power.",
+    "&": "Write `and`.",
+    "&&": "Write `and`.",
+    "|": "Write `or`; magnitudes are abs(…).",
+    "||": "Write `or`; lengths are norm(…).",
+    "~": "Write `not`.",
+    "!": "Write `not`, or != for unequal.",
+    "?": "Write where(condition, x, y).",
+    ":": "There are no slices and no lambdas; write one expression.",
+    ".": "There are no attributes and methods: write abs(x), and W @ q for a product with a matrix.",
+    "#": "There are no comments in a formula.",
+    ";": "A formula is one expression.",
+    "−": "Write - with the keyboard's minus sign.",
+    "–": "Write - with the keyboard's minus sign.",
+    "·": "Write * for a product of numbers, dot(a, b) for one of vectors.",
+    "×": "Write *.",
+    "≤": "Write <=.",
+    "≥": "Write >=.",
+    "≠": "Write !=.",
+    "（": "Write ( with half width.",
+    "）": "Write ) with half width.",
+    "，": "Write , with half width.",
+    "√": "Write sqrt(x).",
+}
+
+ADVICE_ON_NODES: Mapping[type[ast.AST], str] = {
+    ast.IfExp: "Write where(condition, x, y).",
+    ast.Attribute: "There are no attributes and methods; functions are called by their names: sum(x).",
+    ast.Tuple: "Numbers separated by commas stand only in calls and indices.",
+    ast.List: "Send numbers as a parameter, and write its name.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A parsed formula, of which neither types nor sizes are known yet."""
+
+    text: str
+    kind: FormulaKind
+    root: Node
+    free_names: tuple[str, ...]
+    """Names that must be parameters, in the order in which they first appear."""
+
+    def uses(self, name: str) -> bool:
+        """Return whether the formula uses a name."""
+        return any(node.operation == "name" and node.value == name for node in self.root.walk())
+
+
+def parse_formula(text: str, kind: FormulaKind, path: ArgumentPath) -> Formula:
+    """Return a formula, parsed within the limits of the language; equal texts are parsed once.
+
+    :param text: at most `MAX_CHARACTERS` characters.
+    :param kind: where it stands, which decides its variables.
+    :param path: the argument that holds the formula, for errors.
+
+    Raises InvalidValue for a text that is no formula, UnknownName for a function or variable that the language does not
+    have, each with the column and the piece of text.
+    """
+    try:
+        return _parse(text, kind)
+    except CallError as error:
+        error.path = path
+        raise
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str, kind: FormulaKind) -> Formula:
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidValue(
+            (),
+            expected=f"a formula of at most {MAX_CHARACTERS} characters",
+            received=f"{len(text)} characters",
+            advice="Send long lists of numbers as parameters.",
+        )
+    _check_tokens(text)
+    # Line breaks are blanks like any other, and blanks in front would be an indentation.
+    blank = re.sub(r"\s", " ", text)
+    indent = len(blank) - len(blank.lstrip())
+    try:
+        tree = ast.parse(blank[indent:], mode="eval")
+    except SyntaxError as error:
+        raise _refuse_syntax(text, indent, error) from None
+    except (ValueError, MemoryError, RecursionError):
+        raise _refuse_depth(text, Span(0, len(text))) from None
+    root = _Converter(text, kind, indent).convert(tree.body, 1)
+    count = sum(1 for _ in root.walk())
+    if count > MAX_NODES:
+        raise InvalidValue(
+            (),
+            expected=f"a formula of at most {MAX_NODES} nodes: names, numbers, operators, calls and indices",
+            received=f"{count} nodes",
+            advice="Send what does not depend on the pair as parameters.",
+        )
+    known = variables_of(kind)
+    names = (str(node.value) for node in root.walk() if node.operation == "name")
+    return Formula(text, kind, root, tuple(dict.fromkeys(name for name in names if name not in known)))
+
+
+def _check_tokens(text: str) -> None:
+    """Raise InvalidValue for characters and numbers that are no part of the language, and for too many brackets."""
+    depth = 0
+    for match in TOKENS.finditer(text):
+        span = Span(*match.span())
+        if match.lastgroup == "wrong":
+            advice = ADVICE_ON_TOKENS.get(match[0], "See the list of names and operators of the language.")
+            if match[0][0].isdigit():
+                advice = "Write decimal numbers, such as 0.5 or 1e-3."
+            expected = "operators, names, numbers and brackets of the language of formulas"
+            raise refuse(text, span, (), expected=expected, advice=advice)
+        depth += (match.lastgroup == "open") - (match.lastgroup == "close")
+        if depth > MAX_DEPTH:
+            raise _refuse_depth(text, span)
+    if not text.strip():
+        raise InvalidValue((), expected="a formula", received="an empty text", advice="Write an expression.")
+
+
+def _refuse_depth(text: str, span: Span) -> InvalidValue:
+    return refuse(
+        text,
+        span,
+        (),
+        expected=f"a formula of depth {MAX_DEPTH} at most",
+        advice="Write long sums of equal terms as sum(…) over a parameter.",
+        received="something deeper:",
+    )
+
+
+def _refuse_syntax(text: str, indent: int, error: SyntaxError) -> InvalidValue:
+    """Return the error about a text that is no expression; `ast` counts columns from 1."""
+    start = min(max((error.offset or 1) - 1 + indent, 0), len(text))
+    stop = max((error.end_offset or 0) - 1 + indent, start + 1)
+    at_end = not text[start:].strip()
+    return refuse(
+        text,
+        Span(start, min(stop, len(text))),
+        (),
+        expected="an expression",
+        advice="Something is missing at the end: an operand or a bracket."
+        if at_end
+        else "Look for a missing operator, operand, comma or bracket there, or just before.",
+        received="the end of the formula," if at_end else "",
+    )
+
+
+class _Converter:
+    """Converts nodes of `ast` to those of the language, and refuses all others."""
+
+    def __init__(self, text: str, kind: FormulaKind, indent: int) -> None:
+        self._text = text
+        self._kind = kind
+        self._indent = indent
+        self._encoded = text[indent:].encode()
+
+    def convert(self, node: ast.expr, depth: int) -> Node:
+        """Return a node with all below it.
+
+        :param node: what `ast` made.
+        :param depth: nodes on the way to it, itself included.
+
+        Raises InvalidValue or UnknownName.
+        """
+        span = self._span(node)
+        if depth > MAX_DEPTH:
+            raise _refuse_depth(self._text, span)
+        found = self._convert_leaf(node, span) or self._convert_call(node, span, depth)
+        if found is not None:
+            return found
+        shape = self._operation(node)
+        if shape is None:
+            raise self._refuse_node(node, span)
+        operation, operands = shape
+        return Node(operation, span, tuple(self.convert(operand, depth + 1) for operand in operands))
+
+    def _operation(self, node: ast.expr) -> tuple[str, tuple[ast.expr, ...]] | None:
+        """Return the operator and the operands of a node; None where it is none of the language."""
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+                return BINARY[type(op)], (left, right)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return "negate", (operand,)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return "not", (operand,)
+            case ast.BoolOp(op=op, values=values):
+                return ("and" if isinstance(op, ast.And) else "or"), tuple(values)
+        return None
+
+    def _convert_leaf(self, node: ast.expr, span: Span) -> Node | None:
+        """Return a number, a truth value or a name; None for another node."""
+        match node:
+            case ast.Constant(value=bool(truth)):
+                return Node("number", span, value=truth)
+            case ast.Constant(value=int() | float() as number):
+                return Node("number", span, value=_to_float(number))
+            case ast.Name(id=name):
+                if name in FUNCTIONS:
+                    raise refuse(
+                        self._text,
+                        span,
+                        (),
+                        expected=f"{name}(…)",
+                        advice="A function stands before its operands in parentheses; no parameter may have its name.",
+                        received="no operands behind",
+                    )
+                refuse_variable(self._text, span, name, self._kind)
+                return Node("name", span, value=name)
+        return None
+
+    def _convert_call(self, node: ast.expr, span: Span, depth: int) -> Node | None:
+        """Return a call, an indexed parameter or a comparison; None for another node."""
+        match node:
+            case ast.Call(func=ast.Name(id=name) as func, args=arguments, keywords=keywords):
+                if name not in FUNCTIONS:
+                    raise refuse_function(self._text, self._span(func), name)
+                for keyword in keywords:
+                    raise self._refuse_node(
+                        keyword.value, self._span(keyword), "Operands have no names; write x alone."
+                    )
+                self._check_arity(name, len(arguments), span)
+                return Node(name, span, tuple(self.convert(one, depth + 1) for one in arguments))
+            case ast.Subscript(value=ast.Name() as value, slice=index):
+                indices = index.elts if isinstance(index, ast.Tuple) and index.elts else [index]
+                return Node("index", span, tuple(self.convert(one, depth + 1) for one in (value, *indices)))
+            case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in COMPARISONS for op in ops):
+                sides = [self.convert(side, depth + 1) for side in (left, *comparators)]
+                pairs = [
+                    Node(COMPARISONS[type(op)], Span(a.span.start, b.span.stop), (a, b))
+                    for op, a, b in zip(ops, sides[:-1], sides[1:], strict=True)
+                ]
+                return pairs[0] if len(pairs) == 1 else Node("and", span, tuple(pairs))
+        return None
+
+    def _check_arity(self, name: str, received: int, span: Span) -> None:
+        least, most = FUNCTIONS[name].arity or (0, None)
+        if received < least or (most is not None and received > most):
+            number = f"{least}" if most == least else f"at least {least}"
+            advice = f"Write, for example, {FUNCTIONS[name].example}"
+            if name in ("max", "min"):
+                advice = f"{name} is that of one vector; of two numbers write {name}imum(a, b)."
+            raise refuse(
+                self._text,
+                span,
+                (),
+                expected=f"{number} operand{'' if number == '1' else 's'} of {name}",
+                advice=advice,
+                received=f"{received} in",
+            )
+
+    def _refuse_node(self, node: ast.expr, span: Span, advice: str = "") -> InvalidValue:
+        """Return the error about a node that the language does not have."""
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()
+        usual = "Only names, numbers, operators, function calls and indices of the language are formulas."
+        return refuse(
+            self._text,
+            span,
+            (),
+            expected="an expression of the language of formulas",
+            advice=advice or next((text for of, text in ADVICE_ON_NODES.items() if isinstance(node, of)), usual),
+            received="" if isinstance(node, ast.Call | ast.Subscript | ast.UnaryOp) else f"a Python {kind},",
+        )
+
+    def _span(self, node: ast.expr | ast.keyword) -> Span:
+        """Return the piece of text of a node, whose columns `ast` counts in bytes of UTF-8."""
+        start, stop = (
+            len(self._encoded[:column].decode(errors="ignore")) + self._indent
+            for column in (node.col_offset, node.end_col_offset or node.col_offset)
+        )
+        return Span(start, max(stop, start))
+
+
+def _to_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return inf
+
+
+def iterate_names(root: Node) -> Iterator[Node]:
+    """Yield the nodes that are names, in the order of the text."""
+    return (node for node in root.walk() if node.operation == "name")
