@@ -1,6 +1,7 @@
-"""Documents of /v1 as safetensors files: arrays are tensors, named by their dotted places, the rest is JSON."""
+"""A document of /v1 as a safetensors file: its arrays as tensors, named by their dotted places, the rest as JSON."""
 
 import json
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,38 +18,47 @@ from attention_wire.documents import pointer
 MEDIA_TYPE = "application/vnd.safetensors"
 
 
+REQUEST_MEMBER = "request"
+"""Member of a larger document that holds the document of POST /v1/attention."""
+
+
 def write(document: Document) -> bytes:
     """Return the file; query, key, value and past are rounded to the dtype of the document.
 
+    :param document: that of POST /v1/attention, or one that holds it as its member `request`.
+
     Raises InvalidArgument for a finite number beyond its range.
     """
+    dtype = document.get(REQUEST_MEMBER, document)["dtype"]
 
     def tensor_of(name: str, member: Any) -> RawTensor | None:
         if not isinstance(member, np.ndarray):
             return None
-        if name not in VECTORS:
+        argument = name.removeprefix(f"{REQUEST_MEMBER}.")
+        if argument not in VECTORS:
             return RawTensor.of(member)
-        return round_tensor(member, document["dtype"], pointer(name.split(".")))
+        return round_tensor(member, dtype, pointer(argument.split(".")))
 
     rest, tensors = safetensors.split_document(document, tensor_of)
     return safetensors.write({safetensors.REQUEST: json.dumps(rest)}, tensors)
 
 
 def read(content: bytes) -> tuple[Document, dict[str, NDArray[Any]]]:
-    """Return the JSON of an answer without its arrays, and the arrays by their dotted names.
+    """Return the JSON of an answer and its tensors by name; raises UnreadableAnswer.
 
-    The arrays are copies: aligned, writable, and independent of the content.  Raises UnreadableAnswer.
+    The arrays are copies: aligned, writable, and independent of the body.
     """
     try:
-        length = int.from_bytes(content[: safetensors.LENGTH_BYTES], "little")
-        start = safetensors.LENGTH_BYTES + length
+        start = safetensors.LENGTH_BYTES + int.from_bytes(content[: safetensors.LENGTH_BYTES], "little")
         header = json.loads(content[safetensors.LENGTH_BYTES : start])
-        document: Document = json.loads(header.pop(safetensors.METADATA)[safetensors.RESPONSE])
+        document = json.loads(header.pop(safetensors.METADATA)[safetensors.RESPONSE])
         data, arrays = memoryview(content)[start:], {}
         for name, entry in header.items():
-            begin, end = entry["data_offsets"]
-            array = BY_SAFETENSORS_NAME[entry["dtype"]].read(data[begin:end], tuple(entry["shape"]))
+            datatype, shape, (begin, end) = BY_SAFETENSORS_NAME[entry["dtype"]], entry["shape"], entry["data_offsets"]
+            if end - begin != prod(shape) * datatype.wire.itemsize or not 0 <= begin <= end <= len(data):
+                raise UnreadableAnswer(f"expected {end - begin} bytes of {name}; received an answer of {len(content)}.")
+            array = datatype.read(data[begin:end], tuple(shape))
             arrays[name] = array if array.flags.writeable else array.copy()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UnreadableAnswer(f"expected a safetensors file; received something else: {error!r}") from None
     return document, arrays

@@ -23,15 +23,15 @@ class Row:
     :param case: name of the function in the module of the library's cases that computes both.
     """
 
-    theirs: str
-    ours: str
+    theirs: Text
+    ours: Text
     remark: Text
     case: str
 
     @property
     def arguments(self) -> list[str]:
         """Names of the arguments that the row is about."""
-        return re.findall(r"\b[A-Za-z_]\w*\b", " ".join(re.findall(r"`([^`]+)`", self.theirs)))
+        return re.findall(r"\b[A-Za-z_]\w*\b", " ".join(re.findall(r"`([^`]+)`", self.theirs.en)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,15 @@ class Library:
     rows: tuple[Row, ...]
 
 
-def _text(written: Mapping[str, Any]) -> Text:
-    return Text(written["zh"], written["en"])
+def _text(written: str | Mapping[str, Any]) -> Text:
+    """Return a text in both languages; one of code alone is written once."""
+    if isinstance(written, str):
+        return Text(written, written)
+    return Text(written.get("zh", ""), written.get("en", ""))
 
 
 def _library(name: str, written: Mapping[str, Any]) -> Library:
-    rows = tuple(Row(row["theirs"], row["ours"], _text(row), row["case"]) for row in written["rows"])
+    rows = tuple(Row(_text(row["theirs"]), _text(row["ours"]), _text(row), row["case"]) for row in written["rows"])
     return Library(name, written["title"], _text(written), written["installed"], rows)
 
 
@@ -69,8 +72,7 @@ def coming_from(language: Language) -> list[str]:
     """Return the lines of the page below its introduction: a section with a table for each library."""
     lines: list[str] = []
     for library in LIBRARIES:
-        rows = ((row.theirs, row.ours, getattr(row.remark, language)) for row in library.rows)
-        intro = getattr(library.intro, language)
-        lines += ["", f"## {library.title}", "", *([intro] if intro else [])]
-        lines += _table(language, TITLES, rows)
-    return lines
+        rows = ([getattr(text, language) for text in (row.theirs, row.ours, row.remark)] for row in library.rows)
+        lines += ["", f"## {library.title}", "", getattr(library.intro, language)]
+        lines += _table(language, TITLES, rows)[:-1]
+    return [*lines, ""]

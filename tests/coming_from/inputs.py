@@ -14,15 +14,17 @@ def drawn(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).standard_normal(shape)
 
 
-QUERY, KEY, VALUE = drawn(B, HQ, LQ, D), drawn(B, HQ, LK, D), 1 + drawn(B, HQ, LK, D)
+QUERY, KEY, VALUE = drawn(B, HQ, LQ, D), drawn(B, HQ, LK, D), 1 - drawn(B, HQ, LK, D)[:, :, ::-1]
 """One key-value head for each query head."""
-GROUPED = {"query": QUERY, "key": drawn(B, HKV, LK, D), "value": 1 + drawn(B, HKV, LK, D)}
+GROUPED = {"query": QUERY, "key": drawn(B, HKV, LK, D), "value": 1 - drawn(B, HKV, LK, D)[:, :, ::-1]}
 """Each key-value head shared by two query heads."""
 FULL = {"query": QUERY, "key": KEY, "value": VALUE}
-SINGLE = {"query": drawn(B, LQ, D), "key": drawn(B, LK, D), "value": 1 + drawn(B, LK, D)}
+SINGLE = {"query": drawn(B, LQ, D), "key": drawn(B, LK, D), "value": 1 - drawn(B, LK, D)[:, ::-1]}
 """Without a head axis."""
 
-ALLOWED = np.array([[True, False, True, False, False], [True, True, False, True, False], [False, True, False, True, True]])
+ALLOWED = np.array(
+    [[True, False, True, False, False], [True, True, False, True, False], [False, True, False, True, True]]
+)
 """(LQ, LK): keys that a query may see, at least one each, neither causal nor a prefix."""
 KEPT = np.array([[True, False, True, True, False], [True, True, True, False, True]])
 """(B, LK): keys that are no padding."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from development.coming_from import LIBRARIES, Library
+from tests.coming_from.answers import assert_same_results
 
 pytestmark = pytest.mark.soak
 INSTALLED = [library for library in LIBRARIES if library.installed]
@@ -33,26 +33,11 @@ def computed(project: Path) -> Callable[[Library], dict[str, Any]]:
     return lambda library: compute(library.name)
 
 
-def as_array(nested: Any) -> np.ndarray:
-    """Return the numbers of an answer: null is minus infinity."""
-    leaves = np.array(nested, dtype=object)
-    return np.array([-np.inf if leaf is None else float(leaf) for leaf in leaves.ravel()]).reshape(leaves.shape)
-
-
 @pytest.mark.parametrize(("library", "case"), ROWS, ids=[f"{library.name}-{case}" for library, case in ROWS])
 async def test_a_row_gives_what_the_library_computes(
     client: httpx.AsyncClient, computed: Callable[[Library], dict[str, Any]], library: Library, case: str
 ) -> None:
-    asked = computed(library)["cases"][case]
-    response = await client.post(asked["path"], json=asked["request"])
-    assert response.status_code == 200, response.text
-    assert asked["expected"]
-    for name, expected in asked["expected"].items():
-        found = response.json()
-        for step in name.split("."):
-            found = found[step]
-        # Equal infinities have no difference.
-        np.testing.assert_allclose(as_array(found), as_array(expected), rtol=0, atol=asked["tolerance"], err_msg=name)
+    await assert_same_results(client, computed(library)["cases"][case])
 
 
 @pytest.mark.parametrize("library", INSTALLED, ids=lambda library: library.name)

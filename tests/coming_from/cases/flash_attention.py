@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.coming_from.documented import attended, distances
-from tests.coming_from.inputs import B, D, FULL, GROUPED, HQ, LENGTHS, LK, LQ, Case, drawn
+from tests.coming_from.inputs import FULL, GROUPED, HQ, LENGTHS, LK, LQ, B, Case, D, drawn
 
 ARGUMENTS = [
     *("q", "k", "v", "dropout_p", "softmax_scale", "causal", "window_size", "softcap", "alibi_slopes"),

@@ -6,7 +6,7 @@ import math
 import torch
 from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, flex_attention
 
-from tests.coming_from.inputs import ALLOWED, B, BIAS, FULL, GROUPED, HQ, LK, LQ, Case
+from tests.coming_from.inputs import ALLOWED, BIAS, FULL, GROUPED, HQ, LK, LQ, B, Case
 
 ARGUMENTS = list(inspect.signature(flex_attention).parameters)
 SLOPES = [2.0 ** (-8 * h / HQ) for h in range(1, HQ + 1)]
@@ -24,6 +24,13 @@ def plain():
     return Case(FULL, {"output": _attended()})
 
 
+def score_modifier():
+    slopes = torch.tensor(SLOPES)
+    found = _attended(score_mod=lambda score, b, h, i, j: score * (1 + b) + slopes[h] * (j - i))
+    formula = "score * (1 + b) + slopes[h] * (j - p)"
+    return Case(FULL | {"score_modifier": {"formula": formula, "parameters": {"slopes": SLOPES}}}, {"output": found})
+
+
 def alibi():
     slopes = torch.tensor(SLOPES)
     found = _attended(score_mod=lambda score, b, h, i, j: score - slopes[h] * (i - j).abs())
@@ -39,6 +46,11 @@ def bias_table():
     table = torch.from_numpy(BIAS[0])
     found = _attended(score_mod=lambda score, b, h, i, j: score + table[h, i, j])
     return Case(FULL | {"bias": BIAS}, {"output": found})
+
+
+def mask_by_formula():
+    found = _attended(block_mask=_block_mask(lambda b, h, i, j: (j <= i) | (j == 4 - h)))
+    return Case(FULL | {"mask": {"formula": "j <= p or j == 4 - h"}}, {"output": found})
 
 
 def mask_by_table():

@@ -11,7 +11,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras
 import numpy as np
 
-from tests.coming_from.inputs import ALLOWED, B, HKV, HQ, KEPT, LK, LQ, SINGLE, Case, D, drawn
+from tests.coming_from.inputs import ALLOWED, HKV, HQ, KEPT, LK, LQ, SINGLE, B, Case, D, drawn
 
 keras.config.set_floatx("float64")
 
@@ -88,13 +88,15 @@ def mask_of_queries():
     seen = np.array([[True, False, True], [True, True, False]])
     inputs = [SINGLE["query"], SINGLE["value"], SINGLE["key"]]
     output = keras.layers.Attention()(inputs, mask=[seen, None])
-    return Case(
-        SINGLE | _dot(mask={"allowed": seen[:, :, None]}), {"output": _arrays(output)}, tolerance=TOLERANCE
-    )
+    return Case(SINGLE | _dot(mask={"allowed": seen[:, :, None]}), {"output": _arrays(output)}, tolerance=TOLERANCE)
 
 
 def causal():
     return _simple(keras.layers.Attention(), _dot(mask={"causal": True}), use_causal_mask=True)
+
+
+def scores_returned():
+    return _simple(keras.layers.Attention(), _dot(include=["weights", "output"]))
 
 
 def _multihead(layer, request=None, *, weights=True, **arguments):
@@ -104,13 +106,15 @@ def _multihead(layer, request=None, *, weights=True, **arguments):
     dense = layer._output_dense
     size = layer._value_dense.kernel.shape[-1]
     dense.kernel.assign(np.eye(HQ * size).reshape(dense.kernel.shape))
+    if dense.bias is not None:
+        dense.bias.assign(np.zeros(WIDTH if size == D else HQ * size))
     found = layer(**given, return_attention_scores=weights, **arguments)
     projected = {}
-    for name in INPUTS:
+    for name, array in INPUTS.items():
         own = getattr(layer, f"_{name}_dense")
         kernel = _arrays(own.kernel)
         bias = 0 if own.bias is None else _arrays(own.bias)
-        projected[name] = (np.einsum("ble,ehd->blhd", INPUTS[name], kernel) + bias).swapaxes(1, 2)
+        projected[name] = (np.einsum("ble,ehd->blhd", array, kernel) + bias).swapaxes(1, 2)
     output, *rest = found if weights else (found,)
     separate = _arrays(output).reshape(B, LQ, HQ, size).swapaxes(1, 2)
     expected = {"output": separate} | ({"weights": _arrays(rest[0])} if rest else {})
@@ -167,9 +171,7 @@ def mask_of_keys():
 
 
 def mask_of_pairs():
-    return _multihead(
-        _many(), {"mask": {"allowed": ALLOWED}}, attention_mask=np.broadcast_to(ALLOWED, (B, LQ, LK))
-    )
+    return _multihead(_many(), {"mask": {"allowed": ALLOWED}}, attention_mask=np.broadcast_to(ALLOWED, (B, LQ, LK)))
 
 
 def multihead_causal():
@@ -181,6 +183,4 @@ def grouped():
 
 
 def grouped_mask():
-    return _multihead(
-        _grouped(), {"mask": {"allowed": ALLOWED}}, attention_mask=np.broadcast_to(ALLOWED, (B, LQ, LK))
-    )
+    return _multihead(_grouped(), {"mask": {"allowed": ALLOWED}}, attention_mask=np.broadcast_to(ALLOWED, (B, LQ, LK)))

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import torch
 
-from tests.coming_from.inputs import ALLOWED, B, BIAS, HQ, KEPT, LK, LQ, Case, drawn, hidden
+from tests.coming_from.inputs import ALLOWED, BIAS, HQ, KEPT, LK, LQ, B, Case, drawn, hidden
 
 ARGUMENTS = {
     *inspect.signature(torch.nn.MultiheadAttention.__init__).parameters,
@@ -89,6 +89,11 @@ def length_first():
     module = _module(batch_first=False)
     found = _attended(module, {name: np.swapaxes(x, 0, 1) for name, x in INPUTS.items()})
     return Case(_request(module), {"output": found["output"].transpose(0, 1)})
+
+
+def number_type():
+    module = _module(device="cpu")
+    return Case(_request(module, dtype="float64"), _attended(module))
 
 
 def padding():

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from tests.coming_from.inputs import ALLOWED, B, BIAS, D, FULL, GROUPED, HKV, HQ, LENGTHS, LK, LQ, Case, drawn, hidden
+from tests.coming_from.inputs import ALLOWED, BIAS, FULL, GROUPED, HKV, HQ, LENGTHS, B, Case, D, drawn, hidden
 
 OPSET = 25
 _SCHEMA = onnx.defs.get_schema("Attention", OPSET)
@@ -31,7 +31,10 @@ def _attended(arrays=FULL, outputs=("Y",), opset=OPSET, **given):
     graph = helper.make_graph(
         [node],
         "attention",
-        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for n, x in inputs.items()],
+        [
+            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for n, x in inputs.items()
+        ],
         [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=11)

@@ -58,6 +58,4 @@ def operator():
 
 
 def output_type():
-    return Case(
-        FULL | {"dtype": "float32"}, {"output": attended(FULL).output}, tolerance=1e-5
-    )
+    return Case(FULL | {"dtype": "float32"}, {"output": attended(FULL).output}, tolerance=1e-5)
