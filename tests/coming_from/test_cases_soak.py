@@ -1,6 +1,7 @@
 """Every row of "coming from" gives what the other library computes: its case is computed there and asked of us."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -10,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from development.coming_from import LIBRARIES, Library
+from development.coming_from import LIBRARIES, Library, Row
 from tests.coming_from.answers import assert_same_results
 
 pytestmark = pytest.mark.soak
 INSTALLED = [library for library in LIBRARIES if library.installed]
-ROWS = [(library, row.case) for library in INSTALLED for row in library.rows]
+ROWS = [(library, row) for library in INSTALLED for row in library.rows]
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +34,14 @@ def computed(project: Path) -> Callable[[Library], dict[str, Any]]:
     return lambda library: compute(library.name)
 
 
-@pytest.mark.parametrize(("library", "case"), ROWS, ids=[f"{library.name}-{case}" for library, case in ROWS])
+@pytest.mark.parametrize(("library", "row"), ROWS, ids=[f"{library.name}-{row.case}" for library, row in ROWS])
 async def test_a_row_gives_what_the_library_computes(
-    client: httpx.AsyncClient, computed: Callable[[Library], dict[str, Any]], library: Library, case: str
+    client: httpx.AsyncClient, computed: Callable[[Library], dict[str, Any]], library: Library, row: Row
 ) -> None:
-    await assert_same_results(client, computed(library)["cases"][case])
+    case = computed(library)["cases"][row.case]
+    await assert_same_results(client, case)
+    for field, formula in re.findall(r'`(mask|score_modifier)\.formula: "(.*?)"`', row.ours.en):
+        assert case["request"][field]["formula"] == formula
 
 
 @pytest.mark.parametrize("library", INSTALLED, ids=lambda library: library.name)

@@ -23,7 +23,7 @@ WRITTEN = [library for library in LIBRARIES if not library.installed]
 
 
 def functions_of(library: Library) -> set[str]:
-    """The cases of a library, whose module may need what is not installed here."""
+    """The cases of a library, whose module may need a library that is not installed here."""
     tree = ast.parse((CASES / f"{library.name}.py").read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")}
 

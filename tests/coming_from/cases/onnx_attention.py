@@ -19,7 +19,7 @@ OUTPUTS = [one.name for one in _SCHEMA.outputs]
 
 
 def _attended(arrays=FULL, outputs=("Y",), opset=OPSET, **given):
-    """Return the outputs of a model with one node; what is no array is an attribute."""
+    """Return the outputs of a model with one node; an argument that is no array is an attribute."""
     inputs = {name[0].upper(): x.astype(np.float32) for name, x in arrays.items()}
     for name in INPUTS:
         if name in given:
