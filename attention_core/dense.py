@@ -16,7 +16,7 @@ from attention_core.errors import Stopped
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
 from attention_core.memory import queries_per_block
-from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
+from attention_core.tiles import TileScores, apply_weights, normalize, row_maximum, score_tile
 
 FIELD_DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "diagnostics": ("weights", "logits"),
@@ -82,7 +82,7 @@ def evaluate_query_block(call: ResolvedCall, rows: slice, required: Set[str]) ->
     scored = score_tile(call, Tile(rows, slice(0, call.key_length), call.offset))
     maximum = row_maximum(scored.logits)
     fields: FieldArrays = {}
-    for name, array in scored._asdict().items():
+    for name, array in zip(TileScores._fields, scored, strict=True):
         if name in required:
             fields[name] = array
     if "weights" in required or "output" in required:

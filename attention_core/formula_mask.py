@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from attention_core.arrays import BoolArray, LeadingSlices
+from attention_core.arrays import BoolArray, IntArray, LeadingSlices
 from attention_core.descriptions import Text
 from attention_core.errors import ArgumentPath
 from attention_core.formulas import (
@@ -71,6 +71,15 @@ class FormulaMask(BaseMask):
     def visible(self, tile: Tile) -> BoolArray:
         """Return where the formula holds, broadcastable to (…, q, k)."""
         return self._bound.holds(TilePositions.of(tile))
+
+    def find_key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:
+        """Return the first key that each query of a tile sees, and the key after the last, as (…, q, 1).
+
+        Both may lie outside of the keys.  None where the keys are no range, or that is not known.
+
+        :param tile: some queries, and all keys.
+        """
+        return self._bound.key_range(TilePositions.of(tile))
 
     @property
     def operations_per_pair(self) -> int:

@@ -59,9 +59,10 @@ def inputs_swapped(context: CheckContext) -> Iterator[Variant]:
 
 
 def scores_not_raw(context: CheckContext) -> Iterator[Variant]:
-    """The candidate's scores have the cap, the bias or the mask in them already."""
+    """The candidate's scores have the cap, the bias, the score modifier or the mask in them already."""
     if "scores" in context.candidate:
-        for name in ("capped_scores", "logits"):
+        modified = () if context.call.score_modifier is None else ("modified",)
+        for name in ("capped_scores", *modified, "logits"):
             yield ChangedCall(context.call, partial(_with_later, context, name))
 
 

@@ -11,7 +11,9 @@ limits; nothing that came in is run.  `building` infers types and makes a graph 
 for a tile and `differentiation` goes back.
 """
 
-from attention_core.formulas.bound import BoundFormula, FormulaContext, FormulaGradient, TilePositions, bind_formula
+from attention_core.formulas.binding import bind_formula
+from attention_core.formulas.bound import BoundFormula
+from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.language import FUNCTIONS, GROUPS, LANGUAGE, RESERVED, Entry, FormulaKind, variables_of
 from attention_core.formulas.parameters import ParameterValue, PerHead
 from attention_core.formulas.parsing import Formula, parse_formula

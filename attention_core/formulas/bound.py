@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attention_core.arrays import (
     BoolArray,
-    FloatArray,
-    IntArray,
     Keys,
     LeadingSlices,
     Logits,
@@ -20,121 +18,21 @@ from attention_core.arrays import (
     Queries,
     Scores,
 )
-from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.expressions import Expression
-from attention_core.formulas.building import build_graph
+from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.coverage import CoverageTest
 from attention_core.formulas.differentiation import differentiate
-from attention_core.formulas.evaluation import Evaluator
-from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
+from attention_core.formulas.evaluation import Evaluator, locate
+from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph, Step
 from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
-from attention_core.formulas.language import LANGUAGE, variables_of
-from attention_core.formulas.names import unknown_name
-from attention_core.formulas.nodes import describe
 from attention_core.formulas.operations import Value
-from attention_core.formulas.parameters import Parameter, ParameterValue, PerHead, bind_parameters
-from attention_core.formulas.parsing import Formula, iterate_names
+from attention_core.formulas.pair_functions import make_pair_function
+from attention_core.formulas.parameters import Parameter
+from attention_core.formulas.parsing import Formula
 from attention_core.formulas.plan import Plan
 from attention_core.interfaces import Coverage, Tile
 from attention_core.kernel_forms import PairFunction, Project
 from attention_core.shapes import slice_leading
-
-
-class FormulaContext(NamedTuple):
-    """What a formula is bound to."""
-
-    dtype: np.dtype[Any]
-    """Compute type, float32 or float64."""
-    n_heads: int | None = None
-    """Query heads, Hq; None unless the scores have a head axis."""
-    query_features: int | None = None
-    """Dq; for a score model."""
-    key_features: int | None = None
-    """Dk; for a score model."""
-    score_shape: tuple[int, ...] | None = None
-    """(…, Lq, Lk); for a score modifier or a mask."""
-
-
-class TilePositions(NamedTuple):
-    """Indices and positions of a tile's queries and keys."""
-
-    i: IntArray
-    """Indices of the queries, (q, 1)."""
-    j: IntArray
-    """Indices of the keys, (k,)."""
-    p: IntArray
-    """Positions of the queries, (…, q, 1)."""
-
-    @classmethod
-    def of(cls, tile: Tile) -> "TilePositions":
-        """Return those of a tile."""
-        return cls(
-            np.arange(tile.rows.start, tile.rows.stop)[:, None],
-            np.arange(tile.columns.start, tile.columns.stop),
-            tile.query_positions,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FormulaGradient:
-    """Gradients of a formula; those that it has no input for are None."""
-
-    queries: Queries | None = None
-    """∂queries, (…, q, Dq) with the leading axes of the scores."""
-    keys: Keys | None = None
-    """∂keys, (…, k, Dk) with the leading axes of the scores."""
-    score: Scores | None = None
-    """∂score, (…, q, k)."""
-    parameters: Mapping[str, FloatArray] = field(default_factory=dict)
-    """Gradients of the parameters by name, each in its own shape, with a leading axis Hq if it differs by head."""
-
-
-def bind_formula(
-    formula: Formula,
-    parameters: Mapping[str, ParameterValue | PerHead],
-    context: FormulaContext,
-    path: ArgumentPath,
-    parameters_path: ArgumentPath,
-) -> "BoundFormula":
-    """Return a formula with its parameters, after inferring the type of each of its parts.
-
-    :param formula: what `parse_formula` returned.
-    :param parameters: one for each of `formula.free_names`: a number, a vector or a matrix, or `PerHead` of these.
-    :param context: sizes and compute type.
-    :param path: the argument that holds the formula, for errors.
-    :param parameters_path: the argument that holds the parameters, for errors.
-
-    Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
-    formula says, with the path of the parameter for what is wrong with one.
-    """
-    dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
-    bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)
-    for name in formula.free_names:
-        if name not in bound:
-            node = next(node for node in iterate_names(formula.root) if node.value == name)
-            known = variables_of(formula.kind) | parameters.keys()
-            error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE)
-            error.path = path
-            raise error
-    shape = context.score_shape or ()
-    sizes = {
-        "Dq": context.query_features,
-        "Dk": context.key_features,
-        "Lq": shape[-2] if shape else None,
-        "Lk": shape[-1] if shape else None,
-    }
-    graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, sizes, path)
-    made = BoundFormula(formula, graph, bound, context, _leading_variables(shape), Plan(graph))
-    made.check_indices(path)
-    return made
-
-
-def _leading_variables(score_shape: tuple[int, ...]) -> dict[str, Value]:
-    """Return batch row and query head, b and h, shaped to broadcast against the scores."""
-    rank = len(score_shape)
-    batch = np.arange(score_shape[0], dtype=np.float64).reshape(-1, *(1,) * (rank - 1)) if rank > 2 else 0.0
-    head = np.arange(score_shape[1], dtype=np.float64)[:, None, None] if rank == 4 else 0.0
-    return {"b": batch, "h": head}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +78,14 @@ class BoundFormula:
         values = self._shared_values()
         self._evaluator.compute(self.plan.level(level), values, variables)
         return values
+
+    def is_inside(self, step: Step) -> bool:
+        """Return whether all indices of a step lie inside of its parameter.
+
+        :param step: an index that all pairs share.
+        """
+        values = self._shared_values()
+        return locate(self.parameters[str(step.value)], [values[operand] for operand in step.operands])[1] is True
 
     # Score models
 
@@ -269,8 +175,17 @@ class BoundFormula:
         )
 
     def pair_function(self, queries: Queries, keys: Keys, project: Project) -> PairFunction | None:
-        """Return what the formula is to a compiled kernel; None for a form that the kernels do not have."""
-        return None
+        """Return what the formula is to a compiled kernel; None for a form that the kernels do not have.
+
+        :param queries: (…, q, Dq).
+        :param keys: (…, k, Dk).
+        :param project: multiplies rows by a weight, each by itself.
+        """
+        form = self.plan.kernel_form
+        if form is None:
+            return None
+        with np.errstate(all="ignore"):
+            return make_pair_function(form, self._evaluator, self._shared_values(), queries, keys, project)
 
     # Score modifiers and masks
 
@@ -372,30 +287,3 @@ class BoundFormula:
         :param head: index into parameters that differ by head.
         """
         return ()
-
-    def check_indices(self, path: ArgumentPath) -> None:
-        """Raise InvalidValue for an index that is known to be outside of its parameter."""
-        shape = self.context.score_shape or ()
-        ranges = {"b": shape[0] if len(shape) > 2 else 1, "h": self.context.n_heads or 1}
-        if shape:
-            ranges |= {"i": shape[-2], "j": shape[-1]}
-        for step in self.graph.steps:
-            if step.operation != "index":
-                continue
-            for operand, size in zip(step.operands, self.parameters[str(step.value)].axes, strict=True):
-                index = self.graph.steps[operand]
-                if index.operation == "number":
-                    number = float(str(index.value))
-                    wrong, received = not (0 <= number < size and number % 1 == 0), f"{number:g}"
-                elif index.operation == "name" and index.value in ranges:
-                    largest = ranges[str(index.value)] - 1
-                    wrong, received = largest >= size, f"{index.value} up to {largest}"
-                else:
-                    continue
-                if wrong:
-                    raise InvalidValue(
-                        path,
-                        expected=f"an index from 0 to {size - 1}",
-                        received=f"{received} in {describe(self.formula.text, step.span)}",
-                        advice="Send an entry for each index, or bound the index: minimum(…), maximum(…), %.",
-                    )

@@ -100,7 +100,7 @@ def power(a: Interval, b: Interval) -> Interval:
     if a[0] < 1 < a[1] or b[0] < 0 < b[1]:
         corners = (*corners, 1.0)
     least, largest, may_be_nan = _hull(corners, may_be_nan=a[2] or b[2])
-    return _widen(least, largest, may_be_nan)
+    return _widen(least, largest, may_be_nan=may_be_nan)
 
 
 def absolute(a: Interval) -> Interval:
@@ -165,12 +165,12 @@ def _increasing(function: Callable[[float], Any], domain: float = -inf) -> Calla
         if a[0] < domain:
             return ANY
         with np.errstate(all="ignore"):
-            return _widen(float(function(a[0])), float(function(a[1])), a[2])
+            return _widen(float(function(a[0])), float(function(a[1])), may_be_nan=a[2])
 
     return of
 
 
-def _widen(least: float, largest: float, may_be_nan: bool) -> Interval:  # noqa: FBT001 (the third part of an interval)
+def _widen(least: float, largest: float, *, may_be_nan: bool) -> Interval:
     if least != least or largest != largest:
         return ANY
     below = WIDENING * abs(least) + 1e-300 if isfinite(least) else 0.0

@@ -7,6 +7,7 @@ from math import prod
 
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
 from attention_core.formulas.operations import IN_PLACE
+from attention_core.formulas.recognition import KernelForm, recognise
 
 PAIR_BLOCK_NUMBERS = 1 << 18
 """About how many numbers of pairs a block holds at once, as in `attention_core.scores.pairwise`."""
@@ -100,6 +101,11 @@ class Plan:
     def numbers_per_pair_backward(self) -> int:
         """Number of numbers that a pair's steps and their gradients hold at once."""
         return 2 * sum(max(1, prod(step.type.axes)) for step in self.graph.steps if step.level == PAIRS) or 1
+
+    @cached_property
+    def kernel_form(self) -> KernelForm | None:
+        """What a score model's formula is to a compiled kernel; None for a form that the kernels do not have."""
+        return recognise(self.graph)
 
     @cached_property
     def first_of_chain(self) -> int | None:

@@ -157,13 +157,15 @@ MASKS: tuple[Translation, ...] = (
     # PyTorch FlexAttention.
     Translation(
         "mask_mod block_mask mask_function mask_fn",
-        "Functions are not sent: evaluate mask_mod(b, h, q_idx, kv_idx) for every pair and send the booleans as "
-        "{mask.allowed}; {mask.causal=true}, {mask.window} and the segments need no array.",
+        "Functions are not sent; the condition of mask_mod(b, h, q_idx, kv_idx) goes to {mask.formula}, such as "
+        "j <= i, with i for q_idx and j for kv_idx. Booleans for every pair are {mask.allowed}; {mask.causal=true}, "
+        "{mask.window} and the segments need neither.",
     ),
     Translation(
         "score_mod score_modification score_fn_mod",
-        "Functions are not sent: what it adds to a score goes to {bias}, tanh capping is {softcap}, and ALiBi is "
-        "{position.alibi}.",
+        "Functions are not sent; what score_mod(score, b, h, q_idx, kv_idx) returns goes to {score_modifier.formula}, "
+        "such as score + slope * (j - i), with i for q_idx and j for kv_idx. Numbers that are added alone are {bias}, "
+        "tanh capping is {softcap}, and ALiBi is {position.alibi}.",
     ),
     # xFormers attn_bias; onnxruntime attention_bias; T5 position_bias; Triton.
     Translation(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import BoolArray
+from attention_core.arrays import BoolArray, IntArray
 from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Coverage, Tile
 
@@ -28,15 +28,6 @@ MAX_SCAN_OPERATIONS = 1 << 32
 """Maximum operations of evaluating a formula before a kernel starts, about 0.3 s; else NumPy takes the call."""
 
 
-class ScannedRanges(NamedTuple):
-    """The range of keys from the first to the last that each query sees; each array is (…, Lq, 1)."""
-
-    first: NDArray[np.int64]
-    end: NDArray[np.int64]
-    has_holes: bool
-    """Whether a key inside a range is hidden."""
-
-
 class _TooCostly(Exception):
     """The scan would evaluate too many pairs."""
 
@@ -48,8 +39,10 @@ class _Leaf(NamedTuple):
     visible: BoolArray | None
 
 
-def scan_ranges(mask: FormulaMask, whole: Tile) -> ScannedRanges | None:
-    """Return the range of keys that each query sees; None if finding out would take too long.
+def scan_range(mask: FormulaMask, whole: Tile) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the first key that each query sees, and the key after the last, each (…, Lq, 1).
+
+    None where a key between them is hidden, or if finding out would take too long.
 
     :param mask: bound.
     :param whole: all rows and columns of the scores.
@@ -60,22 +53,31 @@ def scan_ranges(mask: FormulaMask, whole: Tile) -> ScannedRanges | None:
     try:
         for tile, visible in _leaves(mask, whole, leading):
             own = (..., tile.rows)
-            if visible is None:
-                first[own] = np.minimum(first[own], tile.columns.start)
-                end[own] = np.maximum(end[own], tile.columns.stop)
-                count[own] += tile.columns.stop - tile.columns.start
-                continue
-            seen = visible.any(axis=-1)
-            width = visible.shape[-1]
-            starts = tile.columns.start + visible.argmax(axis=-1)
-            ends = tile.columns.start + width - visible[..., ::-1].argmax(axis=-1)
+            seen = np.ones(1, np.bool_) if visible is None else visible.any(axis=-1)
+            starts, ends, widths = _seen_keys(tile, visible)
+            if (widths < ends - starts).any():
+                return None
             first[own] = np.where(seen, np.minimum(first[own], starts), first[own])
             end[own] = np.where(seen, np.maximum(end[own], ends), end[own])
-            count[own] += visible.sum(axis=-1)
+            count[own] += widths
     except _TooCostly:
         return None
-    has_holes = bool((count != np.maximum(end - first, 0)).any())
-    return ScannedRanges(first[..., None], end[..., None], has_holes)
+    if (count != np.maximum(end - first, 0)).any():
+        return None
+    return first[..., None], end[..., None]
+
+
+def _seen_keys(tile: Tile, visible: BoolArray | None) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the first key that each query of a tile sees, the key after the last, and their number, (…, q) or (1).
+
+    A query that sees none has equal ends.
+    """
+    start, stop = tile.columns.start, tile.columns.stop
+    if visible is None:
+        return np.array([start]), np.array([stop]), np.array([stop - start])
+    widths = visible.sum(axis=-1)
+    ends = np.where(widths, stop - visible[..., ::-1].argmax(axis=-1), start)
+    return start + visible.argmax(axis=-1), ends, widths
 
 
 def scan_pairs(mask: FormulaMask, whole: Tile) -> BoolArray | None:

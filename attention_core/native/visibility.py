@@ -13,7 +13,7 @@ from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Tile
 from attention_core.masks import Allowed, masks_in
 from attention_core.memory import MAX_PAIR_BYTES
-from attention_core.native.scanned_masks import scan_pairs, scan_ranges
+from attention_core.native.scanned_masks import scan_pairs, scan_range
 
 
 class Visibility(NamedTuple):
@@ -35,18 +35,14 @@ def visibility(call: ResolvedCall) -> Visibility | None:
     first, end, has_ranges = np.zeros((1, 1), np.int64), np.full((1, 1), n_keys, np.int64), False
     allowed: BoolArray | None = None
     for mask in masks_in(call.mask):
-        seen = mask.key_range(positions, n_keys) if supports_key_range(mask) else None
+        if isinstance(mask, FormulaMask):
+            seen = mask.find_key_range(whole) or scan_range(mask, whole)
+        else:
+            seen = mask.key_range(positions, n_keys) if supports_key_range(mask) else None
         if seen is not None:
             first, end = np.maximum(first, seen[0]), np.minimum(end, seen[1])
             has_ranges = True
             continue
-        if isinstance(mask, FormulaMask):
-            scanned = scan_ranges(mask, whole)
-            if scanned is None:
-                return None
-            first, end, has_ranges = np.maximum(first, scanned.first), np.minimum(end, scanned.end), True
-            if not scanned.has_holes:
-                continue
         makes_matrix = allowed is not None or not isinstance(mask, Allowed)
         if makes_matrix and prod(call.score_shape) > MAX_PAIR_BYTES:
             return None

@@ -129,12 +129,12 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
 
 
 def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
-    """Add a step for each part of the score modifier, and the modified score under its formula."""
-    *parts, _ = explanation.modifier_steps or (None,)
+    """Add a step for each part of the score modifier, and one for the modified score."""
+    *parts, whole = explanation.modifier_steps or (Expression("modified", explanation.modified, "{}", ()),)
     for part in parts:
-        if part is not None:
-            steps.add_term(part, "modifier part", part=part.name)
-    steps.add("modified", f"{formula} = {short(explanation.modified)}", explanation.modified)
+        steps.add("modifier", equation(part), part.value, part=part.name)
+    shown = equation(whole) if whole.operands else short(explanation.modified)
+    steps.add("modified", shown, explanation.modified, text=formula)
 
 
 def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:

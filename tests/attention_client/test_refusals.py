@@ -47,6 +47,8 @@ REFUSED: list[tuple[dict[str, Any], type[RequestRefused], list[str]]] = [
     ({"mask": {"key_lengths": [3, 9]}}, InvalidRequest, ["/mask/key_lengths"]),
     ({"mask": {"query_segments": np.zeros(3, int)}}, InvalidRequest, [""]),
     ({"bias": np.ones(7)}, ShapeMismatch, ["/bias"]),
+    ({"score_modifier": {"formula": "score + x"}}, UnknownName, ["/score_modifier/formula"]),
+    ({"mask": {"formula": "j - p"}}, InvalidRequest, ["/mask/formula"]),
     ({"position": {"name": "alibi", "slopes": np.ones(3)}}, ShapeMismatch, ["/position/slopes"]),
     ({"position": {"name": "rotary", "base": -1}}, InvalidRequest, ["/position"]),
     ({"heads": {"query": 0, "key_value": 1}}, InvalidRequest, ["/heads/query"]),

@@ -119,8 +119,12 @@ SCANNED = {
 
 
 @pytest.mark.parametrize("side", [4, 256])
+@pytest.mark.parametrize("knows_ranges", [True, False])
 @pytest.mark.parametrize("name", SCANNED)
-def test_a_kernel_reads_what_the_formula_says(name, side, monkeypatch):
+def test_a_kernel_reads_what_the_formula_says(name, knows_ranges, side, monkeypatch):
+    """Whether a range is found in the formula, or in the tiles."""
+    if not knows_ranges:
+        monkeypatch.setattr(FormulaMask, "find_key_range", lambda self, tile: None)
     monkeypatch.setattr(scanned_masks, "MAX_LEAF_SIDE", side)
     monkeypatch.setattr(scanned_masks, "MIN_LEAF_SIDE", 2)
     (mask,) = SCANNED[name]
@@ -128,11 +132,12 @@ def test_a_kernel_reads_what_the_formula_says(name, side, monkeypatch):
     whole = Tile(slice(0, QUERIES), slice(0, KEYS), call.offset)
     expected = np.broadcast_to(call.mask.visible(whole), call.score_shape)
     seen = visibility(call)
-    first, end = (np.broadcast_to(bound, call.score_shape[:-1])[..., None] for bound in seen.ranges)
-    keys = np.arange(KEYS)
-    received = (first <= keys) & (keys < end)
+    received = np.ones(call.score_shape, bool)
+    if seen.ranges is not None:
+        first, end = (np.broadcast_to(bound, call.score_shape[:-1])[..., None] for bound in seen.ranges)
+        received &= (first <= np.arange(KEYS)) & (np.arange(KEYS) < end)
     if seen.allowed is not None:
-        received = received & seen.allowed
+        received &= seen.allowed
     np.testing.assert_array_equal(received, expected)
     is_range = all("10" not in row.strip("0") and "01" not in row.strip("0") for row in _rows(expected))
     assert (seen.allowed is None) == is_range

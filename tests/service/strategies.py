@@ -115,6 +115,53 @@ POSITIONS: dict[str, Model] = {
 
 SEGMENT = st.integers(0, 2)
 
+
+def _per_head(layout: Layout) -> st.SearchStrategy[Any]:
+    """A number, or one for each query head where there is a head axis."""
+    number = layout.numbers()
+    if len(layout.scores) != 4:
+        return number
+    return number | nested(number, (layout.scores[1],)).map(lambda numbers: {"per_head": numbers})
+
+
+MASK_FORMULAS: dict[str, dict[str, DrawFields]] = {
+    "j <= p": {},
+    "p - j < width or j == 0": {"width": lambda layout: st.integers(0, 3)},
+    "document[i] == document[j]": {
+        "document": lambda layout: nested(SEGMENT, (max(layout.scores[-2:]),)),
+    },
+    "(i + j + b) % 2 == h % 2": {},
+    "j > threshold": {"threshold": _per_head},
+}
+SUBTRACTS = "score - slope * abs(p - j)"
+"""Makes negative numbers of others, which some normalizers do not take."""
+
+MODIFIERS: dict[str, dict[str, DrawFields]] = {
+    "2 * tanh(score / 2)": {},
+    SUBTRACTS: {"slope": _per_head},
+    "where(j <= p, score, -inf)": {},
+    "score + table[i, j] / Lk": {"table": lambda layout: layout.numbers(*layout.scores[-2:])},
+    "score * (b + h + 1)": {},
+}
+"""Formulas, with how to draw the parameters of each."""
+
+
+def optional_formula(formulas: dict[str, dict[str, DrawFields]], layout: Layout) -> st.SearchStrategy[Fields]:
+    """One of the formulas with its parameters, or none."""
+    return optional_or_none(
+        st.sampled_from(list(formulas)).flatmap(
+            lambda formula: st.fixed_dictionaries({name: draw(layout) for name, draw in formulas[formula].items()}).map(
+                lambda parameters: {"formula": formula} | ({"parameters": parameters} if parameters else {})
+            )
+        )
+    )
+
+
+def optional_or_none(fields: st.SearchStrategy[Fields]) -> st.SearchStrategy[Fields]:
+    """The fields, or none of them; more often none."""
+    return st.just({}) | st.just({}) | fields
+
+
 MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("allowed",): lambda layout: optional(allowed=layout.broadcastable(st.booleans())),
     ("causal",): lambda layout: optional(causal=st.booleans()),
@@ -123,6 +170,7 @@ MASK_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("key_lengths",): lambda layout: optional(
         key_lengths=layout.per_batch(st.integers(0, layout.scores[-1]), layout.scores[-2])
     ),
+    ("formula", "parameters"): lambda layout: optional_formula(MASK_FORMULAS, layout),
     ("query_segments", "key_segments"): lambda layout: optional(
         query_segments=_segments(layout, layout.scores[-2]), key_segments=_segments(layout, layout.scores[-1])
     ),
@@ -151,6 +199,10 @@ REQUEST_FIELDS: dict[tuple[str, ...], DrawFields] = {
     ("softcap",): lambda layout: optional(softcap=st.sampled_from((0.5, 2, 50))),
     ("mask",): _mask,
     ("bias",): lambda layout: optional(bias=layout.broadcastable(st.none() | layout.numbers())),
+    ("score_modifier",): lambda layout: optional_formula(
+        {formula: drawn for formula, drawn in MODIFIERS.items() if formula != SUBTRACTS or not layout.non_negative},
+        layout,
+    ).map(lambda modifier: {"score_modifier": modifier} if modifier else {}),
     ("heads",): lambda layout: (
         st.just({"heads": {"query": layout.packed[0], "key_value": layout.packed[1]}})
         if layout.packed
@@ -169,6 +221,7 @@ DRAWN_LAST = ("include", "top_k")
 INCLUDE_NEEDS: dict[str, Callable[[Request], bool]] = {
     "scores": lambda request: True,
     "capped_scores": lambda request: True,
+    "modified": lambda request: True,
     "logits": lambda request: True,
     "weights": lambda request: True,
     "output": lambda request: request.get("value") is not None,

@@ -236,7 +236,17 @@ TINY = {
 
 @pytest.mark.parametrize("decimals", [1, 4, 8])
 async def test_no_rounded_number_is_minus_zero(client, decimals):
-    include = ["scores", "capped_scores", "logits", "weights", "output", "diagnostics", "ranking", "present"]
+    include = [
+        "scores",
+        "capped_scores",
+        "modified",
+        "logits",
+        "weights",
+        "output",
+        "diagnostics",
+        "ranking",
+        "present",
+    ]
     response = await client.post("/v1/attention", json=TINY | {"include": include, "decimals": decimals})
     assert response.json()["scores"] == [[0, 0, 0, 0, -0.2]]
     assert SIGNED_ZERO.findall(response.text) == []

@@ -28,11 +28,15 @@ def gradients_of(request, upstream, **others):
     return differentiate(output_gradient=upstream, **options, **others)
 
 
+MODIFIER = "score_modifier"
+
+
 def named(found):
     """Every gradient by the path of what it belongs to in the wire document; None where nothing was sent."""
     gradients = {name: getattr(found, name) for name in DIFFERENTIATED_INPUTS}
     gradients |= {f"score_model.{name}": array for name, array in found.score_model.items()}
     gradients |= {f"normalizer.{name}": array for name, array in found.normalizer.items()}
+    gradients |= {f"{MODIFIER}.{name}": array for name, array in found.score_modifier.items()}
     return {name: array for name, array in gradients.items() if array is not None}
 
 
@@ -61,16 +65,27 @@ def sent(request):
             for name, value in parameters.items()
             if name != "name" and name not in WITHOUT_GRADIENT
         }
-    return numbers
+    parameters = (request.get(MODIFIER) or {}).get("parameters") or {}
+    return numbers | {f"{MODIFIER}.{name}": _shared(value) for name, value in parameters.items()}
+
+
+def _shared(value):
+    """The numbers of a formula's parameter, with an axis of heads in front where it differs by head."""
+    return value["per_head"] if isinstance(value, dict) else value
 
 
 def moved(request, numbers, directions, step):
     """The request with every number moved along its direction."""
     there = dict(request) | {"score_model": dict(request["score_model"]), "normalizer": dict(request["normalizer"])}
+    modifier = request.get(MODIFIER)
+    parameters = dict((modifier or {}).get("parameters") or {})
+    if modifier:
+        there[MODIFIER] = modifier | {"parameters": parameters}
     for path, value in numbers.items():
         *inside, name = path.split(".")
-        place = there[inside[0]] if inside else there
-        place[name] = _moved(value, directions[path], step)
+        place = parameters if inside == [MODIFIER] else there[inside[0]] if inside else there
+        one = _moved(value, directions[path], step)
+        place[name] = {"per_head": one} if inside == [MODIFIER] and isinstance(place[name], dict) else one
     return there
 
 

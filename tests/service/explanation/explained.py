@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 
 from tests import oracle
+from tests.formulas import of_pair
 from tests.nested import aligned, at, shape
 from tests.service.explanation import formulas
 
@@ -13,7 +14,7 @@ EXACT = 1e-12
 PARTS = ("maximum", "exponential", "denominator", "threshold")
 
 ORDER = [
-    *("rotary", "sum", "factor", "score", "softcap", "bias", "alibi", "mask", "logit"),
+    *("rotary", "sum", "factor", "score", "softcap", "bias", "alibi", "modified", "mask", "logit"),
     *("maximum", "exponential", "denominator", "threshold", "weight", "contribution"),
 ]
 """Order of the steps; a step of another name is the factor of the terms."""
@@ -24,7 +25,9 @@ WORDS = {
     "key_lengths": ("键长度", "the key lengths"),
     "segments": ("分段", "the segments"),
     "allowed": ("布尔掩码", "the boolean mask"),
+    "formula": ("公式掩码", "the mask formula"),
     "bias": ("偏置", "the bias"),
+    "score_modifier": ("得分修饰", "the score modifier"),
 }
 """What a sentence calls whatever hides a key, in Chinese or in English."""
 
@@ -84,11 +87,20 @@ class Row:
             near(steps_of(one)["alibi"]["value"], alibi, alibi)
         assert sorted(one["masked_by"]) == sorted(self._hidden_by(j))
         assert one["visible"] is not bool(one["masked_by"])
+        if self.request.get("score_modifier"):
+            near(steps_of(one)["modified"]["value"] or 0.0, self._modified(j), self._modified(j))
         if one["masked_by"]:
             assert one["logit"] is None
+        elif self.request.get("score_modifier"):
+            near(one["logit"], self._modified(j), self._modified(j))
         else:
             addends = [one["capped_score"], bias or 0.0, alibi or 0.0]
             near(one["logit"], math.fsum(addends), max(map(abs, addends)))
+
+    def _modified(self, j):
+        """What the score modifier made; 0 for −∞, which explanations leave out."""
+        modified = self.truth.modified[j]
+        return modified if math.isfinite(modified) else 0.0
 
     def _bias(self, j):
         bias = self.request.get("bias")
@@ -108,14 +120,23 @@ class Row:
             "segments": self._in_another_segment(mask, j),
             "allowed": mask.get("allowed") is not None
             and not aligned(mask["allowed"], self._full, (*self.index, i, j)),
+            "formula": mask.get("formula") is not None and not self._holds(mask, j),
             "bias": self.request.get("bias") is not None and self._bias(j) is None,
         }
+        if not alone["bias"] and self.request.get("score_modifier"):
+            alone["score_modifier"] = self.truth.modified[j] == -math.inf
         return [name for name, hides in alone.items() if hides]
 
     @property
     def _masks(self):
         """What hides keys; an offset alone hides none."""
-        return [name for name, value in self.inputs.mask.items() if name != "offset" and value not in (None, False)]
+        beside = ("offset", "parameters")
+        return [name for name, value in self.inputs.mask.items() if name not in beside and value not in (None, False)]
+
+    def _holds(self, mask, j):
+        pair = (*self.index, self.i, j)
+        places = oracle.places(self.inputs, pair, self.position)
+        return of_pair(mask["formula"], mask.get("parameters"), places, self.head)
 
     def _outside(self, window, j):
         left, right = window.get("left"), window.get("right")
@@ -163,13 +184,14 @@ class Row:
         for term in one["terms"]:
             formulas.assert_true(term["expression"], term["value"])
         for name, step in steps.items():
-            if step["value"] is not None and not (name == "weight" and self.inputs.normalizer["name"] == "hardmax"):
+            in_words = name == "modified" or (name == "weight" and self.inputs.normalizer["name"] == "hardmax")
+            if step["value"] is not None and not in_words:
                 formulas.assert_true(step["formula"], step["value"])
         self._judge_wordy_steps(j, one, steps)
 
     def _judge_wordy_steps(self, j, one, steps):
         """The steps that have no single number."""
-        wordy = {name for name, step in steps.items() if step["value"] is None}
+        wordy = {name for name, step in steps.items() if step["value"] is None} - {"modified"}
         assert wordy == set(steps) & {"rotary", "mask", "contribution"}, wordy
         if "rotary" in steps:
             signs = [str(position).replace("-", "−") for position in (self.position, j)]
@@ -187,9 +209,10 @@ class Row:
 
 
 def steps_of(explanation):
-    """The steps by name."""
-    steps = {step["name"] if step["name"] in ORDER else "factor": step for step in explanation["steps"]}
-    assert len(steps) == len(explanation["steps"]), "two steps of one name"
+    """The steps by name, without the parts of a score modifier."""
+    listed = [step for step in explanation["steps"] if step["name"] != "modifier"]
+    steps = {step["name"] if step["name"] in ORDER else "factor": step for step in listed}
+    assert len(steps) == len(listed), "two steps of one name"
     return steps
 
 

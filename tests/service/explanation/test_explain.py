@@ -171,6 +171,7 @@ MASKS = {
     "key_lengths": {"mask": {"key_lengths": [0]}},
     "segments": {"mask": {"query_segments": [1], "key_segments": [0, 1, 1, 1]}},
     "allowed": {"mask": {"allowed": [False, True, True, True]}},
+    "formula": {"mask": {"formula": "j > p + 1", "parameters": {}}},
     "bias": {"bias": [None, 0, 0, 0]},
 }
 """Each hides the first key of FIGHT."""

@@ -18,7 +18,8 @@ DATATYPES = {"float64": "FP64", "float32": "FP32", "float16": "FP16", "bfloat16"
 NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 FIELDS = {"output": ["output"], "weights": ["weights"], "scores": ["scores"], "capped_scores": ["capped_scores"],
-          "logits": ["logits"], "logsumexp": ["logsumexp"], "present": ["present_key", "present_value"],
+          "modified": ["modified"], "logits": ["logits"],
+          "logsumexp": ["logsumexp"], "present": ["present_key", "present_value"],
           "diagnostics": [], "ranking": []}  # fmt: skip
 """What /v1/attention includes by name, and the outputs that are the same."""
 

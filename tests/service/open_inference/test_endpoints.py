@@ -51,8 +51,8 @@ def test_the_vocabulary_is_that_of_the_contract() -> None:
         assert set(MODELS[name]) == set(MODELS["dot_product"]) | set(parameters_of(model))
     numbers = {name for parameters in described[:-2] for name, one in parameters.items() if not one.axes}
     assert set(SCALARS) == PARAMETERS | numbers - {"bias"}
-    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "logits", "logsumexp", "present_key",
-                            "present_value"}  # fmt: skip
+    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "modified", "logits", "logsumexp",
+                            "present_key", "present_value"}  # fmt: skip
     assert {"priority", "timeout", "binary_data_output", "content_type", "headers"} == FOREIGN
     assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(DATATYPES)
 

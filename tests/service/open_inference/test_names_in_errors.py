@@ -33,7 +33,7 @@ PARAMETERS = {
     "sink", "alpha", "query_heads", "key_value_heads",
 }  # fmt: skip
 OUTPUTS = {
-    "output", "weights", "scores", "capped_scores", "logits", "logsumexp", "present_key", "present_value",
+    "output", "weights", "scores", "capped_scores", "modified", "logits", "logsumexp", "present_key", "present_value",
 }  # fmt: skip
 """The vocabulary of the contract, written down once more."""
 
