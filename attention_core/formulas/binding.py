@@ -33,7 +33,7 @@ def bind_formula(
     :param parameters_path: the argument that holds the parameters, for errors.
 
     Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
-    formula says, with the path of the parameter for what is wrong with one.
+    formula says, with the path of the parameter for a parameter that is wrong.
     """
     dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
     bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)
@@ -44,15 +44,9 @@ def bind_formula(
             error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE)
             error.path = path
             raise error
-    shape = context.score_shape or ()
-    sizes = {
-        "Dq": context.query_features,
-        "Dk": context.key_features,
-        "Lq": shape[-2] if shape else None,
-        "Lk": shape[-1] if shape else None,
-    }
-    graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, sizes, path)
-    made = BoundFormula(formula, graph, bound, context, _leading_variables(shape), Plan(graph))
+    graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, context.sizes, path)
+    variables = _leading_variables(context.score_shape or ())
+    made = BoundFormula(formula, graph, bound, context, variables, Plan(graph))
     _check_indices(made, path)
     return made
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,22 @@ from numpy.typing import NDArray
 
 from attention_core.arrays import (
     BoolArray,
+    Key,
     Keys,
     LeadingSlices,
     Logits,
     Projection,
     Queries,
+    Query,
     Scores,
 )
-from attention_core.expressions import Expression
+from attention_core.expressions import Expression, ScoreTerms
+from attention_core.formulas.building import build_graph
 from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.coverage import CoverageTest
 from attention_core.formulas.differentiation import differentiate
 from attention_core.formulas.evaluation import Evaluator, locate
+from attention_core.formulas.explaining import Explainer, explain_pair
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph, Step
 from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
 from attention_core.formulas.operations import Value
@@ -84,13 +87,14 @@ class BoundFormula:
 
         :param step: an index that all pairs share.
         """
-        values = self._shared_values()
+        with np.errstate(all="ignore"):
+            values = self._shared_values()
         return locate(self.parameters[str(step.value)], [values[operand] for operand in step.operands])[1] is True
 
     # Score models
 
     def project_queries(self, queries: Queries) -> Projection:
-        """Return the queries, and what is computed from queries alone.
+        """Return the queries, and the values that depend on queries alone.
 
         :param queries: (…, q, Dq).
         """
@@ -99,7 +103,7 @@ class BoundFormula:
         return (queries, *(values[index] for index in self.plan.row_outputs))
 
     def project_keys(self, keys: Keys) -> Projection:
-        """Return the keys, and what is computed from keys alone.
+        """Return the keys, and the values that depend on keys alone.
 
         :param keys: (…, k, Dk).
         """
@@ -273,17 +277,37 @@ class BoundFormula:
     @property
     def operations_per_pair(self) -> int:
         """Elementwise operations for each pair (`attention_core.interfaces.ELEMENTWISE_COST`)."""
-        return max(1, sum(prod(step.type.axes) for step in self.graph.steps if step.level == PAIRS))
+        return self.plan.operations_per_pair
 
     @property
     def scratch_per_pair(self) -> int:
-        """Numbers that are held at once for each pair, the result included."""
-        return 1 + sum(prod(step.type.axes) for step in self.graph.steps if step.level == PAIRS)
+        """Numbers that are held at once for each pair, the result included, as `ScoreModel.scratch_per_score`."""
+        return self.plan.numbers_per_pair + 1
 
     def explain(self, variables: Mapping[str, Any], head: int) -> tuple[Expression, ...]:
-        """Return the steps of the formula for one pair, each operation with its operands and value.
+        """Return the operations of the formula for one pair, each with its operands and value.
+
+        A score model whose whole is ``sum(…)`` has a line for each element instead, which add up to the score.
 
         :param variables: values of the formula's variables: vectors q and k, or numbers.
         :param head: index into parameters that differ by head.
         """
-        return ()
+        if self.formula.kind == "score_model" and self.formula.root.operation == "sum":
+            return self.explain_score(variables["q"], variables["k"], head).terms
+        return self._explain(variables, head).lines()
+
+    def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
+        """Return a score as a sum of terms: one for each element of a sum at the root, else a single one.
+
+        :param query: (Dq).
+        :param key: (Dk).
+        :param head: index into parameters that differ by head.
+        """
+        return self._explain({"q": query, "k": key}, head).terms(len(query))
+
+    def _explain(self, variables: Mapping[str, Any], head: int) -> Explainer:
+        axes = {name: one.axes for name, one in self.parameters.items()}
+        written = build_graph(self.formula, axes, self.context.sizes, (), rewrites=False)
+        parameters = {name: one.of_head(head) for name, one in self.parameters.items()}
+        dtype = np.dtype(np.float64)
+        return explain_pair(written, lambda graph: Evaluator(Plan(graph), parameters, dtype), variables)

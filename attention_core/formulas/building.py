@@ -45,6 +45,8 @@ def build_graph(
     parameters: Mapping[str, tuple[int, ...]],
     sizes: Mapping[str, int | None],
     path: ArgumentPath,
+    *,
+    rewrites: bool = True,
 ) -> Graph:
     """Return the typed graph of a formula.
 
@@ -52,10 +54,12 @@ def build_graph(
     :param parameters: axes of each parameter by name, without a head axis.
     :param sizes: values of the sizes that the formula may use, Dq and Dk or Lq and Lk.
     :param path: the argument that holds the formula, for errors.
+    :param rewrites: whether steps are rewritten to cheaper ones by `rewriting`; default yes, else the graph has the
+        steps of the text.
 
     Raises InvalidValue, ShapeMismatch or UnknownName with the column and the piece of text.
     """
-    builder = _Builder(formula, parameters, sizes)
+    builder = _Builder(formula, parameters, sizes, rewrites=rewrites)
     try:
         root = builder.build(formula.root)
         found = builder.steps[root].type
@@ -76,12 +80,18 @@ class _Builder:
     """Adds steps, each once."""
 
     def __init__(
-        self, formula: Formula, parameters: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int | None]
+        self,
+        formula: Formula,
+        parameters: Mapping[str, tuple[int, ...]],
+        sizes: Mapping[str, int | None],
+        *,
+        rewrites: bool,
     ) -> None:
         self._text = formula.text
         self._kind = formula.kind
         self._parameters = parameters
         self._sizes = sizes
+        self._rewrites = rewrites
         self.steps: list[Step] = []
         self._known: dict[tuple[str, tuple[int, ...], str], int] = {}
 
@@ -119,6 +129,8 @@ class _Builder:
         :param value: the range of a slice.
         """
         below = [self.steps[operand] for operand in operands]
+        if not self._rewrites:
+            return self.add_plain(operation, operands, result, span, value)
         if below and all(step.operation == "number" for step in below) and not result.axes:
             return self.add_number(compute_constant(operation, [step.value for step in below]), span)
         rewritten = rewrite(self, operation, operands, span)

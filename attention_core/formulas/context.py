@@ -24,6 +24,12 @@ class FormulaContext(NamedTuple):
     score_shape: tuple[int, ...] | None = None
     """(…, Lq, Lk); for a score modifier or a mask."""
 
+    @property
+    def sizes(self) -> dict[str, int | None]:
+        """Sizes by their names in a formula; None for those that are not known."""
+        n_queries, n_keys = (None, None) if self.score_shape is None else self.score_shape[-2:]
+        return {"Dq": self.query_features, "Dk": self.key_features, "Lq": n_queries, "Lk": n_keys}
+
 
 class TilePositions(NamedTuple):
     """Indices and positions of a tile's queries and keys."""

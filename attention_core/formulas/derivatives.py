@@ -1,7 +1,8 @@
 """The derivative of each operation of a formula: from the gradient of its value to those of its operands.
 
-At a kink the slope is taken as 0: abs and sign at 0, relu at 0, minimum and maximum of equals, norm and sqrt at 0.  A
-gradient of 0 stays 0 whatever the slope is, so that what `where` does not choose has no influence.
+At a kink the slope is taken as 0: abs and relu at 0, norm and sqrt at 0, minimum and maximum where a constant equals
+the other operand.  Equals that both have a gradient share it.  A gradient of 0 stays 0 whatever the slope is, so that
+what `where` does not choose has no influence.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from attention_core.arrays import FloatArray
 from attention_core.formulas.graph import ROWS, Graph, Step
 from attention_core.formulas.operations import Value, lift, norm, sigmoid
+from attention_core.reductions import all_finite
 
 Slopes = Callable[..., tuple[Value | None, ...]]
 
@@ -36,8 +38,6 @@ SLOPES: Mapping[str, Slopes] = {
     "/": lambda y, _a, b: (np.divide(1.0, b), np.negative(np.divide(y, b))),
     "%": lambda _y, a, b: (1.0, np.negative(np.floor_divide(a, b))),
     "**": lambda y, a, b: (_slope_of_base(a, b), _slope_of_exponent(y, a)),
-    "minimum": lambda _y, a, b: (_chosen(np.less(a, b)), _chosen(np.less(b, a))),
-    "maximum": lambda _y, a, b: (_chosen(np.greater(a, b)), _chosen(np.greater(b, a))),
     "clip": lambda _y, x, a, b: (
         _chosen(np.greater(x, a) & np.less(x, b)),
         _chosen(np.greater(a, x) & np.less(a, b)),
@@ -51,6 +51,14 @@ SLOPES: Mapping[str, Slopes] = {
 def _chosen(truth: Value) -> Value:
     """Return 1 where true, else 0."""
     return np.where(truth, 1.0, 0.0)
+
+
+def _slopes_of_choice(operation: str, a: Value, b: Value, *, shares: bool) -> tuple[Value, Value]:
+    """Return 1 for the operand that is chosen, 0 for the other; of equals a half each if they share, else 0."""
+    first = np.less(a, b) if operation == "minimum" else np.greater(a, b)
+    ties = np.where(np.equal(a, b), 0.5 if shares else 0.0, 0.0)
+    second = np.less(b, a) if operation == "minimum" else np.greater(b, a)
+    return np.where(first, 1.0, ties), np.where(second, 1.0, ties)
 
 
 def _slope_of_base(base: Value, exponent: Value) -> Value:
@@ -95,7 +103,11 @@ def differentiate_step(
         return [REDUCTION_GRADIENTS[operation](operands[0], value, gradient)]
     if step.type.axes:
         operands = [x if one.type.axes else lift(x) for x, one in zip(operands, below, strict=True)]
-    slopes = SLOPES[operation](value, *operands)
+    slopes: tuple[Value | None, ...]
+    if operation in ("minimum", "maximum"):
+        slopes = _slopes_of_choice(operation, *operands, shares=all(one.has_gradient for one in below))
+    else:
+        slopes = SLOPES[operation](value, *operands)
     found: list[FloatArray | None] = []
     for one, slope in zip(below, slopes, strict=True):
         if not one.has_gradient or slope is None:
@@ -108,10 +120,13 @@ def differentiate_step(
 
 def times(gradient: FloatArray, slope: Value) -> FloatArray:
     """Return gradient · slope, 0 wherever the gradient is 0."""
-    if isinstance(slope, float):
-        return gradient if slope == 1.0 else gradient * slope
+    if np.ndim(slope) == 0:
+        # A number of Python takes the type of the gradient, one of NumPy would widen it.
+        slope = float(slope)
+    if isinstance(slope, float) and slope == 1.0:
+        return gradient
     found = gradient * slope
-    if not np.isfinite(found).all():
+    if not all_finite(found):
         found = np.where(gradient == 0, 0, found)
     return found.astype(gradient.dtype, copy=False)
 
@@ -120,12 +135,29 @@ def _differentiate_dot(one: FloatArray, other: FloatArray, gradient: FloatArray)
     """Return the gradient of one side of a dot product, (…, q or 1, U, k or 1)."""
     has_rows, has_columns = _spans(one)
     other_rows, other_columns = _spans(other)
-    if has_rows and other_columns and not has_columns and not other_rows and np.isfinite(other).all():
-        # One vector for each query beside one for each key: a product of matrices, without a vector for each pair.
-        return np.matmul(gradient, other[..., 0, :, :].swapaxes(-1, -2))[..., None]
-    if has_columns and other_rows and not has_rows and not other_columns and np.isfinite(other).all():
-        return np.matmul(other[..., 0].swapaxes(-1, -2), gradient)[..., None, :, :]
-    return times(gradient[..., None, :], other)
+    # One vector for each query beside one for each key: a product of matrices, without a vector for each pair.
+    if has_rows and other_columns and not has_columns and not other_rows:
+        return _sum_products(gradient, other[..., 0, :, :].swapaxes(-1, -2))[..., None]
+    if has_columns and other_rows and not has_rows and not other_columns:
+        return _sum_products(gradient.swapaxes(-1, -2), other[..., 0]).swapaxes(-1, -2)[..., None, :, :]
+    return times(lift(gradient), other)
+
+
+def _sum_products(gradient: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return gradient · vectors, (…, m, U); where the gradient is 0, NaN and ±∞ of a vector have no influence.
+
+    :param gradient: (…, m, n).
+    :param vectors: (…, n, U).
+    """
+    if all_finite(vectors):
+        return np.matmul(gradient, vectors)
+    finite = np.isfinite(vectors)
+    found = np.matmul(gradient, np.where(finite, vectors, 0))
+    for index in np.flatnonzero(~finite.all(axis=(*range(vectors.ndim - 2), -1))):
+        along = gradient[..., index, None]
+        reaches = (along != 0) & ~finite[..., index, None, :]
+        found += np.where(reaches, along * vectors[..., index, None, :], 0)
+    return found
 
 
 def _spans(vectors: FloatArray) -> tuple[bool, bool]:
@@ -153,18 +185,18 @@ def _differentiate_unit(x: FloatArray, value: FloatArray, gradient: FloatArray) 
 
 
 def _differentiate_extreme(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:
-    """Return the gradient at the largest or smallest element, 0 where several are."""
+    """Return the gradient at the largest or smallest element; several of these share it."""
     at = x == lift(value)
-    return times(gradient[..., None, :], _chosen(at & (at.sum(axis=-2, keepdims=True) == 1)))
+    return times(lift(gradient), at / np.maximum(at.sum(axis=-2, keepdims=True), 1))
 
 
 def _differentiate_norm(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:
     length = lift(value)
-    return times(gradient[..., None, :], np.where(length == 0, 0.0, x / np.where(length == 0, 1.0, length)))
+    return times(lift(gradient), np.where(length == 0, 0.0, x / np.where(length == 0, 1.0, length)))
 
 
 REDUCTION_GRADIENTS: Mapping[str, Callable[[FloatArray, Any, FloatArray], FloatArray]] = {
-    "sum": lambda x, _value, gradient: times(gradient[..., None, :], np.ones((*x.shape[-2:-1], 1), x.dtype)),
+    "sum": lambda x, _value, gradient: times(lift(gradient), np.ones((*x.shape[-2:-1], 1), x.dtype)),
     "max": _differentiate_extreme,
     "min": _differentiate_extreme,
     "norm": _differentiate_norm,
@@ -193,8 +225,8 @@ def _differentiate_matrix_product(
 
 def _sum_outer_products(gradient: FloatArray, vectors: FloatArray, level: int) -> FloatArray:
     """Return Σ gradient · vectorᵀ over queries and keys, (…, rows, columns)."""
-    if level == 0 or gradient.ndim < 3:
-        return np.matmul(gradient, np.broadcast_to(vectors, (*vectors.shape[:-1], 1)).swapaxes(-1, -2))
+    if gradient.ndim < 3:
+        return np.matmul(gradient, vectors.swapaxes(-1, -2))
     if level & ROWS and gradient.shape[-1] == 1:
         return np.matmul(gradient[..., 0].swapaxes(-1, -2), vectors[..., 0])
     return np.matmul(gradient, vectors.swapaxes(-1, -2)).sum(axis=-3)

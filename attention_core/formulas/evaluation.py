@@ -19,6 +19,7 @@ from attention_core.formulas.operations import (
     dot,
     lift,
     multiply_matrix,
+    unit,
 )
 from attention_core.formulas.parameters import Parameter
 from attention_core.formulas.plan import MAX_KEYS_PER_BLOCK, PAIR_BLOCK_NUMBERS, Plan
@@ -146,6 +147,8 @@ class Evaluator:
                 return self._multiply(step, *operands)
             case "dot":
                 return dot(*operands)
+            case "cosine":
+                return dot(*map(unit, operands))
             case "concat":
                 return concatenate(operands)
         return apply_elementwise(operation, self._lifted(step, operands))
@@ -162,8 +165,11 @@ class Evaluator:
         return operand[..., start:stop] if len(step.type.axes) == 2 else operand[..., start:stop, :]
 
     def _multiply(self, step: Step, left: FloatArray, right: FloatArray) -> FloatArray:
-        """Return the product of matrix and vector, or of vector and matrix."""
-        if len(self.graph.steps[step.operands[0]].type.axes) == 2:
+        """Return the product of matrix and vector, of vector and matrix, or of two vectors."""
+        ranks = [len(self.graph.steps[operand].type.axes) for operand in step.operands]
+        if ranks == [1, 1]:
+            return dot(left, right)
+        if ranks[0] == 2:
             return multiply_matrix(left, right)
         return multiply_matrix(right.swapaxes(-1, -2), left)
 

@@ -256,4 +256,4 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "and": both,
     "or": either,
 }
-"""The function of each operation on numbers; what is not here is unknown."""
+"""The function of each operation on numbers; the result of any other is unknown."""

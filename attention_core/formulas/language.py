@@ -292,7 +292,7 @@ LANGUAGE: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 """Every name and operator of the language."""
 
 FUNCTIONS: Mapping[str, Entry] = {name: entry for name, entry in LANGUAGE.items() if entry.is_function}
-"""What is called with parentheses."""
+"""Names that are called with parentheses."""
 
 RESERVED: frozenset[str] = frozenset(name for name in LANGUAGE if name.isidentifier()) | {"and", "or", "not"}
 """Names that no parameter may have."""

@@ -119,6 +119,7 @@ REDUCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "max": lambda x: np.max(x, axis=-2),
     "min": lambda x: np.min(x, axis=-2),
     "norm": norm,
+    "mean": lambda x: sum_elements(x) / x.shape[-2],
     "norm1": lambda x: sum_elements(np.abs(x)),
     "unit": unit,
 }
@@ -146,7 +147,7 @@ def compute_constant(operation: str, operands: Sequence[Any]) -> float:
     """Return an operation on numbers and truth values, as a Python number or truth value."""
     with np.errstate(all="ignore"):
         found = apply_elementwise(operation, [one if isinstance(one, bool) else float(one) for one in operands])
-    return bool(found) if found.dtype == np.bool_ else float(found)
+    return bool(found) if np.asarray(found).dtype == np.bool_ else float(found)
 
 
 def lift(value: Value) -> Value:

@@ -87,12 +87,12 @@ class _Maker:
 
     def _differs_by_head(self, terms: Sequence[Term]) -> bool:
         """Return whether terms depend on a parameter that differs by head."""
-        differs = []
+        differs: list[bool] = []
         for step, value in zip(self.evaluator.graph.steps, self.shared, strict=True):
             below = any(differs[operand] for operand in step.operands)
             is_indexed = step.operation == "index" and self.evaluator.parameters[str(step.value)].per_head
             differs.append(below or is_indexed or (step.operation == "parameter" and np.ndim(value) > 2))
-        return any(differs[index] for term in terms for index in (term.index, *term.factors, *term.divisors))
+        return any(differs[index] for term in terms for index in (term.step, *term.factors, *term.divisors))
 
     def _values(self, level: int, name: str, vectors: FloatArray) -> list[Value]:
         """Return the values of the steps of queries alone, or of keys alone."""
@@ -101,7 +101,7 @@ class _Maker:
         return values
 
     def _size(self, terms: Sequence[Term]) -> int:
-        return max(size for term in terms for size in (1, *self.evaluator.graph.steps[term.index].type.axes))
+        return max(size for term in terms for size in (1, *self.evaluator.graph.steps[term.step].type.axes))
 
     def _score_vector(self, size: int) -> FloatArray:
         """Return v, (U) or (Hq, U)."""
@@ -125,14 +125,14 @@ class _Maker:
 
     def _vectors(self, terms: Sequence[Term], values: list[Value], given: FloatArray, size: int) -> FloatArray:
         """Return the sum of some vectors, (…, n, size)."""
-        first = self.evaluator.graph.steps[terms[0].index]
+        first = self.evaluator.graph.steps[terms[0].step]
         if len(terms) == 1 and first.operation == "name" and self._is_plain(terms[0]):
             # A kernel's backward pass takes the query itself for a formula without parameters.
             return given.view() if self.evaluator.parameters else given
         total: Any = None
         for term in terms:
-            step = self.evaluator.graph.steps[term.index]
-            value = values[term.index] if step.type.axes else lift(values[term.index])
+            step = self.evaluator.graph.steps[term.step]
+            value = values[term.step] if step.type.axes else lift(values[term.step])
             scaled = value if self._is_plain(term) else value * lift(self._in_compute_type(self._multiplier(term)))
             total = scaled if total is None else total + scaled
         leading = np.broadcast_shapes(given.shape[:-1], np.shape(total)[:-2] if np.ndim(total) > 2 else ())
@@ -142,7 +142,7 @@ class _Maker:
         """Return the sum of some numbers, (…, n)."""
         total: Any = np.zeros((*given.shape[:-1], 1), self.evaluator.dtype)
         for term in terms:
-            total = total + self._in_compute_type(self._multiplier(term)) * values[term.index]
+            total = total + self._in_compute_type(self._multiplier(term)) * values[term.step]
         return np.ascontiguousarray(total[..., 0])
 
     def _in_compute_type(self, multiplier: Any) -> Any:

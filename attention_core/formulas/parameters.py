@@ -50,9 +50,10 @@ class Parameter:
             return self.array[:, None, :, None] if self.per_head else self.array[:, None]
         return self.array[:, None, None]
 
-    def reduce_gradient(self, gradient: FloatArray) -> FloatArray:
-        """Return a gradient in the shape of `value` in that of `array`."""
-        return gradient.reshape(self.array.shape)
+    def of_head(self, head: int) -> "Parameter":
+        """Return the parameter of one head, as if it were the same for all, in float64."""
+        array = self.array[head] if self.per_head else self.array
+        return Parameter(np.asarray(array, np.float64), per_head=False)
 
     def slice_leading(self, leading: LeadingSlices) -> "Parameter":
         """Return the parameter with the heads of a block of the leading axes; itself if it is the same for all."""
@@ -144,7 +145,7 @@ def _bind(value: ParameterValue | PerHead, n_heads: int | None, dtype: np.dtype[
 
 
 def _to_array(value: ParameterValue, path: ArgumentPath) -> FloatArray:
-    """Return a parameter as floats; raise InvalidValue for what is no number and ShapeMismatch for a ragged list."""
+    """Return a parameter as floats; raise InvalidValue unless it holds numbers and ShapeMismatch for a ragged list."""
     try:
         array = np.asarray(value)
     except ValueError:

@@ -178,20 +178,19 @@ def _refuse_depth(text: str, span: Span) -> InvalidValue:
 
 
 def _refuse_syntax(text: str, indent: int, error: SyntaxError) -> InvalidValue:
-    """Return the error about a text that is no expression; `ast` counts columns from 1."""
-    start = min(max((error.offset or 1) - 1 + indent, 0), len(text))
+    """Return the error about a text that is no expression; `ast` counts columns from 1, and from 0 at the end."""
+    start = (error.offset or len(text) - indent + 1) - 1 + indent
+    if not text[start:].strip():
+        end = len(text.rstrip())
+        return InvalidValue(
+            (),
+            expected="an expression",
+            received=f"the end of the formula at column {end + 1}",
+            advice="Something is missing there: an operand or a bracket.",
+        )
     stop = max((error.end_offset or 0) - 1 + indent, start + 1)
-    at_end = not text[start:].strip()
-    return refuse(
-        text,
-        Span(start, min(stop, len(text))),
-        (),
-        expected="an expression",
-        advice="Something is missing at the end: an operand or a bracket."
-        if at_end
-        else "Look for a missing operator, operand, comma or bracket there, or just before.",
-        received="the end of the formula," if at_end else "",
-    )
+    advice = "Look for a missing operator, operand, comma or bracket there, or just before."
+    return refuse(text, Span(start, min(stop, len(text))), (), expected="an expression", advice=advice)
 
 
 class _Converter:

@@ -8,12 +8,18 @@ from math import prod
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph
 from attention_core.formulas.operations import IN_PLACE
 from attention_core.formulas.recognition import KernelForm, recognise
+from attention_core.interfaces import ELEMENTWISE_COST
 
 PAIR_BLOCK_NUMBERS = 1 << 18
 """About how many numbers of pairs a block holds at once, as in `attention_core.scores.pairwise`."""
 
 MAX_KEYS_PER_BLOCK = 512
 """Maximum keys of a block of pairs."""
+
+COSTS = dict.fromkeys(("exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "//", "%"), 3) | dict.fromkeys(
+    ("sigmoid", "softplus", "**", "index"), 6
+)
+"""Elementwise operations that one of these takes as long as."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,20 @@ class Plan:
             freed = [one for one in self.last_uses.get(index, ()) if one != self.overwrites.get(index)]
             held -= sum(sizes[one] for one in freed)
         return most
+
+    @cached_property
+    def operations_per_pair(self) -> int:
+        """Elementwise operations for each pair; a product of matrices counts by its features, as in a dot product."""
+        total = 0.0
+        for index in self.level(PAIRS):
+            step = self.graph.steps[index]
+            below = [self.graph.steps[operand] for operand in step.operands]
+            sizes = [max(1, prod(one.type.axes)) for one in (step, *below)]
+            if step.operation == "dot" and {one.level for one in below} == {ROWS, COLUMNS}:
+                total += 2 * max(sizes) / ELEMENTWISE_COST
+            else:
+                total += max(sizes) * COSTS.get(step.operation, 1)
+        return max(1, round(total))
 
     @cached_property
     def numbers_per_pair_backward(self) -> int:

@@ -21,7 +21,7 @@ from attention_core.kernel_forms import PairKind
 class Term(NamedTuple):
     """A step with what multiplies and divides it: numbers that all pairs share."""
 
-    index: int
+    step: int
     sign: float
     factors: tuple[int, ...]
     divisors: tuple[int, ...]
@@ -49,7 +49,7 @@ def recognise(graph: Graph) -> KernelForm | None:
     terms = _terms(graph, Term(graph.root, 1.0, (), ()))
     by_level: dict[int, list[Term]] = {0: [], ROWS: [], COLUMNS: [], PAIRS: []}
     for term in terms:
-        by_level[graph.steps[term.index].level].append(term)
+        by_level[graph.steps[term.step].level].append(term)
     if len(by_level[PAIRS]) != 1:
         return None
     found = _recognise_core(graph, by_level[PAIRS][0])
@@ -61,16 +61,16 @@ def recognise(graph: Graph) -> KernelForm | None:
 
 def _terms(graph: Graph, term: Term) -> list[Term]:
     """Return the terms of a sum, each with all that multiplies and divides it."""
-    step = graph.steps[term.index]
+    step = graph.steps[term.step]
     if step.level != PAIRS and not step.type.axes:
         return [term]
     match step.operation:
         case "+" | "-":
             left, right = step.operands
             sign = term.sign if step.operation == "+" else -term.sign
-            return [*_terms(graph, term._replace(index=left)), *_terms(graph, term._replace(index=right, sign=sign))]
+            return [*_terms(graph, term._replace(step=left)), *_terms(graph, term._replace(step=right, sign=sign))]
         case "negate":
-            return _terms(graph, term._replace(index=step.operands[0], sign=-term.sign))
+            return _terms(graph, term._replace(step=step.operands[0], sign=-term.sign))
         case "*" | "/":
             inner = _unscale(graph, term)
             return [term] if inner is None else _terms(graph, inner)
@@ -79,14 +79,14 @@ def _terms(graph: Graph, term: Term) -> list[Term]:
 
 def _unscale(graph: Graph, term: Term) -> Term | None:
     """Return a product or quotient of a step and a shared number as the step with one more factor; None for others."""
-    step = graph.steps[term.index]
+    step = graph.steps[term.step]
     left, right = step.operands
     shared = [graph.steps[one].level == 0 and not graph.steps[one].type.axes for one in (left, right)]
     if step.operation == "/":
-        return term._replace(index=left, divisors=(*term.divisors, right)) if shared[1] else None
+        return term._replace(step=left, divisors=(*term.divisors, right)) if shared[1] else None
     if shared[0]:
         left, right = right, left
-    return term._replace(index=left, factors=(*term.factors, right)) if any(shared) else None
+    return term._replace(step=left, factors=(*term.factors, right)) if any(shared) else None
 
 
 _Core = tuple[PairKind, Term, tuple[Term, ...], tuple[Term, ...], int | None]
@@ -94,7 +94,7 @@ _Core = tuple[PairKind, Term, tuple[Term, ...], tuple[Term, ...], int | None]
 
 def _recognise_core(graph: Graph, term: Term) -> _Core | None:
     """Return kind, factor, vectors of query and key, and score vector of a pair function; None for another step."""
-    step = graph.steps[term.index]
+    step = graph.steps[term.step]
     below = [graph.steps[operand] for operand in step.operands]
     if step.operation == "dot":
         for mine, other in ((0, 1), (1, 0)):
@@ -121,13 +121,13 @@ def _recognise_distance(graph: Graph, term: Term, magnitude: Step) -> _Core | No
     A third vector would have to be added to one of them first, and lose digits where they nearly cancel.
     """
     inner = Term(magnitude.operands[0], 1.0, (), ())
-    while graph.steps[inner.index].operation in ("*", "/", "negate"):
-        step = graph.steps[inner.index]
-        unscaled = inner._replace(index=step.operands[0]) if step.operation == "negate" else _unscale(graph, inner)
+    while graph.steps[inner.step].operation in ("*", "/", "negate"):
+        step = graph.steps[inner.step]
+        unscaled = inner._replace(step=step.operands[0]) if step.operation == "negate" else _unscale(graph, inner)
         if unscaled is None:
             return None
         inner = unscaled
-    queries, keys = _split_sum(graph, inner.index)
+    queries, keys = _split_sum(graph, inner.step)
     if len(queries) != 1 or len(keys) != 1:
         return None
     if magnitude.operation == "square":
@@ -145,11 +145,11 @@ def _split_sum(graph: Graph, index: int) -> tuple[tuple[Term, ...], tuple[Term, 
     """Return the vectors of the query and of the key whose sum a step is; nothing where it is another."""
     found: dict[int, list[Term]] = {0: [], ROWS: [], COLUMNS: [], PAIRS: []}
     for term in _terms(graph, Term(index, 1.0, (), ())):
-        step = graph.steps[term.index]
+        step = graph.steps[term.step]
         level = ROWS if step.level == 0 else step.level
         found[level].append(term)
     if found[PAIRS] or not found[ROWS] or not found[COLUMNS]:
         return (), ()
-    if all(graph.steps[term.index].type.axes == () for term in found[ROWS] + found[COLUMNS]):
+    if all(graph.steps[term.step].type.axes == () for term in found[ROWS] + found[COLUMNS]):
         return (), ()
     return tuple(found[ROWS]), tuple(found[COLUMNS])

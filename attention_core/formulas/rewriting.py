@@ -7,6 +7,7 @@
     a @ b                dot(a, b)                           of two vectors
     cosine(a, b)         dot(unit(a), unit(b))
     x ** 2               square(x);  norm(x) ** 2 is sum(square(x))
+    minimum(x, x)        x
     sum(c * q * w * k)   c * dot(q * w, k)                   numbers leave the sum, vectors of one side meet
     dot(w, concat(…))    a dot product for each part         where the parts are of query and key
     W @ concat(…)        a product for each part
@@ -74,6 +75,8 @@ def rewrite(builder: Builder, operation: str, operands: Sequence[int], span: Spa
     """
     below = [builder.steps[operand] for operand in operands]
     ranks = [len(step.type.axes) for step in below]
+    if operation in ("minimum", "maximum") and operands[0] == operands[1]:
+        return operands[0]
     if operation == "mean":
         total = builder.add("sum", operands, NUMBER, span)
         return builder.add("/", (total, builder.add_number(float(below[0].type.axes[0]), span)), NUMBER, span)

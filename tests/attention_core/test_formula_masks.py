@@ -1,5 +1,7 @@
 """Mask formulas equal the masks that they spell out, bit by bit, on every path and with every kernel."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from attention_core import (
     FormulaMask,
     InvalidValue,
     KeyLengths,
+    ScoreModifier,
     Segments,
     Softmax,
     Sparsemax,
@@ -17,6 +20,8 @@ from attention_core import (
     Window,
     attend,
     differentiate,
+    evaluate,
+    predict,
     resolve,
 )
 from attention_core.explanation import explain
@@ -220,3 +225,24 @@ def test_a_wrong_formula_is_an_error_with_the_path(mask, error, path):
     assert raised.value.path == path
     if path[-1] == "formula":
         assert "column" in raised.value.detail
+
+
+@pytest.mark.parametrize("modifier", [None, ScoreModifier("score - slope * (p - j)", {"slope": 0.01})])
+@pytest.mark.parametrize("kernel", ["numpy", *KERNELS[:1]])
+def test_a_long_call_makes_no_matrix_of_pairs(kernel, modifier):
+    length = 8192
+    vectors = RNG.standard_normal((length, 4), dtype=np.float32)
+    mask = FormulaMask("j <= p and (p - j < 64 or j < 4)")
+    call = resolve(AttentionCall(vectors, vectors, vectors, mask=mask, include=("output",), score_modifier=modifier))
+    with using_kernel(kernel):
+        tracemalloc.start()
+        try:
+            evaluate(call)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    limit = predict(call).bytes
+    # A byte for each pair would be 64 MiB, which is what a kernel may read.
+    assert peak <= limit
+    if kernel == "numpy" or modifier is not None:
+        assert peak < length * length / 4

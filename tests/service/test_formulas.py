@@ -179,7 +179,7 @@ async def test_explain_has_a_step_for_the_modifier(client, language):
     assert_close(steps["logit"]["value"], expected["modified"][1][1][2][1], 1e-13)
     assert_close(answer["logit"], expected["logits"][1][1][2][1], 1e-13)
     formula = MODIFIERS["a vector"]["formula"]
-    assert {"en": f"modifier {formula} makes", "zh": f"得分修饰 {formula} 把"}[language] in steps["modified"][
+    assert {"en": f"modifier “{formula}” makes", "zh": f"得分修饰“{formula}”把"}[language] in steps["modified"][
         "sentence"
     ]
     assert answer["masked_by"] == []
