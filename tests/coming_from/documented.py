@@ -32,3 +32,17 @@ def attended(arrays, *, visible=None, bias=0.0, scale=None, soft_cap=None) -> At
 def distances(queries: int, keys: int, shift: int = 0) -> np.ndarray:
     """Return the position of each key minus that of each query, (queries, keys), with query 0 at key `shift`."""
     return np.arange(keys) - (np.arange(queries)[:, None] + shift)
+
+
+def turned_by_rotary(vectors, positions, *, base=10_000.0, interleaved=False):
+    """Return vectors (…, L, D) turned by rotary embedding; pairs are (m, m + D/2), or (2m, 2m + 1) if interleaved."""
+    features = vectors.shape[-1]
+    angles = positions[:, None] * base ** (-np.arange(0, features, 2) / features)
+    if interleaved:
+        first, second = slice(0, features, 2), slice(1, features, 2)
+    else:
+        first, second = slice(0, features // 2), slice(features // 2, features)
+    turned = np.empty_like(vectors)
+    turned[..., first] = vectors[..., first] * np.cos(angles) - vectors[..., second] * np.sin(angles)
+    turned[..., second] = vectors[..., second] * np.cos(angles) + vectors[..., first] * np.sin(angles)
+    return turned

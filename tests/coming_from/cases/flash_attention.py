@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tests.coming_from.documented import attended, distances
-from tests.coming_from.inputs import FULL, GROUPED, HQ, LENGTHS, LK, LQ, B, Case, D, drawn
+from tests.coming_from.documented import attended, distances, turned_by_rotary
+from tests.coming_from.inputs import FULL, GROUPED, HQ, LENGTHS, LK, LQ, B, Case, D, drawn, swapped
 
 ARGUMENTS = [
     *("q", "k", "v", "dropout_p", "softmax_scale", "causal", "window_size", "softcap", "alibi_slopes"),
@@ -17,6 +17,11 @@ SLOPES = np.array([0.5, 0.25, 0.125, 0.0625])
 
 def _case(request, arrays=FULL, **meaning):
     return Case(arrays | request, {"output": attended(arrays, **meaning).output})
+
+
+def layout():
+    arrays = {name: swapped(x) for name, x in FULL.items()}
+    return Case(arrays | {"layout": "bshd"}, {"output": swapped(attended(FULL).output)})
 
 
 def plain():
@@ -75,19 +80,10 @@ def cache_lengths():
     return _case({"mask": {"key_lengths": LENGTHS}}, visible=visible)
 
 
-def _turned(vectors, positions, *, interleaved):
-    angles = positions[:, None] * 10000.0 ** (-np.arange(0, D, 2) / D)
-    first, second = (slice(0, D, 2), slice(1, D, 2)) if interleaved else (slice(0, D // 2), slice(D // 2, D))
-    turned = np.empty_like(vectors)
-    turned[..., first] = vectors[..., first] * np.cos(angles) - vectors[..., second] * np.sin(angles)
-    turned[..., second] = vectors[..., second] * np.cos(angles) + vectors[..., first] * np.sin(angles)
-    return turned
-
-
 def _rotary(interleaved):
     turned = {
-        "query": _turned(FULL["query"], np.arange(LQ), interleaved=interleaved),
-        "key": _turned(FULL["key"], np.arange(LK), interleaved=interleaved),
+        "query": turned_by_rotary(FULL["query"], np.arange(LQ), interleaved=interleaved),
+        "key": turned_by_rotary(FULL["key"], np.arange(LK), interleaved=interleaved),
         "value": FULL["value"],
     }
     position = {"name": "rotary", "interleaved": interleaved}
@@ -100,6 +96,14 @@ def rotary():
 
 def rotary_interleaved():
     return _rotary(interleaved=True)
+
+
+def rotary_dims():
+    turned = FULL.copy()
+    for name, length in (("query", LQ), ("key", LK)):
+        first = turned_by_rotary(FULL[name][..., :2], np.arange(length))
+        turned[name] = np.concatenate([first, FULL[name][..., 2:]], axis=-1)
+    return Case(FULL | {"position": {"name": "rotary", "dims": 2}}, {"output": attended(turned).output})
 
 
 def packed_sequences():

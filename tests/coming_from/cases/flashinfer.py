@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tests.coming_from.documented import attended, distances
-from tests.coming_from.inputs import ALLOWED, FULL, GROUPED, LK, LQ, Case
+from tests.coming_from.documented import attended, distances, turned_by_rotary
+from tests.coming_from.inputs import ALLOWED, FULL, GROUPED, LK, LQ, Case, swapped
 
 ARGUMENTS = [
     *("q", "k", "v", "custom_mask", "packed_custom_mask", "causal", "kv_layout", "pos_encoding_mode"),
@@ -40,6 +40,21 @@ def causal():
 def layout():
     heads_first = {name: x.swapaxes(1, 2).swapaxes(1, 2) for name, x in FULL.items()}
     return _case(heads_first)
+
+
+def heads_last():
+    arrays = {name: swapped(x) for name, x in FULL.items()}
+    return Case(arrays | {"layout": "bshd"}, {"output": swapped(attended(FULL).output)})
+
+
+def rope_scale():
+    turned = {
+        "query": turned_by_rotary(FULL["query"], (np.arange(LQ) + LK - LQ) / 4, base=500.0),
+        "key": turned_by_rotary(FULL["key"], np.arange(LK) / 4, base=500.0),
+        "value": FULL["value"],
+    }
+    position = {"name": "rotary", "base": 500.0, "scaling": {"kind": "linear", "factor": 4.0}}
+    return Case(FULL | {"position": position, "mask": ENDS}, {"output": attended(turned).output})
 
 
 def no_position():

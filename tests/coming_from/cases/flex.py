@@ -75,6 +75,18 @@ def documents():
     return Case(FULL | {"mask": {"query_segments": query, "key_segments": key}}, {"output": found})
 
 
+def prefix():
+    lengths = torch.tensor([2, 4])
+    found = _attended(block_mask=_block_mask(lambda b, h, i, j: (i >= j) | (j < lengths[b])))
+    return Case(FULL | {"mask": {"causal": True, "prefix_lengths": lengths}}, {"output": found})
+
+
+def positions():
+    query, key = torch.tensor([[7, 2, 4], [1, 0, 3]]), torch.tensor([1, 2, 0, 9, 3])
+    found = _attended(block_mask=_block_mask(lambda b, h, i, j: query[b, i] >= key[j]))
+    return Case(FULL | {"positions": {"query": query, "key": key}, "mask": {"causal": True}}, {"output": found})
+
+
 def scale():
     request = FULL | {"score_model": {"name": "scaled_dot_product", "scale": 0.3}}
     return Case(request, {"output": _attended(scale=0.3)})

@@ -27,6 +27,24 @@ def plain():
     return _case(FULL, _attended())
 
 
+def layout():
+    arrays = {name: swapped(x) for name, x in FULL.items()}
+    return _case(arrays | {"layout": "bshd"}, {"output": jax.nn.dot_product_attention(**arrays)})
+
+
+def vjp():
+    arrays = [swapped(FULL[name]) for name in ("query", "key", "value")]
+    output, backward = jax.vjp(jax.nn.dot_product_attention, *arrays)
+    gradient = np.cos(np.arange(output.size)).reshape(output.shape)
+    found = dict(zip(("query", "key", "value"), map(swapped, backward(gradient)), strict=True))
+    return Case(
+        {"request": FULL, "output_gradient": swapped(gradient)},
+        {f"gradients.{name}": array for name, array in found.items()},
+        path="/v1/attention/gradients",
+        tolerance=TOLERANCE,
+    )
+
+
 def bias():
     return _case(FULL | {"bias": BIAS}, _attended(bias=BIAS))
 

@@ -166,6 +166,10 @@ def multihead_masks():
     return _multihead(_many(), {"mask": {"allowed": KEPT[:, None, None, :]}}, value_mask=KEPT)
 
 
+def padding():
+    return _multihead(_many(), {"mask": {"key_allowed": KEPT}}, value_mask=KEPT, key_mask=KEPT)
+
+
 def mask_of_keys():
     return _multihead(_many(), {"mask": {"allowed": KEPT[:, None, None, :]}}, key_mask=KEPT)
 

@@ -107,6 +107,17 @@ def weights():
     return Case(_request(module, include=["weights"]), {"weights": _attended(module, need_weights=True)["weights"]})
 
 
+def mean_weights():
+    module = _module()
+    found = _attended(module, need_weights=True, average_attn_weights=True)
+    return Case(_request(module, include=["mean_weights"]), {"mean_weights": found["weights"]})
+
+
+def key_padding():
+    module = _module()
+    return Case(_request(module, mask={"key_allowed": KEPT}), _attended(module, key_padding_mask=~KEPT))
+
+
 def boolean_mask():
     module = _module()
     return Case(_request(module, mask={"allowed": ALLOWED}), _attended(module, attn_mask=~ALLOWED))

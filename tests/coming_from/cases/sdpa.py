@@ -53,5 +53,15 @@ def scale():
     return Case(FULL | {"score_model": {"name": "scaled_dot_product", "scale": 0.3}}, _attended(scale=0.3))
 
 
+def backward():
+    arrays = {name: torch.from_numpy(x).requires_grad_() for name, x in FULL.items()}
+    output = scaled_dot_product_attention(**arrays)
+    gradient = torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)
+    output.backward(gradient)
+    expected = {f"gradients.{name}": array.grad for name, array in arrays.items()}
+    request = {"request": FULL, "output_gradient": gradient}
+    return Case(request, expected | {"output": output.detach()}, path="/v1/attention/gradients")
+
+
 def grouped():
     return Case(GROUPED, _attended(GROUPED, enable_gqa=True))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.coming_from.documented import attended, distances
-from tests.coming_from.inputs import BIAS, FULL, LENGTHS, LK, LQ, Case
+from tests.coming_from.inputs import BIAS, FULL, LENGTHS, LK, LQ, Case, swapped
 
 ARGUMENTS = ["query", "key", "value", "attn_bias", "p", "scale", "op", "output_dtype"]
 LOWER_RIGHT = LK - LQ
@@ -11,6 +11,11 @@ LOWER_RIGHT = LK - LQ
 
 def _case(request, **meaning):
     return Case(FULL | request, {"output": attended(FULL, **meaning).output})
+
+
+def layout():
+    arrays = {name: swapped(x) for name, x in FULL.items()}
+    return Case(arrays | {"layout": "bshd"}, {"output": swapped(attended(FULL).output)})
 
 
 def plain():
