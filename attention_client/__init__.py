@@ -31,6 +31,7 @@ from attention_client.errors import (
 )
 from attention_client.exchange import Retry
 from attention_client.gradients import AttentionGradients
+from attention_client.partials import MergedResult, Partial
 from attention_client.progress import OnProgress, Progress, ProgressBar
 from attention_client.responses import AttentionResult
 from attention_client.schema import Heads, Mask, Options, Window
@@ -48,10 +49,12 @@ __all__ = [
     "InvalidRequest",
     "MalformedRequest",
     "Mask",
+    "MergedResult",
     "NotAuthorized",
     "NotFound",
     "OnProgress",
     "Options",
+    "Partial",
     "Problem",
     "Progress",
     "ProgressBar",

@@ -15,6 +15,7 @@ from attention_client.events import EVENT_STREAM
 from attention_client.gradients import AttentionGradients, gradients_document, read_gradients
 from attention_client.inference import Inference
 from attention_client.names import VECTORS
+from attention_client.partials import LogBase, Mergeable, MergedResult, build_merge_document, read_merged
 from attention_client.progress import OnProgress
 from attention_client.responses import AttentionResult, Reply, read_attention, read_inference, read_json, read_list
 from attention_client.tensors import as_array, frame
@@ -138,6 +139,19 @@ def check(
     if on_progress is None:
         return call
     return replace(call, headers={**call.headers, "Accept": EVENT_STREAM}, on_progress=on_progress)
+
+
+def merge(partials: Sequence[Mergeable], dtype: str | None, log_base: LogBase | None) -> Call[MergedResult]:
+    """Return a request to merge attention over parts of the keys, with raw tensors in both directions."""
+    document = build_merge_document(partials, dtype, log_base)
+    return Call(
+        "POST",
+        "/v1/attention/merge",
+        lambda reply: read_merged(reply, document["dtype"]),
+        safetensors.write(document),
+        {"Content-Type": safetensors.MEDIA_TYPE, "Accept": safetensors.MEDIA_TYPE},
+        may_be_compressed=True,
+    )
 
 
 def _get_list(name: str, path: str) -> Call[list[Document]]:

@@ -17,6 +17,7 @@ from attention_client.connection import Configured, failure_of, reader_of, reque
 from attention_client.errors import ConnectionFailed
 from attention_client.exchange import Attempt, Exchange, exchange, timed_out
 from attention_client.gradients import AttentionGradients
+from attention_client.partials import LogBase, Mergeable, MergedResult
 from attention_client.progress import OnProgress
 from attention_client.responses import AttentionResult, Reply
 from attention_client.schema import GradientField, GradientOptions, Options
@@ -170,6 +171,18 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         document = build_document(query, key, value, **options)
         return self._run(calls.check(document, candidate, rtol, atol, progress))
 
+    def merge(
+        self, partials: Sequence[Mergeable], *, dtype: str | None = None, log_base: LogBase | None = None
+    ) -> MergedResult:
+        """Return softmax attention over all keys, given attention over disjoint parts of them.
+
+        :param partials: one or more, in any order, of equal shapes: results of `attend` that include output and
+            logsumexp, merged results, and `Partial` for arrays from elsewhere.  A sink may be in one of them only.
+        :param dtype: number type of the merged output; default the one that all outputs share, else float64.
+        :param log_base: base of the merged logsumexp: "e", the default, or 2, as FlashInfer has it.
+        """
+        return self._run(calls.merge(partials, dtype, log_base))
+
     def score_models(self) -> list[Document]:
         """Return title, formula, parameters, source and example of each score model."""
         return self._run(calls.SCORE_MODELS)
@@ -269,6 +282,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     estimate_gradients = awaited(AttentionClient.estimate_gradients)
     explain = awaited(AttentionClient.explain)
     check = awaited(AttentionClient.check)
+    merge = awaited(AttentionClient.merge)
     score_models = awaited(AttentionClient.score_models)
     normalizers = awaited(AttentionClient.normalizers)
     expressions = awaited(AttentionClient.expressions)

@@ -1,12 +1,29 @@
 """Merge softmax attention over disjoint parts of the keys into attention over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from attention_core.arrays import FloatArray, PerQuery
-from attention_core.errors import InvalidValue, ShapeMismatch
+from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch
+
+LogBase = Literal["e", 2]
+"""Base of a logsumexp: "e" here, in PyTorch, JAX, FlashAttention and xFormers; 2 in FlashInfer."""
+
+
+class _Logarithm(NamedTuple):
+    exp: Callable[[FloatArray], FloatArray]
+    log: Callable[[FloatArray], FloatArray]
+    ln_base: float
+
+
+_LOGARITHMS: Mapping[Any, _Logarithm] = {
+    "e": _Logarithm(np.exp, np.log, 1.0),
+    2: _Logarithm(np.exp2, np.log2, log(2)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +36,38 @@ class Partial:
     output: FloatArray
     """(…, Lq, Dv)."""
     logsumexp: PerQuery
-    """(…, Lq), natural logarithm; −∞ for a row without a visible key."""
+    """(…, Lq), logarithm of the softmax denominator to `log_base`; −∞ for a row without a visible key."""
+    log_base: LogBase = "e"
+    """Base of `logsumexp`: "e", the default, or 2."""
 
 
-def merge(partials: Sequence[Partial]) -> Partial:
+def change_log_base(logsumexp: PerQuery, old: LogBase, new: LogBase, path: ArgumentPath) -> PerQuery:
+    """Return logarithms to another base; the array itself where the bases are equal.
+
+    :param logsumexp: (…, Lq), logarithms to `old`; ±∞ and NaN stay what they are.
+    :param old: the base that they have.
+    :param new: the base to return them in.
+    :param path: the argument, for the error.
+
+    Raises InvalidValue with the path of a finite number that overflows in the new base.
+    """
+    if old == new:
+        return logsumexp
+    with np.errstate(over="ignore"):
+        changed: PerQuery = logsumexp * logsumexp.dtype.type(_LOGARITHMS[old].ln_base / _LOGARITHMS[new].ln_base)
+    overflowed = np.isinf(changed) & np.isfinite(logsumexp)
+    if overflowed.any():
+        index = tuple(int(i) for i in np.argwhere(overflowed)[0])
+        raise InvalidValue(
+            (*path, *index),
+            expected=f"a number that {changed.dtype.name} can hold as a logarithm to base {new}",
+            received=f"{logsumexp[index]!s} to base {old}",
+            advice="Scale the scores down, or ask for the base that it has.",
+        )
+    return changed
+
+
+def merge(partials: Sequence[Partial], *, log_base: LogBase = "e") -> Partial:
     """Return attention over all keys of partials whose keys are disjoint; exact but for rounding.
 
     ::
@@ -32,22 +77,29 @@ def merge(partials: Sequence[Partial]) -> Partial:
 
     A row without a visible key in any partial has output 0 and logsumexp −∞; a row that is NaN in one of them is NaN.
 
-    :param partials: at least one, of equal shapes.
+    :param partials: at least one, of equal shapes; each may have a `log_base` of its own.
+    :param log_base: base of the logsumexp that is returned: "e", the default, or 2.
 
     Returns a partial in the widest dtype among them.
 
-    Raises InvalidValue for no partials, ShapeMismatch for unequal shapes.
+    Raises InvalidValue for no partials, for another base, and for a logsumexp that overflows in another base;
+    ShapeMismatch for unequal shapes.
 
     Rabe & Staats 2021, "Self-attention Does Not Need O(n²) Memory", section 2.
     """
-    _check(partials)
+    _check(partials, log_base)
+    exp, logarithm, _ = _LOGARITHMS[log_base]
     dtype = np.result_type(*(array for partial in partials for array in (partial.output, partial.logsumexp)))
     with np.errstate(all="ignore"):
         logarithms = np.stack([partial.logsumexp.astype(dtype, copy=False) for partial in partials])
+        for index, partial in enumerate(partials):
+            if partial.log_base != log_base:
+                place = ("partials", index, "logsumexp")
+                logarithms[index] = change_log_base(logarithms[index], partial.log_base, log_base, place)
         largest = np.max(logarithms, axis=0)
         # For a row without a visible key: −∞ − 0 is −∞, while −∞ − (−∞) would be NaN.
         shift = np.where(np.isneginf(largest), 0, largest).astype(dtype, copy=False)
-        weights = np.exp(logarithms - shift)
+        weights = exp(logarithms - shift)
         total = np.sum(weights, axis=0)
         weights /= np.where(total > 0, total, 1)
         output = np.zeros(partials[0].output.shape, dtype=dtype)
@@ -56,11 +108,11 @@ def merge(partials: Sequence[Partial]) -> Partial:
             output += np.where(weight_column == 0, 0, weight_column * partial.output)
         nan_rows = ~(largest < np.inf)
         output[np.broadcast_to(nan_rows, output.shape[:-1])] = np.nan
-        logsumexp = np.where(nan_rows, largest, np.log(total) + shift).astype(dtype, copy=False)
-    return Partial(output, logsumexp)
+        logsumexp = np.where(nan_rows, largest, logarithm(total) + shift).astype(dtype, copy=False)
+    return Partial(output, logsumexp, log_base)
 
 
-def _check(partials: Sequence[Partial]) -> None:
+def _check(partials: Sequence[Partial], log_base: LogBase) -> None:
     if not partials:
         raise InvalidValue(
             ("partials",),
@@ -68,9 +120,11 @@ def _check(partials: Sequence[Partial]) -> None:
             received="none",
             advice="Over no keys the output is zeros and the logsumexp −∞.",
         )
+    _check_log_base(log_base, ("log_base",))
     shape = partials[0].output.shape
     leading = shape[:-1]
     for index, partial in enumerate(partials):
+        _check_log_base(partial.log_base, ("partials", index, "log_base"))
         if partial.output.shape != shape:
             raise ShapeMismatch(
                 ("partials", index, "output"),
@@ -89,3 +143,13 @@ def _check(partials: Sequence[Partial]) -> None:
                 received=f"shape {list(received)}",
                 advice="Include logsumexp beside output in every part.",
             )
+
+
+def _check_log_base(log_base: LogBase, path: ArgumentPath) -> None:
+    if log_base not in _LOGARITHMS:
+        raise InvalidValue(
+            path,
+            expected="'e' for natural logarithms, or 2",
+            received=repr(log_base),
+            advice="FlashInfer's logsumexp has base 2, that of PyTorch, JAX and FlashAttention base e.",
+        )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from development.coming_from import coming_from
 from development.tables import TABLES, Language
 from service.problems import PROBLEMS
 from service.settings import SERVE_OPTIONS, Settings, described
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 MAX_DIAGRAM_COLUMNS = 116
 
 READMES: Mapping[Language, str] = {"en": "README.md", "zh": "README.zh-CN.md"}
+COMING_FROM: Mapping[Language, str] = {"en": "docs/coming-from.md", "zh": "docs/coming-from.zh-CN.md"}
 PLAYGROUND_TEXTS: Mapping[Language, str] = {
     language: f"service/pages/playground/words/{language}.js" for language in READMES
 }
@@ -92,6 +94,7 @@ BLOCKS = (
         for language, path in READMES.items()
     ),
     *(Block(path, "layers", layers_diagram) for path in READMES.values()),
+    *(Block(path, "libraries", partial(coming_from, language)) for language, path in COMING_FROM.items()),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
 )
 

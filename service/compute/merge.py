@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attention_core import Cost, Partial, merge
 from attention_core.dtypes import DTYPES, DType
+from attention_core.partials import LogBase, change_log_base
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import numbers_for, read_document, write_document
@@ -22,21 +23,24 @@ def prepare_merge(body: Body, settings: Settings) -> Prepared:
     """Read partial results; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(MergeRequest, read_document(body, settings))
     dtype = DTYPES[request.dtype or "float64"]
-    partials = [one.to_core() for one in request.partials]
+    log_base = request.log_base or "e"
+    partials = [one.to_core(log_base) for one in request.partials]
     cost = _predict(partials)
     numbers = numbers_for(body.wanted, dtype.name)
     held = require_affordable(cost, dtype.name, settings, numbers.bytes_per_number())
-    _require_in_range(partials, dtype)
+    _require_in_range(partials, dtype, log_base)
     held += sum(one.widened_bytes for one in request.partials)
 
     def complete(run: Run) -> Reply:
         """Merge; raises InvalidRequest when the shapes do not fit."""
         with call_errors():
-            merged = run.measured(Work("none", "merge", cost.operations), lambda: merge(partials))
+            merged = run.measured(Work("none", "merge", cost.operations), lambda: merge(partials, log_base=log_base))
         document = {
             "output": numbers.of_dtype(dtype.store(merged.output)),
             "logsumexp": numbers.of_compute_type(merged.logsumexp.astype(dtype.compute, copy=False)),
         }
+        if request.log_base is not None:
+            document["log_base"] = log_base
         return write_document(document, body.wanted)
 
     return Prepared(cost.operations, held, complete)
@@ -51,9 +55,10 @@ def _predict(partials: Sequence[Partial]) -> Cost:
     return Cost(operations, held * partials[0].output.itemsize, result)
 
 
-def _require_in_range(partials: Sequence[Partial], dtype: DType) -> None:
+def _require_in_range(partials: Sequence[Partial], dtype: DType, log_base: LogBase) -> None:
     """Raise InvalidRequest for a finite number that the result could not hold."""
     with call_errors():
         for index, one in enumerate(partials):
             dtype.load(one.output, ("partials", index, "output"))
-            DTYPES[dtype.compute.name].load(one.logsumexp, ("partials", index, "logsumexp"))
+            place = ("partials", index, "logsumexp")
+            DTYPES[dtype.compute.name].load(change_log_base(one.logsumexp, one.log_base, log_base, place), place)

@@ -1,5 +1,7 @@
 """Merged partial attention over random parts of the keys equals attention over all of them."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,12 +12,14 @@ from tests.sampling import draws
 
 DRAWN = settings(max_examples=draws(150))
 BOTH = ("output", "logsumexp")
+LN_BASE = {"e": 1.0, 2: math.log(2)}
+"""Natural logarithm of each base that a logsumexp may have."""
 
 
-def partial(*arguments, **options):
-    """What attention over some keys leaves to be merged."""
+def partial(*arguments, log_base="e", **options):
+    """What attention over some keys leaves to be merged, its logarithm to a base."""
     result = attend(*arguments, **options, include=BOTH)
-    return Partial(result.output, result.logsumexp)
+    return Partial(result.output, result.logsumexp / LN_BASE[log_base], log_base)
 
 
 def drawn(seed, queries=4, keys=9):
@@ -31,9 +35,15 @@ def drawn(seed, queries=4, keys=9):
 
 
 @DRAWN
-@given(seed=st.integers(0, 10**6), parts=st.integers(1, 5), sink=st.sampled_from([None, 0.7]))
-def test_any_division_of_the_keys_merges_into_the_whole(seed, parts, sink):
+@given(
+    seed=st.integers(0, 10**6),
+    bases=st.lists(st.sampled_from(list(LN_BASE)), min_size=1, max_size=5),
+    merged_base=st.sampled_from(list(LN_BASE)),
+    sink=st.sampled_from([None, 0.7]),
+)
+def test_any_division_of_the_keys_merges_into_the_whole_whatever_the_bases(seed, bases, merged_base, sink):
     query, key, value, rng = drawn(seed)
+    parts = len(bases)
     allowed = rng.random((4, 9)) < 0.6
     owner = rng.integers(parts, size=9)
     whole = attend(query, key, value, mask=Allowed(allowed), normalizer=Softmax(sink=sink), include=BOTH)
@@ -41,13 +51,20 @@ def test_any_division_of_the_keys_merges_into_the_whole(seed, parts, sink):
     for part in range(parts):
         own = owner == part
         normalizer = Softmax(sink=sink if part == 0 else None)
-        pieces.append(
-            partial(query, key[..., own, :], value[..., own, :], mask=Allowed(allowed[:, own]), normalizer=normalizer)
+        mask = Allowed(allowed[:, own])
+        found = partial(
+            query, key[..., own, :], value[..., own, :], mask=mask, normalizer=normalizer, log_base=bases[part]
         )
+        pieces.append(found)
     order = rng.permutation(parts)
-    merged = merge([pieces[i] for i in order])
-    np.testing.assert_allclose(merged.output, whole.output, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(merged.logsumexp, whole.logsumexp, rtol=1e-14, atol=1e-13)
+    merged = merge([pieces[i] for i in order], log_base=merged_base)
+    # Rounding a logarithm L to another base moves its weight by up to about 2 eps |L|.
+    largest = max(np.abs(whole.logsumexp[np.isfinite(whole.logsumexp)]), default=0)
+    changed = any(base != merged_base for base in bases)
+    bound = 1e-12 + (8 * np.finfo(float).eps * largest * np.abs(value).max() if changed else 0)
+    np.testing.assert_allclose(merged.output, whole.output, rtol=0, atol=bound)
+    np.testing.assert_allclose(merged.logsumexp * LN_BASE[merged_base], whole.logsumexp, rtol=1e-14, atol=1e-13)
+    assert merged.log_base == merged_base
 
 
 @DRAWN
@@ -104,6 +121,54 @@ def test_half_outputs_merge_in_the_type_of_their_logsumexp():
 def test_partials_that_do_not_fit_are_named(other, path):
     with pytest.raises(ShapeMismatch) as caught:
         merge([Partial(np.ones((2, 3)), np.ones(2)), other])
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("log_base", LN_BASE)
+def test_one_partial_keeps_its_bits_in_its_own_base(log_base):
+    sent = partial(np.ones((2, 1)), np.array([[1.0], [2.0]]), np.array([[1.0], [5.0]]), log_base=log_base)
+    merged = merge([sent], log_base=log_base)
+    np.testing.assert_array_equal(merged.output, sent.output)
+    np.testing.assert_array_equal(merged.logsumexp, sent.logsumexp)
+
+
+def test_two_equal_keys_add_one_to_a_logarithm_to_base_2():
+    one = Partial(np.array([[4.0]]), np.array([3.0]), 2)
+    merged = merge([one, one], log_base=2)
+    assert (merged.output.tolist(), merged.logsumexp.tolist()) == ([[4.0]], [4.0])
+    natural = merge([one, one])
+    assert natural.log_base == "e"
+    assert natural.logsumexp == pytest.approx(4 * math.log(2), rel=1e-15)
+
+
+@pytest.mark.parametrize("log_base", LN_BASE)
+def test_empties_of_any_base_give_zeros_and_minus_infinity(log_base):
+    empty = Partial(np.full((2, 3), np.nan), np.full(2, -np.inf), 2)
+    merged = merge([empty, Partial(np.zeros((2, 3)), np.full(2, -np.inf))], log_base=log_base)
+    assert merged.output.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert merged.logsumexp.tolist() == [-np.inf, -np.inf]
+
+
+def test_a_sink_in_one_partial_of_another_base_counts_once():
+    key, value = np.array([[1.0], [2.0]]), np.array([[1.0], [5.0]])
+    whole = partial(np.ones((2, 1)), key, value, normalizer=Softmax(sink=1.5))
+    first = partial(np.ones((2, 1)), key[:1], value[:1], normalizer=Softmax(sink=1.5), log_base=2)
+    merged = merge([first, partial(np.ones((2, 1)), key[1:], value[1:])])
+    np.testing.assert_allclose(merged.output, whole.output, rtol=1e-14)
+    np.testing.assert_allclose(merged.logsumexp, whole.logsumexp, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("partials", "log_base", "path"),
+    [
+        ([Partial(np.ones((1, 1)), np.ones(1), 10)], "e", ("partials", 0, "log_base")),
+        ([Partial(np.ones((1, 1)), np.ones(1))], 10, ("log_base",)),
+        ([Partial(np.ones((2, 1)), np.array([1, 1.7e308]))], 2, ("partials", 0, "logsumexp", 1)),
+    ],
+)
+def test_another_base_and_a_logarithm_that_overflows_in_it_are_named(partials, log_base, path):
+    with pytest.raises(InvalidValue) as caught:
+        merge(partials, log_base=log_base)
     assert caught.value.path == path
 
 

@@ -97,6 +97,7 @@ def gradients_requests(draw: st.DrawFn, **restricted: Any) -> Request:
 
 EXTENDED = st.integers(-3000, 3000).map(lambda n: n / 1000) | st.sampled_from((None, "NaN", "Infinity", 700, -700))
 """What outputs and logsumexps may hold."""
+LOG_BASES = st.sampled_from(("e", 2, None))
 
 
 @st.composite
@@ -104,10 +105,11 @@ def merge_requests(draw: st.DrawFn) -> Request:
     """One to four partial results of one shape, made of any numbers."""
     shape_of_output = tuple(draw(st.lists(st.integers(1, 3), min_size=2, max_size=4)))
     partial = st.fixed_dictionaries(
-        {"output": nested(EXTENDED, shape_of_output), "logsumexp": nested(EXTENDED, shape_of_output[:-1])}
+        {"output": nested(EXTENDED, shape_of_output), "logsumexp": nested(EXTENDED, shape_of_output[:-1])},
+        optional={"log_base": LOG_BASES},
     )
     partials = draw(st.lists(partial, min_size=1, max_size=4))
-    return {"partials": partials} | draw(optional(dtype=st.sampled_from(DTYPES)))
+    return {"partials": partials} | draw(optional(dtype=st.sampled_from(DTYPES), log_base=LOG_BASES))
 
 
 def without_infinities(nested_numbers: Any) -> Any:

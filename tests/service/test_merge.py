@@ -38,8 +38,20 @@ async def partial(client, request):
 
 async def merge(client, partials, **fields):
     merged = await ask(client, "/v1/attention/merge", {"partials": partials, **fields})
-    assert list(merged) == ["output", "logsumexp"]
+    assert list(merged) == ["output", "logsumexp", *(["log_base"] if "log_base" in fields else [])]
     return merged
+
+
+LN_BASE = {"e": 1.0, 2: math.log(2)}
+"""Natural logarithm of each base that a logsumexp may have."""
+
+
+def in_base(sent, log_base):
+    """A partial with its logsumexp, natural so far, to another base."""
+    changed = np.array([math.nan if one is None else one for one in np.ravel(sent["logsumexp"])], dtype=float)
+    shape = np.shape(sent["logsumexp"])
+    numbers = np.where(np.isnan(changed), None, changed / LN_BASE[log_base]).reshape(shape)
+    return sent | {"logsumexp": numbers.tolist()}
 
 
 def divided(rng, leading):
@@ -76,6 +88,27 @@ async def test_any_division_of_the_keys_merges_into_the_whole(client, seed, lead
     merged = await merge(client, [pieces[i] for i in rng.permutation(len(pieces))])
     assert_close(merged["output"], expected["output"], 1e-12)
     assert_close(merged["logsumexp"], expected["logsumexp"], 1e-12 * max(1, largest(expected["logsumexp"])))
+
+
+@DRAWN
+@given(seed=SEEDS, leading=st.sampled_from([(), (2,), (2, 3)]), merged_base=st.sampled_from([None, "e", 2]))
+async def test_partials_of_mixed_bases_merge_into_the_whole(client, seed, leading, merged_base):
+    rng = np.random.default_rng(seed)
+    whole, parts = divided(rng, leading)
+    expected = await partial(client, whole)
+    pieces = []
+    for part in parts:
+        own = (None, "e", 2)[int(rng.integers(3))]
+        sent = in_base(await partial(client, part), own or merged_base or "e")
+        pieces.append(sent if own is None else sent | {"log_base": own})
+    fields = {} if merged_base is None else {"log_base": merged_base}
+    merged = await merge(client, pieces, **fields)
+    assert merged.get("log_base") == merged_base
+    bound = 1e-12 * max(1, largest(expected["logsumexp"]))
+    assert_close(merged["output"], expected["output"], bound * 8)
+    assert_close(merged["logsumexp"], in_base(expected, merged_base or "e")["logsumexp"], bound)
+    again = await merge(client, [merged, merged], **fields)
+    assert_close(again["output"], merged["output"], bound)
 
 
 def largest(nested):

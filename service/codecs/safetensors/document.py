@@ -89,10 +89,11 @@ def _insert_into_list(value: list[Any], branch: Branch, path: FieldPath) -> list
     items = list(value)
     for step in sorted(branch, key=lambda step: int(step) if _is_index(step) else -1):
         if not _is_index(step) or int(step) > len(items):
+            missing = ".".join(map(str, (*path, len(items))))
             raise InvalidRequest.at(
                 (*path, step),
-                f"expected an index of the list, or the next one, {len(items)}; received {step[:40]!r} in the name of "
-                "a tensor. Number the items from 0, and leave none out.",
+                f"expected an index of the list, or the next one: {missing} is missing; received {step[:40]!r} in the "
+                "name of a tensor. Number the items from 0, and leave none out.",
             )
         index = int(step)
         if index == len(items):

@@ -132,6 +132,20 @@ async def test_an_error_points_into_a_larger_document(client: httpx.AsyncClient,
     assert response.json()["errors"][0]["pointer"] == pointer, response.text
 
 
+@pytest.mark.parametrize(
+    ("sent", "missing"),
+    [((0, 1, 3), "partials.2"), ((1, 2), "partials.0"), ((0, *range(2, 40)), "partials.1"), ((0, 10), "partials.1")],
+)
+async def test_a_gap_in_the_numbers_of_partials_names_the_missing_one(
+    client: httpx.AsyncClient, sent: tuple[int, ...], missing: str
+) -> None:
+    shapes = {"output": (2, 3), "logsumexp": (2,)}
+    tensors = {f"partials.{i}.{name}": np.zeros(shape) for i in sent for name, shape in shapes.items()}
+    response = await client.post("/v1/attention/merge", content=saved(tensors), headers=SEND)
+    assert response.status_code == 422, response.text
+    assert f"{missing} is missing" in response.json()["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("request_json", ["[1]", "3", '"query"', "null"])
 async def test_a_request_that_is_no_object_is_a_422(

@@ -160,6 +160,18 @@ ASKED: dict[str, tuple[str, dict[str, np.ndarray], dict[str, Any]]] = {
          for name, shape in (("output", (2, 3)), ("logsumexp", (2,)))},
         {"dtype": "float32"},
     ),
+    "merge bases": (
+        "attention/merge",
+        {f"partials.{i}.{name}": numbers(*shape) for i in range(3)
+         for name, shape in (("output", (2, 3)), ("logsumexp", (2,)))},
+        {"dtype": "float32", "log_base": 2, "partials": [{}, {"log_base": "e"}, {"log_base": 2}]},
+    ),
+    "merge a thousand": (
+        "attention/merge",
+        {f"partials.{i}.{name}": numbers(*shape) for i in range(1000)
+         for name, shape in (("output", (1, 1)), ("logsumexp", (1,)))},
+        {"dtype": "float32"},
+    ),
 }  # fmt: skip
 
 
