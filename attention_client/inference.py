@@ -85,8 +85,8 @@ def _input_name(path: Path) -> str | None:
         return INPUTS.get(path)
     if path[:2] not in NAMED_TENSORS:
         return path[-1]
-    taken = path[2] in VECTORS or path[2] in INPUTS.values()
-    return None if taken else ".".join(path[2:])
+    own = path[2:]
+    return ".".join(own) if own and own[0] not in (*VECTORS, *INPUTS.values()) else None
 
 
 def _accepted_type(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -124,13 +124,14 @@ def test_each_formula_gives_the_field_it_names(language: str) -> None:
     [shown] = [code for section in README[language] for kind, code in section.snippets if kind == "formulas"]
     generator = np.random.default_rng(7)
     query, key, value, bias = (generator.normal(size=shape) for shape in ((3, 4), (5, 4), (5, 2), (3, 5)))
-    names = ("scores", "capped_scores", "logits", "weights", "output")
+    names = ("scores", "capped_scores", "modified", "logits", "weights", "output")
     result = attend(
         query, key, value, softcap=0.7, bias=bias, position=Alibi(0.4), mask=Causal(), offset=1, include=names
     )
     positions = np.arange(3)[:, None] + 1
     known = {"query": query, "key": key, "value": value, "bias": bias, "softcap": 0.7, "times": np.dot, "tanh": np.tanh}
     known |= {"a": lambda q, k: q @ k.T / 2, "alibi": -0.4 * np.abs(positions - np.arange(5))}
+    known["score_modifier"] = lambda scores: scores
     known["normalizer"] = lambda z: np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
     lines = [line.split(" = ") for line in shown.splitlines()]
     assert tuple(name.strip() for name, _ in lines) == names

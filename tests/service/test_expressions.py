@@ -292,6 +292,13 @@ async def test_the_client_sends_formulas(server: Server, model):
     assert_close(result.output.tolist(), expected["output"])
 
 
+async def test_the_client_sends_a_formula_without_parameters(server: Server):
+    async with AsyncAttentionClient(server.url) as client:
+        model = {"name": "expression", "formula": "q @ k", "parameters": {}}
+        result = await client.attend(*VECTORS.values(), score_model=model)
+    assert_close(result.scores.tolist(), oracle.attention(VECTORS | {"score_model": "dot_product"})["scores"])
+
+
 async def test_a_parameter_with_the_name_of_an_input_is_sent_by_the_client(server: Server):
     model = {"name": "expression", "formula": "bias @ k + q @ k", "parameters": {"bias": [1.0, 0.0, 2.0, -1.0]}}
     async with AsyncAttentionClient(server.url) as client:
