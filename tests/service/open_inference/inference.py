@@ -129,7 +129,12 @@ def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str
         if name != "name" and value is not None:
             _place(name, value, tensors, parameters)
     _spread_normalizer(_object(rest.pop("normalizer", None)), tensors, parameters, rest)
-    _spread_mask(rest.pop("mask", {}), tensors, parameters)
+    mask = rest.pop("mask", {})
+    # A mask formula and its parameters have no names of their own in the protocol.
+    options = {name: mask[name] for name in ("formula", "parameters") if mask.get(name) is not None}
+    _spread_mask({name: value for name, value in mask.items() if name not in options}, tensors, parameters)
+    if options:
+        rest["mask"] = options
     if "bias" in rest:
         tensors.append(Tensor("bias", "FP64", np.array(_extended(rest.pop("bias")), np.float64)))
     for name, count in (rest.pop("heads", None) or {}).items():
