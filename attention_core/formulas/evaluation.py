@@ -160,9 +160,10 @@ class Evaluator:
         return variables[name] if step.operation == "name" else self.parameters[name].value
 
     def _slice(self, step: Step, operand: FloatArray) -> FloatArray:
-        """Return some elements of vectors, or some columns of a matrix."""
+        """Return some elements of vectors, or some columns of a matrix; a view, but of pairs, which are overwritten."""
         start, stop = step.value if isinstance(step.value, tuple) else (0, None)
-        return operand[..., start:stop] if len(step.type.axes) == 2 else operand[..., start:stop, :]
+        part = operand[..., start:stop] if len(step.type.axes) == 2 else operand[..., start:stop, :]
+        return part.copy() if step.level == PAIRS else part
 
     def _multiply(self, step: Step, left: FloatArray, right: FloatArray) -> FloatArray:
         """Return the product of matrix and vector, of vector and matrix, or of two vectors."""

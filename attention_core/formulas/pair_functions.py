@@ -69,17 +69,22 @@ class _Maker:
     shared: list[Value]
 
     def make(self, queries: Queries, keys: Keys) -> PairFunction | None:
+        """Return the pair function of some queries and keys; None where the kernels have none."""
         form = self.form
         if self._differs_by_head((*form.keys, *form.key_terms)) and keys.shape[:-2] != queries.shape[:-2]:
             return None
         of_queries, of_keys = self._values(ROWS, "q", queries), self._values(COLUMNS, "k", keys)
+        scale = self._scale(form.scale)
+        if not np.all(np.isfinite(scale) & (np.asarray(scale) != 0)):
+            # A quotient may be finite where its divisor's reciprocal is not.
+            return None
         has_terms = bool(form.query_terms or form.key_terms)
         size = self._size(form.queries + form.keys)
         return PairFunction(
             form.kind,
             self._vectors(form.queries, of_queries, queries, size),
             self._vectors(form.keys, of_keys, keys, size),
-            self._scale(form.scale),
+            scale,
             self._sum_terms(form.query_terms, of_queries, queries) if has_terms else None,
             self._sum_terms(form.key_terms, of_keys, keys) if has_terms else None,
             self._score_vector(size) if form.kind == "additive" else None,

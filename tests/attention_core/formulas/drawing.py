@@ -72,6 +72,7 @@ class Drawer:
                     ("index", "row", (("name", "i"),)),
                     ("index", "col", (("name", "j"),)),
                     ("index", "table", (("name", "h"), ("-", (("name", "p"), ("name", "j"))))),
+                    ("index", "table", (("-", (("name", "j"), ("name", "i"))), ("-", (("name", "p"), ("name", "j"))))),
                     ("index", "col", (("+", (("name", "j"), ("number", 2.0))),)),
                 )
             )
@@ -90,7 +91,7 @@ class Drawer:
                 sides[rng.randrange(2)] = self.number(depth - 2)
             return rng.choice(ARITHMETIC[:4]), tuple(sides)
         if choice == 5:
-            return rng.choice((*ELEMENTWISE, *STEPS)), (self.vector(depth - 1, size),)
+            return rng.choice(("negate", "negate", *ELEMENTWISE, *STEPS)), (self.vector(depth - 1, size),)
         if choice == 6:
             truth = rng.choice(COMPARISONS), (self.vector(depth - 1, size), self.vector(depth - 1, size))
             return "where", (truth, self.vector(depth - 1, size), self.number(depth - 2))

@@ -176,6 +176,9 @@ def test_gradients_are_central_differences(kind):
     for _ in range(draws(600)):
         drawer = Drawer(rng, kind, SHAPE[-2:])
         tree, (parameters, by_head) = drawer.number(rng.randint(1, 3)), drawer.parameters()
+        if any(stepped in write(tree) for stepped in ("//", "floor", "%")):
+            # Steps that are narrower than the difference look like a slope.
+            continue
         point = {
             name: np.asarray(value) + 0.1 * generator.standard_normal(np.shape(value))
             for name, value in parameters.items()

@@ -155,6 +155,22 @@ def test_a_key_that_differs_by_head_is_no_pair_function_where_heads_share_keys()
     assert bound.pair_function(queries, queries, project) is not None
 
 
+def test_a_factor_beyond_the_numbers_is_left_to_numpy():
+    queries, keys = inputs(float)
+    for divisor in (0.0, 1e-320):
+        bound = bind("-sum(abs(q - k)) / s", "score_model", {"s": divisor}, features=(4, 4))
+        assert bound.pair_function(queries, keys, project) is None
+
+
+def test_a_part_of_a_vector_of_pairs_is_not_overwritten_while_the_whole_is_needed():
+    text = "sum(concat(q, k) * tanh(concat(k, q))) + max(tanh(concat(k, q)))"
+    queries, keys = GENERATOR.standard_normal((3, 3)), GENERATOR.standard_normal((4, 3))
+    left = np.concatenate(np.broadcast_arrays(queries[:, None], keys[None]), axis=-1)
+    right = np.tanh(np.concatenate(np.broadcast_arrays(keys[None], queries[:, None]), axis=-1))
+    expected = (left * right).sum(axis=-1) + right.max(axis=-1)
+    np.testing.assert_allclose(score(bind(text, "score_model"), queries, keys), expected)
+
+
 def test_a_formula_with_parameters_keeps_its_gradient_from_the_kernels_that_have_none_for_them():
     queries, keys = inputs(float)
     with_parameter = bind("sum(q * k) * s", "score_model", {"s": 2.0}, features=(4, 4))
@@ -206,6 +222,43 @@ def test_coverage_decides_blocks_as_flex_attention_does():
     ]
     expected = [[Coverage.FULL if i == j else Coverage.EMPTY for j in range(8)] for i in range(8)]
     assert blocks == expected
+
+
+def test_remainders_of_fractions_come_near_the_divisor():
+    bound = bind("p / 2 % 1 < 0.25", "mask", shape=(8, 8))
+    assert bound.coverage(whole_tile((8, 8))) is Coverage.PARTIAL
+    assert bound.coverage(Tile(slice(2, 3), slice(0, 8), np.asarray(0))) is Coverage.FULL
+    assert bound.coverage(Tile(slice(3, 4), slice(0, 8), np.asarray(0))) is Coverage.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("sum(-q * k)", "-dot(q, k)"),
+        ("sum(-(q * -k) / 4)", "dot(q, k) / 4"),
+        ("dot(-abs(q - k), w)", "-sum(w * abs(k - q))"),
+        ("sum(2 * q * w / s * k)", "dot(w * q, k) * 2 / s"),
+        ("sum(q * q * k)", "dot(square(q), k)"),
+        ("dot(q - k, q - k)", "norm(q - k) ** 2"),
+        ("mean(-concat(q, k))", "-(sum(q) + sum(k)) / 6"),
+        ("sum(concat(w, w) * concat(q, k) * -2)", "-2 * (dot(w, q) + dot(w, k))"),
+        ("sum(B @ concat(q, k))", "sum(B @ concat(q, k * 1))"),
+        ("cosine(-q, k)", "-dot(q / norm(q), k / norm(k))"),
+        ("sum(sum(q * k) * w)", "sum(w) * dot(q, k)"),
+    ],
+)
+def test_rewritten_reductions_keep_their_value(text, same):
+    parameters = {"w": [0.5, -1.0, 2.0], "s": 3.0, "B": GENERATOR.standard_normal((4, 6))}
+    queries, keys = GENERATOR.standard_normal((5, 3)), GENERATOR.standard_normal((6, 3))
+    one, other = (bind(each, "score_model", used_in(each, parameters)) for each in (text, same))
+    expected = [explained(one, query, key) for query in queries for key in keys]
+    np.testing.assert_allclose(score(one, queries, keys).ravel(), expected, rtol=1e-9)
+    np.testing.assert_allclose(score(other, queries, keys).ravel(), expected, rtol=1e-9)
+
+
+def explained(bound, query, key):
+    """The score of one pair by the formula as it is written, which explanations compute."""
+    return bound.explain_score(query, key, 0).score
 
 
 def test_prefix_and_causal_are_one_range():
