@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Literal
 
 ParameterKind = Literal["number", "integer", "boolean", "choice", "object", "formula", "named values"]
 """A number, which may be a tensor with `axes`; an integer; true or false; one of some names; an object of a class of
-its own; the text of a formula; or a mapping from the names that a formula uses to their values, each a number, a vector,
-a matrix, or one of these for each query head."""
+its own; the text of a formula; or a mapping from the names that a formula uses to their values, each a number, a
+vector, a matrix, or one of these for each query head."""
 
 AXES = {"U": "hidden units", "D": "features", "Dq": "features of a query", "Dk": "features of a key"}
 """What the axes of tensor parameters count; another name is an axis of a size that the parameters decide, as U is."""

@@ -295,7 +295,7 @@ SETTINGS = {
         "mask": {"key_allowed": _booleans(rng, (len(_per_batch(shape, int)), shape[-1]))}
     },
     "key allowed, shared": lambda rng, shape: {"mask": {"key_allowed": _booleans(rng, shape[-1:]), "causal": True}},
-    "positions": lambda rng, shape: {
+    "alibi, positions": lambda rng, shape: {
         "mask": {
             "causal": True,
             "window": {"left": 4, "right": None},
@@ -304,17 +304,17 @@ SETTINGS = {
         "positions": _positions(rng, shape, sorted),
         "position": {"name": "alibi"},
     },
-    "positions in any order": lambda rng, shape: {
+    "rotary, positions in any order": lambda rng, shape: {
         "mask": {"causal": True},
         "positions": _positions(rng, shape, list),
         "position": {"name": "rotary"},
     },
-    "positions of queries": lambda rng, shape: {
+    "alibi, positions of queries": lambda rng, shape: {
         "mask": {"window": {"left": 2, "right": 1}},
         "positions": {"query": [rng.randrange(6) for _ in range(shape[-2])]},
         "position": {"name": "alibi"},
     },
-    "positions of keys": lambda rng, shape: {
+    "rotary, positions of keys": lambda rng, shape: {
         "mask": {"causal": True},
         "positions": {"key": [rng.randrange(4) for _ in range(shape[-1])]},
         "position": {"name": "rotary", "interleaved": True, "dims": 2},

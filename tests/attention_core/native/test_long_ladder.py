@@ -32,15 +32,8 @@ LIFT = 2e4
 SPARSE = {"sparsemax", "entmax", "hardmax"}
 """Normalizers of whole rows, which NumPy has."""
 
-ROTARY = {
-    *(name for name in calls.SETTINGS if name.startswith("rotary")),
-    "positions in any order",
-    "positions of keys",
-}
-"""Settings that rotate pairs of features."""
-
-UNEVEN = {"positions", "positions of queries"}
-"""Settings whose distances ALiBi counts from positions, which NumPy does."""
+UNEVEN = {"alibi, positions", "alibi, positions of queries"}
+"""Settings in which ALiBi's distances do not count from one offset of a matrix, which NumPy has."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ def sized(pair, features):
         queries = QUERIES
         if keys > MANY_KEYS:
             layouts, queries = ["rank 2", "cache", "grouped"][: 3 if features < MANY_FEATURES else 1], (1, 3, 5)
-        if setting in ROTARY and features % 2:
+        if setting.startswith("rotary") and features % 2:
             setting = "everything"
         sizes = queries[turn % len(queries)], keys, features, FEATURES[(turn + place) % len(FEATURES)]
         chosen.append(Sized(model, normalizer, setting, layouts[turn % len(layouts)], dtype, *sizes))

@@ -36,7 +36,8 @@ READINGS = ["/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/st
               for call in ("", "/ready", "/config", "/stats"))]  # fmt: skip
 
 INPUTS = {"query", "key", "value", "allowed", "bias", "key_lengths", "query_segments", "key_segments", "offset",
-          "past_key", "past_value", "sink", "alibi_slopes"}  # fmt: skip
+          "past_key", "past_value", "sink", "alibi_slopes", "prefix_lengths", "key_allowed", "query_positions",
+          "key_positions"}  # fmt: skip
 PARAMETERS = {"causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer",
               "temperature", "sink", "alpha", "formula", "query_heads", "key_value_heads"}  # fmt: skip
 
