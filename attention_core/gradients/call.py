@@ -27,6 +27,7 @@ class GradientCall:
     sent: AttentionCall
     """The call as it was given, in whose shapes gradients are returned."""
     resolved: ResolvedCall
+    """The same call, checked."""
     output_gradient: FloatArray
     """Gradient of the loss with respect to the output, in the compute type, heads unpacked: (…, Lq, Dv)."""
     include: frozenset[GradientField]

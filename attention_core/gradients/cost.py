@@ -18,8 +18,7 @@ A dot product has two matrix products forward, and five back: the scores once mo
 ∂weights, ∂query and ∂key."""
 
 OPERATIONS_OF_FORWARD_WITH_NUMPY = 12
-"""The same for score models other than dot products: kernels score them, and NumPy takes several arrays for each step
-back."""
+"""The same for score models other than dot products, for which NumPy takes several arrays for each step back."""
 
 
 def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
@@ -29,7 +28,7 @@ def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
     :param threads: number of threads, each with rows of its own; default 1.
 
     Its `path` is always "tiled", as no matrix is ever whole.  Memory is that of NumPy or of a kernel, whichever is
-    more: a kernel leaves a call with NaN or ∞ among its numbers to NumPy.
+    more: a kernel leaves a call with NaN or ∞ among its numbers to NumPy.  Raises nothing.
     """
     resolved = call.resolved
     forward = predict(resolved)

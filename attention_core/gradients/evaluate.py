@@ -160,8 +160,9 @@ def evaluate_gradients(
 
     :param call: what `resolve_gradients` returned.
     :param workers: threads that share the rows; default the calling thread alone.
-    :param should_stop: called between tiles of rows, or about every 10 ms; True ends the call with `Stopped`.
-    :param progress: called as often with the numbers done and in total.
+    :param should_stop: called between tiles of rows, or about every 10 ms; True ends the call with `Stopped`; default
+        none.
+    :param progress: called as often with the numbers done and in total; default none.
 
     Returns all gradients of the call, those that are not included too.  Raises `Stopped`; InvalidValue for logits for
     which the normalizer has no weights (proportional: negative ones).

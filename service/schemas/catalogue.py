@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from attention_core.descriptions import Description
 from service.schemas.base import Described
-from service.schemas.components import SchemaWriter
+from service.schemas.components import SchemaWriter, inline_components
 from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
 
 
@@ -120,6 +120,6 @@ def _entry(member: type[Described], about: Description) -> dict[str, Any]:
 
 def _parameters(member: type[Described]) -> dict[str, Any]:
     schema = member.model_json_schema(schema_generator=SchemaWriter)
-    properties = {name: field for name, field in schema["properties"].items() if name != "name"}
+    properties = {name: inline_components(field) for name, field in schema["properties"].items() if name != "name"}
     required = [name for name in schema["required"] if name != "name"]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

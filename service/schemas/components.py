@@ -38,6 +38,19 @@ def as_component(name: str, description: str, schema: JsonSchemaValue) -> JsonSc
     return {"allOf": [{**schema, "title": name, "description": description}]}
 
 
+def inline_components(schema: Any) -> Any:
+    """Return a schema that stands alone, with what `as_component` marks in its place."""
+    if isinstance(schema, list):
+        return [inline_components(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    match {keyword: inline_components(part) for keyword, part in schema.items()}:
+        case {"allOf": [dict(component)], **beside}:
+            return component | beside
+        case parts:
+            return parts
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """Names a type in the OpenAPI document; used as ``Annotated[T, Component(name, description)]``."""

@@ -54,7 +54,11 @@ def compare_requests(draw: st.DrawFn, **restricted: Any) -> Request:
     changed = st.fixed_dictionaries(
         {"normalizer": st.sampled_from(normalizers), "include": st.none(), "top_k": st.none()}
     )
-    fields = {name: values for name, values in KEEPING_ITS_SHAPE.items() if not (unsigned and name == "position")}
+    left_out = {"position"} if unsigned else set()
+    if any(given is not None for given in (base.get("positions") or {}).values()):
+        # An offset beside positions is refused.
+        left_out.add("mask")
+    fields = {name: values for name, values in KEEPING_ITS_SHAPE.items() if name not in left_out}
     overrides = st.fixed_dictionaries({}, optional=fields)
     count = draw(st.integers(1, 3))
     labels = draw(st.lists(st.text(min_size=1, max_size=5).filter(lambda label: label != "base"), min_size=count,

@@ -258,6 +258,7 @@ def test_gradients_beyond_the_limits_are_refused_before_they_start():
 
 async def test_an_estimate_says_what_gradients_cost(client):
     request = calls.Combination("scaled_dot_product", "softmax", "bias", "grouped cache", "float64").request()
+    request["score_modifier"] = {"formula": "score * slope[h]", "parameters": {"slope": [1] * 4}}
     body = {"request": request, "output_gradient": 1}
     estimate = (await client.post(f"{PATH}/estimate", json=body)).json()
     forward = (await client.post("/v1/attention/estimate", json=request | {"include": ["output"]})).json()
@@ -276,8 +277,9 @@ async def test_an_estimate_says_what_gradients_cost(client):
 
 async def test_long_gradients_end_with_their_deadline(client):
     rows = [[0.5] * 16, [1.0] * 16, [0.25] * 16] * 1500
-    # NumPy differentiates distances, which takes long on every machine.
+    # NumPy differentiates distances under sparsemax, which takes long on every machine.
     request = {"query": rows, "key": rows, "value": [[1.0]] * len(rows), "score_model": "laplacian"}
+    request["normalizer"] = "sparsemax"
     document = {"request": request, "output_gradient": 1}
     response = await client.post(PATH, json=document, headers={"Request-Timeout": "0.2"})
     assert (response.status_code, response.json()["type"]) == (504, "/problems/deadline-exceeded")

@@ -266,6 +266,7 @@ WRONG_QUESTIONS: list[WrongRequest] = [
 _OF_INCLUDE = {
     "output without a value",
     "logsumexp of proportional",
+    "mean weights without heads",
     "present without a value",
     "top_k without ranking",
 }

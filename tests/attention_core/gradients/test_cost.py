@@ -8,6 +8,7 @@ from attention_core import (
     AttentionCall,
     Gaussian,
     InvalidValue,
+    ScoreModifier,
     UnknownName,
     evaluate_gradients,
     predict,
@@ -116,5 +117,8 @@ def test_without_values_there_is_no_gradient():
 
 
 def test_the_default_are_all_fields_that_a_call_has():
-    call = long(8, 8, bias=np.zeros(8))
+    call = long(8, 8, bias=np.zeros(8), score_modifier=ScoreModifier("score * 2"))
     assert resolve_gradients(call, np.float32(1)).include == {*GRADIENT_FIELDS} - {"past_key", "past_value"}
+    assert resolve_gradients(long(8, 8), np.float32(1)).include == {
+        *("output", "query", "key", "value", "score_model", "normalizer")
+    }

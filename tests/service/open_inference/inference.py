@@ -109,7 +109,8 @@ def float32(*numbers: float) -> bytes:
 
 VECTORS = ("query", "key", "value", "past_key", "past_value")
 SAID_OTHERWISE = (*VECTORS, "dtype", "include", "labels", "top_k", "decimals")
-MASK_TENSORS = {"allowed": "BOOL", "key_lengths": "INT32", "query_segments": "INT64", "key_segments": "INT32"}
+MASK_TENSORS = {"allowed": "BOOL", "key_lengths": "INT32", "query_segments": "INT64", "key_segments": "INT32",
+                "key_allowed": "BOOL"}  # fmt: skip
 
 
 def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str, list[Tensor], dict[str, Any]]:
@@ -139,6 +140,11 @@ def as_inference(request: dict[str, Any], *, through_options: bool) -> tuple[str
     for name, count in (rest.pop("heads", None) or {}).items():
         parameters[f"{name}_heads"] = count
     parameters |= {name: rest.pop(name) for name in ("softcap", "layout") if name in rest}
+    tensors += [
+        Tensor(f"{side}_positions", "INT64", np.array(numbers, np.int64))
+        for side, numbers in (rest.pop("positions", None) or {}).items()
+        if numbers is not None
+    ]
     position = _object(rest.get("position"))
     if position.get("name") == "alibi" and position.get("slopes") is not None:
         del rest["position"]

@@ -39,7 +39,7 @@ INPUTS = {"query", "key", "value", "allowed", "bias", "key_lengths", "query_segm
           "past_key", "past_value", "sink", "alibi_slopes", "prefix_lengths", "key_allowed", "query_positions",
           "key_positions"}  # fmt: skip
 PARAMETERS = {"causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer",
-              "temperature", "sink", "alpha", "formula", "query_heads", "key_value_heads"}  # fmt: skip
+              "temperature", "sink", "alpha", "formula", "query_heads", "key_value_heads", "layout"}  # fmt: skip
 
 
 def test_the_vocabulary_is_that_of_the_contract() -> None:
@@ -59,8 +59,8 @@ def test_the_vocabulary_is_that_of_the_contract() -> None:
         if not one.axes and one.kind in scalars
     }
     assert set(SCALARS) == PARAMETERS | numbers - {"bias"}
-    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "modified", "logits", "logsumexp",
-                            "present_key", "present_value"}  # fmt: skip
+    assert set(OUTPUTS) == {"output", "weights", "scores", "capped_scores", "modified", "logits", "mean_weights",
+                            "logsumexp", "present_key", "present_value"}  # fmt: skip
     assert {"priority", "timeout", "binary_data_output", "content_type", "headers"} == FOREIGN
     assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(DATATYPES)
 

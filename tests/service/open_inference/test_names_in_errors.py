@@ -21,7 +21,8 @@ from tests.service.open_inference.asking import KEYS, ONE, PLAIN, assert_problem
 
 INPUTS = {
     "query", "key", "value", "past_key", "past_value", "allowed", "bias", "key_lengths", "query_segments",
-    "key_segments", "offset", "sink", "alibi_slopes",
+    "key_segments", "offset", "sink", "alibi_slopes", "prefix_lengths", "key_allowed", "query_positions",
+    "key_positions",
 }  # fmt: skip
 OWN_INPUTS = {
     "additive": {"query_weight", "key_weight", "score_vector", "hidden_bias"},
@@ -30,7 +31,7 @@ OWN_INPUTS = {
 }
 PARAMETERS = {
     "causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer", "temperature",
-    "sink", "alpha", "query_heads", "key_value_heads", "layout",
+    "sink", "alpha", "query_heads", "key_value_heads", "layout", "formula",
 }  # fmt: skip
 OUTPUTS = {
     "output", "weights", "scores", "capped_scores", "modified", "logits", "mean_weights", "logsumexp", "present_key",
