@@ -145,7 +145,7 @@ NORMALIZER_PARAMETERS = {
 POSITIVE = frozenset(name for name, normalizer in NORMALIZERS.items() if issubclass(normalizer, RefusesLogits))
 """Normalizers that take no negative logit: scores that cannot be negative are lifted by a bias."""
 
-LIFT = 200.0
+LIFT = 400.0
 
 
 @dataclass(frozen=True)

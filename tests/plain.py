@@ -39,17 +39,19 @@ def extended(request):
     return {field: array.astype(np.float64) for field, array in fields.items()}
 
 
-def worst(request, reference):
+def worst(requests, reference):
     """Return the fields of the plain evaluation, each number as far off as in the worst order of the features.
 
     Of sums of the same numbers one may be right by luck, and which one that is depends on the BLAS and the processor.
 
-    :param request: the request.
+    :param requests: one request, or the same one written in several ways.
     :param reference: its right fields by name.
     """
-    inputs = oracle.Inputs(request)
-    features = np.shape(inputs.query)[-1] if _treats_features_alike(inputs.score_model) else 1
-    evaluations = [attention(request, first) for first in range(min(features, MAX_ORDERS))]
+    evaluations = []
+    for request in requests:
+        inputs = oracle.Inputs(request)
+        features = np.shape(inputs.query)[-1] if _treats_features_alike(inputs.score_model) else 1
+        evaluations += [attention(request, first) for first in range(min(features, MAX_ORDERS))]
     fields = {}
     for name, numbers in evaluations[0].items():
         candidates = np.stack([np.broadcast_to(one[name], numbers.shape) for one in evaluations])

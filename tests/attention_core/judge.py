@@ -16,14 +16,21 @@ from tests.attention_core.native.kernels import KERNELS
 FIELDS = ("scores", "capped_scores", "modified", "logits", "weights", "output")
 
 
-def judge(combinations, reference=oracle.attention, pool=lambda one: None, kernels=("numpy", *KERNELS)):
+def judge(
+    combinations,
+    reference=oracle.attention,
+    pool=lambda one: None,
+    kernels=("numpy", *KERNELS),
+    ways=lambda request: (request,),
+):
     """Fail unless every field of every combination is within the derived bound of the reference, with every kernel.
 
-    `reference` returns the fields of a request, and `pool` what else combinations that are judged together share.
+    `reference` returns the fields of a request, `pool` what else combinations that are judged together share, and
+    `ways` the ways of writing a request whose plain evaluations count.
     """
     pools = defaultdict(list)
     for one in combinations:
-        for kernel, field, *numbers in _fields(one, reference, kernels):
+        for kernel, field, *numbers in _fields(one, reference, kernels, ways):
             # A dtype's logsumexp stays in the type that it is computed in.
             dtype = plain.COMPUTE[one.dtype].__name__ if field == "logsumexp" else one.dtype
             pools[kernel, one.score_model, one.normalizer, one.dtype, field, pool(one), dtype].append(numbers)
@@ -34,13 +41,13 @@ def judge(combinations, reference=oracle.attention, pool=lambda one: None, kerne
         assert error <= limit, (key, error, limit)
 
 
-def _fields(combination, reference, kernels):
+def _fields(combination, reference, kernels, ways):
     """Yield kernel, name, received, reference and plain numbers of each field, where the reference is finite."""
     request = combination.request()
     names = (*FIELDS, "logsumexp") if combination.normalizer == "softmax" else FIELDS
     call = resolve(calls.core_call(request, include=names))
     expected = reference(request)
-    simple = plain.worst(request, expected)
+    simple = plain.worst(ways(request), expected)
     for kernel in kernels:
         with using_kernel(kernel):
             result = evaluate(call)

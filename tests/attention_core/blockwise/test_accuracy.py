@@ -17,7 +17,7 @@ def judge(request, sizes, names):
     """Fail unless the tiled path is within the bound of the truth."""
     fields, _ = tiled(resolve(calls.core_call(request, include=names)), sizes)
     truth = oracle.attention(request)
-    simple = plain.worst(request, truth)
+    simple = plain.worst([request], truth)
     for name in names:
         received, reference = fields[name].astype(float), np.array(truth[name], float)
         assert np.isfinite(received).all()
