@@ -174,7 +174,7 @@ async def test_the_browser_agrees_with_the_service_for_every_score_model_and_nor
     normalizers += [{"name": "softmax", "sink": 0.5, "temperature": 0.05}]
     normalizers += [{"name": "entmax", "alpha": alpha} for alpha in (1, 1.001, 1.2, 3, 50)]
     found = await recorded.page.evaluate(CHECK_PAIRS, {"base": base, "scoreModels": models, "normalizers": normalizers})
-    assert len(found) == 8 * (8 + 6)
+    assert len(found) == len(models) * len(normalizers) == 9 * (8 + 6)
     differing = [pair for pair, passed, _ in found if passed is not True]
     # Proportions of negative scores are refused; with distances and the additive model every row has some.
     assert [pair for pair in differing if not pair.endswith(" proportional")] == []
