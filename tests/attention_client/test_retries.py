@@ -153,7 +153,7 @@ def server_with_short_deadline(tmp_path_factory: pytest.TempPathFactory) -> Iter
 async def test_the_deadline_of_the_service_raises_deadline_exceeded(
     server_with_short_deadline: Server, call: CallMethod
 ) -> None:
-    # Seconds on any machine: no kernel has sparsemax.
+    # Seconds on any machine: rows are sorted with NumPy.
     large = np.ones((1, 8, 3000, 64), np.float32)
     with pytest.raises(DeadlineExceeded, match="Request-Timeout") as raised:
         await call(

@@ -12,9 +12,8 @@ from tests.service.telemetry.scraping import until_seen
 pytestmark = pytest.mark.alone
 
 SLOW = {
-    # Additive with many hidden units takes a second or more, and is cut into blocks where it can be stopped.  A
-    # kernel would take less, but has no hardmax.
-    "query": [[0.5]] * 4000,
+    # Additive with many hidden units takes a second or so, and is cut into blocks where it can be stopped.
+    "query": [[0.5]] * 12_000,
     "key": [[0.5]] * 1500,
     "score_model": {"name": "additive", "query_weight": [[1]] * 64, "key_weight": [[1]] * 64, "score_vector": [1] * 64},
     "normalizer": "hardmax",

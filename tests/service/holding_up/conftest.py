@@ -8,8 +8,8 @@ from tests.sampling import sample
 from tests.server import running_server
 
 HARD = {
-    # Half a second or more on one core, cut into blocks between which it can be stopped.  No kernel has hardmax.
-    "query": [[0.5]] * 1500,
+    # Half a second or more on one core, cut into blocks between which it can be stopped.
+    "query": [[0.5]] * 9000,
     "key": [[0.5]] * 1500,
     "score_model": {"name": "additive", "query_weight": [[1]] * 64, "key_weight": [[1]] * 64, "score_vector": [1] * 64},
     "normalizer": "hardmax",
@@ -26,13 +26,13 @@ def hard():
 @pytest.fixture(scope="session")
 def long():
     """A request that takes two seconds or more, however fast the machine is."""
-    return json.dumps(HARD | {"query": [[0.5]] * 12_000}).encode()
+    return json.dumps(HARD | {"query": [[0.5]] * 40_000}).encode()
 
 
 @pytest.fixture(scope="session")
 def harder():
     """A request that takes many seconds; no test waits for its answer."""
-    return json.dumps(HARD | {"query": [[0.5]] * 60_000}).encode()
+    return json.dumps(HARD | {"query": [[0.5]] * 200_000}).encode()
 
 
 @pytest.fixture(scope="package")
