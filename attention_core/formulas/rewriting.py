@@ -8,7 +8,8 @@
     cosine(a, b)         dot(unit(a), unit(b))
     x ** 2               square(x);  norm(x) ** 2 is sum(square(x))
     minimum(x, x)        x
-    sum(c * q * w * k)   c * dot(q * w, k)                   numbers leave the sum, vectors of one side meet
+    sum(q * k * c)       dot(q, k) * c                       numbers of whole pairs leave the sum
+    sum(q / c * w * k)   dot(q / c * w, k)                   those of one side stay: q · k may overflow without them
     dot(w, concat(…))    a dot product for each part         where the parts are of query and key
     W @ concat(…)        a product for each part
 
@@ -98,7 +99,11 @@ def rewrite(builder: Builder, operation: str, operands: Sequence[int], span: Spa
 
 
 def _factor(builder: Builder, operands: Sequence[int]) -> _Factors:
-    """Return the factors of the product of some steps, numbers and signs apart."""
+    """Return the factors of the product of some steps, numbers and signs of pairs apart.
+
+    What a query or a key is multiplied with stays with it: it is computed once for each, and a number that keeps a
+    product from overflowing does so still.
+    """
     found = _Factors([], [], [], negative=False)
     pending, negative = list(reversed(operands)), False
     while pending:
@@ -106,8 +111,12 @@ def _factor(builder: Builder, operands: Sequence[int]) -> _Factors:
         step = builder.steps[index]
         if not step.type.axes:
             found.numbers.append(index)
-        elif step.operation == "*":
+        elif step.operation == "*" and (
+            step.level == PAIRS or all(builder.steps[one].type.axes for one in step.operands)
+        ):
             pending += reversed(step.operands)
+        elif step.level != PAIRS:
+            found.vectors.append(index)
         elif step.operation == "negate":
             pending.append(step.operands[0])
             negative = not negative
