@@ -70,6 +70,7 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
     operations += ELEMENTWISE_COST * pairs * passes + pairs * _formula_operations(call)
     if "output" in call.include and call.value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
+    held += leading * model.projected_numbers(call.query_length, call.key_length)
     sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]
     result = sum(sizes)
     if call.layout != "bhsd" and "output" in call.include:

@@ -179,6 +179,16 @@ class ScoreModel(Described, ABC):
         """
         return ELEMENTWISE_COST * n_queries * n_keys * (2 * features.query + SHORT_SUM_COST)
 
+    def projected_numbers(self, n_queries: int, n_keys: int) -> int:
+        """Return how many numbers `project_queries` and `project_keys` hold for one matrix of scores, by default 0.
+
+        Worth overriding where they are many more than those of the vectors themselves.
+
+        :param n_queries: number of queries.
+        :param n_keys: number of keys.
+        """
+        return 0
+
     def scratch_per_score(self, features: FeatureSizes) -> int:
         """Return how many numbers scoring holds at once for each score, the score itself included.
 

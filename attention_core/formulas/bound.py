@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -283,6 +284,15 @@ class BoundFormula:
     def scratch_per_pair(self) -> int:
         """Numbers that are held at once for each pair, the result included, as `ScoreModel.scratch_per_score`."""
         return self.plan.numbers_per_pair + 1
+
+    def projected_numbers(self, n_queries: int, n_keys: int) -> int:
+        """Return how many numbers are computed from queries alone and from keys alone, of one matrix of scores.
+
+        :param n_queries: number of queries.
+        :param n_keys: number of keys.
+        """
+        sides = ((n_queries, self.plan.row_outputs), (n_keys, self.plan.column_outputs))
+        return sum(n * prod(self.plan.graph.steps[index].type.axes) for n, outputs in sides for index in outputs)
 
     def explain(self, variables: Mapping[str, Any], head: int) -> tuple[Expression, ...]:
         """Return the operations of the formula for one pair, each with its operands and value.

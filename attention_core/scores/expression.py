@@ -111,6 +111,10 @@ class FormulaScore(ScoreModel):
         """Count the operations of the formula for each pair."""
         return ELEMENTWISE_COST * self._bound.operations_per_pair * n_queries * n_keys
 
+    def projected_numbers(self, n_queries: int, n_keys: int) -> int:
+        """Return twice the numbers that are computed from queries and keys alone: results, and steps to them."""
+        return 2 * self._bound.projected_numbers(n_queries, n_keys)
+
     def scratch_per_score(self, features: FeatureSizes) -> int:
         """Return the numbers that the formula holds at once for each pair."""
         return self._bound.scratch_per_pair

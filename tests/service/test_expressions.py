@@ -242,6 +242,31 @@ async def test_the_cost_of_a_formula_is_predicted(client):
     assert cheap["allowed"]
 
 
+async def test_what_a_formula_makes_of_every_key_counts_as_memory(client):
+    """A wide matrix makes many numbers of each key, which a kernel then reads: W@k is 20 000 times 4 000."""
+    wide = {"name": "expression", "formula": "dot(tanh(W @ q), tanh(W @ k))", "parameters": {"W": [[1]] * 4000}}
+    request = {"query": [[1]], "key": [[1]] * 20_000, "score_model": wide, "include": ["logsumexp"]}
+    predicted = (await client.post("/v1/attention/estimate", json=request)).json()
+    assert predicted["bytes"] > 8 * 20_000 * 4000
+    assert not predicted["allowed"]
+    response = await client.post("/v1/attention", json=request)
+    assert (response.status_code, response.json()["type"]) == (413, "/problems/too-large")
+
+
+@pytest.mark.parametrize(
+    ("model", "numbers"),
+    [
+        ({"formula": "dot(q / s, k)", "parameters": {"s": 1e200}}, [[1e200]]),
+        ({"formula": "sum(q / s * k)", "parameters": {"s": 1e200}}, [[1e200]]),
+        ({"formula": "sum(q / s)", "parameters": {"s": 0}}, [["NaN"]]),
+    ],
+)
+async def test_a_number_that_scales_a_query_is_not_moved_behind_the_product(client, model, numbers):
+    request = {"query": [[1e200, 0]], "key": [[1e200, 0]], "include": ["scores"]}
+    response = await client.post("/v1/attention", json=request | {"score_model": {"name": "expression", **model}})
+    assert response.json()["scores"] == numbers
+
+
 async def test_a_candidate_is_checked_against_the_formula(client):
     request = VECTORS | {"score_model": MANHATTAN}
     candidate = {"output": oracle.attention(request)["output"]}
