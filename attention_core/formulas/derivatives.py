@@ -62,9 +62,10 @@ def _slopes_of_choice(operation: str, a: Value, b: Value, *, shares: bool) -> tu
 
 
 def _slope_of_base(base: Value, exponent: Value) -> Value:
-    """Return b·a^(b − 1), 0 for the exponent 0."""
+    """Return b·a^(b − 1), 0 for the exponent 0, and for a root at 0, as of sqrt."""
     slope = np.multiply(exponent, np.power(base, np.subtract(exponent, 1.0)))
-    return np.where(np.equal(exponent, 0), 0.0, slope)
+    is_root_of_zero = np.equal(base, 0) & np.greater(exponent, 0) & np.less(exponent, 1)
+    return np.where(np.equal(exponent, 0) | is_root_of_zero, 0.0, slope)
 
 
 def _slope_of_exponent(power: Value, base: Value) -> Value:

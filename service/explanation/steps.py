@@ -121,7 +121,8 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
         steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))
         return
     if call.mask is not None:
-        steps.add("mask", short(explanation.capped_score), None, "mask visible")
+        passed = explanation.capped_score if call.score_modifier is None else explanation.modified
+        steps.add("mask", short(passed), None, "mask visible")
     if call.score_modifier is not None:
         modified = explanation.modified
         steps.add("logit", short(modified), modified)

@@ -344,3 +344,16 @@ def test_a_formula_is_never_logged(tmp_path):
     assert log.count("/v1/attention") == len(statuses)
     assert "secret" not in log
     assert "score +" not in log
+
+
+async def test_the_mask_step_shows_the_modified_score(client):
+    request = {
+        "query": [[1, 2], [3, 4]],
+        "key": [[1, 0], [1, 2]],
+        "score_model": "dot_product",
+        "score_modifier": {"formula": "score * 2 + 1"},
+        "mask": {"causal": True},
+    }
+    asked = {"request": request, "query_index": 1, "key_index": 0}
+    steps = (await client.post("/v1/attention/explain", json=asked)).json()["steps"]
+    assert [step["formula"] for step in steps if step["name"] == "mask"] == ["7"]

@@ -346,6 +346,7 @@ def test_empty_tiles_have_empty_scores_and_zero_gradients():
         ("maximum(sum(q), 0)", 0.0, 0.0),
         ("norm(q)", 0.0, 0.0),
         ("sqrt(sum(q))", 0.0, 0.0),
+        ("sum(q) ** 0.5", 0.0, 0.0),
         ("cosine(q, k)", 0.0, 0.0),
         ("where(sum(q) > 0, log(sum(q)), 5)", 0.0, 0.0),
         ("floor(sum(q))", 0.5, 0.0),
