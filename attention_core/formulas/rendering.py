@@ -9,7 +9,7 @@ from attention_core.formulas.language import LANGUAGE
 from attention_core.formulas.mathml import GREEK, write_mathml
 from attention_core.formulas.nodes import Node
 
-OR, AND, NOT, COMPARISON, SUM, SIGMA, PRODUCT, SIGN, POWER, ATOM = range(10)
+OR, AND, NOT, COMPARISON, MODULO, SUM, SIGMA, PRODUCT, SIGN, POWER, ATOM = range(11)
 """How tightly a part of a formula holds together, from the loosest; SIGMA is a sum sign with its operand."""
 
 BINDINGS = {
@@ -19,7 +19,9 @@ BINDINGS = {
     "+": SUM,
     "-": SUM,
     "*": PRODUCT,
-    "%": PRODUCT,
+    "%": MODULO,
+    "/": POWER,
+    "where": COMPARISON,
     "@": PRODUCT,
     "**": POWER,
     "expm1": SUM,
@@ -127,10 +129,12 @@ class _Writer:
                 operands = [f"{self._held(first, ATOM)}^{{\\top}}", self._held(last, POWER)]
             case "*" if self._is_vector(first) and self._is_vector(last):
                 form, operands = ELEMENTWISE_PRODUCT, [self._held(first, PRODUCT), self._held(last, POWER)]
-            case "*" | "%" | "@":
+            case "*" | "@":
                 operands = [self._held(first, PRODUCT), self._held(last, POWER)]
+            case "%":
+                operands = [self._held(first, POWER), self._held(last, POWER)]
             case _:
-                operands = [self._held(first, SUM), self._held(last, SUM)]
+                operands = [self._held(first, MODULO), self._held(last, MODULO)]
         return Part(_filled(form, operands), binding)
 
     def _call(self, name: str, nodes: Sequence[Node]) -> Part:
