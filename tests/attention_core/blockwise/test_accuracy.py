@@ -30,9 +30,9 @@ def judge(request, sizes, names, orders=1):
 
 def reordered(request, orders):
     """Return the request with its features rolled by 0, 1, … places, which changes no score but by rounding."""
-    vectors = {name: np.array(request[name]) for name in ("query", "key")}
     return [
-        request | {name: np.roll(array, by, axis=-1).tolist() for name, array in vectors.items()} for by in range(orders)
+        request | {name: np.roll(request[name], by, axis=-1).tolist() for name in ("query", "key")}
+        for by in range(orders)
     ]
 
 

@@ -9,7 +9,7 @@ from tests.server import running_server
 
 HARD = {
     # Half a second or more on one core, cut into blocks between which it can be stopped.  No kernel has hardmax.
-    "query": [[0.5]] * 1500,
+    "query": [[0.5]] * 2250,
     "key": [[0.5]] * 1500,
     "score_model": {"name": "additive", "query_weight": [[1]] * 64, "key_weight": [[1]] * 64, "score_vector": [1] * 64},
     "normalizer": "hardmax",
