@@ -99,9 +99,14 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
         return None
     if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
         return None
-    if not (call.position is None or type(call.position) in (Alibi, Rotary)):
+    if not (call.position is None or type(call.position) in (Alibi, Rotary)) or _has_uneven_distances(call):
         return None
     return call.score_model.pair_function(call.query, call.key, lambda rows, weight: project_rows(kernel, rows, weight))
+
+
+def _has_uneven_distances(call: ResolvedCall) -> bool:
+    """Return whether ALiBi's distances are not those of one offset for each matrix, which a kernel counts from."""
+    return type(call.position) is Alibi and call.offset.ndim > 1 and call.offset.shape[-2] > 1
 
 
 def _result(
