@@ -148,3 +148,15 @@ def test_gradients_of_a_kernel_agree_with_numpy_at_every_rank(seed):
                 np.testing.assert_allclose(array, expected[name], rtol=0, atol=tolerance, err_msg=f"{name} of {number}")
         agreed += 1
     assert agreed > CALLS_PER_SEED / 4
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_alibi_counts_from_the_offset_of_each_query(kernel):
+    numbers = np.random.default_rng(8)
+    query, key = numbers.standard_normal((2, 2, 3, 4)), numbers.standard_normal((2, 2, 6, 4))
+    lengths = KeyLengths(np.array([[2, 5, 6], [6, 1, 4]]))
+    found = []
+    for chosen in (kernel, "numpy"):
+        with using_kernel(chosen):
+            found.append(attend(query, key, mask=lengths, offset="bottom_right", position=Alibi()).weights)
+    np.testing.assert_allclose(*found, atol=1e-14)
