@@ -123,5 +123,10 @@ def assert_explains(shown: str, member: type[Described]) -> None:
         assert text in shown
     example = shown[shown.rindex("Examples") :]
     for name, value in {"name": member.core.name, **about.example}.items():
-        # A list is shown as a tree of its own.
-        assert (name if isinstance(value, list) else name + json.dumps(value)) in example
+        # A list is shown as a tree of its own, and so is an object, whose members stand in lines of their own.
+        if isinstance(value, dict):
+            assert name in example
+            for inner, number in value.items():
+                assert inner + json.dumps(number) in example
+        else:
+            assert (name if isinstance(value, list) else name + json.dumps(value)) in example
