@@ -22,12 +22,18 @@ from attention_core.descriptions import Described, parameters_of
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ScoreGradient, ShouldStop
 from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient
-from attention_core.native.forward import has_values_of_query_heads, pair_function, project_rows, row_maximum
+from attention_core.native.forward import (
+    has_head_tensors,
+    has_values_of_query_heads,
+    pair_function,
+    project_rows,
+    row_maximum,
+)
 from attention_core.native.leading import KeptArrays, contiguous, operand
 from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
 from attention_core.native.plans import PAIR_COST, Operands, Plan, PlanInputs, add_arrays, make_plan
 from attention_core.native.running import run_kernel
-from attention_core.parameters import broadcast_over_pairs, has_head_tensors, sum_scalar_gradient
+from attention_core.parameters import broadcast_over_pairs, sum_scalar_gradient
 from attention_core.reductions import all_finite, sum_to_shape
 
 MAX_CHUNKS = 4

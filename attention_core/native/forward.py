@@ -68,7 +68,7 @@ def evaluate_with_kernel(
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
     if normalizer is None or "modified" in required:
         return None
-    if call.queries_per_kv_head > 1 and (_has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+    if call.queries_per_kv_head > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
         call = repeat_kv_heads(call)
     pair = pair_function(kernel, call)
     if pair is None:
@@ -88,7 +88,7 @@ def evaluate_with_kernel(
     return _result(packed, plan, arrays, others[0], call.dtype.compute)
 
 
-def _has_head_tensors(model: object) -> bool:
+def has_head_tensors(model: object) -> bool:
     """Return whether a score model has a vector or matrix for each query head; a stand-in for one has none."""
     return isinstance(model, ScoreModel) and model.has_head_tensors()
 

@@ -15,14 +15,13 @@ from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_kernel_normalizer, supports_online
 from attention_core.heads import repeat_kv_heads
 from attention_core.kernel_forms import KernelNormalizer
-from attention_core.native.forward import pair_function
+from attention_core.native.forward import has_head_tensors, pair_function
 from attention_core.native.leading import contiguous
 from attention_core.native.library import CONSTANTS, FIELD_INDEX, Kernel, address_of
 from attention_core.native.plans import Operands, Plan, PlanInputs, find_plan
 from attention_core.native.request import rows_per_task
 from attention_core.native.running import run_kernel
 from attention_core.native.visibility import with_ranged_masks
-from attention_core.parameters import has_head_tensors
 
 LOGITS = frozenset({"logits"})
 """Fields that make a plan one of matrices; which of them are written differs from one part of a call to the next."""
