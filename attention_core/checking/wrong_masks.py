@@ -21,7 +21,7 @@ from attention_core.checking.variants import (
 from attention_core.checking.wrong_normalizers import with_changed_logits
 from attention_core.dense import evaluate_query_block
 from attention_core.interfaces import Coverage, Mask, Tile
-from attention_core.mask_base import All
+from attention_core.mask_base import All, see_prefix
 from attention_core.masks import Allowed, Causal, KeyLengths, PrefixLengths, Window, masks_in
 from attention_core.tiles import apply_weights
 
@@ -70,6 +70,17 @@ def change_mask_offset(context: CheckContext, offset: IntArray, *kinds: type[Mas
 def _see_hidden(mask: Mask, tile: Tile) -> BoolArray:
     """Return the pairs that a mask hides: true read as "masked"."""
     return ~mask.visible(tile)
+
+
+def _invert_beside_prefix(mask: Causal | Window) -> Mask:
+    """Return a mask that shows what it hides, and the keys of its prefix as before; the mask itself without one."""
+    return mask if mask.prefix is None else ChangedMask(mask, _see_hidden_and_prefix)
+
+
+def _see_hidden_and_prefix(mask: Causal | Window, tile: Tile) -> BoolArray:
+    """Return whether a pair is hidden but for the prefix, or its key belongs to the prefix."""
+    assert mask.prefix is not None
+    return ~replace(mask, prefix=None).visible(tile) | see_prefix(mask.prefix, tile)
 
 
 def _see_by_query(mask: Mask, tile: Tile) -> BoolArray:
@@ -139,6 +150,7 @@ def mask_inverted(context: CheckContext) -> Iterator[Variant]:
     if context.call.mask is not None:
         yield context.changed(mask=ChangedMask(context.call.mask, _see_hidden))
     yield from change_masks(context, lambda causal: Window(0, None, prefix=causal.prefix), Causal)
+    yield from change_masks(context, _invert_beside_prefix, *LIFTED)
 
 
 def mask_transposed(context: CheckContext) -> Iterator[Variant]:

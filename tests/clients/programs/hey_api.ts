@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
-import { attend, check, compare, estimate, explain, infer, merge } from "./attention";
+import { attend, check, compare, estimate, estimateGradients, explain, gradients, infer, merge } from "./attention";
 import type { AttentionRequest, AttentionResponse, ScoreModel } from "./attention";
 import { client } from "./attention/client.gen";
 
@@ -45,7 +45,9 @@ async function main() {
   const problem = await attend({ body: { query, key: value } });
 
   const document = JSON.parse(readFileSync(documentPath, "utf-8"));
-  const calls = { attend, estimate, explain, compare, check, merge };
+  const calls = {
+    attend, estimate, explain, compare, check, merge, gradients, estimate_gradients: estimateGradients,
+  };
   const examples: Record<string, unknown> = {};
   for (const [path, { post }] of Object.entries<any>(document.paths)) {
     const call = calls[post?.operationId as keyof typeof calls];

@@ -109,6 +109,9 @@ class DiagonalOfTheLastRow(InBatches):
 
 @mistake("one position for all batch rows")
 class TurnedAsTheFirstRow(InBatches):
+    def possible(self):
+        return super().possible() and self.own_positions("query") is None
+
     def turned_query(self, query):
         return self.turned(query, np.arange(self.queries) + np.ravel(self.offset())[0])
 

@@ -5,14 +5,20 @@ import numpy as np
 from tests.service.checking.kernels import Kernel, mistake
 
 
+class OtherCorner(Kernel):
+    def possible(self):
+        # Positions that are given have no corner.
+        return "positions" not in self.request
+
+
 @mistake("causal corner")
-class BottomRightForTopLeft(Kernel):
+class BottomRightForTopLeft(OtherCorner):
     def diagonal(self):
         return np.arange(self.queries)[:, None] + self.keys - self.queries
 
 
 @mistake("causal corner")
-class TopLeftForBottomRight(Kernel):
+class TopLeftForBottomRight(OtherCorner):
     def diagonal(self):
         return np.arange(self.queries)[:, None]
 
@@ -38,13 +44,13 @@ class AllPositionsFromTheOtherCorner(Kernel):
 @mistake("causal off by one")
 class NotItself(Kernel):
     def causal(self):
-        return np.arange(self.keys) < self.diagonal()
+        return self.key_positions() < self.diagonal()
 
 
 @mistake("causal off by one")
 class OneOfTheFuture(Kernel):
     def causal(self):
-        return np.arange(self.keys) <= self.diagonal() + 1
+        return self.key_positions() <= self.diagonal() + 1
 
 
 @mistake("prefix ignored")
@@ -87,6 +93,16 @@ class WindowOneWider(WrongWindow):
     left = right = 1
 
 
+@mistake("window off by one")
+class WindowOneToTheLeft(WrongWindow):
+    left, right = 1, -1
+
+
+@mistake("window off by one")
+class WindowOneToTheRight(WrongWindow):
+    left, right = -1, 1
+
+
 @mistake("key lengths off by one")
 class PaddingLetIn(Kernel):
     def within(self, lengths):
@@ -117,13 +133,13 @@ class HiddenForVisible(Kernel):
 @mistake("mask inverted")
 class UpperTriangle(Kernel):
     def causal(self):
-        return np.arange(self.keys) >= self.diagonal()
+        return self.key_positions() >= self.diagonal()
 
 
 @mistake("mask inverted")
 class StrictUpperTriangle(Kernel):
     def causal(self):
-        return np.arange(self.keys) > self.diagonal()
+        return self.key_positions() > self.diagonal()
 
 
 @mistake("mask transposed")

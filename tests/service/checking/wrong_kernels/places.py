@@ -135,7 +135,7 @@ class SlopesAdded(Kernel):
 @mistake("alibi sign")
 class WithoutTheAbsoluteValue(Kernel):
     def distances(self):
-        return self.positions() - np.arange(self.keys)
+        return self.positions() - self.key_positions()
 
 
 @mistake("alibi slopes")
