@@ -286,7 +286,7 @@ SETTINGS = {
     "prefix and window": lambda rng, shape: {
         "mask": {
             "window": {"left": 0, "right": rng.randrange(2)},
-            "prefix_lengths": _per_batch(shape, lambda: rng.randrange(3)),
+            "prefix_lengths": _per_batch(shape, lambda: rng.randrange(min(shape[-1], 2) + 1)),
             "key_lengths": _per_batch(shape, lambda: rng.randrange(1, shape[-1] + 1)),
             "offset": "bottom_right",
         }

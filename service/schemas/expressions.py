@@ -112,7 +112,17 @@ def _entry(one: Entry) -> dict[str, Any]:
     }
 
 
-def describe_formula(formula: str, kind: str | None) -> dict[str, Any]:
+def read_kind(kind: str | None) -> FormulaKind | None:
+    """Return the kind of formula that a request names, None if it names none; raise InvalidRequest for another one."""
+    if kind is None:
+        return None
+    with call_errors():
+        if kind not in KINDS:
+            raise UnknownName(("kind",), expected="a kind of formula", kind="field", received=kind, known=KINDS)
+    return next(one for one in KINDS if one == kind)
+
+
+def describe_formula(formula: str, kind: FormulaKind | None) -> dict[str, Any]:
     """Return the body of GET /v1/expressions?formula=….
 
     :param formula: the text.
@@ -121,11 +131,7 @@ def describe_formula(formula: str, kind: str | None) -> dict[str, Any]:
     Raises InvalidRequest with the column and the piece of text.
     """
     with call_errors():
-        if kind is None:
-            return _describe_first(formula)
-        if kind not in KINDS:
-            raise UnknownName(("kind",), expected="a kind of formula", kind="field", received=kind, known=KINDS)
-        return _describe(formula, next(one for one in KINDS if one == kind))
+        return _describe_first(formula) if kind is None else _describe(formula, kind)
 
 
 def _describe_first(formula: str) -> dict[str, Any]:

@@ -60,6 +60,7 @@ REFUSED = {
     "a number as a mask": ({"formula": "j - p", "kind": "mask"}, "/formula", "truth value"),
     "a query in a mask": ({"formula": "q @ k > 0", "kind": "mask"}, "/formula", "'q' at column 1"),
     "an unknown kind": ({"formula": "q @ k", "kind": "score"}, "/kind", "score_model"),
+    "an unknown kind alone": ({"kind": "score"}, "/kind", "score_model"),
     "an empty text": ({"formula": ""}, "/formula", "expected"),
     "a long text": ({"formula": "1+" * 600 + "1"}, "/formula", "1000 characters"),
 }
