@@ -72,15 +72,16 @@ def _see_hidden(mask: Mask, tile: Tile) -> BoolArray:
     return ~mask.visible(tile)
 
 
-def _invert_beside_prefix(mask: Causal | Window) -> Mask:
+def _invert_beside_prefix(mask: Causal | Window) -> Causal | Window | ChangedMask:
     """Return a mask that shows what it hides, and the keys of its prefix as before; the mask itself without one."""
-    return mask if mask.prefix is None else ChangedMask(mask, _see_hidden_and_prefix)
+    if mask.prefix is None:
+        return mask
+    return ChangedMask(replace(mask, prefix=None), partial(_see_hidden_and_prefix, mask.prefix))
 
 
-def _see_hidden_and_prefix(mask: Causal | Window, tile: Tile) -> BoolArray:
-    """Return whether a pair is hidden but for the prefix, or its key belongs to the prefix."""
-    assert mask.prefix is not None
-    return ~replace(mask, prefix=None).visible(tile) | see_prefix(mask.prefix, tile)
+def _see_hidden_and_prefix(prefix: IntArray, mask: Mask, tile: Tile) -> BoolArray:
+    """Return whether a pair is hidden, or its key belongs to the prefix."""
+    return _see_hidden(mask, tile) | see_prefix(prefix, tile)
 
 
 def _see_by_query(mask: Mask, tile: Tile) -> BoolArray:

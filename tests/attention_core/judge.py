@@ -14,7 +14,7 @@ from tests import calls, oracle, plain
 from tests.attention_core.native.kernels import KERNELS
 
 FIELDS = ("scores", "capped_scores", "logits", "weights", "output")
-"""Fields that kernels have.  They do not have modified scores: asked for beside others, NumPy would compute them all."""
+"""Fields that kernels have: beside modified scores, which they lack, NumPy would compute all of them."""
 
 
 def judge(
