@@ -430,6 +430,20 @@ def quarter(score_model: str, normalizer: str) -> list[Combination]:
     ]
 
 
+def third(score_model: str, normalizer: str) -> list[Combination]:
+    """Return a third of the combinations of a score model and a normalizer, the next pair others, for the soak.
+
+    Every setting has every layout of heads, every layout has every dtype.
+    """
+    pair = list(SCORE_MODELS).index(score_model) + list(NORMALIZERS).index(normalizer)
+    points = itertools.product(enumerate(SETTINGS), enumerate(HEADS), enumerate(DTYPES))
+    return [
+        Combination(score_model, normalizer, setting, heads, dtype)
+        for (row, setting), (column, heads), (layer, dtype) in points
+        if (row + column + layer + pair) % 3 == 0
+    ]
+
+
 def combinations():
     """Every point of the product of the registries."""
     return [Combination(*point) for point in itertools.product(SCORE_MODELS, NORMALIZERS, SETTINGS, HEADS, DTYPES)]

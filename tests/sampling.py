@@ -54,17 +54,22 @@ def seed_at(position: int) -> int:
     return random.Random(position).getrandbits(32)
 
 
-def product_sample(step: int, *axes: Iterable[Any]) -> list[Any]:
-    """Return the product of ordered axes as parameters of a test, all marked `soak` but one in `step`.
+def product_sample(step: int, *axes: Iterable[Any], soak_step: int = 1) -> list[Any]:
+    """Return points of the product of ordered axes as parameters of a test, all marked `soak` but one in `step`.
 
     Kept are the points whose positions add up to a multiple of `step`.  Each pair of values of two axes is among them
-    where the other axes have `step` sums, as one of `step` values does.
+    where the other axes have `step` sums, as one of `step` values does.  Of the others the soak has one in `soak_step`,
+    which divides `step`.
     """
-    numbered = [list(enumerate(axis)) for axis in axes]
+    if step % soak_step:
+        raise ValueError(f"expected a multiple of {soak_step}, received {step}")
+    sums = ((point, sum(position for position, _ in point)) for point in itertools.product(*map(_numbered, axes)))
     return [
-        pytest.param(
-            *(value for _, value in point),
-            marks=() if sum(position for position, _ in point) % step == 0 else pytest.mark.soak,
-        )
-        for point in itertools.product(*numbered)
+        pytest.param(*(value for _, value in point), marks=() if total % step == 0 else pytest.mark.soak)
+        for point, total in sums
+        if total % soak_step == 0
     ]
+
+
+def _numbered(axis: Iterable[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(axis))

@@ -86,20 +86,21 @@ def _no_numpy(monkeypatch):
 @pytest.mark.usefixtures("_no_numpy")
 @pytest.mark.parametrize(
     ("model", "option", "layout", "kernel", "heads"),
-    product_sample(13, MODELS, MODEL_OPTIONS, LAYOUTS, KERNELS, PARAMETERS),
+    product_sample(15, MODELS, MODEL_OPTIONS, LAYOUTS, KERNELS, PARAMETERS, soak_step=3),
 )
 def test_gradients_are_those_of_numpy(model, option, layout, kernel, heads):
     model = score_models(LAYOUTS[layout][0][-1], PARAMETERS[heads])[model]
     options = {"score_model": model, **MODEL_OPTIONS[option]}
     for dtype, tolerance in (("float64", 1e-11), ("float32", 5e-4))[: 1 if option == "relu" else 2]:
         arrays = vectors(layout, dtype)
-        expected = everything(by_numpy(*arrays, **options))
+        # NumPy's own float32 is off by more where gradients cancel.
+        expected = everything(by_numpy(*(array.astype("float64") for array in arrays), **options))
         with using_kernel(kernel):
             found = everything(differentiate(*arrays, **options))
         assert set(found) == set(expected)
         for name, gradient in found.items():
             assert gradient.shape == expected[name].shape, name
-            assert gradient.dtype == expected[name].dtype, name
+            assert gradient.dtype == dtype, name
             size = max(np.abs(expected[name]).max(), 1.0)
             np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=tolerance * size, err_msg=name)
 
