@@ -18,17 +18,21 @@ SUMS_OF_FEATURES = ("dot_product", "scaled_dot_product", "cosine", "gaussian", "
 MAX_ORDERS = 8
 """Orders of the features in which `worst` makes the plain evaluation."""
 
+DRAWN_SIDES = 4
+"""Times that `worst` draws to which side each score is off."""
 
-def attention(request, first_feature=0):
+
+def attention(request, first_feature=0, scores=None):
     """Return the fields of `oracle.attention` as arrays, every step computed in the request's compute type.
 
     :param first_feature: feature with which sums of `SUMS_OF_FEATURES` begin; those before it come last.  With an
         odd one the scale is applied to the queries, else to the products.
+    :param scores: scores to begin with, in the compute type; default those of the score model.
     """
     name = request.get("dtype") or "float64"
     inputs = oracle.Inputs(request)
     with np.errstate(all="ignore"):
-        fields = _fields(inputs, COMPUTE[name], first_feature)
+        fields = _fields(inputs, COMPUTE[name], first_feature, scores)
     store = np.vectorize(oracle.ROUND[name], otypes=[np.float64]) if name in ("float16", "bfloat16") else lambda x: x
     return {field: array if field == "logsumexp" else store(array) for field, array in fields.items()}
 
@@ -44,15 +48,21 @@ def worst(requests, reference):
     """Return the fields of the plain evaluation, each number as far off as in the worst order of the features.
 
     Of sums of the same numbers one may be right by luck, and which one that is depends on the BLAS and the processor.
+    So may the weights be: they count with scores that each are as far off as in the worst order, to either side, too.
 
     :param requests: one request, or the same one written in several ways.
     :param reference: right fields by name, which are the fields that are returned.
     """
     evaluations = []
     for request in requests:
-        inputs = oracle.Inputs(request)
+        inputs, compute = oracle.Inputs(request), COMPUTE[request.get("dtype") or "float64"]
         features = np.shape(inputs.query)[-1] if _treats_features_alike(inputs.score_model) else 1
-        evaluations += [attention(request, first) for first in range(min(features, MAX_ORDERS))]
+        orders = range(min(features, MAX_ORDERS))
+        evaluations += [attention(request, first) for first in orders]
+        if features > 1 and "scores" in reference:
+            with np.errstate(all="ignore"):
+                scores = np.stack([_scores(inputs, compute, first) for first in orders])
+            evaluations += [attention(request, 0, one) for one in _as_far_off(scores, np.array(reference["scores"]))]
     fields = {}
     for name in evaluations[0].keys() & reference.keys():
         numbers = evaluations[0][name]
@@ -61,6 +71,19 @@ def worst(requests, reference):
             errors = np.nan_to_num(np.abs(candidates.astype(float) - np.array(reference[name], float)))
         fields[name] = np.take_along_axis(candidates, errors.argmax(axis=0)[None], axis=0)[0]
     return fields
+
+
+def _as_far_off(scores, right):
+    """Yield the right scores with the largest error that each has in some order, to a side that is drawn.
+
+    :param scores: those of every order, (orders, …).
+    :param right: (…).
+    """
+    rng = np.random.default_rng(scores.size)
+    with np.errstate(invalid="ignore"):
+        errors = np.nan_to_num(np.abs(scores.astype(float) - right.astype(float)).max(axis=0))
+    for _ in range(DRAWN_SIDES):
+        yield (right.astype(float) + errors * rng.choice((-1, 1), errors.shape)).astype(scores.dtype)
 
 
 def _treats_features_alike(model):
@@ -81,13 +104,17 @@ def bound(reference, plain, dtype):
     return 2 * error + 2.0 ** (exponent - 1 - DIGITS[dtype])
 
 
-def _fields(inputs, dtype, first_feature=0):
+def _scores(inputs, dtype, first_feature):
     query, key = np.array(inputs.query, dtype), np.repeat(np.array(inputs.key, dtype), inputs.group, _head_axis(inputs))
     of_queries, of_keys = _places(inputs, "query", inputs.queries), _places(inputs, "key", inputs.keys)
     query, key = _turn(inputs, query, of_queries), _turn(inputs, key, of_keys)
     if first_feature:
         query, key = (np.roll(vectors, -first_feature, axis=-1) for vectors in (query, key))
-    scores = SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype, first_feature), query, key)
+    return SCORE_MODELS[inputs.score_model["name"]](Parameters(inputs, dtype, first_feature), query, key)
+
+
+def _fields(inputs, dtype, first_feature=0, scores=None):
+    scores = _scores(inputs, dtype, first_feature) if scores is None else scores
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
     modified = _modified(inputs, _biased(inputs, capped))
