@@ -4,6 +4,8 @@ How far it is from the float64 truth is how far anything else in that precision 
 plus one unit in the last place of the largest number.  Nothing is guessed.
 """
 
+import functools
+
 import numpy as np
 
 from tests import formulas, oracle
@@ -29,8 +31,12 @@ def attention(request, first_feature=0, scores=None):
         odd one the scale is applied to the queries, else to the products.
     :param scores: scores to begin with, in the compute type; default those of the score model.
     """
-    name = request.get("dtype") or "float64"
-    inputs = oracle.Inputs(request)
+    return _stored(oracle.Inputs(request), first_feature, scores)
+
+
+def _stored(inputs, first_feature=0, scores=None):
+    """Return the fields of inputs that are read, in the storage type."""
+    name = inputs.request.get("dtype") or "float64"
     with np.errstate(all="ignore"):
         fields = _fields(inputs, COMPUTE[name], first_feature, scores)
     store = np.vectorize(oracle.ROUND[name], otypes=[np.float64]) if name in ("float16", "bfloat16") else lambda x: x
@@ -58,11 +64,11 @@ def worst(requests, reference):
         inputs, compute = oracle.Inputs(request), COMPUTE[request.get("dtype") or "float64"]
         features = np.shape(inputs.query)[-1] if _treats_features_alike(inputs.score_model) else 1
         orders = range(min(features, MAX_ORDERS))
-        evaluations += [attention(request, first) for first in orders]
-        if features > 1 and "scores" in reference:
+        evaluations += [_stored(inputs, first) for first in orders]
+        if "scores" in reference:
             with np.errstate(all="ignore"):
                 scores = np.stack([_scores(inputs, compute, first) for first in orders])
-            evaluations += [attention(request, 0, one) for one in _as_far_off(scores, np.array(reference["scores"]))]
+            evaluations += [_stored(inputs, 0, one) for one in _as_far_off(scores, np.array(reference["scores"]))]
     fields = {}
     for name in evaluations[0].keys() & reference.keys():
         numbers = evaluations[0][name]
@@ -252,7 +258,9 @@ def _modified(inputs, biased):
     return np.where(np.isneginf(biased), biased, modified)
 
 
+@functools.lru_cache(maxsize=1)
 def _visible(inputs, full):
+    """Which pairs are visible; the same inputs are asked for again in each order of the features."""
     pairs = np.ndindex(*full)
     places = {}
     flags = np.empty(full, bool)

@@ -48,6 +48,8 @@ def _fields(combination, reference, kernels, ways):
     names = (*FIELDS, "logsumexp") if combination.normalizer == "softmax" else FIELDS
     expected = reference(request)
     simple = plain.worst(ways(request), expected)
+    if combination.normalizer == "hardmax" and _has_new_ties(expected, plain.COMPUTE[combination.dtype]):
+        names = tuple(name for name in names if name not in ("weights", "output"))
     for kernel, fields in (*((kernel, names) for kernel in kernels), ("numpy", ("modified",))):
         with using_kernel(kernel):
             result = evaluate(resolve(calls.core_call(request, include=fields)))
@@ -59,3 +61,11 @@ def _fields(combination, reference, kernels, ways):
             np.testing.assert_array_equal(received[~finite], right[~finite], err_msg=case)
             assert np.isfinite(received[finite]).all(), case
             yield kernel, name, received[finite], right[finite], np.broadcast_to(simple[name], right.shape)[finite]
+
+
+def _has_new_ties(expected, compute):
+    """Whether the largest logits of a row are the same number in the compute type and are not; either may win then."""
+    exact = np.array(expected["logits"], float)
+    rounded = exact.astype(compute)
+    winners = [(logits == logits.max(-1, keepdims=True)).sum(-1) for logits in (exact, rounded)]
+    return bool(np.any(winners[0] != winners[1]))
