@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
-from attention_core import InvalidValue, UnknownName
+from attention_core import UnknownName
 from attention_core.errors import CallError
 from attention_core.formulas import GROUPS, LANGUAGE, Entry, FormulaKind, parse_formula
 from attention_core.formulas.known_shapes import known_parameters
@@ -159,16 +159,7 @@ def _parses(formula: str, kind: FormulaKind) -> bool:
 
 def _describe(formula: str, kind: FormulaKind) -> dict[str, Any]:
     parsed = parse_formula(formula, kind, ("formula",))
-    parameters = known_parameters(parsed)
-    if parameters is None:
-        raise InvalidValue(
-            ("formula",),
-            expected="a truth value for each pair" if kind == "mask" else "a number for each pair",
-            received="a formula that yields none, whatever the shapes of its parameters",
-            advice="Compare numbers: … > 0."
-            if kind == "mask"
-            else "Reduce vectors: sum(…); write where(condition, x, y).",
-        )
+    parameters = known_parameters(parsed, ("formula",))
     vectors = [one.name for one in parameters if one.shapes and all(len(shape) == 1 for shape in one.shapes)]
     rendering = render(parsed.root, ("q", "k", *vectors))
     return {
