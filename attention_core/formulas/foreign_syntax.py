@@ -2,10 +2,11 @@
 
 import ast
 from collections.abc import Mapping
-from unicodedata import normalize
+from keyword import kwlist
+from unicodedata import east_asian_width, normalize
 
 ADVICE_ON_TOKENS: Mapping[str, str] = {
-    "=": "Write == to compare; operands of functions have no names.",
+    "=": "Write == to compare, and = behind the other sign in <=, >= and !=; operands of functions have no names.",
     "^": "Write ** for a power.",
     "&": "Write `and`.",
     "&&": "Write `and`.",
@@ -44,12 +45,23 @@ ADVICE_ON_NODES: Mapping[type[ast.AST], str] = {
     ast.List: "Send numbers as a parameter, and write its name.",
     ast.UnaryOp: "Leave the sign + out.",
     ast.Compare: "Comparisons are < <= > >= == !=; join them with `and`, `or` and `not`.",
+    ast.Constant: "Constants are numbers, pi, e, inf, True and False.",
     ast.Starred: "Write each operand by itself.",
     ast.GeneratorExp: "There are no loops: a function of vectors takes them whole, as sum(q * k) does.",
     ast.ListComp: "There are no loops: a function of vectors takes them whole, as sum(q * k) does.",
     ast.Call: "Write * for a product. A function is called by its name alone: sum(x).",
     ast.Subscript: "Only a parameter has indices, between its name and nothing else: slope[h].",
 }
+
+ADVICE_ON_WORDS: Mapping[str, str] = {
+    "AND": "Write `and`.",
+    "OR": "Write `or`.",
+    "NOT": "Write `not`.",
+    "xor": "Write (a and not b) or (not a and b).",
+    "<>": "Write != for unequal.",
+    **dict.fromkeys(kwlist, "It is a word of Python, which no formula has, not even as the name of a parameter."),
+}
+"""By words and signs at which a formula ceases to be an expression."""
 
 USUAL = "Only names, numbers, operators, function calls and indices of the language are formulas."
 
@@ -59,17 +71,22 @@ def advise_on_token(token: str) -> str:
 
     :param token: the characters, one or more.
     """
-    half_width = normalize("NFKC", token)
     if token in ADVICE_ON_TOKENS:
         return ADVICE_ON_TOKENS[token]
-    if half_width != token and half_width.isascii():
-        return f"Write {half_width} with half width."
+    if east_asian_width(token[0]) == "F":
+        return f"Write {normalize('NFKC', token)} with half width."
     digits = token.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     if digits.isdecimal() and len(token) > len(digits) and token[len(digits) :] not in ("e", "E", "j", "J"):
         return f"Write * for a product: {digits} * {token[len(digits) :]}."
     if token[0].isdigit():
         return "Write decimal numbers, such as 0.5 or 1e-3."
     return "GET /v1/expressions lists the names and operators of the language."
+
+
+def advise_on_word(piece: str) -> str:
+    """Return what to write instead of the piece of text at which a formula ceases to be an expression."""
+    usual = "Look for a missing operator, operand, comma or bracket there, or just before."
+    return ADVICE_ON_WORDS.get(piece, usual)
 
 
 def advise_on_node(node: ast.expr) -> str:

@@ -132,7 +132,7 @@ def unknown_variable(text: str, span: Span, name: str, kind: FormulaKind, parame
     known = variables_of(kind) | set(parameters)
     same = next((f"Did you mean {one!r}?" for one in sorted(known) if one.lower() == name.lower()), "")
     advice = same or did_you_mean(name, known) or "Use one of these names."
-    advice = f"{advice[:-1]}, or send its value in {PARAMETERS[kind]}{advice[-1]}"
+    advice = f"{advice} The value of a parameter is sent in {PARAMETERS[kind]}."
     return _unknown(text, span, name, "a variable or a parameter", known, advice)
 
 

@@ -10,10 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from unicodedata import normalize
 
 from attention_core.errors import ArgumentPath, CallError, InvalidValue
-from attention_core.formulas.foreign_syntax import advise_on_node, advise_on_token
-from attention_core.formulas.language import FUNCTIONS, MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, FormulaKind, variables_of
+from attention_core.formulas.foreign_syntax import advise_on_node, advise_on_token, advise_on_word
+from attention_core.formulas.language import (
+    FUNCTIONS,
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_NODES,
+    RESERVED,
+    FormulaKind,
+    variables_of,
+)
 from attention_core.formulas.names import refuse_function, refuse_variable
 from attention_core.formulas.nodes import Node, Span, refuse
 
@@ -131,14 +140,18 @@ def _check_tokens(text: str) -> None:
         if match.lastgroup == "open":
             opened.append(span)
         elif match.lastgroup == "close" and (not opened or BRACKETS[text[opened.pop().start]] != match[0]):
-            advice = "Leave it out, or open it before."
+            advice = "Leave the bracket out, or open it before."
             raise refuse(text, span, (), expected="a bracket that was opened before", advice=advice)
         if len(opened) > MAX_DEPTH:
             raise _refuse_depth(text, span)
     if opened:
         closing = BRACKETS[text[opened[-1].start]]
         raise refuse(
-            text, opened[-1], (), expected="a bracket that is closed", advice=f"Add the {closing} that closes it."
+            text,
+            opened[-1],
+            (),
+            expected="a bracket that is closed",
+            advice=f"Add the bracket {closing} that closes it.",
         )
     if not text.strip():
         raise InvalidValue((), expected="a formula", received="an empty text", advice="Write an expression.")
@@ -166,9 +179,9 @@ def _refuse_syntax(text: str, indent: int, error: SyntaxError) -> InvalidValue:
             received=f"the end of the formula at column {end + 1}",
             advice="Something is missing there: an operand or a bracket.",
         )
-    stop = max((error.end_offset or 0) - 1 + indent, start + 1)
-    advice = "Look for a missing operator, operand, comma or bracket there, or just before."
-    return refuse(text, Span(start, min(stop, len(text))), (), expected="an expression", advice=advice)
+    span = Span(start, min(max((error.end_offset or 0) - 1 + indent, start + 1), len(text)))
+    advice = advise_on_word(text[span.start : span.stop])
+    return refuse(text, span, (), expected="an expression", advice=advice)
 
 
 class _Converter:
@@ -300,6 +313,12 @@ def _to_float(number: float) -> float:
         return float(number)
     except OverflowError:
         return inf
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names in a text that may be no formula, as `ast` reads them, but for those of the language."""
+    found = (match for match in TOKENS.finditer(text[:MAX_CHARACTERS]) if match.lastgroup == "name")
+    return frozenset(normalize("NFKC", match[0]) for match in found) - RESERVED
 
 
 def iterate_names(root: Node) -> Iterator[Node]:

@@ -7,18 +7,26 @@ where a request gave them and names where only the formula is known.
 from collections.abc import Mapping
 
 from attention_core.errors import InvalidValue
-from attention_core.formulas.graph import NUMBER, TRUTH, ValueType
+from attention_core.formulas.graph import NUMBER, TRUTH, ValueType, describe_type
 from attention_core.formulas.language import LANGUAGE, FormulaKind
 from attention_core.formulas.nodes import Span, refuse
 
 RESULTS: Mapping[FormulaKind, tuple[ValueType, str, str]] = {
-    "score_model": (NUMBER, "a number for each pair from a score model", "Reduce a vector to a number: sum(…)."),
-    "score_modifier": (NUMBER, "a number from a score modifier", "Reduce a vector to a number: sum(…)."),
+    "score_model": (NUMBER, "a number for each pair from a score model", "Sum a vector to a number: sum(…)."),
+    "score_modifier": (
+        NUMBER,
+        "a number from a score modifier",
+        "Take one entry of a vector, as in slope[h], or reduce it: sum(…).",
+    ),
     "mask": (TRUTH, "a truth value from a mask", "Compare it with something: … > 0."),
 }
 """What a formula of each kind yields, the same in words, and what to change about a formula that yields another."""
 
+ONE_NUMBER = describe_type((1,), is_truth=False)
+
 AS_NUMBER = "Write where(condition, 1, 0) for a number."
+
+AS_CONDITION = "Join conditions with `and`, `or` and `not`; write where(condition, 1, 0) for a number."
 
 
 def refuse_result(
@@ -35,9 +43,13 @@ def refuse_result(
     """
     _, expected, advice = RESULTS[kind]
     if kind == "mask" and is_vector:
-        advice = "Reduce a vector to a number first: sum(…) > 0."
+        advice = "Reduce a vector to a number, sum(…) > 0, or take one entry of it, doc[j] == 1."
+    elif is_truth and kind == "score_modifier":
+        advice = "Hide pairs by where(condition, score, -inf), or send the condition as {mask.formula}."
     elif is_truth:
         advice = AS_NUMBER
+    elif received == ONE_NUMBER:
+        advice = "A parameter of shape [1] is a vector too: write t[0], or send the number without a list."
     return refuse(text, span, (), expected=expected, received=f"{received}:", advice=advice)
 
 
@@ -68,7 +80,8 @@ def refuse_truth(text: str, span: Span, received: str, operation: str) -> Invali
     places = {"index": "as an index", "where": "as x and y of where(c, x, y)", "negate": "behind -"}
     beside = "in" if operation.isidentifier() else "beside"
     expected = f"numbers {places.get(operation) or f'{beside} {operation}'}"
-    return refuse(text, span, (), expected=expected, received=f"{received}:", advice=AS_NUMBER)
+    advice = AS_NUMBER if operation.isidentifier() else AS_CONDITION
+    return refuse(text, span, (), expected=expected, received=f"{received}:", advice=advice)
 
 
 def refuse_operand(text: str, span: Span, received: str, operation: str, n_operands: int) -> InvalidValue:
@@ -133,7 +146,7 @@ def refuse_indexed(text: str, span: Span, name: str) -> InvalidValue:
     if LANGUAGE[name].is_function:
         advice = f"A function has parentheses: {LANGUAGE[name].example}"
     elif name in ("q", "k"):
-        advice = f"One feature of it is dot({name}, one_hot), with the parameter one_hot: 1 there, and 0 elsewhere."
+        advice = f"{advice} One feature is dot({name}, one_hot), with a vector that is 1 there and 0 elsewhere."
     return refuse(text, span, (), expected="the name of a parameter before [", advice=advice)
 
 
@@ -150,7 +163,7 @@ def refuse_index_count(text: str, span: Span, n_axes: int, n_indices: int, recei
         text,
         span,
         (),
-        expected=f"as many indices as the parameter has axes, {n_axes}",
+        expected=f"as many indices as the parameter has axes, {n_axes}" if n_axes else "no index behind a number",
         received=f"{n_indices} for {received}:",
         advice="A number has no index; a vector has one and a matrix two. What differs by head is sent as per_head "
         "and written without index.",

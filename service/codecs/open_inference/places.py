@@ -18,6 +18,9 @@ NOT_OPTIONS = {
 }
 """Fields of /v1/attention that are not options, and where an inference request states them."""
 
+NAMED_VALUES = "parameters"
+"""The object for the parameters of a formula in a score model, a score modifier or a mask."""
+
 INPUTS: dict[FieldPath, str] = {one.path: name for inputs in MODELS.values() for name, one in inputs.items()}
 PARAMETERS: dict[FieldPath, str] = {path: name for name, path in SCALARS.items()}
 
@@ -59,6 +62,9 @@ def _output(value: str | None) -> str:
 
 def _tensor_or_scalar(steps: FieldPath, value: str | None) -> str | None:
     """Return the input, the parameter or both that a place is, or those of everything in it; None if it is neither."""
+    if steps[1:] == (NAMED_VALUES,):
+        # Beside the parameters of the protocol, "parameters of a formula" would be read as some of those.
+        return f'"{steps[0]}": {{"{NAMED_VALUES}": {{…}}}} in the parameter {OPTIONS}'
     inputs, parameters = ([name for path, name in all_.items() if path == steps] for all_ in (INPUTS, PARAMETERS))
     if value is not None and parameters:
         return f"the parameter {parameters[0]}: {json.encode(read_value('', value)).decode()}"

@@ -134,7 +134,7 @@ FITS_NOTHING = {
     ("dot(q, 1)", "score_model"): ("vectors as operands of dot", "a number: '1' at column 8"),
     ("t[q]", "score_model"): ("a number as index", "a vector of Dq numbers: 'q' at column 3"),
     ("t[i, j] + t[i]", "score_modifier"): ("as many indices", "1 for a matrix of Lq × Lk: 't[i]' at column 11"),
-    ("W @ q + tau * W", "score_model"): ("numbers or vectors", "a matrix of U × Dq: 'W' at column 15"),
+    ("q @ W @ k + W", "score_model"): ("numbers or vectors", "a matrix of Dq × Dk: 'W' at column 13"),
 }
 
 
