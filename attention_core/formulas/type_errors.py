@@ -1,6 +1,6 @@
 """Errors about operands that an operation does not take, and about what a whole formula yields.
 
-The words for what was received are those of `attention_core.formulas.graph.describe_type`, so that sizes are numbers
+The words for a received type are those of `attention_core.formulas.graph.describe_type`, so that sizes are numbers
 where a request gave them and names where only the formula is known.
 """
 
