@@ -212,7 +212,7 @@ async def test_the_protocol_says_where_a_parameter_of_a_formula_goes(client):
     for name in ("tau", "scale"):
         document = {"inputs": inputs_of(VECTORS), "parameters": {"formula": f"q @ k * {name}", name: 2}}
         _, detail = await refused(client, "/v2/models/expression/infer", document)
-        assert '"score_model": {"parameters": {…}} in the parameter options of the model expression' in detail
+        assert '"score_model": {"parameters": {…}} in the parameter options, as "parameters"' in detail
         assert f'as "parameters": {{"{name}": …}}' in detail
     document = {"inputs": inputs_of(VECTORS | {"W.perhead": [1.0]}), "parameters": {"formula": "q @ k * W"}}
     _, detail = await refused(client, "/v2/models/expression/infer", document)

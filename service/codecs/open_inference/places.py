@@ -41,7 +41,7 @@ def write_place(place: str, value: str | None) -> str:
             return f"{as_json(place, value)} in {NOT_OPTIONS[first]}"
     text = _tensor_or_scalar(steps, value)
     if text is None:
-        return f"{as_json(place, value)} in the parameter {OPTIONS}"
+        return f"{_in_options(place, steps, value)} in the parameter {OPTIONS}"
     match steps[0]:
         case "score_model":
             return f"{text} of the model {name}"
@@ -50,6 +50,14 @@ def write_place(place: str, value: str | None) -> str:
         case "position" if name:
             return f"{text} of the position {name}"
     return text
+
+
+def _in_options(place: str, steps: FieldPath, value: str | None) -> str:
+    """Return a place in the options as JSON."""
+    if steps[1:] == (NAMED_VALUES,):
+        # Beside the parameters of the protocol, "parameters of a formula" would be read as some of those.
+        return f'"{steps[0]}": {{"{NAMED_VALUES}": {{…}}}}'
+    return as_json(place, value)
 
 
 def _output(value: str | None) -> str:
@@ -62,9 +70,6 @@ def _output(value: str | None) -> str:
 
 def _tensor_or_scalar(steps: FieldPath, value: str | None) -> str | None:
     """Return the input, the parameter or both that a place is, or those of everything in it; None if it is neither."""
-    if steps[1:] == (NAMED_VALUES,):
-        # Beside the parameters of the protocol, "parameters of a formula" would be read as some of those.
-        return f'"{steps[0]}": {{"{NAMED_VALUES}": {{…}}}} in the parameter {OPTIONS}'
     inputs, parameters = ([name for path, name in all_.items() if path == steps] for all_ in (INPUTS, PARAMETERS))
     if value is not None and parameters:
         return f"the parameter {parameters[0]}: {json.encode(read_value('', value)).decode()}"
