@@ -61,6 +61,12 @@ def _convert(given: Mapping[str, Any], path: Path = ()) -> Document:
                 converted[name] = members
         elif isinstance(member, str | bool | int | float):
             converted[name] = member
+        elif callable(member) and not hasattr(member, "__array__"):
+            raise InvalidArgument(
+                pointer(inside),
+                "expected numbers, texts or mappings; received a function. Functions are not sent: write a formula, "
+                "such as {'formula': 'score + slope * (j - p)'}.",
+            )
         elif member is not None:
             array = as_array(member, pointer(inside))
             converted[name] = array if array.ndim else array.item()

@@ -52,6 +52,7 @@ class Inference:
             self._origins[f"/parameters/{PARAMETERS[path]}"] = path
             self.parameters[PARAMETERS[path]] = leaf
         else:
+            _require_finite(leaf, path)
             self._option_paths.append(path)
             *parents, last = path
             inside = self.options
@@ -100,12 +101,25 @@ def _accepted_type(array: NDArray[Any], path: Path) -> NDArray[Any]:
     return array.astype(np.int64)
 
 
+def _require_finite(leaf: Any, path: Path) -> None:
+    """Raise InvalidArgument for NaN and infinities in what the options hold, which are JSON."""
+    numbers = np.asarray(leaf)
+    if numbers.dtype.kind != "f" or np.isfinite(numbers).all():
+        return
+    index = tuple(int(step) for step in np.argwhere(~np.isfinite(numbers))[0])
+    raise InvalidArgument(
+        pointer_of((*path, *map(str, index))),
+        f"expected a finite number; received {numbers[index]}. Infinity in a formula is written inf.",
+    )
+
+
 def _pop_model(document: Document) -> str:
     """Remove the name of the score model, which is a part of the path of the request, and return it."""
     parameters = document.pop("score_model", {"name": "scaled_dot_product"})
     name = parameters.pop("name", None) if isinstance(parameters, dict) else None
     if not isinstance(name, str):
-        raise InvalidArgument("/score_model", "expected a name, or a mapping with a name; received neither.")
+        advice = "Add 'name': 'expression'." if isinstance(parameters, dict) and "formula" in parameters else "Add one."
+        raise InvalidArgument("/score_model", f"expected a name, or a mapping with a name; received neither. {advice}")
     if parameters:
         document["score_model"] = parameters
     return name

@@ -16,6 +16,14 @@ from attention_core.hints import Kind, Write, advise, as_python, fill_places
 
 ArgumentPath = tuple[str | int, ...]
 
+MAX_ECHOED = 60
+"""Maximum characters of a text of the caller that an error repeats."""
+
+
+def echo(text: str) -> str:
+    """Return a text of the caller as an error repeats it: quoted, and cut after `MAX_ECHOED` characters."""
+    return repr(text) if len(text) <= MAX_ECHOED else repr(f"{text[:MAX_ECHOED]}…")
+
 
 class AttentionError(Exception):
     """Base of all errors that the core raises on purpose."""
@@ -78,7 +86,7 @@ class UnknownName(CallError):
         super().__init__(
             path,
             expected=f"{expected}, one of {', '.join(known)}",
-            received=repr(received),
+            received=echo(received),
             advice=advise(received, known, kind=kind, write=_write_value) or "Use one of these names.",
         )
 

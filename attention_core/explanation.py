@@ -33,7 +33,8 @@ class Explanation:
     alibi: Expression | None
     """ALiBi's bias with its formula."""
     modifier_steps: tuple[Expression, ...]
-    """Steps of the score modifier, the last of which is the modified score; empty without one."""
+    """Steps of the score modifier, the last of which is the modified score; empty without one, and where a bias of −∞
+    hides the key whatever the modifier says."""
     modified: float
     """Capped score + bias + ALiBi, as the score modifier leaves it, before any mask."""
     rotary: bool
@@ -170,9 +171,9 @@ def _biased_score(pair: QueryKeyPair) -> float:
 
 
 def _explain_modifier(pair: QueryKeyPair, biased: float) -> tuple[Expression, ...]:
-    """Return the steps of the score modifier from what it is given; none without one."""
+    """Return the steps of the score modifier from what it is given; none without one, or without influence."""
     call = pair.call
-    if call.score_modifier is None:
+    if call.score_modifier is None or _is_hidden_by_bias(pair):
         return ()
     variables = {
         "score": biased,
@@ -195,12 +196,15 @@ def _masked_by(pair: QueryKeyPair, biased: float, modified: float) -> tuple[str,
     :param modified: the same as the score modifier leaves it.
     """
     names = list_hiding_masks(pair.call.mask, lambda mask: bool(pair.select_matrix(mask.visible(pair.tile))[0, 0]))
-    hidden_by_bias = pair.call.bias is not None and np.isneginf(
-        pair.select_matrix(slice_tile(pair.call.bias, pair.tile))[0, 0]
-    )
-    if hidden_by_bias:
+    if _is_hidden_by_bias(pair):
         return (*names, "bias")
     return (*names, "score_modifier") if np.isneginf(modified) and not np.isneginf(biased) else names
+
+
+def _is_hidden_by_bias(pair: QueryKeyPair) -> bool:
+    """Return whether the pair's bias is −∞."""
+    bias = pair.call.bias
+    return bias is not None and bool(np.isneginf(pair.select_matrix(slice_tile(bias, pair.tile))[0, 0]))
 
 
 def _contribution(value: FloatArray, weight: np.floating[Any], logit: np.floating[Any]) -> FloatArray:

@@ -15,13 +15,15 @@ from attention_core.formulas.binding import bind_formula
 from attention_core.formulas.bound import BoundFormula
 from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.language import FUNCTIONS, GROUPS, LANGUAGE, RESERVED, Entry, FormulaKind, variables_of
+from attention_core.formulas.names import PARAMETERS
 from attention_core.formulas.parameters import ParameterValue, PerHead
-from attention_core.formulas.parsing import Formula, parse_formula
+from attention_core.formulas.parsing import Formula, names_in, parse_formula
 
 __all__ = [
     "FUNCTIONS",
     "GROUPS",
     "LANGUAGE",
+    "PARAMETERS",
     "RESERVED",
     "BoundFormula",
     "Entry",
@@ -33,6 +35,7 @@ __all__ = [
     "PerHead",
     "TilePositions",
     "bind_formula",
+    "names_in",
     "parse_formula",
     "variables_of",
 ]

@@ -8,8 +8,7 @@ from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.formulas.bound import BoundFormula
 from attention_core.formulas.building import build_graph
 from attention_core.formulas.context import FormulaContext
-from attention_core.formulas.language import LANGUAGE, variables_of
-from attention_core.formulas.names import unknown_name
+from attention_core.formulas.names import unknown_variable
 from attention_core.formulas.nodes import describe
 from attention_core.formulas.operations import Value
 from attention_core.formulas.parameters import ParameterValue, PerHead, bind_parameters
@@ -35,13 +34,11 @@ def bind_formula(
     Raises InvalidValue, ShapeMismatch or UnknownName: with `path`, the column and the piece of text for what the
     formula says, with the path of the parameter for a parameter that is wrong.
     """
-    dtype = context.dtype if formula.kind == "score_model" else np.dtype(np.float64)
-    bound = bind_parameters(formula, parameters, context.n_heads, dtype, parameters_path)
+    bound = bind_parameters(formula, parameters, context.n_heads, context.dtype, parameters_path)
     for name in formula.free_names:
         if name not in bound:
             node = next(node for node in iterate_names(formula.root) if node.value == name)
-            known = variables_of(formula.kind) | parameters.keys()
-            error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE)
+            error = unknown_variable(formula.text, node.span, name, formula.kind, bound)
             error.path = path
             raise error
     graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, context.sizes, path)

@@ -4,14 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import e, inf, pi
 
-from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch
+from attention_core.errors import ArgumentPath, CallError, ShapeMismatch
 from attention_core.formulas.graph import COLUMNS, NUMBER, PAIRS, ROWS, TRUTH, Graph, Step, ValueType
-from attention_core.formulas.language import LANGUAGE, FormulaKind, variables_of
-from attention_core.formulas.names import unknown_name
-from attention_core.formulas.nodes import Node, Span, describe
+from attention_core.formulas.language import LANGUAGE, variables_of
+from attention_core.formulas.names import unknown_variable
+from attention_core.formulas.nodes import Node, Span, describe, refuse
 from attention_core.formulas.operations import compute_constant
 from attention_core.formulas.parsing import Formula
 from attention_core.formulas.rewriting import rewrite
+from attention_core.formulas.type_errors import (
+    RESULTS,
+    refuse_index_count,
+    refuse_indexed,
+    refuse_matrix,
+    refuse_number,
+    refuse_operand,
+    refuse_product,
+    refuse_result,
+    refuse_truth,
+    refuse_vector_index,
+)
 
 CONSTANTS: Mapping[str, float] = {"pi": pi, "e": e, "inf": inf}
 
@@ -32,12 +44,6 @@ TENSORS = frozenset({"q", "k", "score"})
 
 STEPPED = frozenset({"//", "sign", "floor"})
 """Functions of slope 0, besides all that yield truth values."""
-
-RESULTS: Mapping[FormulaKind, tuple[ValueType, str, str]] = {
-    "score_model": (NUMBER, "a score model yields a number for each pair", "Sum a vector: sum(…)."),
-    "score_modifier": (NUMBER, "a score modifier yields a number", "Write where(condition, x, y) for a choice."),
-    "mask": (TRUTH, "a mask yields a truth value", "Compare it with something: … > 0."),
-}
 
 
 def build_graph(
@@ -63,13 +69,15 @@ def build_graph(
     try:
         root = builder.build(formula.root)
         found = builder.steps[root].type
-        expected, words, advice = RESULTS[formula.kind]
-        if found != expected:
-            if found.axes and formula.kind == "mask":
-                advice = "Reduce a vector to a number first: sum(…) > 0."
-            elif found.is_truth:
-                advice = "Write where(condition, 1, 0) for a number."
-            raise builder.refuse(formula.root.span, words, f"{found.words}:", advice)
+        if found != RESULTS[formula.kind][0]:
+            raise refuse_result(
+                formula.text,
+                formula.root.span,
+                formula.kind,
+                found.words,
+                is_vector=bool(found.axes),
+                is_truth=found.is_truth,
+            )
     except CallError as error:
         error.path = path
         raise
@@ -182,11 +190,6 @@ class _Builder:
         renamed = {old: new for new, old in enumerate(order)}
         return [_renumber(self.steps[old], renamed) for old in order]
 
-    def refuse(self, span: Span, expected: str, received: str, advice: str) -> InvalidValue:
-        """Return the error about a piece of the formula."""
-        piece = describe(self._text, span)
-        return InvalidValue((), expected=expected, received=f"{received} {piece}".lstrip(), advice=advice)
-
     def _build_name(self, name: str, span: Span) -> int:
         if name in CONSTANTS:
             return self.add_number(CONSTANTS[name], span)
@@ -204,8 +207,7 @@ class _Builder:
             )
             return self._append(step)
         if name not in variables_of(self._kind):
-            known = variables_of(self._kind) | self._parameters.keys()
-            raise unknown_name(self._text, span, name, "a variable of the formula or a parameter", known, LANGUAGE)
+            raise unknown_variable(self._text, span, name, self._kind, self._parameters)
         if LANGUAGE[name].group == "size":
             return self._build_size(name, span)
         is_tensor = name in TENSORS
@@ -218,12 +220,18 @@ class _Builder:
         query, key = self._sizes.get("Dq"), self._sizes.get("Dk")
         if name == "D":
             if query != key:
-                received = f"Dq = {query} and Dk = {key}, and"
-                raise self.refuse(span, "queries and keys of equal features", received, "Write Dq or Dk.")
+                raise refuse(
+                    self._text,
+                    span,
+                    (),
+                    expected="queries and keys of equal features",
+                    received=f"Dq = {query} and Dk = {key}, and",
+                    advice="Write Dq or Dk.",
+                )
             name = "Dq"
         size = self._sizes.get(name)
         if size is None:
-            raise self.refuse(span, "a size that is known", "", "Leave it out.")
+            raise refuse(self._text, span, (), expected="a size that is known", advice="Leave it out.")
         return self.add_number(float(size), span)
 
     def _build_index(self, node: Node) -> int:
@@ -231,25 +239,16 @@ class _Builder:
         name = str(base.value)
         if name not in self._parameters:
             if name in LANGUAGE:
-                raise self.refuse(base.span, "the name of a parameter before [", "", "Only parameters have indices.")
-            raise unknown_name(self._text, base.span, name, "a parameter", self._parameters)
+                raise refuse_indexed(self._text, base.span, name)
+            raise unknown_variable(self._text, base.span, name, self._kind, self._parameters)
         axes = self._parameters[name]
         if len(axes) != len(indices):
-            parameter = ValueType(axes).words
-            raise self.refuse(
-                node.span,
-                f"as many indices as the parameter has axes, {len(axes)}",
-                f"{len(indices)} for {parameter}:",
-                "A number has no index; a vector has one and a matrix two."
-                " What differs by head is sent as per_head and written without index.",
-            )
+            raise refuse_index_count(self._text, node.span, len(axes), len(indices), ValueType(axes).words)
         built = [self.build(index) for index in indices]
         for index, child in zip(built, indices, strict=True):
-            self._require_number(index, child.span, "an index")
+            self._require_number(index, child.span, "index")
             if self.steps[index].type.axes:
-                raise self.refuse(
-                    child.span, "a number as index", f"{self.steps[index].type.words}:", "Reduce it first."
-                )
+                raise refuse_vector_index(self._text, child.span, self.steps[index].type.words)
         below = [self.steps[index] for index in built]
         return self._append(
             Step(
@@ -269,12 +268,12 @@ class _Builder:
         group = "arithmetic" if operation == "negate" else LANGUAGE[operation].group
         if group == "logic":
             for operand in operands:
-                self._require_truth(operand, f"truth values beside `{operation}`")
+                self._require_truth(operand, operation)
             return ValueType(self._broadcast(operands, span), is_truth=True)
         if operation == "where":
-            self._require_truth(operands[0], "a truth value as the condition of where")
+            self._require_truth(operands[0], operation)
             for operand in operands[1:]:
-                self._require_number(operand, self.steps[operand].span, "where(c, x, y)")
+                self._require_number(operand, self.steps[operand].span, operation)
             return ValueType(self._broadcast(operands, span))
         for operand in operands:
             self._require_number(operand, self.steps[operand].span, operation)
@@ -289,12 +288,7 @@ class _Builder:
     ) -> ValueType:
         for operand, one in zip(operands, types, strict=True):
             if len(one.axes) != 1:
-                raise self.refuse(
-                    self.steps[operand].span,
-                    f"{'vectors' if len(types) > 1 else 'a vector'} as operand of {operation}",
-                    f"{one.words}:",
-                    f"For example {LANGUAGE[operation].example}.",
-                )
+                raise refuse_operand(self._text, self.steps[operand].span, one.words, operation, len(types))
         if operation == "concat":
             return ValueType((sum(one.axes[0] for one in types),))
         self._broadcast(operands, span)
@@ -303,9 +297,7 @@ class _Builder:
     def _infer_product(self, operands: Sequence[int], types: Sequence[ValueType], span: Span) -> ValueType:
         left, right = (one.axes for one in types)
         if (len(left), len(right)) not in ((1, 1), (1, 2), (2, 1)):
-            advice = "Write A @ (B @ x) for two matrices, and * for a number."
-            received = f"{types[0].words} @ {types[1].words}:"
-            raise self.refuse(span, "a matrix and a vector, or two vectors, beside @", received, advice)
+            raise refuse_product(self._text, span, types[0].words, types[1].words)
         if left[-1] != right[0]:
             raise ShapeMismatch(
                 (),
@@ -321,8 +313,7 @@ class _Builder:
         for operand in operands:
             step = self.steps[operand]
             if len(step.type.axes) == 2:
-                advice = "A matrix stands beside @ or has two indices: W @ q, W[i, j]."
-                raise self.refuse(step.span, "numbers or vectors", f"{step.type.words}:", advice)
+                raise refuse_matrix(self._text, step.span, step.type.words)
             if step.type.axes and axes and step.type.axes != axes:
                 raise ShapeMismatch(
                     (),
@@ -333,17 +324,15 @@ class _Builder:
             axes = axes or step.type.axes
         return axes
 
-    def _require_number(self, operand: int, span: Span, where: str) -> None:
+    def _require_number(self, operand: int, span: Span, operation: str) -> None:
         found = self.steps[operand].type
         if found.is_truth:
-            raise self.refuse(
-                span, f"numbers in {where}", f"{found.words}:", "Write where(condition, 1, 0) for a number."
-            )
+            raise refuse_truth(self._text, span, found.words, operation)
 
-    def _require_truth(self, operand: int, expected: str) -> None:
+    def _require_truth(self, operand: int, operation: str) -> None:
         step = self.steps[operand]
         if not step.type.is_truth:
-            raise self.refuse(step.span, expected, f"{step.type.words}:", "Compare it with something: … > 0.")
+            raise refuse_number(self._text, step.span, step.type.words, operation)
 
 
 def max_level(levels: Iterable[int]) -> int:

@@ -24,12 +24,21 @@ class ValueType(NamedTuple):
     @property
     def words(self) -> str:
         """Return what an error calls it."""
-        truth = "truth value" if self.is_truth else "number"
-        if not self.axes:
-            return f"a {truth}"
-        if len(self.axes) == 1:
-            return f"a vector of {self.axes[0]} {truth}{'' if self.axes[0] == 1 else 's'}"
-        return f"a matrix of {self.axes[0]} × {self.axes[1]}"
+        return describe_type(self.axes, is_truth=self.is_truth)
+
+
+def describe_type(axes: Sequence[int | str], *, is_truth: bool) -> str:
+    """Return what an error calls something that a formula yields, such as "a vector of 4 numbers".
+
+    :param axes: sizes, or their names where only the formula is known.
+    :param is_truth: whether it is true or false, or a vector of these.
+    """
+    truth = "truth value" if is_truth else "number"
+    if not axes:
+        return f"a {truth}"
+    if len(axes) == 1:
+        return f"a vector of {axes[0]} {truth}{'' if axes[0] == 1 else 's'}"
+    return f"a matrix of {axes[0]} × {axes[1]}"
 
 
 NUMBER, TRUTH = ValueType(), ValueType(is_truth=True)

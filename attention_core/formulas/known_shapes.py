@@ -3,9 +3,22 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from attention_core.errors import ArgumentPath, InvalidValue
+from attention_core.formulas.graph import describe_type
 from attention_core.formulas.language import LANGUAGE
 from attention_core.formulas.nodes import Node
 from attention_core.formulas.parsing import Formula
+from attention_core.formulas.type_errors import (
+    refuse_index_count,
+    refuse_indexed,
+    refuse_matrix,
+    refuse_number,
+    refuse_operand,
+    refuse_product,
+    refuse_result,
+    refuse_truth,
+    refuse_vector_index,
+)
 
 MAX_TRIALS = 300
 """Maximum combinations of ranks that are tried; a formula that has more says nothing of the rest."""
@@ -31,10 +44,6 @@ class KnownParameter(NamedTuple):
     """Every shape that lets the formula yield what it must; empty where too many were possible to try them."""
 
 
-class _DoesNotFit(Exception):
-    """Raised where a combination of ranks gives an operation operands that it does not take."""
-
-
 class _Type(NamedTuple):
     """What a part of a formula yields."""
 
@@ -43,38 +52,48 @@ class _Type(NamedTuple):
     is_truth: bool = False
 
 
-def known_parameters(formula: Formula) -> tuple[KnownParameter, ...] | None:
+def known_parameters(formula: Formula, path: ArgumentPath) -> tuple[KnownParameter, ...]:
     """Return the parameters of a formula with the shapes that are possible, in the order in which they appear.
 
-    None if the formula yields what it must for no shapes at all.
+    :param formula: what `parse_formula` returned.
+    :param path: the argument that holds the formula, for errors.
+
+    Raises InvalidValue if the formula yields what it must for no shapes at all: with the column and the piece of text
+    at which the combination of ranks that gets furthest fails.
     """
     found: dict[str, list[Shape]] = {name: [] for name in formula.free_names}
+    errors: list[tuple[int, InvalidValue]] = []
     fits = False
-    for trial in _trials(formula):
+    for trial in _trials(formula, errors):
         if trial is None:
             return tuple(KnownParameter(name, ()) for name in formula.free_names)
         fits = True
         for name, shape in trial.items():
             if shape not in found[name]:
                 found[name].append(shape)
-    return tuple(KnownParameter(name, tuple(shapes)) for name, shapes in found.items()) if fits else None
+    if not fits:
+        error = max(errors, key=lambda one: one[0])[1]
+        error.path = path
+        raise error
+    return tuple(KnownParameter(name, tuple(shapes)) for name, shapes in found.items())
 
 
-def _trials(formula: Formula) -> Iterator[dict[str, Shape] | None]:
+def _trials(formula: Formula, errors: list[tuple[int, InvalidValue]]) -> Iterator[dict[str, Shape] | None]:
     """Yield the shapes of every combination of ranks that fits; None where there are too many combinations.
 
     A combination that does not fit is left at the first operation that shows it, so that those which begin alike are
     not tried.
+
+    :param formula: what `parse_formula` returned.
+    :param errors: list to which the errors of the others are appended, each with the number of nodes before it.
     """
     ranks: list[int] = []
     for _ in range(MAX_TRIALS):
-        trial = _Trial(ranks)
+        trial = _Trial(formula, ranks)
         try:
-            result = trial.infer(formula.root)
-            if not result.axes and result.is_truth == (formula.kind == "mask"):
-                yield trial.shapes()
-        except _DoesNotFit:
-            pass
+            yield trial.infer_shapes()
+        except InvalidValue as error:
+            errors.append((trial.inferred, error))
         ranks = trial.used[:]
         while ranks and ranks[-1] == 2:
             ranks.pop()
@@ -87,9 +106,13 @@ def _trials(formula: Formula) -> Iterator[dict[str, Shape] | None]:
 class _Trial:
     """Infers types with some ranks for the first parameters that appear, and the lowest for all others."""
 
-    def __init__(self, ranks: Sequence[int]) -> None:
+    def __init__(self, formula: Formula, ranks: Sequence[int]) -> None:
         self.used: list[int] = []
         """Ranks of the parameters that have appeared, but for indexed ones."""
+        self.inferred = 0
+        """Nodes whose types are inferred."""
+        self._formula = formula
+        self._text = formula.text
         self._ranks = ranks
         self._parameters: dict[str, tuple[int, ...]] = {}
         self._same: list[int] = []
@@ -100,31 +123,57 @@ class _Trial:
         """Sizes that are sums of others."""
         self._query, self._key = self._add("Dq"), self._add("Dk")
 
-    def shapes(self) -> dict[str, Shape]:
-        """Return the shape of each parameter."""
-        letters = iter((*FREE_SIZES, *(f"{FREE_SIZES[0]}{number}" for number in range(2, 100))))
+    def infer_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter; raise InvalidValue if the formula does not yield what it must."""
+        root, kind = self._formula.root, self._formula.kind
+        result = self._infer(root)
+        if result.axes or result.is_truth != (kind == "mask"):
+            words = self._words(result)
+            raise refuse_result(
+                self._text, root.span, kind, words, is_vector=bool(result.axes), is_truth=result.is_truth
+            )
+        letters = self._letters()
         return {name: tuple(self._written(size, letters) for size in axes) for name, axes in self._parameters.items()}
 
-    def infer(self, node: Node) -> _Type:
-        """Return what a node yields; raise _DoesNotFit if its operands do not fit it."""
+    def _letters(self) -> Iterator[str]:
+        return iter((*FREE_SIZES, *(f"{FREE_SIZES[0]}{number}" for number in range(2, 100))))
+
+    def _words(self, found: _Type) -> str:
+        """Return what an error calls something that a part of the formula yields."""
+        letters = self._letters()
+        return describe_type([self._written(size, letters) for size in found.axes], is_truth=found.is_truth)
+
+    def _infer(self, node: Node) -> _Type:
+        """Return what a node yields; raise InvalidValue if its operands do not fit it."""
+        found = self._infer_leaf(node)
+        if found is None:
+            operands = [self._infer(operand) for operand in node.operands]
+            found = self._infer_operation(node, operands)
+        self.inferred += 1
+        return found
+
+    def _infer_leaf(self, node: Node) -> _Type | None:
         match node.operation:
             case "number":
                 return _Type(is_truth=isinstance(node.value, bool))
             case "name":
                 return self._infer_name(str(node.value))
             case "index":
-                return self._infer_index(node.operands)
-        operands = [self.infer(operand) for operand in node.operands]
+                return self._infer_index(node)
+        return None
+
+    def _infer_operation(self, node: Node, operands: Sequence[_Type]) -> _Type:
         group = "arithmetic" if node.operation == "negate" else LANGUAGE[node.operation].group
-        truths = [operand.is_truth for operand in operands]
-        wanted = [True] * len(truths) if group == "logic" else [node.operation == "where", *[False] * (len(truths) - 1)]
-        if truths != wanted:
-            raise _DoesNotFit
+        for position, (child, operand) in enumerate(zip(node.operands, operands, strict=True)):
+            wanted = group == "logic" or (node.operation == "where" and position == 0)
+            if operand.is_truth != wanted:
+                refuse = refuse_number if wanted else refuse_truth
+                raise refuse(self._text, child.span, self._words(operand), node.operation)
         if node.operation == "@":
-            return self._infer_product(*operands)
+            return self._infer_product(node, *operands)
         if group in ("reduction", "shape"):
-            return self._infer_of_vectors(node.operation, operands)
-        return _Type(self._broadcast(operands), is_truth=group in ("comparison", "logic"))
+            return self._infer_of_vectors(node, operands)
+        return _Type(self._broadcast(node, operands), is_truth=group in ("comparison", "logic"))
 
     def _infer_name(self, name: str) -> _Type:
         if name in ("q", "k"):
@@ -139,16 +188,21 @@ class _Trial:
             self._parameters[name] = tuple(self._add() for _ in range(rank))
         return _Type(self._parameters[name])
 
-    def _infer_index(self, nodes: Sequence[Node]) -> _Type:
+    def _infer_index(self, node: Node) -> _Type:
         """Return a number; each axis of the parameter is as long as the positions that index it need."""
-        base, *indices = nodes
-        for index in indices:
-            if self.infer(index) != _Type():
-                raise _DoesNotFit
+        base, *indices = node.operands
         name = str(base.value)
+        if name in LANGUAGE:
+            raise refuse_indexed(self._text, base.span, name)
+        for index in indices:
+            found = self._infer(index)
+            if found.is_truth:
+                raise refuse_truth(self._text, index.span, self._words(found), "index")
+            if found.axes:
+                raise refuse_vector_index(self._text, index.span, self._words(found))
         axes = self._parameters.setdefault(name, tuple(self._add() for _ in indices))
-        if len(axes) != len(indices) or name in LANGUAGE:
-            raise _DoesNotFit
+        if len(axes) != len(indices):
+            raise refuse_index_count(self._text, node.span, len(axes), len(indices), self._words(_Type(axes)))
         for axis, index in zip(axes, indices, strict=True):
             needed = AXES_OF_POSITIONS.get(str(index.value)) if index.operation == "name" else None
             root = self._root(axis)
@@ -156,28 +210,30 @@ class _Trial:
                 self._names[root] = OR.join(filter(None, (self._names.get(root), needed)))
         return _Type()
 
-    def _infer_product(self, left: _Type, right: _Type) -> _Type:
+    def _infer_product(self, node: Node, left: _Type, right: _Type) -> _Type:
         if (len(left.axes), len(right.axes)) not in ((1, 1), (1, 2), (2, 1)):
-            raise _DoesNotFit
+            raise refuse_product(self._text, node.span, self._words(left), self._words(right))
         self._equate(left.axes[-1], right.axes[0])
         return _Type((*left.axes[:-1], *right.axes[1:]))
 
-    def _infer_of_vectors(self, operation: str, operands: Sequence[_Type]) -> _Type:
-        if any(len(operand.axes) != 1 for operand in operands):
-            raise _DoesNotFit
-        if operation != "concat":
-            self._broadcast(operands)
+    def _infer_of_vectors(self, node: Node, operands: Sequence[_Type]) -> _Type:
+        for child, operand in zip(node.operands, operands, strict=True):
+            if len(operand.axes) != 1:
+                words = self._words(operand)
+                raise refuse_operand(self._text, child.span, words, node.operation, len(operands))
+        if node.operation != "concat":
+            self._broadcast(node, operands)
             return _Type()
         whole = self._add()
         self._sums[whole] = tuple(operand.axes[0] for operand in operands)
         return _Type((whole,))
 
-    def _broadcast(self, operands: Sequence[_Type]) -> tuple[int, ...]:
+    def _broadcast(self, node: Node, operands: Sequence[_Type]) -> tuple[int, ...]:
         """Return the axes of operands that are combined element by element."""
         axes: tuple[int, ...] = ()
-        for operand in operands:
+        for child, operand in zip(node.operands, operands, strict=True):
             if len(operand.axes) == 2:
-                raise _DoesNotFit
+                raise refuse_matrix(self._text, child.span, self._words(operand))
             if operand.axes and axes:
                 self._equate(axes[0], operand.axes[0])
             axes = axes or operand.axes

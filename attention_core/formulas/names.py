@@ -1,8 +1,8 @@
 """Errors about names that the language of formulas does not have, with what others call them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from attention_core.errors import InvalidValue, UnknownName
+from attention_core.errors import MAX_ECHOED, UnknownName
 from attention_core.formulas.language import FUNCTIONS, LANGUAGE, FormulaKind, variables_of
 from attention_core.formulas.nodes import Span, describe, refuse
 from attention_core.hints.search import did_you_mean
@@ -13,6 +13,13 @@ PLACES: dict[FormulaKind, str] = {
     "mask": "a mask",
 }
 """What a sentence calls a kind of formula."""
+
+PARAMETERS: dict[FormulaKind, str] = {
+    "score_model": "{score_model.expression.parameters}",
+    "score_modifier": "{score_modifier.parameters}",
+    "mask": "{mask.parameters}",
+}
+"""Where a kind of formula has its parameters, as a place of `attention_core.hints`."""
 
 FOREIGN_NAMES: dict[str, str] = {
     "q_idx": "i",
@@ -29,6 +36,12 @@ FOREIGN_NAMES: dict[str, str] = {
     "query": "q",
     "key": "k",
     "dim": "D",
+    "d": "D",
+    "d_k": "Dk",
+    "dk": "Dk",
+    "d_q": "Dq",
+    "dq": "Dq",
+    "π": "pi",
     "head_dim": "D",
     "n_keys": "Lk",
     "seq_len": "Lk",
@@ -64,14 +77,26 @@ FOREIGN_NAMES: dict[str, str] = {
 """Names that other libraries give to names of the language."""
 
 
-def refuse_function(text: str, span: Span, name: str) -> UnknownName:
-    """Return the error about a name that is called and no function.
+MAX_INDICES = 2
+"""Maximum indices of a parameter, which a matrix has."""
+
+
+def refuse_function(text: str, span: Span, name: str, operands: Sequence[Span]) -> UnknownName:
+    """Return the error about a name that is called and no function, perhaps a parameter whose entry is meant.
 
     :param text: the formula.
     :param span: where the name stands.
     :param name: the name.
+    :param operands: where its operands stand.
     """
-    return unknown_name(text, span, name, "a function of formulas", FUNCTIONS, LANGUAGE)
+    advice = did_you_mean(name, FUNCTIONS) or "Use one of these functions."
+    if name in LANGUAGE:
+        advice = f"{name} is {LANGUAGE[name].meaning.en}, and no function: for a product write * before the (."
+    elif 1 <= len(operands) <= MAX_INDICES:
+        indexed = f"{name}[{', '.join(text[one.start : one.stop] for one in operands)}]"
+        shown = indexed if len(indexed) <= MAX_ECHOED else "slope[h]"
+        advice = f"{advice} Entries of a parameter have brackets: {shown}."
+    return _unknown(text, span, name, "a function of formulas", FUNCTIONS, advice)
 
 
 def refuse_variable(text: str, span: Span, name: str, kind: FormulaKind) -> None:
@@ -95,28 +120,26 @@ def refuse_variable(text: str, span: Span, name: str, kind: FormulaKind) -> None
     )
 
 
-def unknown_name(
-    text: str, span: Span, name: str, expected: str, known: Collection[str], all_names: Collection[str] = ()
-) -> UnknownName:
-    """Return the error about a name, with the name that may be meant.
+def unknown_variable(text: str, span: Span, name: str, kind: FormulaKind, parameters: Collection[str]) -> UnknownName:
+    """Return the error about a name that is no variable of a formula, and whose value is not given.
 
     :param text: the formula.
     :param span: where the name stands.
     :param name: the name.
-    :param expected: the kind of thing that should stand there, such as "a function".
-    :param known: names that may stand there.
-    :param all_names: names that others' names may stand for; default `known`.
+    :param kind: kind of the formula.
+    :param parameters: names of the parameters that are given.
     """
+    known = variables_of(kind) | set(parameters)
+    same = next((f"Did you mean {one!r}?" for one in sorted(known) if one.lower() == name.lower()), "")
+    advice = same or did_you_mean(name, known) or "Use one of these names."
+    advice = f"{advice} The value of a parameter is sent in {PARAMETERS[kind]}."
+    return _unknown(text, span, name, "a variable or a parameter", known, advice)
+
+
+def _unknown(text: str, span: Span, name: str, expected: str, known: Collection[str], advice: str) -> UnknownName:
+    """Return the error about a name; what the name is called here comes before `advice`."""
     error = UnknownName((), expected=expected, kind="field", received=name, known=known)
     error.received = describe(text, span)
     foreign = FOREIGN_NAMES.get(name.lower())
-    if foreign is not None and foreign in (all_names or known):
-        error.advice = f"Here it is {foreign}."
-    else:
-        error.advice = did_you_mean(name, known) or "Use one of these names, or send it as a parameter."
+    error.advice = advice if foreign is None or foreign == name else f"Here it is {foreign}."
     return error
-
-
-def refuse_parameter(path: tuple[str | int, ...], expected: str, received: str, advice: str) -> InvalidValue:
-    """Return an error about a parameter, by the path to it."""
-    return InvalidValue(path, expected=expected, received=received, advice=advice)

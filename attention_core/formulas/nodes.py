@@ -4,10 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from attention_core.errors import ArgumentPath, InvalidValue
-
-MAX_QUOTED = 60
-"""Maximum characters of a formula that an error quotes."""
+from attention_core.errors import ArgumentPath, InvalidValue, echo
 
 
 class Span(NamedTuple):
@@ -42,9 +39,7 @@ class Node:
 
 def describe(text: str, span: Span) -> str:
     """Return a piece of a formula with its column, from 1, for an error."""
-    piece = text[span.start : span.stop]
-    shown = piece if len(piece) <= MAX_QUOTED else f"{piece[:MAX_QUOTED]}…"
-    return f"{shown!r} at column {span.start + 1}"
+    return f"{echo(text[span.start : span.stop])} at column {span.start + 1}"
 
 
 def refuse(

@@ -10,9 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from unicodedata import normalize
 
 from attention_core.errors import ArgumentPath, CallError, InvalidValue
-from attention_core.formulas.language import FUNCTIONS, MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, FormulaKind, variables_of
+from attention_core.formulas.foreign_syntax import advise_on_node, advise_on_token, advise_on_word
+from attention_core.formulas.language import (
+    FUNCTIONS,
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_NODES,
+    RESERVED,
+    FormulaKind,
+    variables_of,
+)
 from attention_core.formulas.names import refuse_function, refuse_variable
 from attention_core.formulas.nodes import Node, Span, refuse
 
@@ -38,7 +48,7 @@ COMPARISONS: Mapping[type[ast.cmpop], str] = {
 
 TOKENS = re.compile(
     r"""\s+
-    | (?P<number> (?: \d+ (?: \. \d* )? | \. \d+ ) (?: [eE] [+-]? \d+ )? (?! [\w.] ) )
+    | (?P<number> (?: [0-9]+ (?: \. [0-9]* )? | \. [0-9]+ ) (?: [eE] [+-]? [0-9]+ )? (?! [\w.] ) )
     | (?P<name> [^\W\d]\w* )
     | \*\* | // | <= | >= | == | != | [-+*/%@<>,]
     | (?P<open> [(\[] )
@@ -48,39 +58,7 @@ TOKENS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-ADVICE_ON_TOKENS: Mapping[str, str] = {
-    "=": "Write == to compare.",
-    "^": "Write ** for a power.",
-    "&": "Write `and`.",
-    "&&": "Write `and`.",
-    "|": "Write `or`; magnitudes are abs(…).",
-    "||": "Write `or`; lengths are norm(…).",
-    "~": "Write `not`.",
-    "!": "Write `not`, or != for unequal.",
-    "?": "Write where(condition, x, y).",
-    ":": "There are no slices and no lambdas; write one expression.",
-    ".": "There are no attributes and methods: write abs(x), and W @ q for a product with a matrix.",
-    "#": "There are no comments in a formula.",
-    ";": "A formula is one expression.",
-    "−": "Write - with the keyboard's minus sign.",
-    "–": "Write - with the keyboard's minus sign.",
-    "·": "Write * for a product of numbers, dot(a, b) for one of vectors.",
-    "×": "Write *.",
-    "≤": "Write <=.",
-    "≥": "Write >=.",
-    "≠": "Write !=.",
-    "（": "Write ( with half width.",
-    "）": "Write ) with half width.",
-    "，": "Write , with half width.",
-    "√": "Write sqrt(x).",
-}
-
-ADVICE_ON_NODES: Mapping[type[ast.AST], str] = {
-    ast.IfExp: "Write where(condition, x, y).",
-    ast.Attribute: "There are no attributes and methods; functions are called by their names: sum(x).",
-    ast.Tuple: "Numbers separated by commas stand only in calls and indices.",
-    ast.List: "Send numbers as a parameter, and write its name.",
-}
+BRACKETS: Mapping[str, str] = {"(": ")", "[": "]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +127,32 @@ def _parse(text: str, kind: FormulaKind) -> Formula:
 
 
 def _check_tokens(text: str) -> None:
-    """Raise InvalidValue for characters and numbers that are no part of the language, and for too many brackets."""
-    depth = 0
+    """Raise InvalidValue for characters and numbers that the language does not have, and for unpaired brackets."""
+    opened: list[Span] = []
     for match in TOKENS.finditer(text):
         span = Span(*match.span())
         if match.lastgroup == "wrong":
-            advice = ADVICE_ON_TOKENS.get(match[0], "See the list of names and operators of the language.")
-            if match[0][0].isdigit():
-                advice = "Write decimal numbers, such as 0.5 or 1e-3."
             expected = "operators, names, numbers and brackets of the language of formulas"
-            raise refuse(text, span, (), expected=expected, advice=advice)
-        depth += (match.lastgroup == "open") - (match.lastgroup == "close")
-        if depth > MAX_DEPTH:
+            raise refuse(text, span, (), expected=expected, advice=advise_on_token(match[0]))
+        if match.lastgroup == "name" and not match[0].isidentifier():
+            advice = "Powers are written with **, and indices in brackets: x ** 2, x[1]."
+            raise refuse(text, span, (), expected="a name of letters, digits and underscores", advice=advice)
+        if match.lastgroup == "open":
+            opened.append(span)
+        elif match.lastgroup == "close" and (not opened or BRACKETS[text[opened.pop().start]] != match[0]):
+            advice = "Leave the bracket out, or open it before."
+            raise refuse(text, span, (), expected="a bracket that was opened before", advice=advice)
+        if len(opened) > MAX_DEPTH:
             raise _refuse_depth(text, span)
+    if opened:
+        closing = BRACKETS[text[opened[-1].start]]
+        raise refuse(
+            text,
+            opened[-1],
+            (),
+            expected="a bracket that is closed",
+            advice=f"Add the bracket {closing} that closes it.",
+        )
     if not text.strip():
         raise InvalidValue((), expected="a formula", received="an empty text", advice="Write an expression.")
 
@@ -172,7 +163,7 @@ def _refuse_depth(text: str, span: Span) -> InvalidValue:
         span,
         (),
         expected=f"a formula of depth {MAX_DEPTH} at most",
-        advice="Write long sums of equal terms as sum(…) over a parameter.",
+        advice="Write a long sum as sum(…) over a parameter, or in parts: (a + b + …) + (c + d + …).",
         received="something deeper:",
     )
 
@@ -188,9 +179,9 @@ def _refuse_syntax(text: str, indent: int, error: SyntaxError) -> InvalidValue:
             received=f"the end of the formula at column {end + 1}",
             advice="Something is missing there: an operand or a bracket.",
         )
-    stop = max((error.end_offset or 0) - 1 + indent, start + 1)
-    advice = "Look for a missing operator, operand, comma or bracket there, or just before."
-    return refuse(text, Span(start, min(stop, len(text))), (), expected="an expression", advice=advice)
+    span = Span(start, min(max((error.end_offset or 0) - 1 + indent, start + 1), len(text)))
+    advice = advise_on_word(text[span.start : span.stop])
+    return refuse(text, span, (), expected="an expression", advice=advice)
 
 
 class _Converter:
@@ -261,7 +252,7 @@ class _Converter:
         match node:
             case ast.Call(func=ast.Name(id=name) as func, args=arguments, keywords=keywords):
                 if name not in FUNCTIONS:
-                    raise refuse_function(self._text, self._span(func), name)
+                    raise refuse_function(self._text, self._span(func), name, [self._span(one) for one in arguments])
                 for keyword in keywords:
                     raise self._refuse_node(
                         keyword.value, self._span(keyword), "Operands have no names; write x alone."
@@ -298,14 +289,13 @@ class _Converter:
 
     def _refuse_node(self, node: ast.expr, span: Span, advice: str = "") -> InvalidValue:
         """Return the error about a node that the language does not have."""
-        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()
-        usual = "Only names, numbers, operators, function calls and indices of the language are formulas."
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower().removesuffix(" exp")
         return refuse(
             self._text,
             span,
             (),
             expected="an expression of the language of formulas",
-            advice=advice or next((text for of, text in ADVICE_ON_NODES.items() if isinstance(node, of)), usual),
+            advice=advice or advise_on_node(node),
             received="" if isinstance(node, ast.Call | ast.Subscript | ast.UnaryOp) else f"a Python {kind},",
         )
 
@@ -323,6 +313,12 @@ def _to_float(number: float) -> float:
         return float(number)
     except OverflowError:
         return inf
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names in a text that may be no formula, as `ast` reads them, but for those of the language."""
+    found = (match for match in TOKENS.finditer(text[:MAX_CHARACTERS]) if match.lastgroup == "name")
+    return frozenset(normalize("NFKC", match[0]) for match in found) - RESERVED
 
 
 def iterate_names(root: Node) -> Iterator[Node]:

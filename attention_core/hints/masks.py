@@ -20,7 +20,7 @@ MASKS: tuple[Translation, ...] = (
     Translation(
         "mask custom_mask boolean_mask bool_mask allow visible keep may_attend",
         "Booleans, true = may see, go to {mask.allowed}: the same meaning as in JAX, Keras and FlashInfer. "
-        f"{ADDED} A causal mask is {{mask.causal=true}}.",
+        f"{ADDED} A causal mask is {{mask.causal=true}}, and a condition such as j <= p is {{mask.formula}}.",
     ),
     Translation(
         "masked hidden blocked ignore_mask masked_positions",
@@ -165,6 +165,16 @@ MASKS: tuple[Translation, ...] = (
         "Functions are not sent; what score_mod(score, b, h, q_idx, kv_idx) returns goes to {score_modifier.formula}, "
         "such as score + slope * (j - i), with i for q_idx and j for kv_idx. Numbers that are added alone are {bias}, "
         "tanh capping is {softcap}, and ALiBi is {position.alibi}.",
+    ),
+    Translation(
+        "modifier modifiers score_modifiers score_transform logit_modifier logits_modifier",
+        "Here it is {score_modifier.formula}: a number made of score and of the positions, such as "
+        "score + slope * (j - p).",
+    ),
+    Translation(
+        "params args kwargs constants coefficients param arguments formula_parameters",
+        "Values of the names in a formula are {score_modifier.parameters}, {mask.parameters} and "
+        "{score_model.expression.parameters}.",
     ),
     # xFormers attn_bias; onnxruntime attention_bias; T5 position_bias; Triton.
     Translation(

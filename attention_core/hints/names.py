@@ -56,6 +56,10 @@ SCORE_MODELS: tuple[Translation, ...] = (
         "Here it is {score_model.laplacian}, minus the sum of absolute differences over bandwidth.",
     ),
     Translation(
+        "custom formula function user_defined own callable score_fn",
+        "Here it is {score_model.expression}: any {score_model.expression.formula} of q and k.",
+    ),
+    Translation(
         "bidaf trilinear_similarity bidaf_similarity",
         "Here it is {score_model.trilinear}: wᵀ[q; k; q∘k].",
     ),

@@ -56,9 +56,9 @@ def as_used(model: ScoreModel | Normalizer) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """Return a parameter: tensors as their shape, named values each by itself."""
+    """Return a parameter: tensors as their shape, named values each by itself, and which of these differ by head."""
     if isinstance(value, PerHead):
-        value = np.asarray(value.values)
+        return {"shape": list(np.shape(value.values)), "per_head": True}
     if isinstance(value, np.ndarray):
         return {"shape": list(value.shape)}
     return {name: _shown(one) for name, one in value.items()} if isinstance(value, Mapping) else value

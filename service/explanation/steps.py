@@ -133,7 +133,10 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
 
 
 def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
-    """Add a step for each part of the score modifier, and one for the modified score."""
+    """Add a step for each part of the score modifier, and one for the modified score; one alone under a bias of −∞."""
+    if explanation.bias is not None and np.isneginf(explanation.bias):
+        steps.add("modified", "−∞", explanation.modified, "modified hidden", text=formula)
+        return
     *parts, whole = explanation.modifier_steps or (Expression("modified", explanation.modified, "{}", ()),)
     for part in parts:
         steps.add("modifier", equation(part), part.value, part=part.name)

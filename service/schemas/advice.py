@@ -1,6 +1,7 @@
 """Advice on wrong requests: names and values of other libraries are translated."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from attention_core.call import RESULT_FIELDS
-from attention_core.hints import TABLE, Translation, Write, advise, as_json, did_you_mean, translation
+from attention_core.errors import MAX_ECHOED
+from attention_core.formulas import PARAMETERS, names_in
+from attention_core.hints import TABLE, Translation, Write, advise, as_json, did_you_mean, fill_places, translation
 from service.errors import Location
 from service.schemas.attention import AttentionRequest
 from service.schemas.places import own_names, scope_of
@@ -16,10 +19,13 @@ from service.schemas.places import own_names, scope_of
 Steps = tuple[str, ...]
 
 
-def advice_on_field(model: type[BaseModel], location: Location, write: Write) -> str:
-    """Return what to send instead of an unknown field; `location` is Pydantic's."""
+def advice_on_field(model: type[BaseModel], location: Location, write: Write, holder: Any = None) -> str:
+    """Return what to send instead of an unknown field; `location` is Pydantic's, and `holder` the object it is in."""
     *parents, name = location
     here = scope_of(model, tuple(parents), AttentionRequest)
+    kind = next((kind for kind in PARAMETERS if kind == here.within and "formula" in here.known), None)
+    if kind is not None and isinstance(holder, Mapping) and is_parameter(str(name), holder.get("formula")):
+        return advice_on_parameter(str(name), fill_places(PARAMETERS[kind], write))
     listed = f"Known fields are {', '.join(sorted(here.known))}."
     if here.within in RESULTS:
         return _advice_on_result(str(name), here.known) or listed
@@ -27,6 +33,16 @@ def advice_on_field(model: type[BaseModel], location: Location, write: Write) ->
         write = partial(as_json, above=here.above)
     own = own_names(AttentionRequest)
     return advise(str(name), sorted(here.known), kind="field", write=write, own=own, within=here.within) or listed
+
+
+def is_parameter(name: str, formula: Any) -> bool:
+    """Return whether a name is that of a parameter in a formula, which may be wrong, or no text at all."""
+    return isinstance(formula, str) and name in names_in(formula)
+
+
+def advice_on_parameter(name: str, place: str) -> str:
+    """Return where a parameter of a formula is sent; `place` is the object for it, as the request spells it."""
+    return f'It is a parameter of the formula: put it into {place}, as "parameters": {{"{name[:40]}": …}}.'
 
 
 RESULTS = ("candidate", "partials")
@@ -46,6 +62,8 @@ def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location
     otherwise = "Use one of these names."
     if not isinstance(received, str):
         return otherwise
+    if location[-1:] == ("score_model",) and _is_formula(received):
+        return Translation("", f"A formula goes to {{score_model.expression.formula={received}}}.").text(write)
     steps = [step for step in location if isinstance(step, str)]
     # The choices of a kind are listed under the object that it is the kind of.
     field = next((step for step in reversed(steps) if step != "kind"), "")
@@ -72,8 +90,21 @@ def advice_on_value(location: Location, error: str, received: Any, write: Write)
     return ""
 
 
+def _is_formula(text: str) -> bool:
+    """Return whether a text that stands where a name or an object must be is a formula that an error may repeat."""
+    return len(text) <= MAX_ECHOED and re.search(r"[^\w\s.:-]", text) is not None and not re.search(r"[{}]", text)
+
+
+def _about_modifier(received: Any) -> str:
+    if isinstance(received, str) and _is_formula(received):
+        return f"A formula goes to {{score_modifier.formula={received}}}."
+    return "Send the formula and its parameters by name, {score_modifier.formula} and {score_modifier.parameters}."
+
+
 def _about_mask(received: Any) -> str:
     if isinstance(received, str):
+        if _is_formula(received):
+            return f"A formula goes to {{mask.formula={received}}}."
         row = translation(received, "field")
         return ANY_MASK if row is None else row.words
     if isinstance(received, np.ndarray) and received.dtype.kind == "b":
@@ -104,6 +135,7 @@ Words = str | Callable[[Any], str]
 
 VALUES: tuple[tuple[Steps, tuple[str, ...], Words], ...] = (
     (("mask",), ("model_type",), _about_mask),
+    (("score_modifier",), ("model_type",), _about_modifier),
     (("mask", "window", "left"), ("greater_than_equal",), UNBOUNDED),
     (("mask", "window", "right"), ("greater_than_equal",), UNBOUNDED),
     (

@@ -4,12 +4,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
-from attention_core import InvalidValue, UnknownName
+from attention_core import UnknownName
 from attention_core.errors import CallError
 from attention_core.formulas import GROUPS, LANGUAGE, Entry, FormulaKind, parse_formula
 from attention_core.formulas.known_shapes import known_parameters
 from attention_core.formulas.language import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, MAX_PARAMETERS
 from attention_core.formulas.rendering import render
+from attention_core.hints import did_you_mean
 from service.schemas.catalogue import InTwoLanguages
 from service.schemas.parse import call_errors
 
@@ -66,8 +67,9 @@ class FormulaParameterResponse(BaseModel, title="FreeParameter"):
     name: str = Field(description="As the formula writes it. 公式中的写法。")
     shapes: list[list[str]] = Field(
         description="Every shape that fits, [] for a number, by the names of sizes: Dq, Dk, D (both), Lq, Lk, Hq, B, "
-        "or a letter for a size that the parameters decide. Empty when nothing is known. "
-        "所有合适的形状，[] 表示一个数；未知时为空。"
+        "or a letter for a size that the parameters decide. Empty when nothing is known. One that is sent as "
+        "per_head has one of these for each query head. "
+        "所有合适的形状，[] 表示一个数；未知时为空。以 per_head 给出时，每个查询头各有一个。"
     )
 
 
@@ -118,7 +120,9 @@ def read_kind(kind: str | None) -> FormulaKind | None:
         return None
     with call_errors():
         if kind not in KINDS:
-            raise UnknownName(("kind",), expected="a kind of formula", kind="field", received=kind, known=KINDS)
+            error = UnknownName(("kind",), expected="a kind of formula", kind="field", received=kind, known=KINDS)
+            error.advice = did_you_mean(kind, KINDS) or "Use one of these names."
+            raise error
     return next(one for one in KINDS if one == kind)
 
 
@@ -159,16 +163,7 @@ def _parses(formula: str, kind: FormulaKind) -> bool:
 
 def _describe(formula: str, kind: FormulaKind) -> dict[str, Any]:
     parsed = parse_formula(formula, kind, ("formula",))
-    parameters = known_parameters(parsed)
-    if parameters is None:
-        raise InvalidValue(
-            ("formula",),
-            expected="a truth value for each pair" if kind == "mask" else "a number for each pair",
-            received="a formula that yields none, whatever the shapes of its parameters",
-            advice="Compare numbers: … > 0."
-            if kind == "mask"
-            else "Reduce vectors: sum(…); write where(condition, x, y).",
-        )
+    parameters = known_parameters(parsed, ("formula",))
     vectors = [one.name for one in parameters if one.shapes and all(len(shape) == 1 for shape in one.shapes)]
     rendering = render(parsed.root, ("q", "k", *vectors))
     return {

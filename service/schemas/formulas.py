@@ -57,7 +57,8 @@ class FormulaParameter:
             raise fault(
                 "per_head",
                 "expected a number, a vector, a matrix, or an object with per_head alone; received {received}. "
-                'Send {{"per_head": […]}} with one entry for each query head.',
+                "Send {example} with one entry for each query head.",
+                example='{"per_head": […]}',
                 received=f"an object with {', '.join(map(str, value))[:80]}" if value else "an empty object",
             )
         try:
@@ -70,11 +71,21 @@ class FormulaParameter:
 
 def _numbers(tensor: Tensor, value: Any) -> Any:
     """Return the numbers that a tensor reads; integers stay integers, which a formula may use as an index."""
-    numbers = tensor.read(value)
+    try:
+        numbers = tensor.read(value)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        if error.type != "tensor_element":
+            raise
+        advice = ADVICE_ON_TRUTH if context["received"] in ("true", "false") else ADVICE_ON_NUMBERS
+        raise PydanticCustomError(error.type, error.message_template, {**context, "advice": advice}) from None
     if isinstance(value, np.ndarray):
-        return value.astype(np.int64) if np.can_cast(value.dtype, np.int64) else numbers
+        return value if value.dtype.kind in "iu" else numbers
     return value if isinstance(value, int) else numbers
 
+
+ADVICE_ON_NUMBERS = "Replace it with a number; minus infinity is -inf in the formula."
+ADVICE_ON_TRUTH = "Truth values are written as 1 and 0, and compared: flag[i] == 1."
 
 FormulaText = Annotated[str, FlatName("")]
 FormulaParameters = Annotated[dict[str, Annotated[Any, FormulaParameter()]], FlatName("")]

@@ -106,7 +106,7 @@ def _violation(model: type[BaseModel], document: Any, error: ErrorDetails, write
         kind = "unknown-name"
     elif error["type"] == "tensor_rank":
         kind = "shape-mismatch"
-    return Violation(pointer(path), _detail(model, error, write), kind)
+    return Violation(pointer(path), _detail(model, document, error, write), kind)
 
 
 def _document_path(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
@@ -124,17 +124,26 @@ def _document_path(document: Any, location: tuple[int | str, ...]) -> tuple[int 
     return tuple(path)
 
 
-def _detail(model: type[BaseModel], error: ErrorDetails, write: Write) -> str:
+def _holder(document: Any, path: tuple[int | str, ...]) -> Any:
+    """Return the object in a document that has, or should have, the value at a path."""
+    for step in path[:-1]:
+        document = document[step]
+    return document
+
+
+def _detail(model: type[BaseModel], document: Any, error: ErrorDetails, write: Write) -> str:
     """Return the expected value, the received one and what to change, for any validator."""
     received = describe(error["input"])
     match error["type"]:
         case "missing":
             return f"expected {_field('the field ', error['loc'], write)}, which is required; received nothing. Add it."
         case "extra_forbidden":
-            advice = advice_on_field(model, error["loc"], write)
+            holder = _holder(document, _document_path(document, error["loc"]))
+            advice = advice_on_field(model, error["loc"], write, holder)
             return f"expected only known fields; received {_field('', error['loc'], write)}. {advice}"
         case "union_tag_not_found":
-            return f'expected an object with a name; received {received}. Add "name".'
+            name = ': "expression"' if "formula" in error["input"] else ""
+            return f'expected an object with a name; received {received} without. Add "name"{name}.'
         case "unknown_name":
             context = error["ctx"]
             advice = advice_on_choice(context["received"], context["known"], error["loc"], write)

@@ -56,8 +56,11 @@ async def test_a_formula_is_typeset_and_its_parameters_are_named(client, formula
 REFUSED = {
     "a missing operand": ({"formula": "q @"}, "/formula", "column"),
     "an unknown function": ({"formula": "sin(foo(q))"}, "/formula", "'foo' at column 5"),
-    "a vector as a score": ({"formula": "q * k"}, "/formula", "number"),
-    "a number as a mask": ({"formula": "j - p", "kind": "mask"}, "/formula", "truth value"),
+    "a vector as a score": ({"formula": "q * k"}, "/formula", "a vector of D numbers: 'q * k' at column 1"),
+    "a vector as a condition": ({"formula": "1 + where(q, 1, 2)"}, "/formula", "'q' at column 11"),
+    "a number as a mask": ({"formula": "j - p", "kind": "mask"}, "/formula", "a number: 'j - p' at column 1"),
+    "a modifier as a kind": ({"formula": "score", "kind": "modifier"}, "/kind", "one of mask, score_model"),
+    "a long kind": ({"formula": "score", "kind": "x" * 5000}, "/kind", "x…'"),
     "a query in a mask": ({"formula": "q @ k > 0", "kind": "mask"}, "/formula", "'q' at column 1"),
     "an unknown kind": ({"formula": "q @ k", "kind": "score"}, "/kind", "score_model"),
     "an unknown kind alone": ({"kind": "score"}, "/kind", "score_model"),

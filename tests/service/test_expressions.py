@@ -82,7 +82,7 @@ async def test_a_parameter_may_differ_from_head_to_head(client):
         client, "/v1/attention", HEADED | {"score_model": {"name": "bilinear", "weight": WEIGHTS}}
     )
     assert_close(answer["output"], built_in["output"])
-    assert answer["score_model"]["parameters"] == {"W": {"shape": [2, 4, 4]}}
+    assert answer["score_model"]["parameters"] == {"W": {"shape": [2, 4, 4], "per_head": True}}
 
 
 async def test_without_parameters_the_formula_alone_is_enough(client):
@@ -119,8 +119,24 @@ WRONG = {
     "something beside per_head": (
         {"formula": "q @ k * s", "parameters": {"s": {"per_heads": [1, 2]}}},
         "/score_model/parameters/s",
-        "per_head",
+        'an object with per_heads. Send {"per_head": […]} with',
     ),
+    "a parameter one level too high": (
+        {"formula": "-sum(abs(q - k)) / tau", "tau": 2},
+        "/score_model/tau",
+        'put it into score_model.parameters of expression, as "parameters": {"tau": …}',
+    ),
+    "a parameter too high with the name of an option": (
+        {"formula": "scale * (q @ k)", "scale": 2},
+        "/score_model/scale",
+        'as "parameters": {"scale": …}',
+    ),
+    "an option of another model that the formula does not use": (
+        {"formula": "q @ k", "scale": 2},
+        "/score_model/scale",
+        "scaled_dot_product",
+    ),
+    "parameters by another name": ({"formula": "q @ k * a", "params": {"a": 1}}, "/score_model/params", "parameters"),
     "no formula": ({}, "/score_model/formula", "required"),
     "a number as formula": ({"formula": 7}, "/score_model/formula", "expected a string"),
     "a list of parameters": ({"formula": "q @ k", "parameters": [1]}, "/score_model/parameters", "expected an object"),
@@ -175,6 +191,8 @@ async def test_the_protocol_takes_parameters_for_each_head_and_numbers_in_its_op
 
 
 WRONG_INFERENCES = {
+    "a number of the formula among the parameters": ({"formula": "q @ k * tau", "tau": 2}, {}, "/parameters/tau"),
+    "an option of another model": ({"formula": "q @ k * scale", "scale": 2}, {}, "/parameters/scale"),
     "a tensor that the formula does not use": ({"formula": "q @ k"}, {"W": [1.0]}, "/inputs/3"),
     "a name with a dot": ({"formula": "q @ k"}, {"W.x": [1.0]}, "/inputs/3/name"),
     "no formula": ({}, {}, "/parameters"),
@@ -188,6 +206,34 @@ async def test_errors_point_into_the_inference(client, wrong):
     document = {"inputs": inputs_of(VECTORS | tensors), "parameters": parameters}
     pointer, _ = await refused(client, "/v2/models/expression/infer", document)
     assert pointer.startswith(place)
+
+
+async def test_the_protocol_says_where_a_parameter_of_a_formula_goes(client):
+    for name in ("tau", "scale"):
+        document = {"inputs": inputs_of(VECTORS), "parameters": {"formula": f"q @ k * {name}", name: 2}}
+        _, detail = await refused(client, "/v2/models/expression/infer", document)
+        assert '"score_model": {"parameters": {…}} in the parameter options, as "parameters"' in detail
+        assert f'as "parameters": {{"{name}": …}}' in detail
+    document = {"inputs": inputs_of(VECTORS | {"W.perhead": [1.0]}), "parameters": {"formula": "q @ k * W"}}
+    _, detail = await refused(client, "/v2/models/expression/infer", document)
+    assert "W.per_head" in detail
+    document = {"inputs": inputs_of(VECTORS | {"W": [1.0]}), "parameters": {"formula": "q @ k * W"}}
+    _, detail = await refused(client, "/v2/models/expression/infer", document)
+    assert "A parameter of shape [1] is a vector too" in detail
+
+
+MISPLACED = {
+    "a formula as the name": ("q @ k", '"score_model": {"name": "expression", "formula": "q @ k"}'),
+    "a formula without a name": ({"formula": "q @ k"}, 'Add "name": "expression"'),
+    "a formula of a custom model": ({"name": "custom", "formula": "q @ k"}, '"score_model": "expression"'),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+async def test_a_formula_in_the_wrong_place_is_told_its_place(client, name):
+    given, words = MISPLACED[name]
+    _, detail = await refused(client, "/v1/attention", VECTORS | {"score_model": given})
+    assert words in detail
 
 
 async def test_another_model_takes_no_formula_and_no_other_tensors(client):

@@ -202,6 +202,37 @@ async def test_explain_names_what_hides_the_key(client, options, masked_by, word
     assert words in step["sentence"]
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "has no influence"), ("zh", "没有影响")])
+@pytest.mark.parametrize("formula", ["where(j == 4, 5, score)", "score * 0", "where(j == 4, -inf, score)"])
+async def test_explain_shows_no_number_of_a_modifier_under_a_bias_of_minus_infinity(client, language, words, formula):
+    request = VECTORS | {"score_modifier": {"formula": formula}, "bias": [0, 0, 0, 0, None]}
+    question = {"request": request, "index": [0, 0], "query_index": 1, "key_index": 4, "language": language}
+    steps = (await post(client, question, "/v1/attention/explain"))["steps"]
+    assert [step["name"] for step in steps if step["name"] in ("modifier", "modified", "mask")] == ["modified", "mask"]
+    [step] = [step for step in steps if step["name"] == "modified"]
+    assert (step["formula"], step["value"]) == ("−∞", None)
+    assert words in step["sentence"]
+    assert formula in step["sentence"]
+
+
+async def test_truth_values_of_a_safetensors_file_are_refused_as_those_of_json(client):
+    tensors = {name: np.array(array) for name, array in VECTORS.items()}
+    tensors["mask.parameters.flag"] = np.array([True, False, True, True, True])
+    response = await client.post(
+        "/v1/attention", content=saved(tensors, {"mask": {"formula": "flag[j] == 1"}}), headers=BOTH
+    )
+    options, pointer, _ = WRONG["truth values"]
+    as_json = await client.post("/v1/attention", json=VECTORS | options)
+    assert response.json()["errors"] == as_json.json()["errors"]
+    assert response.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_names_of_parameters_are_normalized_as_those_of_the_formula(client):
+    plain = VECTORS | {"score_modifier": {"formula": "score * fi", "parameters": {"fi": 2}}}
+    other = VECTORS | {"score_modifier": {"formula": "score * ﬁ", "parameters": {"ﬁ": 2}}}
+    assert await post(client, plain) == await post(client, other)
+
+
 async def test_estimate_counts_the_formulas(client):
     plain = await post(client, VECTORS, "/v1/attention/estimate")
     modified = await post(client, VECTORS | {"score_modifier": MODIFIERS["a vector"]}, "/v1/attention/estimate")
@@ -286,6 +317,58 @@ WRONG = {
         "per_head",
     ),
     "a number for a formula": ({"score_modifier": {"formula": 1}}, "/score_modifier/formula", "expected a string"),
+    "an integer of a mask that float64 merges": (
+        {"mask": {"formula": "doc[i] == doc[j]", "parameters": {"doc": [0, 2**53 + 1, 2**53, 1, 1]}}},
+        "/mask/parameters/doc/1",
+        "9007199254740993",
+    ),
+    "an integer of a mask beyond int64": (
+        {"mask": {"formula": "j < n", "parameters": {"n": 2**63}}},
+        "/mask/parameters/n",
+        "expected an integer",
+    ),
+    "a large integer beside a fraction": (
+        {"mask": {"formula": "doc[i] == doc[j]", "parameters": {"doc": [0.5, 2**53 + 1, 2**53, 1, 1]}}},
+        "/mask/parameters/doc/1",
+        "expected an integer",
+    ),
+    "a number beyond float32": (
+        {"score_modifier": {"formula": "score * a", "parameters": {"a": 1e39}}, "dtype": "float32"},
+        "/score_modifier/parameters/a",
+        "range of float32",
+    ),
+    "truth values": (
+        {"mask": {"formula": "flag[j] == 1", "parameters": {"flag": [True, False, True, True, True]}}},
+        "/mask/parameters/flag/0",
+        "written as 1 and 0",
+    ),
+    "a parameter of a modifier one level too high": (
+        {"score_modifier": {"formula": "score + slope * (j - p)", "slope": 0.5}},
+        "/score_modifier/slope",
+        'put it into score_modifier.parameters, as "parameters": {"slope": …}',
+    ),
+    "a parameter of a mask one level too high": (
+        {"mask": {"formula": "p - j < width", "width": 2}},
+        "/mask/width",
+        'put it into mask.parameters, as "parameters": {"width": …}',
+    ),
+    "another name of the modifier": (
+        {"modifier": {"formula": "score"}},
+        "/modifier",
+        "Here it is score_modifier.formula",
+    ),
+    "a modifier that is a text": (
+        {"score_modifier": "score * 2"},
+        "/score_modifier",
+        '"score_modifier": {"formula": "score * 2"}',
+    ),
+    "a mask that is a formula": ({"mask": "j <= p"}, "/mask", '"mask": {"formula": "j <= p"}'),
+    "a mask that is a word": ({"mask": "causal"}, "/mask", '"mask": {"causal": true}'),
+    "parentheses for an index": (
+        {"score_modifier": {"formula": "score + t(i)", "parameters": {"t": [1, 2, 3]}}},
+        "/score_modifier/formula",
+        "t[i]",
+    ),
     "a misspelt member": ({"score_modifier": {"formulas": "score"}}, "/score_modifier/formulas", "formula"),
 }
 

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from attention_core.formulas import PARAMETERS
+from attention_core.hints import fill_places
 from attention_wire.documents import expand_name, pointer
 from service.codecs import json
 from service.codecs.merge_patch import renames
-from service.codecs.open_inference.places import NOT_OPTIONS, advise_place
+from service.codecs.open_inference.places import NOT_OPTIONS, advise_place, write_place
 from service.codecs.open_inference.tensors import Received
 from service.codecs.open_inference.vocabulary import (
     FOREIGN,
     FOREIGN_PREFIX,
     MODELS,
+    NAMED_TENSORS,
     OPTIONS,
     OUTPUTS,
     SCALARS,
@@ -20,9 +23,15 @@ from service.codecs.open_inference.vocabulary import (
     find_input,
 )
 from service.errors import DuplicateName, FieldPath, InvalidRequest, MalformedBody, Violation, steps_of
+from service.schemas.advice import advice_on_parameter, is_parameter
+from service.schemas.formulas import PER_HEAD
 from service.schemas.tensors import describe
 
 IN_OPTIONS = f"/parameters/{OPTIONS}"
+
+ADVICE_ON_NAMED = (
+    f"An input of its name, such as W, is a parameter of the formula too; W.{PER_HEAD} has an entry for each head."
+)
 
 
 class Builder:
@@ -119,7 +128,8 @@ def require_input(name: str, position: int, model: str) -> Input:
     """Return the input of this name; raise InvalidRequest unless the model has one."""
     found = find_input(model, name)
     if found is None:
-        raise _unknown(f"/inputs/{position}/name", "an input", name, MODELS[model])
+        also = ADVICE_ON_NAMED if model in NAMED_TENSORS else ""
+        raise _unknown(f"/inputs/{position}/name", "an input", name, MODELS[model], also)
     return found
 
 
@@ -132,8 +142,14 @@ def require_output(name: str, position: int) -> None:
 def _require_known(parameters: Mapping[str, Any]) -> None:
     known = [*SCALARS, OPTIONS]
     for name in parameters:
-        if name not in known and name not in FOREIGN and not name.startswith(FOREIGN_PREFIX):
-            raise _unknown(pointer(("parameters", name)), "a parameter", name, known)
+        if name in known or name in FOREIGN or name.startswith(FOREIGN_PREFIX):
+            continue
+        place = pointer(("parameters", name))
+        if is_parameter(name, parameters.get("formula")):
+            advice = advice_on_parameter(name, fill_places(PARAMETERS["score_model"], write_place))
+            detail = f"expected only known parameters; received '{name[:40]}'. {advice}"
+            raise InvalidRequest.at(place, f"{detail} {ADVICE_ON_NAMED}", "unknown-name")
+        raise _unknown(place, "a parameter", name, known)
 
 
 def _options(text: Any, max_depth: int) -> dict[str, Any]:
@@ -172,7 +188,10 @@ def _copied(value: Any) -> Any:
     return {name: _copied(member) for name, member in value.items()} if isinstance(value, dict) else value
 
 
-def _unknown(place: str, kind: str, received: str, known: Mapping[str, Any] | list[str]) -> InvalidRequest:
+def _unknown(
+    place: str, kind: str, received: str, known: Mapping[str, Any] | list[str], also: str = ""
+) -> InvalidRequest:
+    """Return the error about a name that is not known; `also` stands behind the advice on it."""
     advice = advise_place(received, known, "include" if kind == "an output" else "field") or "Use one of these names."
-    detail = f"expected {kind}, one of {', '.join(known)}; received '{received[:40]}'. {advice}"
-    return InvalidRequest.at(place, detail, "unknown-name")
+    detail = f"expected {kind}, one of {', '.join(known)}; received '{received[:40]}'. {advice} {also}"
+    return InvalidRequest.at(place, detail.rstrip(), "unknown-name")

@@ -18,6 +18,9 @@ NOT_OPTIONS = {
 }
 """Fields of /v1/attention that are not options, and where an inference request states them."""
 
+NAMED_VALUES = "parameters"
+"""The object for the parameters of a formula in a score model, a score modifier or a mask."""
+
 INPUTS: dict[FieldPath, str] = {one.path: name for inputs in MODELS.values() for name, one in inputs.items()}
 PARAMETERS: dict[FieldPath, str] = {path: name for name, path in SCALARS.items()}
 
@@ -38,7 +41,7 @@ def write_place(place: str, value: str | None) -> str:
             return f"{as_json(place, value)} in {NOT_OPTIONS[first]}"
     text = _tensor_or_scalar(steps, value)
     if text is None:
-        return f"{as_json(place, value)} in the parameter {OPTIONS}"
+        return f"{_in_options(place, steps, value)} in the parameter {OPTIONS}"
     match steps[0]:
         case "score_model":
             return f"{text} of the model {name}"
@@ -47,6 +50,14 @@ def write_place(place: str, value: str | None) -> str:
         case "position" if name:
             return f"{text} of the position {name}"
     return text
+
+
+def _in_options(place: str, steps: FieldPath, value: str | None) -> str:
+    """Return a place in the options as JSON."""
+    if steps[1:] == (NAMED_VALUES,):
+        # Beside the parameters of the protocol, "parameters of a formula" would be read as some of those.
+        return f'"{steps[0]}": {{"{NAMED_VALUES}": {{…}}}}'
+    return as_json(place, value)
 
 
 def _output(value: str | None) -> str:

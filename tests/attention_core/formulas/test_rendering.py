@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from attention_core.errors import InvalidValue
 from attention_core.formulas import LANGUAGE, parse_formula
 from attention_core.formulas.known_shapes import known_parameters
 from attention_core.formulas.mathml import write_mathml
@@ -117,19 +118,37 @@ KNOWN = {
 
 @pytest.mark.parametrize(("text", "kind"), KNOWN)
 def test_what_a_formula_says_of_its_parameters(text, kind):
-    found = known_parameters(parse_formula(text, kind, ()))
+    found = known_parameters(parse_formula(text, kind, ()), ())
     assert {one.name: set(one.shapes) for one in found} == KNOWN[text, kind]
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [("q", "score_model"), ("p - j", "mask"), ("i == j", "score_modifier"), ("a @ score", "score_modifier")],
-)
-def test_a_formula_that_yields_the_wrong_thing_fits_no_parameters(text, kind):
-    assert known_parameters(parse_formula(text, kind, ())) is None
+FITS_NOTHING = {
+    ("q", "score_model"): ("a number for each pair", "a vector of Dq numbers: 'q' at column 1"),
+    ("q * k", "score_model"): ("a number for each pair", "a vector of D numbers: 'q * k' at column 1"),
+    ("concat(q, k, q)", "score_model"): ("a number for each pair", "a vector of 2·Dq + Dk numbers"),
+    ("p - j", "mask"): ("a truth value", "a number: 'p - j' at column 1"),
+    ("i == j", "score_modifier"): ("a number", "a truth value: 'i == j' at column 1"),
+    ("a @ score", "score_modifier"): ("two vectors, beside @", "a number @ a number: 'a @ score' at column 1"),
+    ("sum(where(q, 1, 2))", "score_model"): ("the condition of where", "a vector of Dq numbers: 'q' at column 11"),
+    ("sum(q * k) + (q > 0)", "score_model"): ("numbers beside +", "a vector of D truth values: 'q > 0' at column 15"),
+    ("dot(q, 1)", "score_model"): ("vectors as operands of dot", "a number: '1' at column 8"),
+    ("t[q]", "score_model"): ("a number as index", "a vector of Dq numbers: 'q' at column 3"),
+    ("t[i, j] + t[i]", "score_modifier"): ("as many indices", "1 for a matrix of Lq × Lk: 't[i]' at column 11"),
+    ("q @ W @ k + W", "score_model"): ("numbers or vectors", "a matrix of Dq × Dk: 'W' at column 13"),
+}
+
+
+@pytest.mark.parametrize(("text", "kind"), FITS_NOTHING)
+def test_a_formula_that_fits_no_parameters_is_refused_with_the_column_and_the_piece(text, kind):
+    expected, received = FITS_NOTHING[text, kind]
+    with pytest.raises(InvalidValue) as caught:
+        known_parameters(parse_formula(text, kind, ()), ("formula",))
+    assert caught.value.path == ("formula",)
+    assert expected in caught.value.expected
+    assert received in caught.value.received
 
 
 def test_too_many_combinations_are_given_up():
-    found = known_parameters(parse_formula(" + ".join(f"sum(a{n} * c{n})" for n in range(8)), "score_model", ()))
+    found = known_parameters(parse_formula(" + ".join(f"sum(a{n} * c{n})" for n in range(8)), "score_model", ()), ())
     assert [one.name for one in found] == [f"{letter}{n}" for n in range(8) for letter in "ac"]
     assert all(one.shapes == () for one in found)
