@@ -68,7 +68,7 @@ def evaluate_with_kernel(
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
     if normalizer is None or "modified" in required:
         return None
-    if call.queries_per_kv_head > 1 and (_has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+    if call.queries_per_kv_head > 1 and (has_tensors_of_heads(call.score_model) or has_values_of_query_heads(call)):
         call = repeat_kv_heads(call)
     pair = pair_function(kernel, call)
     if pair is None:
@@ -88,7 +88,7 @@ def evaluate_with_kernel(
     return _result(packed, plan, arrays, others[0], call.dtype.compute)
 
 
-def _has_head_tensors(model: object) -> bool:
+def has_tensors_of_heads(model: object) -> bool:
     """Return whether a score model has a vector or matrix for each query head; a stand-in for one has none."""
     return isinstance(model, ScoreModel) and model.has_head_tensors()
 
@@ -104,16 +104,9 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
         return None
     if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
         return None
-    if not (call.position is None or type(call.position) in (Alibi, Rotary)) or _has_uneven_distances(call):
+    if call.position is not None and type(call.position) not in (Alibi, Rotary):
         return None
     return call.score_model.pair_function(call.query, call.key, lambda rows, weight: project_rows(kernel, rows, weight))
-
-
-def _has_uneven_distances(call: ResolvedCall) -> bool:
-    """Return whether ALiBi's distances are not those of one offset for each matrix, which a kernel counts from."""
-    if type(call.position) is not Alibi:
-        return False
-    return call.key_positions is not None or (call.offset.ndim > 1 and call.offset.shape[-2] > 1)
 
 
 def _result(

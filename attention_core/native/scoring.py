@@ -15,14 +15,13 @@ from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_kernel_normalizer, supports_online
 from attention_core.heads import repeat_kv_heads
 from attention_core.kernel_forms import KernelNormalizer
-from attention_core.native.forward import pair_function
+from attention_core.native.forward import has_tensors_of_heads, pair_function
 from attention_core.native.leading import contiguous
 from attention_core.native.library import CONSTANTS, FIELD_INDEX, Kernel, address_of
 from attention_core.native.plans import Operands, Plan, PlanInputs, find_plan
 from attention_core.native.request import rows_per_task
 from attention_core.native.running import run_kernel
 from attention_core.native.visibility import with_ranged_masks
-from attention_core.parameters import has_head_tensors
 
 LOGITS = frozenset({"logits"})
 """Fields that make a plan one of matrices; which of them are written differs from one part of a call to the next."""
@@ -34,15 +33,15 @@ POINTERS_TO_MATRICES = tuple(
     FIELD_INDEX[name]
     for name in (
         *("query_at", "key_at", "scale", "query_terms_at", "key_terms_at", "score_vector_at", "bias_at"),
-        *("slopes", "position", "range_at", "temperature"),
+        *("slopes", "query_position_at", "key_position_at", "range_at", "temperature"),
     )
 )
 """Fields that point to a number of eight bytes for each matrix."""
 
 _QUERY, _KEY, _QUERY_TERMS, _BIAS = (FIELD_INDEX[name] for name in ("query", "key", "query_terms", "bias"))
-_RANGES = FIELD_INDEX["first_key"], FIELD_INDEX["end_key"]
+_INTEGERS_OF_QUERIES = tuple(FIELD_INDEX[name] for name in ("first_key", "end_key", "query_position"))
 _QUERY_STRIDE, _BIAS_STRIDE = FIELD_INDEX["query_stride"], FIELD_INDEX["bias_row_stride"]
-_MATRICES, _QUERIES, _FIRST_QUERY = (FIELD_INDEX[name] for name in ("n_matrices", "n_queries", "first_query"))
+_MATRICES, _QUERIES = FIELD_INDEX["n_matrices"], FIELD_INDEX["n_queries"]
 _GROUP, _TASK_ROWS, _N_TASKS = (FIELD_INDEX[name] for name in ("group", "task_rows", "n_tasks"))
 _NORMALIZER = FIELD_INDEX["normalizer"]
 
@@ -91,13 +90,13 @@ class KernelScorer:
                 part[field] += INTEGER_BYTES * first
         # Bytes from the numbers of a query to those of the next.
         steps = {_QUERY: part[_QUERY_STRIDE] * size, _BIAS: part[_BIAS_STRIDE] * size, _QUERY_TERMS: size}
-        for field, step in (*steps.items(), *((field, INTEGER_BYTES) for field in _RANGES)):
+        for field, step in (*steps.items(), *((field, INTEGER_BYTES) for field in _INTEGERS_OF_QUERIES)):
             if part[field]:
                 part[field] += step * rows.start
         n_rows, threads = rows.stop - rows.start, 1 if self._workers is None else self._workers.threads
         group = min(self._call.queries_per_kv_head, count)
         task_rows = rows_per_task(count // group, group * n_rows, threads, self._kernel.tile_rows)
-        part[_MATRICES], part[_QUERIES], part[_FIRST_QUERY] = count, n_rows, rows.start
+        part[_MATRICES], part[_QUERIES] = count, n_rows
         part[_GROUP], part[_TASK_ROWS] = group, task_rows
         part[_N_TASKS] = count // group * -(-group * n_rows // task_rows)
         return part
@@ -123,7 +122,7 @@ def find_scorer(kernel: Kernel, call: ResolvedCall, workers: Workers | None) -> 
     """
     if supports_kernel_normalizer(call.normalizer) or supports_online(call.normalizer) or "modified" in call.include:
         return None
-    if call.queries_per_kv_head > 1 and has_head_tensors(call.score_model):
+    if call.queries_per_kv_head > 1 and has_tensors_of_heads(call.score_model):
         call = repeat_kv_heads(call)
     pair = pair_function(kernel, call)
     if pair is None:
