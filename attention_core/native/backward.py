@@ -22,12 +22,18 @@ from attention_core.descriptions import Described, parameters_of
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ScoreGradient, ShouldStop
 from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient
-from attention_core.native.forward import has_values_of_query_heads, pair_function, project_rows, row_maximum
+from attention_core.native.forward import (
+    has_tensors_of_heads,
+    has_values_of_query_heads,
+    pair_function,
+    project_rows,
+    row_maximum,
+)
 from attention_core.native.leading import KeptArrays, contiguous, operand
 from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
 from attention_core.native.plans import PAIR_COST, Operands, Plan, PlanInputs, add_arrays, make_plan
 from attention_core.native.running import run_kernel
-from attention_core.parameters import broadcast_over_pairs, has_head_tensors, sum_scalar_gradient
+from attention_core.parameters import broadcast_over_pairs, sum_scalar_gradient
 from attention_core.reductions import all_finite, sum_to_shape
 
 MAX_CHUNKS = 4
@@ -207,7 +213,7 @@ def differentiate_with_kernel(
     value, shared = call.value, call.queries_per_kv_head
     if value is None:
         raise ValueError("a call without values has no output to differentiate")
-    if shared > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
+    if shared > 1 and (has_tensors_of_heads(call.score_model) or has_values_of_query_heads(call)):
         repeated = repeat_kv_heads(call)
         found = differentiate_with_kernel(kernel, repeated, output_gradient, workers, should_stop, progress)
         if found is not None:
@@ -263,6 +269,9 @@ def _prepare_forward(kernel: Kernel, call: ResolvedCall, value: FloatArray, thre
 
 def _is_covered(call: ResolvedCall, pair: PairFunction, normalizer: KernelNormalizer) -> bool:
     """Return whether the kernel's backward pass has the gradients of a call, parameters included."""
+    if pair.query_terms is not None and pair.kind != "dot":
+        # Σ score · ∂score has the terms in it, of which only products of vectors are told apart.
+        return False
     if not _has_only(call.normalizer, NORMALIZER_PARAMETERS.get(normalizer.kind, set())):
         return False
     sizes = np.abs(np.asarray(pair.scale, np.float64))
