@@ -111,7 +111,7 @@ class _Collector:
     ) -> None:
         """Add the gradient of a sum to those of its steps and of what multiplies them.
 
-        :param terms: what is added.
+        :param terms: the terms that are added.
         :param gradient: of the sum, (…, n, F, 1) of a vector, (…, n, 1) of a number.
         :param values: those of all steps of queries, or of keys.
         :param is_vector: whether the sum is a vector, to which a number adds itself everywhere.
