@@ -49,10 +49,20 @@ def about_machine(document: Document) -> str:
 
 def beside_peers(document: Document) -> str:
     """Return the rows of the core, each with its peers."""
+    return _table_of(document, [row for row in ROWS if not row.work.formula])
+
+
+def formulas(document: Document) -> str:
+    """Return the rows of formulas, each beside its built-in model."""
+    return _table_of(document, [row for row in ROWS if row.work.formula])
+
+
+def _table_of(document: Document, chosen: list[Row]) -> str:
     rows = document["rows"]
     headers = ["work", "ours", "beside", "its time", "ours / its (quartiles)", "pairs", "target", "prize"]
-    kept = ((row, rows[row.name]) for row in ROWS if row.judged and row.name in rows)
-    return markdown(headers, (line for row, found in kept for line in lines_of(row, found)))
+    kept = ((row, rows[row.name]) for row in chosen if row.judged and row.name in rows)
+    lines = [line for row, found in kept for line in lines_of(row, found)]
+    return markdown(headers, lines) if lines else "Not measured yet."
 
 
 def lines_of(row: Row, kept: Document) -> list[list[str]]:
@@ -99,6 +109,7 @@ def predicted(document: Document) -> str:
 TABLES: dict[str, Callable[[Document], str]] = {
     "core, machine": about_machine,
     "core": beside_peers,
+    "core, formulas": formulas,
     "core, throughput": gigaflops,
     "core, lengths": by_length,
     "cost_model": predicted,

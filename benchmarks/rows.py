@@ -68,6 +68,27 @@ TARGETS: dict[Shape, tuple[float, float, float]] = {
 }
 """Target and prize of the full call, target of the causal one."""
 
+FORMULAS: tuple[tuple[str, str, float], ...] = (
+    ("scaled_dot_product", "q @ k / sqrt(D)", 1.3),
+    ("dot_product", "sum(q * k)", 1.3),
+    ("bilinear", "q @ weight @ k", 1.3),
+    ("cosine", "cosine(q, k)", 1.3),
+    ("cosine", "dot(q, k) / (norm(q) * norm(k))", 1.3),
+    ("cosine", "(q / norm(q)) @ (k / norm(k))", 1.3),
+    ("trilinear", "weight @ concat(q, k, q * k)", 1.3),
+    ("additive", "score_vector @ tanh(query_weight @ q + key_weight @ k)", 2),
+    ("gaussian", "-sum(square(q - k)) / 2", 2),
+    ("laplacian", "-norm1(q - k)", 2),
+)
+"""Built-in score models, each as a formula, and the target of its time to the model's."""
+
+FORMULA_CALLS: tuple[tuple[Shape, str], ...] = (
+    ((1024, 64), "attention"),
+    ((4096, 64), "attention"),
+    ((1024, 64), "backward"),
+)
+"""Shapes and operations of formulas beside built-in models."""
+
 CAUSAL_OVER_FULL, BACKWARD, GROUPED, PAIRWISE, SMALL, FLOAT64, MATRICES = 0.58, 0.8, 0.85, 0.04, 0.7, 0.75, 0.6
 
 THROUGHPUT_LENGTHS = tuple(1 << power for power in range(7, 15))
@@ -119,6 +140,14 @@ def decode(query: Shape, key: Shape, target: float) -> Row:
     return Row(f"decode {words_of(query)} over {words_of(key)}", work, (Peer(PYTORCH, target), read, *RIVALS))
 
 
+def written(model: str, formula: str, target: float, shape: Shape, operation: str) -> Row:
+    """Return the row of a formula beside the built-in model with the same mathematics."""
+    work = Work(shape, operation=operation, score_model=model)
+    words = "forward + backward " if operation == "backward" else ""
+    built_in = Peer(OURS, target, work=work, words=f"our {model}")
+    return Row(f"formula {words}{words_of(shape)}: `{formula}`", replace(work, formula=formula), (built_in,))
+
+
 GROUPS: Shape = (1, 8, 2048, 128)
 
 ROWS = (
@@ -147,6 +176,7 @@ ROWS = (
     ),
     Row("float64 1,8,1024,64", Work((1, 8, 1024, 64), dtype="float64"), (Peer(PYTORCH, FLOAT64),)),
     Row(f"{ALL} 1,8,1024,64", Work((1, 8, 1024, 64), operation="matrices"), (Peer(OUR_NUMPY, MATRICES),)),
+    *(written(*one, *call) for call in FORMULA_CALLS for one in FORMULAS),
     *(full((1, 8, length, 64)) for length in THROUGHPUT_LENGTHS if (1, 8, length, 64) not in TARGETS),
     *(full((1, 1, length, 64)) for length in LENGTHS if (1, 1, length, 64) not in TARGETS),
 )

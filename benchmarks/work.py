@@ -18,7 +18,9 @@ class Work:
     """`attention`; `matrices` for scores, weights and output; `backward` for forward and the gradients of query, key
     and value; `products` for the two matrix products alone; `sum` for one look at every key and value."""
     score_model: str = "scaled_dot_product"
-    """Or `additive` with D hidden units, `gaussian`, `laplacian`."""
+    """Or another built-in model by its name; `additive` has D hidden units."""
+    formula: str = ""
+    """The score model as a formula, whose parameters have the names of the model's; default the built-in model."""
     causal: bool = False
     window: int = 0
     """Keys that a query sees, its own position the last; 0 for all."""

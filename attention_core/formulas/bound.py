@@ -31,11 +31,12 @@ from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph, Step
 from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
 from attention_core.formulas.operations import Value
 from attention_core.formulas.pair_functions import make_pair_function
+from attention_core.formulas.pair_gradients import differentiate_pair_function
 from attention_core.formulas.parameters import Parameter
 from attention_core.formulas.parsing import Formula
 from attention_core.formulas.plan import Plan
 from attention_core.interfaces import Coverage, Tile
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.shapes import slice_leading
 
 
@@ -191,6 +192,24 @@ class BoundFormula:
             return None
         with np.errstate(all="ignore"):
             return make_pair_function(form, self._evaluator, self._shared_values(), queries, keys, project)
+
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> FormulaGradient:
+        """Return the gradients of queries, keys and parameters, given those of the pair function.
+
+        :param queries: (…, q, Dq), finite.
+        :param keys: (…, k, Dk), finite.
+        :param gradient: gradients of what `pair_function` returned.
+        :param project: multiplies rows by a weight, each by itself.
+        """
+        form = self.plan.kernel_form
+        if form is None:
+            raise ValueError("a formula that is no pair function has no gradient of one")
+        with np.errstate(all="ignore"):
+            return differentiate_pair_function(
+                form, self._evaluator, self._shared_values(), queries, keys, gradient, project
+            )
 
     # Score modifiers and masks
 

@@ -130,7 +130,7 @@ class _Builder:
     ) -> int:
         """Return the index of a step, rewritten if it can be; an operation on constants is one constant.
 
-        :param operation: an operation of the language, or "unit" or "slice".
+        :param operation: an operation of the language, or "unit", "direction" or "slice".
         :param operands: indices of its operands, of types that fit.
         :param result: its type.
         :param span: piece of the formula's text.

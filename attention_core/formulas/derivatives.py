@@ -12,7 +12,7 @@ import numpy as np
 
 from attention_core.arrays import FloatArray
 from attention_core.formulas.graph import ROWS, Graph, Step
-from attention_core.formulas.operations import Value, lift, norm, sigmoid
+from attention_core.formulas.operations import Value, lift, multiply_matrix, norm, sigmoid
 from attention_core.reductions import all_finite
 
 Slopes = Callable[..., tuple[Value | None, ...]]
@@ -89,7 +89,7 @@ def differentiate_step(
     below = [graph.steps[operand] for operand in step.operands]
     operation = step.operation
     if operation == "@":
-        return _differentiate_matrix_product(below, operands, gradient)
+        return differentiate_matrix_product(below, operands, gradient)
     if operation == "dot":
         return [
             _differentiate_dot(one, other, gradient) if step_below.has_gradient else None
@@ -202,21 +202,30 @@ REDUCTION_GRADIENTS: Mapping[str, Callable[[FloatArray, Any, FloatArray], FloatA
     "min": _differentiate_extreme,
     "norm": _differentiate_norm,
     "unit": _differentiate_unit,
+    "direction": _differentiate_unit,
 }
 
 
-def _differentiate_matrix_product(
-    below: Sequence[Step], operands: Sequence[FloatArray], gradient: FloatArray
+def differentiate_matrix_product(
+    below: Sequence[Step],
+    operands: Sequence[FloatArray],
+    gradient: FloatArray,
+    multiply: Callable[[FloatArray, FloatArray], FloatArray] = multiply_matrix,
 ) -> list[FloatArray | None]:
-    """Return the gradients of a matrix and of a vector that are multiplied, in the order of the operands."""
+    """Return the gradients of a matrix and of a vector that are multiplied, in the order of the operands.
+
+    :param below: the two operands.
+    :param operands: their values.
+    :param gradient: gradient of the product.
+    :param multiply: returns matrix · vector for many vectors, as `operations.multiply_matrix`.
+    """
     matrix_first = len(below[0].type.axes) == 2
     matrix, vector = operands if matrix_first else operands[::-1]
     of_matrix, of_vector = below if matrix_first else below[::-1]
-    forward = matrix if matrix_first else matrix.swapaxes(-1, -2)
+    backward = matrix.swapaxes(-1, -2) if matrix_first else matrix
     vector_gradient = matrix_gradient = None
     if of_vector.has_gradient:
-        backward = forward.swapaxes(-1, -2)
-        vector_gradient = np.matmul(backward if matrix.ndim == 2 else backward[:, None], gradient)
+        vector_gradient = multiply(backward, gradient)
     if of_matrix.has_gradient:
         matrix_gradient = _sum_outer_products(gradient, vector, of_vector.level)
         if not matrix_first:

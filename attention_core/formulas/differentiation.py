@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from attention_core.arrays import FloatArray
-from attention_core.formulas.derivatives import differentiate_step
 from attention_core.formulas.evaluation import Evaluator, locate
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Step
 from attention_core.formulas.operations import Value
@@ -43,28 +42,35 @@ def differentiate(
     :param gradient: gradient of the loss with respect to the formula's value, (…, q, k).
     """
     plan, steps, root = evaluator.plan, evaluator.graph.steps, evaluator.graph.root
-    found = Gradients(
-        parameters={name: np.zeros(one.array.shape, gradient.dtype) for name, one in evaluator.parameters.items()}
-    )
+    found = Gradients(parameters=zeros_of_parameters(evaluator, gradient.dtype))
     collected: Pending = {}
     if steps[root].level != PAIRS:
-        collected[root] = _reduce(gradient, steps[root], values[root])
+        collected[root] = reduce_to_step(gradient, steps[root], values[root])
     elif gradient.size:
         of_pairs = plan.level(PAIRS)
         numbers = plan.numbers_per_pair_backward
         for rows, columns, part, inputs in evaluator.blocks(values, variables, gradient.shape, numbers):
             evaluator.compute(of_pairs, part, inputs)
             pending: Pending = {root: gradient[..., rows, columns]}
-            _walk(evaluator, reversed(of_pairs), part, pending, found.parameters)
+            go_back(evaluator, reversed(of_pairs), part, pending, found.parameters)
             for index, reached in pending.items():
                 _collect(collected, index, steps[index], reached, gradient.shape, rows, columns)
     others = [index for index, step in enumerate(steps) if step.level != PAIRS]
-    _walk(evaluator, reversed(others), values, collected, found.parameters)
+    go_back(evaluator, reversed(others), values, collected, found.parameters)
     found.variables.update({str(steps[index].value): reached for index, reached in collected.items()})
     return found
 
 
-def _walk(
+def zeros_of_parameters(evaluator: Evaluator, dtype: np.dtype[Any]) -> dict[str, FloatArray]:
+    """Return zeros in the shape of each parameter, to which gradients are added.
+
+    :param evaluator: the formula with its parameters.
+    :param dtype: type of the gradients.
+    """
+    return {name: np.zeros(one.array.shape, dtype) for name, one in evaluator.parameters.items()}
+
+
+def go_back(
     evaluator: Evaluator,
     indices: Iterable[int],
     values: Sequence[Value],
@@ -93,11 +99,11 @@ def _walk(
         elif step.operation == "index":
             _add_taken(totals[str(step.value)], parameters[str(step.value)], operands, upstream)
         elif step.has_gradient:
-            parts = differentiate_step(evaluator.graph, step, operands, values[index], upstream)
+            parts = evaluator.differentiate_step(step, operands, values[index], upstream)
             for operand, part in zip(step.operands, parts, strict=True):
                 below = evaluator.graph.steps[operand]
                 if part is not None and below.has_gradient:
-                    reduced = _reduce(part, below, values[operand])
+                    reduced = reduce_to_step(part, below, values[operand])
                     pending[operand] = reduced if operand not in pending else pending[operand] + reduced
 
 
@@ -136,7 +142,7 @@ def _collect(
     collected[index][at] += reached
 
 
-def _reduce(gradient: FloatArray, step: Step, value: Value) -> FloatArray:
+def reduce_to_step(gradient: FloatArray, step: Step, value: Value) -> FloatArray:
     """Return a gradient summed over the queries, keys, batch rows and heads that share the step's value.
 
     A value of queries or keys keeps the leading axes of the scores, which the caller of the whole formula sums.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attention_core.arrays import FloatArray
+from attention_core.formulas.derivatives import differentiate_step
 from attention_core.formulas.graph import PAIRS, Graph, Step
 from attention_core.formulas.operations import (
     IN_PLACE,
@@ -77,6 +78,12 @@ class Evaluator:
                 values[dropped] = None
             values[index] = _to_tensor(found, self.dtype) if step.is_tensor else found
         return values[self.graph.root]
+
+    def differentiate_step(
+        self, step: Step, operands: Sequence[Value], value: Value, gradient: FloatArray
+    ) -> list[FloatArray | None]:
+        """Return the gradient of each operand of a step, as `derivatives.differentiate_step`."""
+        return differentiate_step(self.graph, step, operands, value, gradient)
 
     def blocks(
         self, values: Sequence[Value], variables: Mapping[str, Value], shape: tuple[int, ...], numbers_per_pair: int

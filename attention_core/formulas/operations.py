@@ -55,6 +55,12 @@ def unit(x: FloatArray) -> FloatArray:
     return shrunk / np.where(length > 0, length, 1)
 
 
+def direction(x: FloatArray) -> FloatArray:
+    """Return vectors divided by their length, NaN for a zero vector."""
+    shrunk = x / np.max(np.abs(x), axis=-2, keepdims=True)
+    return shrunk / np.sqrt(np.sum(np.square(shrunk), axis=-2, keepdims=True))
+
+
 UNARY: Mapping[str, Callable[[Value], Value]] = {
     "negate": np.negative,
     "not": np.logical_not,
@@ -122,6 +128,7 @@ REDUCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "mean": lambda x: sum_elements(x) / x.shape[-2],
     "norm1": lambda x: sum_elements(np.abs(x)),
     "unit": unit,
+    "direction": direction,
 }
 
 

@@ -1,4 +1,7 @@
-"""Make the pair function of a compiled kernel from a recognised formula: its vectors, factor and terms."""
+"""Make the pair function of a compiled kernel from a recognised formula: its vectors, factor and terms.
+
+`pair_gradients` goes the way back.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from attention_core.arrays import FloatArray, Keys, Queries
+from attention_core.formulas.derivatives import differentiate_matrix_product
 from attention_core.formulas.evaluation import Evaluator
 from attention_core.formulas.graph import COLUMNS, ROWS, Step
 from attention_core.formulas.operations import Value, lift
@@ -15,7 +19,7 @@ from attention_core.kernel_forms import PairFunction, Project
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ProjectingEvaluator(Evaluator):
+class ProjectingEvaluator(Evaluator):
     """Computes steps of queries alone, or of keys alone, each row by itself: vectors are (…, n, U, 1).
 
     A matrix product of BLAS rounds a row in one way or another as the number of rows changes.
@@ -39,6 +43,17 @@ class _ProjectingEvaluator(Evaluator):
                 return self._project_rows(other, weight)
         return np.sum((operands[0] * operands[1])[..., 0], axis=-1)[..., None]
 
+    def differentiate_step(
+        self, step: Step, operands: Sequence[Value], value: Value, gradient: FloatArray
+    ) -> list[FloatArray | None]:
+        """Return the gradient of each operand of a step; through a matrix it goes row by row as well."""
+        if step.level == 0 or step.operation != "@":
+            return Evaluator.differentiate_step(self, step, operands, value, gradient)
+        below = [self.graph.steps[operand] for operand in step.operands]
+        return differentiate_matrix_product(
+            below, operands, gradient, lambda matrix, vectors: self._project_rows(vectors, matrix)[..., None]
+        )
+
     def _project_rows(self, vectors: FloatArray, weight: FloatArray) -> FloatArray:
         return self.project(np.ascontiguousarray(vectors[..., 0]), np.ascontiguousarray(weight))
 
@@ -58,23 +73,23 @@ def make_pair_function(
     Returns None where heads share keys that the formula makes different for each.
     """
     return _Maker(
-        form, _ProjectingEvaluator(evaluator.plan, evaluator.parameters, evaluator.dtype, project), shared
+        form, ProjectingEvaluator(evaluator.plan, evaluator.parameters, evaluator.dtype, project), shared
     ).make(queries, keys)
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
     form: KernelForm
-    evaluator: _ProjectingEvaluator
+    evaluator: ProjectingEvaluator
     shared: list[Value]
 
     def make(self, queries: Queries, keys: Keys) -> PairFunction | None:
         """Return the pair function of some queries and keys; None where the kernels have none."""
         form = self.form
-        if self._differs_by_head((*form.keys, *form.key_terms)) and keys.shape[:-2] != queries.shape[:-2]:
+        if self._differs_by_head((*form.keys, *form.key_terms)) and keys.shape[-3:-2] != queries.shape[-3:-2]:
             return None
         of_queries, of_keys = self._values(ROWS, "q", queries), self._values(COLUMNS, "k", keys)
-        scale = self._scale(form.scale)
+        scale = self._scale()
         if not np.all(np.isfinite(scale) & (np.asarray(scale) != 0)):
             # A quotient may be finite where its divisor's reciprocal is not.
             return None
@@ -115,30 +130,20 @@ class _Maker:
         vector = self.shared[self.form.score_vector][..., 0]
         return vector if vector.ndim == 1 else vector[:, 0]
 
-    def _multiplier(self, term: Term) -> Any:
-        """Return what multiplies a term, a number or (Hq, 1, 1)."""
-        found: Any = term.sign
-        for factor in term.factors:
-            found = found * np.asarray(self.shared[factor], np.float64)
-        for divisor in term.divisors:
-            found = found / np.asarray(self.shared[divisor], np.float64)
-        return found
-
-    def _scale(self, term: Term) -> float | FloatArray:
-        found = np.asarray(self._multiplier(term))
+    def _scale(self) -> float | FloatArray:
+        found = np.asarray(multiplier(self.form.scale, self.shared))
         return found.reshape(-1) if found.ndim else float(found)
 
     def _vectors(self, terms: Sequence[Term], values: list[Value], given: FloatArray, size: int) -> FloatArray:
         """Return the sum of some vectors, (…, n, size)."""
         first = self.evaluator.graph.steps[terms[0].step]
         if len(terms) == 1 and first.operation == "name" and self._is_plain(terms[0]):
-            # A kernel's backward pass takes the query itself for a formula without parameters.
-            return given.view() if self.evaluator.parameters else given
+            return given
         total: Any = None
         for term in terms:
             step = self.evaluator.graph.steps[term.step]
             value = values[term.step] if step.type.axes else lift(values[term.step])
-            scaled = value if self._is_plain(term) else value * lift(self._in_compute_type(self._multiplier(term)))
+            scaled = value if self._is_plain(term) else value * lift(self._factor(term))
             total = scaled if total is None else total + scaled
         leading = np.broadcast_shapes(given.shape[:-1], np.shape(total)[:-2] if np.ndim(total) > 2 else ())
         return np.ascontiguousarray(np.broadcast_to(total, (*leading, size, 1))[..., 0])
@@ -147,11 +152,30 @@ class _Maker:
         """Return the sum of some numbers, (…, n)."""
         total: Any = np.zeros((*given.shape[:-1], 1), self.evaluator.dtype)
         for term in terms:
-            total = total + self._in_compute_type(self._multiplier(term)) * values[term.step]
+            total = total + self._factor(term) * values[term.step]
         return np.ascontiguousarray(total[..., 0])
 
-    def _in_compute_type(self, multiplier: Any) -> Any:
-        return multiplier.astype(self.evaluator.dtype) if np.ndim(multiplier) else float(multiplier)
+    def _factor(self, term: Term) -> Any:
+        return in_compute_type(multiplier(term, self.shared), self.evaluator.dtype)
 
     def _is_plain(self, term: Term) -> bool:
         return term.sign == 1.0 and not term.factors and not term.divisors
+
+
+def multiplier(term: Term, shared: Sequence[Value]) -> Any:
+    """Return what multiplies a term, a number or (Hq, 1, 1), in float64.
+
+    :param term: a term of a recognised formula.
+    :param shared: values of the steps that all pairs share.
+    """
+    found: Any = term.sign
+    for factor in term.factors:
+        found = found * np.asarray(shared[factor], np.float64)
+    for divisor in term.divisors:
+        found = found / np.asarray(shared[divisor], np.float64)
+    return found
+
+
+def in_compute_type(number: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a multiplier so that its product with an array has the array's type."""
+    return number.astype(dtype) if np.ndim(number) else float(number)

@@ -1,7 +1,7 @@
 """In which order and in which blocks the steps of a formula are computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -126,6 +126,12 @@ class Plan:
     def kernel_form(self) -> KernelForm | None:
         """What a score model's formula is to a compiled kernel; None for a form that the kernels do not have."""
         return recognise(self.graph)
+
+    @cached_property
+    def with_keys_as_rows(self) -> "Plan":
+        """The same steps, with those of keys laid out as those of queries, (…, n, U, 1)."""
+        steps = [replace(step, level=ROWS) if step.level == COLUMNS else step for step in self.graph.steps]
+        return Plan(self.graph._replace(steps=steps))
 
     @cached_property
     def first_of_chain(self) -> int | None:

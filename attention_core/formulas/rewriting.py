@@ -12,49 +12,21 @@
     sum(q / c * w * k)   dot(q / c * w, k)                   those of one side stay: q · k may overflow without them
     dot(w, concat(…))    a dot product for each part         where the parts are of query and key
     W @ concat(…)        a product for each part
+    dot(a, b) / norm(a)  dot(direction(a), b)                see `normalized_products`
 
-``unit`` (a vector divided by its length) and ``slice`` (some elements, or columns of a matrix) are no functions of the
-language.  A dot product of a query's vector and a key's is a product of matrices for a whole tile.
+``unit`` (a vector divided by its length, zero for a zero vector), ``direction`` (the same, but NaN for a zero vector)
+and ``slice`` (some elements, or columns of a matrix) are no functions of the language.  A dot product of a query's
+vector and a key's is a product of matrices for a whole tile.
 """
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from attention_core.formulas.builder import Builder
 from attention_core.formulas.graph import COLUMNS, NUMBER, PAIRS, ROWS, Step, ValueType
 from attention_core.formulas.nodes import Span
-
-
-class Builder(Protocol):
-    """What adds steps: `attention_core.formulas.building`."""
-
-    steps: list[Step]
-
-    def add(
-        self,
-        operation: str,
-        operands: Sequence[int],
-        result: ValueType,
-        span: Span,
-        value: float | str | tuple[int, int] = 0.0,
-    ) -> int:
-        """Return the index of a step, rewritten if it can be."""
-        ...
-
-    def add_plain(
-        self,
-        operation: str,
-        operands: Sequence[int],
-        result: ValueType,
-        span: Span,
-        value: float | str | tuple[int, int] = 0.0,
-    ) -> int:
-        """Return the index of a step as it is."""
-        ...
-
-    def add_number(self, value: float | str, span: Span) -> int:
-        """Return the index of a constant."""
-        ...
+from attention_core.formulas.normalized_products import rewrite_lengths
 
 
 class _Factors(NamedTuple):
@@ -93,6 +65,8 @@ def rewrite(builder: Builder, operation: str, operands: Sequence[int], span: Spa
         return builder.add("sum", [builder.add("square", inner, builder.steps[inner[0]].type, span)], NUMBER, span)
     if operation in ("sum", "dot") or (operation == "@" and ranks == [1, 1]):
         return _rewrite_sum(builder, _factor(builder, operands), span)
+    if operation in ("*", "/", "sqrt"):
+        return rewrite_lengths(builder, operation, operands, span)
     if operation == "@" and below[1].operation == "concat" and below[1].level == PAIRS:
         return _split_matrix(builder, operands[0], below[1], span)
     return None

@@ -269,6 +269,9 @@ def _prepare_forward(kernel: Kernel, call: ResolvedCall, value: FloatArray, thre
 
 def _is_covered(call: ResolvedCall, pair: PairFunction, normalizer: KernelNormalizer) -> bool:
     """Return whether the kernel's backward pass has the gradients of a call, parameters included."""
+    if pair.query_terms is not None and pair.kind != "dot":
+        # Σ score · ∂score has the terms in it, of which only products of vectors are told apart.
+        return False
     if not _has_only(call.normalizer, NORMALIZER_PARAMETERS.get(normalizer.kind, set())):
         return False
     sizes = np.abs(np.asarray(pair.scale, np.float64))

@@ -33,8 +33,10 @@ struct call {
     const int64_t *bias_at;
     int64_t bias_row_stride, bias_key_stride;
     const double *slopes;                    /* ALiBi: of each matrix */
-    const int64_t *position;                 /* of query 0 of each matrix among the keys */
-    int64_t first_query;                     /* index of the request's query 0 among those that positions count */
+    const int64_t *query_position;           /* ALiBi: of each query among the keys */
+    const int64_t *query_position_at;
+    const int64_t *key_position;             /* ALiBi: of each key; null: its index */
+    const int64_t *key_position_at;
 
     const int64_t *first_key, *end_key;      /* each query sees keys of [first, end); null: all */
     const int64_t *range_at;                 /* where a matrix's ranges begin */

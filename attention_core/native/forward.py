@@ -104,16 +104,9 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
         return None
     if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
         return None
-    if not (call.position is None or type(call.position) in (Alibi, Rotary)) or _has_uneven_distances(call):
+    if call.position is not None and type(call.position) not in (Alibi, Rotary):
         return None
     return call.score_model.pair_function(call.query, call.key, lambda rows, weight: project_rows(kernel, rows, weight))
-
-
-def _has_uneven_distances(call: ResolvedCall) -> bool:
-    """Return whether ALiBi's distances are not those of one offset for each matrix, which a kernel counts from."""
-    if type(call.position) is not Alibi:
-        return False
-    return call.key_positions is not None or (call.offset.ndim > 1 and call.offset.shape[-2] > 1)
 
 
 def _result(

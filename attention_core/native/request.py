@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import ResolvedCall
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays, operand, per_matrix
@@ -92,8 +92,10 @@ class KernelRequest:
             fields["bias_row_stride"], fields["bias_key_stride"] = bias.strides
         if isinstance(call.position, Alibi):
             fields["slopes"] = self.kept.keep(per_matrix(call.position.slopes, leading))
-            offset = np.broadcast_to(call.offset[..., 0, 0] if call.offset.ndim > 1 else call.offset, leading)
-            fields["position"] = self.kept.keep(np.ascontiguousarray(offset, np.int64))
+            whole = call.tile(slice(0, call.query_length))
+            self._set_positions("query", whole.query_positions[..., 0])
+            if call.key_positions is not None:
+                self._set_positions("key", call.key_positions[..., 0, :])
         if visible.ranges is not None:
             first, end = visible.ranges
             fields["first_key"], fields["end_key"] = self.kept.keep(first), self.kept.keep(end)
@@ -102,6 +104,12 @@ class KernelRequest:
             allowed = operand(visible.allowed, leading, 2)
             fields["allowed"], fields["allowed_at"] = self.kept.keep(allowed.array), self.kept.keep_starts(allowed)
             fields["allowed_row_stride"], fields["allowed_key_stride"] = allowed.strides
+
+    def _set_positions(self, name: str, positions: IntArray) -> None:
+        """Set the positions of "query" or "key", (…, n), whose leading axes broadcast to those of the scores."""
+        part = operand(np.ascontiguousarray(positions, np.int64), self.leading, 1)
+        self.fields[f"{name}_position"] = self.kept.keep(part.array)
+        self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
     def share_among(self, threads: int, kernel: Kernel, *, may_split: bool) -> tuple[int, int]:
         """Divide the call into tasks, on which results do not depend; return the numbers of partial results.

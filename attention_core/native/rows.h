@@ -66,10 +66,11 @@ static void T(finish_logits)(const struct call *call, const struct T(row) *row, 
         }
     }
     if (call->slopes) {
-        const int64_t position = call->position[row->matrix] + call->first_query + row->query;
+        const int64_t position = call->query_position[call->query_position_at[row->matrix] + row->query];
+        const int64_t *keys = call->key_position ? call->key_position + call->key_position_at[row->matrix] + begin : 0;
         const double slope = -call->slopes[row->matrix];
         for (int k = low; k < n; k++) {
-            const int64_t distance = position - (begin + k);
+            const int64_t distance = position - (keys ? keys[k] : begin + k);
             scores[k] += (REAL)(slope * (double)(distance < 0 ? -distance : distance));
         }
     }

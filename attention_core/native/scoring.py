@@ -33,15 +33,15 @@ POINTERS_TO_MATRICES = tuple(
     FIELD_INDEX[name]
     for name in (
         *("query_at", "key_at", "scale", "query_terms_at", "key_terms_at", "score_vector_at", "bias_at"),
-        *("slopes", "position", "range_at", "temperature"),
+        *("slopes", "query_position_at", "key_position_at", "range_at", "temperature"),
     )
 )
 """Fields that point to a number of eight bytes for each matrix."""
 
 _QUERY, _KEY, _QUERY_TERMS, _BIAS = (FIELD_INDEX[name] for name in ("query", "key", "query_terms", "bias"))
-_RANGES = FIELD_INDEX["first_key"], FIELD_INDEX["end_key"]
+_INTEGERS_OF_QUERIES = tuple(FIELD_INDEX[name] for name in ("first_key", "end_key", "query_position"))
 _QUERY_STRIDE, _BIAS_STRIDE = FIELD_INDEX["query_stride"], FIELD_INDEX["bias_row_stride"]
-_MATRICES, _QUERIES, _FIRST_QUERY = (FIELD_INDEX[name] for name in ("n_matrices", "n_queries", "first_query"))
+_MATRICES, _QUERIES = FIELD_INDEX["n_matrices"], FIELD_INDEX["n_queries"]
 _GROUP, _TASK_ROWS, _N_TASKS = (FIELD_INDEX[name] for name in ("group", "task_rows", "n_tasks"))
 _NORMALIZER = FIELD_INDEX["normalizer"]
 
@@ -90,13 +90,13 @@ class KernelScorer:
                 part[field] += INTEGER_BYTES * first
         # Bytes from the numbers of a query to those of the next.
         steps = {_QUERY: part[_QUERY_STRIDE] * size, _BIAS: part[_BIAS_STRIDE] * size, _QUERY_TERMS: size}
-        for field, step in (*steps.items(), *((field, INTEGER_BYTES) for field in _RANGES)):
+        for field, step in (*steps.items(), *((field, INTEGER_BYTES) for field in _INTEGERS_OF_QUERIES)):
             if part[field]:
                 part[field] += step * rows.start
         n_rows, threads = rows.stop - rows.start, 1 if self._workers is None else self._workers.threads
         group = min(self._call.queries_per_kv_head, count)
         task_rows = rows_per_task(count // group, group * n_rows, threads, self._kernel.tile_rows)
-        part[_MATRICES], part[_QUERIES], part[_FIRST_QUERY] = count, n_rows, rows.start
+        part[_MATRICES], part[_QUERIES] = count, n_rows
         part[_GROUP], part[_TASK_ROWS] = group, task_rows
         part[_N_TASKS] = count // group * -(-group * n_rows // task_rows)
         return part

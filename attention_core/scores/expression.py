@@ -9,9 +9,17 @@ import numpy as np
 from attention_core.arrays import Key, Keys, LeadingSlices, Projection, Queries, Query, Scores
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.expressions import Expression, ScoreTerms
-from attention_core.formulas import BoundFormula, FormulaContext, ParameterValue, PerHead, bind_formula, parse_formula
+from attention_core.formulas import (
+    BoundFormula,
+    FormulaContext,
+    FormulaGradient,
+    ParameterValue,
+    PerHead,
+    bind_formula,
+    parse_formula,
+)
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
-from attention_core.kernel_forms import PairFunction, Project
+from attention_core.kernel_forms import PairFunction, PairGradient, Project
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,12 +98,15 @@ class FormulaScore(ScoreModel):
         """Return the pair function that the formula is by its form; None where a kernel has none."""
         return self._bound.pair_function(queries, keys, project)
 
+    def backward_pair_function(
+        self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
+    ) -> ScoreGradient:
+        """Return the gradients by reverse mode over the formula, from those of its vectors, factor and terms."""
+        return _score_gradient(self._bound.backward_pair_function(queries, keys, gradient, project))
+
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the gradients by reverse mode over the formula; 0 at kinks."""
-        found = self._bound.backward_pairs(queries, keys, score_gradient)
-        if found.queries is None or found.keys is None:
-            raise ValueError("the formula of a score model has gradients of queries and keys")
-        return ScoreGradient(queries=found.queries, keys=found.keys, parameters=found.parameters)
+        return _score_gradient(self._bound.backward_pairs(queries, keys, score_gradient))
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """Return one term for each element of a sum at the root, with the factors beside it, else a single term."""
@@ -124,3 +135,9 @@ class FormulaScore(ScoreModel):
         if self.bound is None:
             raise ValueError("a formula computes nothing before `bind`")
         return self.bound
+
+
+def _score_gradient(found: FormulaGradient) -> ScoreGradient:
+    if found.queries is None or found.keys is None:
+        raise ValueError("the formula of a score model has gradients of queries and keys")
+    return ScoreGradient(queries=found.queries, keys=found.keys, parameters=found.parameters)

@@ -4,7 +4,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
-from attention_core import SCORE_MODELS, Causal, Window, Workers, attend, differentiate
+from attention_core import SCORE_MODELS, Causal, FormulaScore, Window, Workers, attend, differentiate
 from benchmarks.backends.loop import Array, Arrays, Prepared, serve
 from benchmarks.work import Work
 
@@ -19,7 +19,8 @@ def prepare(work: Work, arrays: Arrays, workers: Workers) -> Prepared:
     """Bind the arguments of a call."""
     model = SCORE_MODELS[work.score_model]
     parameters = {field.name: arrays.pop(field.name) for field in fields(model) if field.name in arrays}
-    options: dict[str, Any] = {"score_model": model(**parameters), "workers": workers}
+    score_model = FormulaScore(work.formula, parameters) if work.formula else model(**parameters)
+    options: dict[str, Any] = {"score_model": score_model, "workers": workers}
     if work.causal:
         options["mask"] = Causal()
     if work.window:

@@ -62,10 +62,12 @@ def inputs(work: Work) -> Arrays:
         arrays["bias"] = normal((work.query[-2], work.key_shape[-2]))
     if work.operation == "backward":
         arrays["output_gradient"] = normal(work.query)
-    if work.score_model == "additive":
-        shapes = {"query_weight": (features, features), "key_weight": (features, features), "score_vector": (features,)}
-        arrays |= {name: normal(shape) / 8 for name, shape in shapes.items()}
-    return arrays
+    shapes: dict[str, dict[str, Shape]] = {
+        "additive": dict.fromkeys(("query_weight", "key_weight"), (features, features)) | {"score_vector": (features,)},
+        "bilinear": {"weight": (features, features)},
+        "trilinear": {"weight": (3 * features,)},
+    }
+    return arrays | {name: normal(shape) / 8 for name, shape in shapes.get(work.score_model, {}).items()}
 
 
 def sample(prepared: Prepared, _calls: int) -> list[float]:

@@ -62,6 +62,8 @@ def lengths(call, item):
         "allowed": pairs("allowed", 1),
         "first_key": part("first_key", queries, 8, "range_at"),
         "end_key": part("end_key", queries, 8, "range_at"),
+        "query_position": part("query_position", queries, 8),
+        "key_position": part("key_position", keys, 8),
         "output": rows * width * item,
         "maximum": rows * item,
         "logsumexp": rows * item,
@@ -71,8 +73,9 @@ def lengths(call, item):
     }
     found |= dict.fromkeys(("scores", "capped_scores", "logits", "weights"), rows * keys * item)
     places = ("query_at", "key_at", "value_at", "query_terms_at", "key_terms_at", "score_vector_at", "bias_at")
-    others = ("range_at", "allowed_at", "scale", "temperature", "sink", "slopes", "position")
-    return found | dict.fromkeys((*places, *others), matrices * 8)
+    positions = ("slopes", "query_position_at", "key_position_at")
+    others = ("range_at", "allowed_at", "scale", "temperature", "sink")
+    return found | dict.fromkeys((*places, *positions, *others), matrices * 8)
 
 
 class Driver:

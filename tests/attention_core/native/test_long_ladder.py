@@ -32,9 +32,6 @@ LIFT = 2e4
 SPARSE = {"sparsemax", "entmax", "hardmax"}
 """Normalizers of whole rows, which NumPy has."""
 
-UNEVEN = {"alibi, positions", "alibi, positions of queries"}
-"""Settings in which ALiBi's distances do not count from one offset of a matrix, which NumPy has."""
-
 
 @dataclass(frozen=True)
 class Sized(calls.Combination):
@@ -136,6 +133,6 @@ def test_a_kernel_takes_every_call_that_it_has_a_score_model_and_a_normalizer_fo
             with using_kernel(kernel):
                 evaluate(call)
             has_no_form = one.heads == "wider values" or request.get("score_modifier")
-            is_for_kernel = one.normalizer not in SPARSE and one.setting not in UNEVEN and not has_no_form
+            is_for_kernel = one.normalizer not in SPARSE and not has_no_form
             assert (taken.pop() is not None) == is_for_kernel, (kernel, one)
     assert set(get_args(NormalizerKind)) == set(NORMALIZERS) - SPARSE

@@ -6,7 +6,18 @@ import itertools
 import numpy as np
 import pytest
 
-from attention_core import Allowed, Causal, KeyLengths, Segments, Window, Workers, attend
+from attention_core import (
+    Alibi,
+    Allowed,
+    Causal,
+    KeyLengths,
+    Positions,
+    Segments,
+    Sparsemax,
+    Window,
+    Workers,
+    attend,
+)
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
 
@@ -160,6 +171,37 @@ def test_how_a_mask_is_written_changes_no_bit(kernel, seed):
     for name in names:
         assert_same_bits(written.arrays[name], expected.arrays[name], (seed, "matrix", name))
         assert_same_bits(padded.arrays[name], expected.arrays[name], (seed, "hidden keys", name))
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 6])
+@every_kernel
+def test_alibi_counts_from_positions_one_by_one_as_from_an_offset(kernel, kv_heads, workers):
+    """Whatever the other queries and batch rows are, in the forward pass and in the scores for rows in NumPy."""
+    rng = np.random.default_rng(kv_heads)
+    query, key, value = (
+        rng.standard_normal((2, heads, length, 7), np.float32)
+        for heads, length in ((6, 40), (kv_heads, 530), (kv_heads, 530))
+    )
+    offsets = np.array([300, -2])
+    given = {"key": key, "value": value, "position": Alibi(), "mask": Causal()}
+    for normalizer, field in ((None, "output"), (Sparsemax(), "logits")):
+        options = {**given, "normalizer": normalizer, "include": (field,)}
+        expected = run(kernel, **options, query=query, offset=offsets).arrays[field]
+        places = offsets[:, None] + np.arange(40)
+        order = rng.permutation(40)
+        found = run(
+            kernel, **options, query=query[:, :, order], workers=workers[2],
+            positions=Positions(query=places[:, order], key=np.arange(530)),
+        ).arrays[field]  # fmt: skip
+        assert_same_bits(found, expected[:, :, order], (normalizer, "permuted"))
+        each = [
+            run(
+                kernel, **{**options, "key": key[row : row + 1], "value": value[row : row + 1]},
+                query=query[row : row + 1, :, 9:], positions=Positions(query=places[row, 9:]),
+            ).arrays[field]
+            for row in range(2)
+        ]  # fmt: skip
+        assert_same_bits(np.concatenate(each), expected[:, :, 9:], (normalizer, "alone"))
 
 
 WINDOW = Causal() & Window(left=300, right=None)

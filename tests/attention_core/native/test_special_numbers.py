@@ -9,6 +9,7 @@ from attention_core import (
     Allowed,
     Causal,
     DotProduct,
+    FormulaScore,
     Gaussian,
     Identity,
     InvalidValue,
@@ -283,3 +284,17 @@ def test_factors_beyond_the_range_of_the_type_are_numpys(kernel):
         assert_equals_numpy(kernel, ("scores", "weights"), **given, score_model=model)
     for temperature in (1e-38, 1e38):
         assert_equals_numpy(kernel, ("weights", "output"), **given, normalizer=Softmax(temperature=temperature))
+
+
+@both_types
+@every_kernel
+def test_a_zero_vector_makes_a_written_cosine_nan_for_those_alone_who_see_it(kernel, dtype):
+    given = vectors(15, 300, dtype)
+    model = FormulaScore("dot(q, k) / (norm(q) * norm(k))")
+    whole = run(kernel, **given, score_model=model, mask=Causal(), include=FIELDS)
+    given["query"][:, 4], given["key"][:, 11], given["key"][:, 40] = 0, 0, 0
+    found = run(kernel, **given, score_model=model, mask=Causal(), include=FIELDS)
+    sees_zero = np.isin(np.arange(15), [4, 11, 12, 13, 14])
+    assert np.isnan(found.output[:, sees_zero]).all()
+    assert_same_bits(found.output[:, ~sees_zero], whole.output[:, ~sees_zero], kernel)
+    assert_equals_numpy(kernel, tolerance=1e-5, **given, score_model=model, mask=Causal())
