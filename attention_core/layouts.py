@@ -3,9 +3,10 @@
 import re
 
 from attention_core.arrays import FloatArray
-from attention_core.call import LAYOUTS, AttentionCall
+from attention_core.call import LAYOUTS, AttentionCall, Layout
 from attention_core.errors import InvalidValue, ShapeMismatch, UnknownName
 from attention_core.heads import require_rank_four
+from attention_core.shapes import Shape
 
 VECTORS = ("query", "key", "value", "past_key", "past_value")
 """Arguments whose axes have an order at rank 4."""
@@ -35,11 +36,15 @@ def name_sent_shapes(error: ShapeMismatch, call: AttentionCall) -> None:
 def _describe_sent(call: AttentionCall, name: str) -> str:
     """Return the shape in which an argument was sent, with the names of its axes where heads have a place in them."""
     shape = getattr(call, name).shape
-    if len(shape) == 4:
-        axes = ", (batch, length, heads, features)" if call.layout == "bshd" else ", (batch, heads, length, features)"
-    else:
-        axes = ", (batch, length, heads · features)" if call.heads is not None else ""
-    return f"shape {list(shape)}{axes}"
+    packed = call.heads is not None and len(shape) == 3
+    return f"shape {list(shape)}{', (batch, length, heads · features)' if packed else name_axes(shape, call.layout)}"
+
+
+def name_axes(shape: Shape, layout: Layout | None) -> str:
+    """Return the names of the axes of vectors, or of an output, with a comma before them; empty but for rank 4."""
+    if len(shape) != 4:
+        return ""
+    return ", (batch, length, heads, features)" if layout == "bshd" else ", (batch, heads, length, features)"
 
 
 def has_rank_four(call: AttentionCall) -> bool:

@@ -391,7 +391,7 @@ def _resolve_include(call: AttentionCall, normalizer: Normalizer, rank: int) -> 
         if name == "mean_weights" and rank != 4:
             raise InvalidValue(
                 ("include", index),
-                expected="heads to average over: rank 4, (batch, heads, length, features), or packed {heads}",
+                expected="heads to average over: rank 4, (batch, heads, length, features), or rank 3 with {heads}",
                 received=f"scores of rank {rank}",
                 advice="Ask for {include=weights}, or give the heads an axis of their own.",
             )
