@@ -28,8 +28,8 @@ TENSORS: tuple[Translation, ...] = (
     # torch.autograd, FlashAttention's and cuDNN's backward passes, JAX vjp.
     Translation(
         "grad_output grad_outputs grad_out output_grad output_grads out_grad dout d_out doutput d_output do "
-        "upstream upstream_grad upstream_gradient grad_o grad gradient cotangent cotangents gradient_output",
-        "Did you mean 'output_gradient'? It stands beside 'request' in POST /v1/attention/gradients.",
+        "upstream upstream_grad upstream_gradient grad_o gradient cotangent cotangents gradient_output",
+        "Here it is 'output_gradient', beside 'request' in POST /v1/attention/gradients.",
     ),
     # PyTorch nn.MultiheadAttention, D2L MultiHeadAttention, Keras.
     Translation(

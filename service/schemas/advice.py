@@ -27,6 +27,11 @@ def advice_on_field(model: type[BaseModel], location: Location, write: Write) ->
     listed = f"Known fields are {', '.join(sorted(here.known))}."
     if here.within in RESULTS:
         return _advice_on_result(str(name), here, model, write) or listed
+    row = translation(str(name), "field")
+    quoted = [] if row is None else [known for known in sorted(here.known) if f"'{known}'" in row.words]
+    if quoted:
+        # The row is about this object, which is no attention request: about that of gradients.
+        return f"Did you mean '{quoted[0]}'?"
     if here.above:
         write = partial(as_json, above=here.above)
     members = [model, *(member for one in model.model_fields.values() for member in models_in(one))]

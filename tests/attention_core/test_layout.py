@@ -232,12 +232,8 @@ def test_a_stated_layout_has_no_note_on_the_order_of_the_axes():
 
 def test_shapes_of_packed_vectors_and_past_are_named_as_they_were_sent():
     packed = {"query": ones(2, 5, 12), "key": ones(2, 7, 6), "heads": Heads(4, 2)}
-    with pytest.raises(
-        ShapeMismatch, match=r"6, since value has shape \[2, 6, 8\], \(batch, length, heads · f"
-    ):
+    with pytest.raises(ShapeMismatch, match=r"6, since value has shape \[2, 6, 8\], \(batch, length, heads · f"):
         attend(**packed, value=ones(2, 6, 8))
     past = {"past_key": ones(2, 2, 3, 3), "past_value": ones(2, 2, 3, 4)}
-    with pytest.raises(
-        ShapeMismatch, match=r"7, since key has shape \[2, 7, 6\], .*; received 6, since value has"
-    ):
+    with pytest.raises(ShapeMismatch, match=r"7, since key has shape \[2, 7, 6\], .*; received 6, since value has"):
         attend(**packed, value=ones(2, 6, 8), **past)

@@ -130,7 +130,7 @@ WRONG: list[tuple[str, Request, str, str]] = [
         "/position/scaling",
         "place is position.scaling of rotary",
     ),
-    (ATTENTION, ROWS | {"grad_output": 1}, "/grad_output", "Did you mean 'output_gradient'?"),
+    (ATTENTION, ROWS | {"grad_output": 1}, "/grad_output", "Here it is 'output_gradient', beside 'request' in POST"),
     (GRADIENTS, gradients(include=["grad_query"]), "/include/0", "Did you mean 'query'?"),
     (GRADIENTS, gradients(include=["dv"]), "/include/0", "Did you mean 'value'?"),
     (GRADIENTS, gradients(include=["scale"]), "/include/0", "It comes with 'score_model'."),

@@ -113,7 +113,7 @@ async def answered(client: httpx.AsyncClient, path: str, request: Any) -> dict[s
 
 def assert_translated(detail: str, sent: Sent, spelt: list[str]) -> None:
     """Fail unless the hint is the row, with every place of it."""
-    assert ("Did you mean" in detail) == ("Did you mean" in sent.row.words), (sent.id, detail)
+    assert "Did you mean" not in detail, (sent.id, detail)
     assert not re.search(r"\{[a-z_.]+(=|\})", detail), (sent.id, detail)
     for text in spelt:
         assert text in detail, (sent.id, detail)
