@@ -82,7 +82,7 @@ def merge(partials: Sequence[Partial], *, log_base: LogBase = "e", layout: Layou
     :param partials: at least one, of equal shapes; each may have a `log_base` of its own.
     :param log_base: base of the logsumexp that is returned: "e", the default, or 2.
     :param layout: "bshd" for outputs (B, Lq, H, Dv), beside logsumexp (B, H, Lq), as `attend` returns them in that
-        layout; None and "bhsd" for (…, Lq, Dv) beside (…, Lq).  The merged output has the same order.
+        layout; default "bhsd", for (…, Lq, Dv) beside (…, Lq).  The merged output has the same order.
 
     Returns a partial in the widest dtype among them.
 
