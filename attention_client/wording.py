@@ -58,7 +58,7 @@ def translate(violation: Violation, locate: Callable[[str], str]) -> Violation:
 
 
 def _argument(match: re.Match[str]) -> str:
-    """Return the argument that inputs or parameters are, as a keyword of Python; what is unknown stays as it is."""
+    """Return the argument that inputs or parameters are, as a keyword of Python; unknown names stay as they are."""
     names, member = match["names"].split(", "), match["normalizer"] or match["member"]
     paths = [PATHS.get(name, ("score_model", name) if member else ()) for name in names]
     if not all(paths):

@@ -165,7 +165,7 @@ def _check(partials: Sequence[Partial], log_base: LogBase, layout: Layout | None
 
 
 def _advice_on_rows(received: tuple[int, ...], shape: tuple[int, ...], layout: Layout | None) -> str:
-    """Return what to change about a logsumexp that does not fit the outputs, or about what is said of these.
+    """Return what to change about a logsumexp that does not fit the outputs, or about the layout.
 
     :param received: shape of the logsumexp.
     :param shape: shape of the outputs, as they were sent.

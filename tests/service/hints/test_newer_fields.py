@@ -1,6 +1,6 @@
 """Wrong requests about layouts, masks of keys, positions, scaled angles and gradients: answers say what to change.
 
-What is pinned are the words that say what to change; sizes are small enough to be read.
+The tests pin the words that say what to change; sizes are small enough to be read.
 """
 
 import json
