@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from attention_client import safetensors
 from attention_client.arguments import Document, check_include
+from attention_client.errors import Violation
 from attention_client.events import EVENT_STREAM
 from attention_client.gradients import AttentionGradients, gradients_document, read_gradients
 from attention_client.inference import Inference
@@ -19,6 +21,7 @@ from attention_client.partials import LogBase, Mergeable, MergedResult, build_me
 from attention_client.progress import OnProgress
 from attention_client.responses import AttentionResult, Reply, read_attention, read_inference, read_json, read_list
 from attention_client.tensors import as_array, frame
+from attention_client.wording import translate
 from attention_wire.documents import plain
 
 T = TypeVar("T")
@@ -31,7 +34,7 @@ class Call(Generic[T]):
     """A request, and how its response is read.
 
     :param read: returns the result of a response with status 200; raises UnreadableAnswer.
-    :param locate: returns the pointer to an argument for a pointer into the request.
+    :param translate: returns a violation of the request as one of the arguments.
     :param on_progress: called with each progress event, if the request asks for events.
     """
 
@@ -41,7 +44,7 @@ class Call(Generic[T]):
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     may_be_compressed: bool = False
-    locate: Callable[[str], str] = str
+    translate: Callable[[Violation], Violation] = lambda violation: violation
     on_progress: OnProgress | None = None
 
 
@@ -62,7 +65,7 @@ def attend(document: Document) -> Call[AttentionResult]:
         content,
         {"Content-Type": "application/octet-stream", **headers},
         may_be_compressed=True,
-        locate=inference.locate,
+        translate=partial(translate, locate=inference.locate),
     )
 
 
@@ -99,7 +102,7 @@ def gradients(
         safetensors.write(body),
         {"Content-Type": safetensors.MEDIA_TYPE, "Accept": accept},
         may_be_compressed=on_progress is None,
-        locate=_locate_in_request,
+        translate=_leave_request,
         on_progress=on_progress,
     )
 
@@ -107,12 +110,12 @@ def gradients(
 def estimate_gradients(document: Document, output_gradient: ArrayLike, include: Sequence[str] | None) -> Call[Document]:
     """Return a request for the cost of gradients."""
     call = _post("/v1/attention/gradients/estimate", gradients_document(document, output_gradient, include))
-    return replace(call, locate=_locate_in_request)
+    return replace(call, translate=_leave_request)
 
 
-def _locate_in_request(place: str) -> str:
-    """Return the pointer to an argument for a pointer into a document that holds the arguments as `request`."""
-    return place.removeprefix("/request")
+def _leave_request(violation: Violation) -> Violation:
+    """Return a violation of a document that holds the arguments as `request` as one of the arguments."""
+    return replace(violation, pointer=violation.pointer.removeprefix("/request"))
 
 
 def estimate(document: Document) -> Call[Document]:
@@ -122,7 +125,7 @@ def estimate(document: Document) -> Call[Document]:
 
 def explain(document: Document, pair: Document) -> Call[Document]:
     """Return a request for the explanation of the weight of a query and a key."""
-    return _post("/v1/attention/explain", {"request": document, **pair})
+    return replace(_post("/v1/attention/explain", {"request": document, **pair}), translate=_leave_request)
 
 
 def check(
@@ -135,15 +138,17 @@ def check(
     """Return a request for a check of arrays that were computed elsewhere."""
     arrays = {name: as_array(array, f"/candidate/{name}") for name, array in candidate.items()}
     body = {"request": document, "candidate": arrays, "rtol": rtol, "atol": atol}
-    call = _post("/v1/attention/check", body)
+    call = replace(_post("/v1/attention/check", body), translate=_leave_request)
     if on_progress is None:
         return call
     return replace(call, headers={**call.headers, "Accept": EVENT_STREAM}, on_progress=on_progress)
 
 
-def merge(partials: Sequence[Mergeable], dtype: str | None, log_base: LogBase | None) -> Call[MergedResult]:
+def merge(
+    partials: Sequence[Mergeable], dtype: str | None, log_base: LogBase | None, layout: str | None
+) -> Call[MergedResult]:
     """Return a request to merge attention over parts of the keys, with raw tensors in both directions."""
-    document = build_merge_document(partials, dtype, log_base)
+    document = build_merge_document(partials, dtype, log_base, layout)
     return Call(
         "POST",
         "/v1/attention/merge",

@@ -172,7 +172,12 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         return self._run(calls.check(document, candidate, rtol, atol, progress))
 
     def merge(
-        self, partials: Sequence[Mergeable], *, dtype: str | None = None, log_base: LogBase | None = None
+        self,
+        partials: Sequence[Mergeable],
+        *,
+        dtype: str | None = None,
+        log_base: LogBase | None = None,
+        layout: Literal["bhsd", "bshd"] | None = None,
     ) -> MergedResult:
         """Return softmax attention over all keys, given attention over disjoint parts of them.
 
@@ -180,8 +185,10 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
             logsumexp, merged results, and `Partial` for arrays from elsewhere.  A sink may be in one of them only.
         :param dtype: number type of the merged output; default the one that all outputs share, else float64.
         :param log_base: base of the merged logsumexp: "e", the default, or 2, as FlashInfer has it.
+        :param layout: "bshd" for outputs (B, Lq, H, Dv), as `attend` returns them with ``layout="bshd"``; default
+            "bhsd".
         """
-        return self._run(calls.merge(partials, dtype, log_base))
+        return self._run(calls.merge(partials, dtype, log_base, layout))
 
     def score_models(self) -> list[Document]:
         """Return title, formula, parameters, source and example of each score model."""

@@ -112,7 +112,7 @@ def exchange(call: Call[T], settings: CallSettings) -> Exchange[T]:
         delay = settings.retry.wait(attempts, asked)
         if attempts >= settings.retry.attempts or monotonic() + delay >= deadline:
             if isinstance(outcome, Reply):
-                raise ServiceBusy(read_problem(outcome, call.locate), asked, attempts)
+                raise ServiceBusy(read_problem(outcome, call.translate), asked, attempts)
             raise outcome
 
 
@@ -126,7 +126,7 @@ def _encode(call: Call[T], settings: CallSettings) -> tuple[bytes, dict[str, str
 def _read(call: Call[T], reply: Reply) -> T:
     if reply.status == 200:
         return call.read(reply)
-    problem = read_problem(reply, call.locate)
+    problem = read_problem(reply, call.translate)
     if reply.status == PROBLEMS["deadline-exceeded"]:
         raise DeadlineExceeded(problem.detail, problem.request_id)
     raise error_for(problem)

@@ -9,10 +9,23 @@ from numpy.typing import NDArray
 
 from attention_client.arguments import Document, check_include
 from attention_client.errors import InvalidArgument
-from attention_client.names import ANY_RANK, INPUTS, INTEGERS, NAMED_TENSORS, OUTPUTS, PARAMETERS, VECTORS, Path
+from attention_client.names import (
+    ANY_RANK,
+    BOOLEANS,
+    INPUTS,
+    INTEGERS,
+    NAMED_TENSORS,
+    OUTPUTS,
+    PARAMETERS,
+    VECTORS,
+    Path,
+)
 from attention_client.tensors import round_tensor
 from attention_wire.datatypes import RawTensor
 from attention_wire.documents import pointer as pointer_of
+
+MAX_EXACT = 2**53
+"""Largest integer up to which float64 holds every one."""
 
 
 class Inference:
@@ -91,7 +104,19 @@ def _input_name(path: Path) -> str | None:
 
 
 def _accepted_type(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Return integers in a type that the service accepts for an input; raises InvalidArgument beyond int64."""
+    """Return numbers in a type that the service accepts for an input.
+
+    Floats without a fraction are integers where the input takes these, as they are in JSON.  Raises InvalidArgument for
+    numbers in place of booleans, for a fraction, and for integers beyond int64.
+    """
+    if path in BOOLEANS and array.dtype.kind != "b":
+        raise InvalidArgument(
+            pointer_of(path),
+            f"expected booleans; received an array of {array.dtype}. Convert it, where True = may see: "
+            "array.astype(bool) if 1 keeps a key.",
+        )
+    if path in INTEGERS and array.dtype.kind not in "iu":
+        array = _without_fraction(array, path)
     if array.dtype.kind not in "iu" or (array.dtype == np.int32 and path in INTEGERS):
         return array
     if path not in INTEGERS:
@@ -111,6 +136,20 @@ def _require_finite(leaf: Any, path: Path) -> None:
         pointer_of((*path, *map(str, index))),
         f"expected a finite number; received {numbers[index]}. Infinity in a formula is written inf.",
     )
+
+
+def _without_fraction(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return floats as int64; raises InvalidArgument with the place of the first one that is no integer."""
+    if array.dtype.kind != "f":
+        raise InvalidArgument(pointer_of(path), f"expected integers; received an array of {array.dtype}. Convert it.")
+    wrong = np.argwhere((array != np.floor(array)) | (np.abs(array) > MAX_EXACT))
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        advice = "Use a number without a fraction, of at most 2^53 in size."
+        raise InvalidArgument(
+            pointer_of((*path, *map(str, where))), f"expected an integer; received {array[where]!s}. {advice}"
+        )
+    return array.astype(np.int64)
 
 
 def _pop_model(document: Document) -> str:

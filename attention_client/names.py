@@ -35,6 +35,9 @@ INPUTS = _by_path(_NAMES["inputs"])
 INTEGERS = frozenset(tuple(path.split(".")) for path in _NAMES["integers"])
 """Inputs of INT64 or INT32; the others are floats."""
 
+BOOLEANS = frozenset(tuple(path.split(".")) for path in _NAMES["booleans"])
+"""Inputs of BOOL."""
+
 ANY_RANK = _by_path(_NAMES["any_rank"])
 """Inputs that may be one number for all pairs, with the kinds of its NumPy type."""
 

@@ -53,13 +53,17 @@ Mergeable: TypeAlias = Partial | AttentionResult | MergedResult
 
 
 def build_merge_document(
-    partials: Sequence[Mergeable], dtype: str | None = None, log_base: LogBase | None = None
+    partials: Sequence[Mergeable],
+    dtype: str | None = None,
+    log_base: LogBase | None = None,
+    layout: str | None = None,
 ) -> Document:
     """Return the document of POST /v1/attention/merge.
 
     :param partials: one or more, of equal shapes.
     :param dtype: number type of the merged output; None for the one that all outputs share, else float64.
     :param log_base: base of the merged logsumexp; None for "e".
+    :param layout: order of the axes of outputs, "bhsd" or "bshd"; None for "bhsd".
 
     Raises InvalidArgument for what cannot be put on the wire, AttributeError for a result without output or logsumexp,
     and TypeError for anything else than a partial or a result.
@@ -76,7 +80,8 @@ def build_merge_document(
         dtype = dtypes.pop() if len(dtypes) == 1 and dtypes <= set(BY_DTYPE) else "float64"
     elif dtype not in BY_DTYPE:
         raise InvalidArgument("/dtype", f"expected one of {', '.join(BY_DTYPE)}; received {dtype!r}.")
-    return {"partials": parts, "dtype": dtype, "log_base": log_base or "e"}
+    said = {} if layout is None else {"layout": layout}
+    return {"partials": parts, "dtype": dtype, "log_base": log_base or "e", **said}
 
 
 def read_merged(reply: Reply, dtype: str) -> MergedResult:

@@ -183,10 +183,10 @@ def read_list(reply: Reply, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def read_problem(reply: Reply, locate: Callable[[str], str]) -> Problem:
+def read_problem(reply: Reply, translate: Callable[[Violation], Violation]) -> Problem:
     """Return what an error response says; one without JSON comes from a proxy and has no slug.
 
-    :param locate: returns the pointer to an argument for a pointer into the request.
+    :param translate: returns a violation of the request as one of the arguments.
     """
     request_id = reply.headers.get(REQUEST_ID)
     try:
@@ -195,12 +195,13 @@ def read_problem(reply: Reply, locate: Callable[[str], str]) -> Problem:
         text = reply.content[:200].decode("utf-8", "replace").strip()
         return Problem(status=reply.status, slug=None, detail=text or "no explanation", request_id=request_id)
     kind = str(document.get("type", ""))
+    detail = str(document.get("detail") or document.get("error") or document.get("title") or "no explanation")
     return Problem(
         status=reply.status,
         slug=kind.rpartition("/problems/")[2] if "/problems/" in kind else None,
-        detail=str(document.get("detail") or document.get("error") or document.get("title") or "no explanation"),
+        detail=translate(Violation("", detail)).detail,
         errors=tuple(
-            Violation(locate(str(one.get("pointer", ""))), str(one.get("detail", "")))
+            translate(Violation(str(one.get("pointer", "")), str(one.get("detail", ""))))
             for one in document.get("errors") or ()
         ),
         request_id=document.get("instance") or request_id,

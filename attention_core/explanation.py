@@ -13,7 +13,7 @@ from attention_core.expressions import Expression, ScoreTerms
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import Tile, slice_tile
 from attention_core.masks import list_hiding_masks
-from attention_core.shapes import Shape
+from attention_core.shapes import Shape, describe_scores
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
 
@@ -221,7 +221,7 @@ def _check_indices(call: ResolvedCall, index: tuple[int, ...], query_index: int,
             ("index",),
             expected=f"{len(leading)} numbers, one for each leading axis of the scores",
             received=str(len(index)),
-            advice=f"The scores have shape {list(call.score_shape)}; index leads to one matrix of them.",
+            advice=f"The scores have {describe_scores(call.score_shape)}; index leads to one matrix of them.",
         )
     limits: list[tuple[ArgumentPath, int, int]]
     limits = [(("index", axis), i, size) for axis, (i, size) in enumerate(zip(index, leading, strict=True))]
@@ -232,5 +232,5 @@ def _check_indices(call: ResolvedCall, index: tuple[int, ...], query_index: int,
                 path,
                 expected=f"an index from 0 to {size - 1}",
                 received=str(i),
-                advice=f"The scores have shape {list(call.score_shape)}; indices count from 0.",
+                advice=f"The scores have {describe_scores(call.score_shape)}; indices count from 0.",
             )

@@ -125,7 +125,7 @@ def count_queries_per_kv_head(query: FloatArray, key: FloatArray, value: FloatAr
         raise ShapeMismatch(
             ("value",),
             expected=f"{key.shape[1]} heads, as many as key has",
-            received=f"{value.shape[1]}, since value has shape {list(value.shape)}",
+            received=f"{value.shape[1]}, since value has {{value.shape}}",
             advice="Keys and values come in the same heads.",
         )
     query_heads, key_heads = query.shape[1], key.shape[1]
@@ -135,7 +135,7 @@ def count_queries_per_kv_head(query: FloatArray, key: FloatArray, value: FloatAr
         raise ShapeMismatch(
             ("key",),
             expected=f"a number of key heads that divides the {query_heads} query heads",
-            received=f"{key_heads}, since key has shape {list(key.shape)}",
+            received=f"{key_heads}, since key has {{key.shape}}",
             advice="Each key head serves the same number of query heads.",
         )
     return query_heads // key_heads

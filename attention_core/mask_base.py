@@ -98,7 +98,7 @@ def bind_lengths(lengths: IntArray, score_shape: Shape, name: str, *, per_query:
     Raises ShapeMismatch for another shape, InvalidValue unless they are integers from 0 to Lk.
     """
     path = ("mask", name)
-    shaped = shape_per_batch_row(as_integers(lengths, path), score_shape, score_shape[-2] if per_query else None, path)
+    shaped = shape_per_batch_row(as_integers(lengths, path), score_shape, path, per_query=per_query)
     wrong = (lengths < 0) | (lengths > score_shape[-1])
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])

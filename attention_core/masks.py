@@ -18,7 +18,7 @@ from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Coverage, Mask, Tile, slice_tile
 from attention_core.mask_base import All, BaseMask, PrefixLengths, bind_lengths
 from attention_core.positional_masks import Causal, Window
-from attention_core.shapes import Shape, as_integers, check_broadcastable, search_rows, shape_shared_or_per_row
+from attention_core.shapes import Shape, Side, as_integers, check_broadcastable, search_rows, shape_shared_or_per_row
 
 __all__ = [
     "MASKS",
@@ -95,14 +95,14 @@ class Segments(BaseMask):
 
         Raises ShapeMismatch for another shape, InvalidValue for numbers that are not integers.
         """
-        queries = self._bind(self.query_segments, score_shape, score_shape[-2], "query_segments")
-        keys = self._bind(self.key_segments, score_shape, score_shape[-1], "key_segments")
+        queries = self._bind(self.query_segments, score_shape, "query")
+        keys = self._bind(self.key_segments, score_shape, "key")
         return replace(self, query_segments=queries, key_segments=keys.swapaxes(-1, -2))
 
-    def _bind(self, segments: IntArray, score_shape: Shape, length: int, name: str) -> IntArray:
-        path = ("mask", name)
+    def _bind(self, segments: IntArray, score_shape: Shape, side: Side) -> IntArray:
+        path = ("mask", f"{side}_segments")
         advice = "Give every query and every key (past and new) the number of its document."
-        return shape_shared_or_per_row(as_integers(segments, path), score_shape, length, path, advice)
+        return shape_shared_or_per_row(as_integers(segments, path), score_shape, side, path, advice)
 
     def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:
         """Return where the keys of each query's segment begin and end; None unless segments ascend along the keys."""
@@ -228,7 +228,7 @@ class KeyAllowed(BaseMask):
                 advice="Compare explicitly, or pass additive numbers as bias.",
             )
         advice = "Give every key, past and new, a boolean; one for each pair goes to {mask.allowed}."
-        shaped = shape_shared_or_per_row(array, score_shape, score_shape[-1], path, advice)
+        shaped = shape_shared_or_per_row(array, score_shape, "key", path, advice)
         return replace(self, allowed=shaped.swapaxes(-1, -2))
 
     def key_range(self, tile: Tile) -> tuple[IntArray | int, IntArray | int] | None:

@@ -55,9 +55,9 @@ def _reading_note(name: str, shape: Shape, scores: Shape) -> str:
 
 
 def _order_note(call: AttentionCall) -> str:
-    """Return how axes 1 and 2 are read, for more heads than positions where the other order fits; else nothing."""
+    """Return how axes 1 and 2 are read where no layout says it and the other order fits more heads than positions."""
     query, key, value = call.query, call.key, call.value
-    if query.ndim != 4 or key.ndim != 4 or call.past_key is not None or call.layout == "bshd":
+    if query.ndim != 4 or key.ndim != 4 or call.past_key is not None or call.layout is not None:
         return ""
     (query_heads, queries), (key_heads, keys) = query.shape[1:3], key.shape[1:3]
     fits = keys > 0 and queries % keys == 0 and (value is None or value.shape[1:3] == key.shape[1:3])

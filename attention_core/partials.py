@@ -6,9 +6,11 @@ from math import log
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, PerQuery
-from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch
+from attention_core.call import LAYOUTS, Layout
+from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch, UnknownName
 
 LogBase = Literal["e", 2]
 """Base of a logsumexp: "e" here, in PyTorch, JAX, FlashAttention and xFormers; 2 in FlashInfer."""
@@ -67,7 +69,7 @@ def change_log_base(logsumexp: PerQuery, old: LogBase, new: LogBase, path: Argum
     return changed
 
 
-def merge(partials: Sequence[Partial], *, log_base: LogBase = "e") -> Partial:
+def merge(partials: Sequence[Partial], *, log_base: LogBase = "e", layout: Layout | None = None) -> Partial:
     """Return attention over all keys of partials whose keys are disjoint; exact but for rounding.
 
     ::
@@ -79,15 +81,17 @@ def merge(partials: Sequence[Partial], *, log_base: LogBase = "e") -> Partial:
 
     :param partials: at least one, of equal shapes; each may have a `log_base` of its own.
     :param log_base: base of the logsumexp that is returned: "e", the default, or 2.
+    :param layout: "bshd" for outputs (B, Lq, H, Dv), beside logsumexp (B, H, Lq), as `attend` returns them in that
+        layout; default "bhsd", for (…, Lq, Dv) beside (…, Lq).  The merged output has the same order.
 
     Returns a partial in the widest dtype among them.
 
     Raises InvalidValue for no partials, for another base, and for a logsumexp that overflows in another base;
-    ShapeMismatch for unequal shapes.
+    UnknownName for another layout; ShapeMismatch for unequal shapes, and for outputs of another rank than 4 in "bshd".
 
     Rabe & Staats 2021, "Self-attention Does Not Need O(n²) Memory", section 2.
     """
-    _check(partials, log_base)
+    _check(partials, log_base, layout)
     exp, logarithm, _ = _LOGARITHMS[log_base]
     dtype = np.result_type(*(array for partial in partials for array in (partial.output, partial.logsumexp)))
     with np.errstate(all="ignore"):
@@ -104,15 +108,20 @@ def merge(partials: Sequence[Partial], *, log_base: LogBase = "e") -> Partial:
         weights /= np.where(total > 0, total, 1)
         output = np.zeros(partials[0].output.shape, dtype=dtype)
         for weight, partial in zip(weights, partials, strict=True):
-            weight_column = weight[..., None]
+            weight_column = _order_rows(weight, layout)[..., None]
             output += np.where(weight_column == 0, 0, weight_column * partial.output)
         nan_rows = ~(largest < np.inf)
-        output[np.broadcast_to(nan_rows, output.shape[:-1])] = np.nan
+        output[np.broadcast_to(_order_rows(nan_rows, layout), output.shape[:-1])] = np.nan
         logsumexp = np.where(nan_rows, largest, logarithm(total) + shift).astype(dtype, copy=False)
     return Partial(output, logsumexp, log_base)
 
 
-def _check(partials: Sequence[Partial], log_base: LogBase) -> None:
+def _order_rows(rows: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
+    """Return an array with the axes of logsumexp, (…, Lq), in the order of the rows of an output."""
+    return rows.swapaxes(-1, -2) if layout == "bshd" else rows
+
+
+def _check(partials: Sequence[Partial], log_base: LogBase, layout: Layout | None) -> None:
     if not partials:
         raise InvalidValue(
             ("partials",),
@@ -121,8 +130,17 @@ def _check(partials: Sequence[Partial], log_base: LogBase) -> None:
             advice="Over no keys the output is zeros and the logsumexp −∞.",
         )
     _check_log_base(log_base, ("log_base",))
+    if layout not in (None, *LAYOUTS):
+        raise UnknownName(("layout",), expected="a layout", kind="layout", received=str(layout), known=LAYOUTS)
     shape = partials[0].output.shape
-    leading = shape[:-1]
+    if layout == "bshd" and len(shape) != 4:
+        raise ShapeMismatch(
+            ("partials", 0, "output"),
+            expected='rank 4, (batch, length, heads, features), because of the layout "bshd"',
+            received=f"shape {list(shape)}",
+            advice="Leave out layout for outputs without an axis of heads, and for packed heads.",
+        )
+    leading = (shape[0], shape[2], shape[1]) if layout == "bshd" else shape[:-1]
     for index, partial in enumerate(partials):
         _check_log_base(partial.log_base, ("partials", index, "log_base"))
         if partial.output.shape != shape:
@@ -136,13 +154,28 @@ def _check(partials: Sequence[Partial], log_base: LogBase) -> None:
         fits = len(received) <= len(leading) and all(
             size in (1, expected) for size, expected in zip(received[::-1], leading[::-1], strict=False)
         )
-        if received != partials[0].logsumexp.shape or not fits or received[-1:] != leading[-1:]:
+        same = received == leading if layout == "bshd" else fits and received[-1:] == leading[-1:]
+        if received != partials[0].logsumexp.shape or not same:
             raise ShapeMismatch(
                 ("partials", index, "logsumexp"),
                 expected=f"one number for each row of outputs, shape {list(leading)}, the same in every partial",
                 received=f"shape {list(received)}",
-                advice="Include logsumexp beside output in every part.",
+                advice=_advice_on_rows(received, shape, layout),
             )
+
+
+def _advice_on_rows(received: tuple[int, ...], shape: tuple[int, ...], layout: Layout | None) -> str:
+    """Return what to change about a logsumexp that does not fit the outputs, or about the layout.
+
+    :param received: shape of the logsumexp.
+    :param shape: shape of the outputs, as they were sent.
+    :param layout: layout that was said.
+    """
+    if len(shape) == 4 and received == (shape[0], shape[2], shape[1]) and layout != "bshd":
+        return 'Outputs look like (batch, length, heads, features): send the layout "bshd".'
+    if received == shape[:-1] and layout == "bshd":
+        return 'Outputs look like (batch, heads, length, features): leave out the layout "bshd".'
+    return "Include logsumexp beside output in every part."
 
 
 def _check_log_base(log_base: LogBase, path: ArgumentPath) -> None:

@@ -15,21 +15,30 @@ from attention_core.heads import (
     check_heads,
     count_queries_per_kv_head,
     placeholder_with_repeated_heads,
-    require_rank_four,
     unpack_heads,
 )
 from attention_core.interfaces import FeatureSizes, Normalizer, Position
+from attention_core.layouts import (
+    HEADS_SECOND,
+    HEADS_THIRD,
+    check_layout,
+    has_rank_four,
+    name_sent_shapes,
+    put_heads_second,
+)
 from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
 from attention_core.notes import call_notes
 from attention_core.scores import ScaledDotProduct
 from attention_core.shapes import (
     Shape,
+    Side,
     as_integers,
     check_broadcastable,
     check_past,
     check_value,
     infer_score_shape,
+    require_value_per_key,
     shape_per_batch_row,
     shape_shared_or_per_row,
 )
@@ -70,32 +79,16 @@ def resolve(call: AttentionCall) -> ResolvedCall:
     try:
         return _resolve(call)
     except CallError as error:
-        if call.layout == "bshd" and isinstance(error, ShapeMismatch) and _has_rank_four(call):
-            error.advice += HEADS_SECOND_IN_SHAPES
+        if isinstance(error, ShapeMismatch):
+            name_sent_shapes(error, call)
         if _fits_in_the_other_layout(call):
             error.advice += HEADS_THIRD if call.layout != "bshd" else HEADS_SECOND
         raise
 
 
-VECTORS = ("query", "key", "value", "past_key", "past_value")
-"""Arguments whose axes have an order at rank 4."""
-
-HEADS_THIRD = (
-    " Read as (batch, length, heads, features) everything fits: send {layout=bshd}, or transpose axes 1 and 2, since "
-    "rank 4 is (batch, heads, length, features) here."
-)
-HEADS_SECOND = " Read as (batch, heads, length, features) everything fits: leave out {layout}."
-HEADS_SECOND_IN_SHAPES = " Shapes are named as (batch, heads, length, features), whatever the layout."
-
-
-def _has_rank_four(call: AttentionCall) -> bool:
-    """Return whether all vectors of a call have rank 4."""
-    return all(array.ndim == 4 for name in VECTORS if (array := getattr(call, name)) is not None)
-
-
 def _fits_in_the_other_layout(call: AttentionCall) -> bool:
     """Return whether a call of rank 4 has nothing wrong if its axes 1 and 2 are read the other way around."""
-    if call.layout not in (None, *LAYOUTS) or not _has_rank_four(call):
+    if call.layout not in (None, *LAYOUTS) or not has_rank_four(call):
         return False
     try:
         _resolve(replace(call, layout="bhsd" if call.layout == "bshd" else "bshd"))
@@ -159,7 +152,7 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
 def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     if call.layout is not None:
-        _check_layout(call)
+        check_layout(call)
     query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
     value = None if call.value is None else dtype.load(call.value, ("value",))
     if call.heads is not None:
@@ -168,13 +161,13 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
         key = unpack_heads(key, call.heads.key_value, "key")
         value = None if value is None else unpack_heads(value, call.heads.key_value, "value")
     if call.layout is not None:
-        query, key = _put_heads_second(call, query), _put_heads_second(call, key)
-        value = None if value is None else _put_heads_second(call, value)
+        query, key = put_heads_second(call, query), put_heads_second(call, key)
+        value = None if value is None else put_heads_second(call, value)
     if call.past_key is None and call.past_value is None:
         return _Vectors(query, key, value, 0)
     past_key, past_value = _check_past(call)
-    past_key = _put_heads_second(call, dtype.load(past_key, ("past_key",)))
-    joined_key = _join(past_key, key, "past_key", "key")
+    past_key = put_heads_second(call, dtype.load(past_key, ("past_key",)))
+    joined_key = _join(call, past_key, key, "past_key", "key")
     if value is None:
         raise InvalidValue(
             ("value",),
@@ -182,40 +175,17 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
             received="no value",
             advice="Send value, or leave past_key and past_value out.",
         )
-    past_value = _put_heads_second(call, dtype.load(past_value, ("past_value",)))
-    joined_value = _join(past_value, value, "past_value", "value")
+    past_value = put_heads_second(call, dtype.load(past_value, ("past_value",)))
+    joined_value = _join(call, past_value, value, "past_value", "value")
+    require_value_per_key(value, key)
     if past_key.shape[-2] != past_value.shape[-2]:
         raise ShapeMismatch(
             ("past_value",),
             expected=f"one value per past key: {past_key.shape[-2]}",
-            received=f"{past_value.shape[-2]}, since past_value has shape {list(past_value.shape)}",
+            received=f"{past_value.shape[-2]}, since past_value has {{past_value.shape}}",
             advice="Send what an earlier answer returned as present_key and present_value.",
         )
     return _Vectors(query, joined_key, joined_value, past_key.shape[-2])
-
-
-def _check_layout(call: AttentionCall) -> None:
-    """Raise an error for an unknown layout, and for bshd beside packed heads or with vectors of another rank."""
-    if call.layout not in LAYOUTS:
-        raise UnknownName(("layout",), expected="a layout", kind="layout", received=str(call.layout), known=LAYOUTS)
-    if call.layout == "bhsd":
-        return
-    if call.heads is not None:
-        raise InvalidValue(
-            ("layout",),
-            expected="no layout but bhsd beside {heads}, which are packed into the last axis of (B, L, H·D)",
-            received="'bshd', (B, L, H, D), whose heads have an axis of their own",
-            advice="Leave out {layout} where the heads are packed, and {heads} where they are not.",
-        )
-    for name in VECTORS:
-        array = getattr(call, name)
-        if array is not None:
-            require_rank_four(array, name)
-
-
-def _put_heads_second(call: AttentionCall, array: FloatArray) -> FloatArray:
-    """Return vectors as (B, H, L, D): a view of (B, L, H, D) in the layout bshd, else the array itself."""
-    return array.swapaxes(1, 2) if call.layout == "bshd" else array
 
 
 def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:
@@ -231,8 +201,8 @@ def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:
     return call.past_key, call.past_value
 
 
-def _join(past: FloatArray, new: FloatArray, name: str, other: str) -> FloatArray:
-    check_past(past, new, name, other)
+def _join(call: AttentionCall, past: FloatArray, new: FloatArray, name: str, other: str) -> FloatArray:
+    check_past(past, new, name, other, heads_third=call.layout == "bshd")
     return np.concatenate([past, new], axis=-2)
 
 
@@ -261,24 +231,24 @@ def _resolve_positions(call: AttentionCall, score_shape: Shape, past_length: int
             received=str(call.offset),
             advice="Leave out one of the two.",
         )
-    n_queries, n_keys = score_shape[-2:]
+    n_queries = score_shape[-2]
     offset = np.asarray(past_length)
     if positions.query is not None:
-        offset = _load_positions(positions.query, score_shape, n_queries, "query") - np.arange(n_queries)[:, None]
+        offset = _load_positions(positions.query, score_shape, "query") - np.arange(n_queries)[:, None]
     if positions.key is None:
         return offset, None
-    return offset, _load_positions(positions.key, score_shape, n_keys, "key").swapaxes(-1, -2)
+    return offset, _load_positions(positions.key, score_shape, "key").swapaxes(-1, -2)
 
 
-def _load_positions(given: IntArray, score_shape: Shape, length: int, side: str) -> IntArray:
+def _load_positions(given: IntArray, score_shape: Shape, side: Side) -> IntArray:
     """Return positions of queries or keys, shaped (…, length, 1).
 
     Raises ShapeMismatch for another shape, InvalidValue for numbers that are no integers of at most `MAX_OFFSET`.
     """
     path: ArgumentPath = ("positions", side)
     numbers = as_integers(np.asarray(given), path)
-    past = ", past and new" if side == "key" else ""
-    shaped = shape_shared_or_per_row(numbers, score_shape, length, path, f"Give every {side}{past} a position.")
+    past = ", past and new," if side == "key" else ""
+    shaped = shape_shared_or_per_row(numbers, score_shape, side, path, f"Give every {side}{past} a position.")
     wrong = np.argwhere((numbers > MAX_OFFSET) | (numbers < -MAX_OFFSET))
     if len(wrong):
         where = tuple(int(i) for i in wrong[0])
@@ -308,7 +278,7 @@ def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -
         lengths = find_key_lengths(call.mask)
         if lengths is None:
             return np.asarray(score_shape[-1] - score_shape[-2])
-        return shape_per_batch_row(as_integers(lengths, path), score_shape, score_shape[-2], path) - score_shape[-2]
+        return shape_per_batch_row(as_integers(lengths, path), score_shape, path, per_query=True) - score_shape[-2]
     offsets = as_integers(np.asarray(call.offset), path)
     if np.any(np.abs(offsets) > MAX_OFFSET):
         raise _too_far(path, call.offset)
@@ -322,7 +292,7 @@ def _resolve_offset(call: AttentionCall, score_shape: Shape, past_length: int) -
             received=f"shape {list(offsets.shape)}",
             advice="Axis 0 of the scores counts batch rows from rank 3 on.",
         )
-    return shape_per_batch_row(offsets, score_shape, score_shape[-2], path)
+    return shape_per_batch_row(offsets, score_shape, path)
 
 
 def _rotate(
@@ -421,7 +391,7 @@ def _resolve_include(call: AttentionCall, normalizer: Normalizer, rank: int) -> 
         if name == "mean_weights" and rank != 4:
             raise InvalidValue(
                 ("include", index),
-                expected="heads to average over: rank 4, (batch, heads, length, features), or packed {heads}",
+                expected="heads to average over: rank 4, (batch, heads, length, features), or rank 3 with {heads}",
                 received=f"scores of rank {rank}",
                 advice="Ask for {include=weights}, or give the heads an axis of their own.",
             )

@@ -10,6 +10,9 @@ from attention_core.errors import ArgumentPath, InvalidValue, ShapeMismatch
 
 Shape = tuple[int, ...]
 
+Side = Literal["query", "key"]
+"""Whether something is counted along the queries or along the keys, past and new."""
+
 
 def infer_score_shape(query: FloatArray, key: FloatArray) -> Shape:
     """Return (…, Lq, Lk): the broadcast leading axes of query and key, then the numbers of queries and keys.
@@ -34,14 +37,14 @@ def require_matrix(array: FloatArray, name: str) -> None:
         raise ShapeMismatch(
             (name,),
             expected=f"rank 2 or more: (…, {name} vectors, features)",
-            received=f"shape {list(array.shape)}",
+            received=f"{{{name}.shape}}",
             advice=f"Wrap a single {name} vector in one more list.",
         )
     if array.shape[-1] == 0 and name != "value":
         raise ShapeMismatch(
             (name,),
             expected="at least one feature on the last axis",
-            received=f"shape {list(array.shape)}",
+            received=f"{{{name}.shape}}",
             advice="A vector without features has no score; send at least one number per vector.",
         )
 
@@ -70,30 +73,43 @@ def check_value(value: FloatArray, key: FloatArray, score_shape: Shape) -> None:
     :param score_shape: (…, Lq, Lk).
     """
     require_matrix(value, "value")
-    if value.shape[-2] != key.shape[-2]:
-        raise ShapeMismatch(
-            ("value",),
-            expected=f"one value vector per key: {key.shape[-2]}, since key has shape {list(key.shape)}",
-            received=f"{value.shape[-2]}, since value has shape {list(value.shape)}",
-            advice="Send as many value vectors as key vectors.",
-        )
+    require_value_per_key(value, key)
     broadcast_leading(score_shape, value, "value", "the scores")
 
 
-def check_past(past: NDArray[Any], new: NDArray[Any], name: str, other: str) -> None:
+def require_value_per_key(value: FloatArray, key: FloatArray) -> None:
+    """Raise ShapeMismatch unless there are as many values as keys.
+
+    :param value: (…, Lk, Dv).
+    :param key: (…, Lk, Dk).
+    """
+    if value.shape[-2] != key.shape[-2]:
+        raise ShapeMismatch(
+            ("value",),
+            expected=f"one value vector per key: {key.shape[-2]}, since key has {{key.shape}}",
+            received=f"{value.shape[-2]}, since value has {{value.shape}}",
+            advice="Send as many value vectors as key vectors.",
+        )
+
+
+def check_past(past: NDArray[Any], new: NDArray[Any], name: str, other: str, *, heads_third: bool = False) -> None:
     """Raise ShapeMismatch unless the shapes of past and new differ in the length (axis −2) only.
 
     :param past: cached keys or values.
     :param new: key or value, heads unpacked.
     :param name: argument's name of `past`, which the error blames.
     :param other: argument's name of `new`.
+    :param heads_third: whether the caller's order is (B, L, H, D), for the error; the arrays are (B, H, L, D).
     """
     fits = past.ndim == new.ndim and past.shape[:-2] == new.shape[:-2] and past.shape[-1] == new.shape[-1]
     if not fits:
+        sizes = [*map(str, new.shape[:-2]), "past length", str(new.shape[-1])]
+        if heads_third:
+            sizes[1], sizes[2] = sizes[2], sizes[1]
         raise ShapeMismatch(
             (name,),
-            expected=f"the shape of {other} but for the length: {[*new.shape[:-2], 'past length', new.shape[-1]]}",
-            received=f"shape {list(past.shape)}",
+            expected=f"the shape of {other} but for the length: [{', '.join(sizes)}]",
+            received=f"{{{name}.shape}}",
             advice="Send what an earlier answer returned as present; heads have an axis of their own there.",
         )
 
@@ -113,11 +129,13 @@ def broadcast_leading(left: Shape, right: FloatArray, name: str, other: str) -> 
     try:
         return np.broadcast_shapes(left[:-2], right.shape[:-2])
     except ValueError:
+        expected = f"leading axes that broadcast with those of {other}, {list(left[:-2])}"
+        received, advice = f"{list(right.shape[:-2])}", "Each leading axis must be equal or 1."
+        if len(left) == right.ndim == 4 and left[1] == right.shape[1]:
+            expected, received = f"the number of batch rows of {other}, {left[0]}, or 1", f"{right.shape[0]}"
+            advice = "Axis 0 counts batch rows."
         raise ShapeMismatch(
-            (name,),
-            expected=f"leading axes that broadcast with those of {other}, {list(left[:-2])}",
-            received=f"{list(right.shape[:-2])}, since {name} has shape {list(right.shape)}",
-            advice="Each leading axis must be equal or 1.",
+            (name,), expected=expected, received=f"{received}, since {name} has {{{name}.shape}}", advice=advice
         ) from None
 
 
@@ -134,10 +152,28 @@ def check_broadcastable(array: NDArray[Any], score_shape: Shape, path: ArgumentP
     if not fits:
         raise ShapeMismatch(
             path,
-            expected=f"a shape that broadcasts, right-aligned, to the scores' shape {list(score_shape)}",
+            expected=f"a shape that broadcasts, right-aligned, to the scores' {describe_scores(score_shape)}",
             received=f"shape {list(array.shape)}",
-            advice="The last axis counts keys and the one before it queries; each axis must be equal or 1.",
+            advice=_advice_on_broadcasting(array.shape, score_shape, path),
         )
+
+
+def describe_scores(score_shape: Shape) -> str:
+    """Return the shape of the scores with the names of its axes, where these have one."""
+    axes = {2: ", (queries, keys)", 3: ", (batch, queries, keys)", 4: ", (batch, heads, queries, keys)"}
+    return f"shape {list(score_shape)}{axes.get(len(score_shape), '')}"
+
+
+def _advice_on_broadcasting(shape: Shape, score_shape: Shape, path: ArgumentPath) -> str:
+    """Return what to change about a mask or bias that does not broadcast to the scores."""
+    batch, ones, lengths = score_shape[:1], (1,) * max(len(score_shape) - 3, 0), score_shape[-2:]
+    if len(score_shape) > 2 and shape == batch + lengths[1:]:
+        sent = [*batch, *ones, 1, *lengths[1:]]
+        keys = "Booleans of the keys of each batch row go to {mask.key_allowed}; here" if "allowed" in path else "Here"
+        return f"{keys} (B, Lk) is sent as shape {sent}."
+    if len(score_shape) > 3 and shape == batch + lengths:
+        return f"What differs by batch row alone, (B, Lq, Lk), is sent as shape {[*batch, *ones, *lengths]}."
+    return "The last axis counts keys and the one before it queries; each axis must be equal or 1."
 
 
 def as_integers(numbers: NDArray[Any], path: ArgumentPath) -> IntArray:
@@ -177,55 +213,71 @@ def slice_leading(array: NDArray[Any], leading: LeadingSlices) -> NDArray[Any]:
 
 
 def shape_per_batch_row(
-    numbers: NDArray[Any], score_shape: Shape, length: int | None, path: ArgumentPath
+    numbers: NDArray[Any], score_shape: Shape, path: ArgumentPath, *, per_query: bool = False
 ) -> NDArray[Any]:
-    """Return (B) as (B, 1, …, 1, 1), or (B, length) as (B, 1, …, length, 1), which broadcast to the scores.
+    """Return (B) as (B, 1, …, 1, 1), or (B, Lq) as (B, 1, …, Lq, 1), which broadcast to the scores.
 
-    :param numbers: one number per batch row, or `length` for each.
+    :param numbers: one number per batch row, or one for each of its queries.
     :param score_shape: (…, Lq, Lk); B is axis 0 from rank 3 on, and 1 at rank 2.
-    :param length: Lq or Lk; None for one number per batch row alone.
     :param path: the argument, for the error.
+    :param per_query: whether numbers may be (B, Lq).
 
     Raises ShapeMismatch.
     """
-    batch = score_shape[0] if len(score_shape) > 2 else 1
-    if numbers.shape not in ((batch,), (batch, length)):
-        also = "" if length is None else f", or {[batch, length]}"
+    batch, queries = _batch_rows(score_shape), score_shape[-2]
+    if numbers.shape != (batch,) and not (per_query and numbers.shape == (batch, queries)):
+        also = f", or shape {[batch, queries]}, one for each of its queries" if per_query else ""
         raise ShapeMismatch(
             path,
-            expected=f"shape {[batch]}, one for each batch row{also}",
+            expected=f"shape {[batch]}, one number for each batch row{also}",
             received=f"shape {list(numbers.shape)}",
-            advice=f"The scores have shape {list(score_shape)}; axis 0 counts batch rows from rank 3 on.",
+            advice=_count_batch_rows(score_shape),
         )
-    column = numbers[:, None] if numbers.ndim == 1 else numbers
-    between = (1,) * max(len(score_shape) - 3, 0)
-    shaped = column.reshape(batch, *between, column.shape[1], 1)
-    return shaped if len(score_shape) > 2 else shaped[0]
+    return _lift_rows(numbers[:, None] if numbers.ndim == 1 else numbers, score_shape)
 
 
 def shape_shared_or_per_row(
-    numbers: NDArray[Any], score_shape: Shape, length: int, path: ArgumentPath, advice: str
+    numbers: NDArray[Any], score_shape: Shape, side: Side, path: ArgumentPath, advice: str
 ) -> NDArray[Any]:
-    """Return (length) as (length, 1), or (B, length) as (B, 1, …, length, 1), which broadcast to the scores.
+    """Return (L) as (L, 1), or (B, L) as (B, 1, …, L, 1), which broadcast to the scores.
 
     :param numbers: one element for each query or key, shared by all batch rows or not.
     :param score_shape: (…, Lq, Lk); B is axis 0 from rank 3 on, and 1 at rank 2.
-    :param length: Lq or Lk.
+    :param side: whether L is Lq or Lk.
     :param path: the argument, for the error.
-    :param advice: what the error advises about a wrong shape of one axis.
+    :param advice: what the error advises.
 
     Raises ShapeMismatch.
     """
-    if numbers.ndim == 1 and len(numbers) == length:
+    batch, length = _batch_rows(score_shape), score_shape[-2 if side == "query" else -1]
+    if numbers.shape == (length,):
         return numbers[:, None]
-    if numbers.ndim == 2:
-        return shape_per_batch_row(numbers, score_shape, length, path)
+    if numbers.shape == (batch, length):
+        return _lift_rows(numbers, score_shape)
     raise ShapeMismatch(
         path,
-        expected=f"shape [{length}], or one such list for each batch row",
+        expected=f"shape {[length]}, one element for each {side}, or {[batch, length]}, a list for each batch row",
         received=f"shape {list(numbers.shape)}",
-        advice=advice,
+        advice=f"{advice} {_count_batch_rows(score_shape)}",
     )
+
+
+def _batch_rows(score_shape: Shape) -> int:
+    """Return the number of batch rows: axis 0 from rank 3 on, and 1 at rank 2."""
+    return score_shape[0] if len(score_shape) > 2 else 1
+
+
+def _count_batch_rows(score_shape: Shape) -> str:
+    """Return where errors count batch rows."""
+    counted = "axis 0 counts batch rows" if len(score_shape) > 2 else "rank 2 is one batch row"
+    return f"The scores have {describe_scores(score_shape)}: {counted}."
+
+
+def _lift_rows(column: NDArray[Any], score_shape: Shape) -> NDArray[Any]:
+    """Return (B, L) as (B, 1, …, L, 1), or as (L, 1) at rank 2, where B is 1."""
+    between = (1,) * max(len(score_shape) - 3, 0)
+    shaped = column.reshape(len(column), *between, column.shape[1], 1)
+    return shaped if len(score_shape) > 2 else shaped[0]
 
 
 def search_rows(numbers: IntArray, sought: IntArray, side: Literal["left", "right"]) -> IntArray | None:

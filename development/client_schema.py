@@ -184,13 +184,16 @@ class Types:
 def inference_names() -> dict[str, Any]:
     """Return the tables of inputs and parameters of the Open Inference Protocol, by their places in a request."""
     own = {".".join(one.path): (name, one) for name, one in COMMON_INPUTS.items() if name not in VECTORS}
-    integers = [path for path, (_, one) in own.items() if one.content == "integers"]
+    integers, booleans = (
+        [path for path, (_, one) in own.items() if one.content == content] for content in ("integers", "booleans")
+    )
     any_rank = {".".join(one.path) for one in request_fields(AttentionRequest) if one.tensor and one.tensor.is_any_rank}
     return {
         "unions": UNIONS,
         "vectors": VECTORS,
         "inputs": {path: name for path, (name, _) in own.items()},
         "integers": integers,
+        "booleans": booleans,
         "any_rank": {path: ARRAY_KINDS[one.content] for path, (_, one) in own.items() if path in any_rank},
         "parameters": {".".join(path): name for name, path in SCALARS.items()},
         "named_tensors": [".".join(path) for path in NAMED_TENSORS.values()],

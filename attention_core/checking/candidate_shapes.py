@@ -10,6 +10,11 @@ from attention_core.heads import arranged_shape
 from attention_core.normalizers import Softmax
 from attention_core.shapes import Shape
 
+AVERAGED = (
+    "They look averaged over the heads, as nn.MultiheadAttention returns them by default: send those of every head "
+    "(average_attn_weights=False), or compare yours with what {include=mean_weights} returns."
+)
+
 
 def require_reference(call: AttentionCall, include: tuple[ResultField, ...]) -> None:
     """Raise InvalidValue for a field that attention does not return for this call."""
@@ -48,7 +53,9 @@ def check_shape(name: str, received: Shape, expected: Shape, layout: Layout = "b
             ("candidate", name),
             expected=f"shape {list(expected)}, as attend returns {name} for this request",
             received=f"shape {list(received)}",
-            advice=_advice(received, expected, by_length=name == "output" and layout == "bshd"),
+            advice=AVERAGED
+            if name == "weights" and len(expected) == 4 and received == (expected[0], *expected[2:])
+            else _advice(received, expected, by_length=name == "output" and layout == "bshd"),
         )
 
 

@@ -13,7 +13,8 @@ from attention_core.checking.precision import WrittenPrecision
 from attention_core.dense import evaluate_query_block
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ShouldStop
-from attention_core.resolve import VECTORS, resolve
+from attention_core.layouts import VECTORS
+from attention_core.resolve import resolve
 
 Fields = Mapping[str, FloatArray]
 """Fields by name in float64; output has its heads unpacked."""

@@ -11,6 +11,7 @@ from attention_core.errors import InvalidValue, ShapeMismatch, UnknownName
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import zero_parameter_gradients
 from attention_core.heads import arranged_shape, restore_output
+from attention_core.layouts import name_axes
 from attention_core.resolve import resolve
 
 PARAMETER_FIELDS: tuple[GradientField, ...] = ("score_model", "score_modifier", "normalizer")
@@ -85,9 +86,10 @@ def _load_output_gradient(gradient: FloatArray, call: ResolvedCall) -> FloatArra
         return np.broadcast_to(call.dtype.load(gradient, path), shape)
     expected = arranged_shape(call, shape)
     if gradient.shape != expected:
+        axes = name_axes(expected, call.layout)
         raise ShapeMismatch(
             path,
-            expected=f"the shape of the output, {list(expected)}, or one number for all of it",
+            expected=f"the shape of the output, {list(expected)}{axes}, or one number for all of it",
             received=f"shape {list(gradient.shape)}",
             advice="Send the gradient of the loss with respect to the output, one number for each of its elements.",
         )

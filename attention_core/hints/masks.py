@@ -194,9 +194,14 @@ MASKS: tuple[Translation, ...] = (
         "Here it is {positions.query} for the queries and {positions.key} for the keys, past and new; by default "
         "queries stand at {mask.offset} + i and keys at j.",
     ),
-    Translation("q_positions query_position_ids q_position_ids", "Here it is {positions.query}, without an offset."),
+    # The last name of each row is that of the input of the Open Inference Protocol.
     Translation(
-        "kv_positions k_positions key_position_ids kv_position_ids", "Here it is {positions.key}, past and new."
+        "q_positions query_position_ids q_position_ids query_positions",
+        "Here it is {positions.query}, without an offset.",
+    ),
+    Translation(
+        "kv_positions k_positions key_position_ids kv_position_ids key_positions",
+        "Here it is {positions.key}, past and new.",
     ),
     Translation("q queries query_positions", "Here it is {positions.query}.", within="positions"),
     Translation("k kv keys key_positions", "Here it is {positions.key}.", within="positions"),

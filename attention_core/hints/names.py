@@ -254,7 +254,8 @@ INCLUDES: tuple[Translation, ...] = (
         "Here it is {include=output}.",
     ),
     Translation(
-        "average_attn_weights average_weights avg_weights mean_attention average_attention averaged_weights",
+        "average_attn_weights average_weights avg_weights mean_attention average_attention averaged_weights "
+        "weights_mean mean_attn_weights mean_attention_weights",
         "Weights averaged over the heads come with {include=mean_weights}, those of every head with {include=weights}.",
     ),
     Translation(

@@ -84,6 +84,10 @@ def advise(
     if same:
         return _ask(same)
     row = translation(received, kind, within)
+    beside = [place for place in own.find(received) if within in CONFUSED and split(place)[0][:-1] == (within,)]
+    # A parameter of another score model, normalizer or position, unless the object itself has a row about the name.
+    if beside and (row is None or not row.within):
+        return f"Its place is {_either(written(beside, write))}."
     if row is not None:
         return row.text(write)
     # Outside of any object, a place that is written as the name was sent is the one that was refused.

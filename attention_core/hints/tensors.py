@@ -25,6 +25,12 @@ TENSORS: tuple[Translation, ...] = (
         "qkv kv packed_qkv qkv_packed kv_packed packed_kv key_value",
         "Split it into {query}, {key} and {value}.",
     ),
+    # torch.autograd, FlashAttention's and cuDNN's backward passes, JAX vjp.
+    Translation(
+        "grad_output grad_outputs grad_out output_grad output_grads out_grad dout d_out doutput d_output do "
+        "upstream upstream_grad upstream_gradient grad_o gradient cotangent cotangents gradient_output",
+        "Here it is 'output_gradient', beside 'request' in POST /v1/attention/gradients.",
+    ),
     # PyTorch nn.MultiheadAttention, D2L MultiHeadAttention, Keras.
     Translation(
         "in_proj_weight in_proj_bias out_proj out_proj_weight out_proj_bias q_proj k_proj v_proj o_proj "
@@ -171,14 +177,65 @@ TENSORS: tuple[Translation, ...] = (
         "{position.rotary.base}.",
     ),
     Translation("rope_type rope_scaling_type", "Here it is {position.rotary.scaling.kind}."),
-    Translation("type rope_type name", "Here it is {position.rotary.scaling.kind}.", within="scaling"),
-    Translation("scale scaling_factor s", "Here it is {position.rotary.scaling.factor}.", within="scaling"),
     Translation(
-        "rope_theta base", "Here it is {position.rotary.base}, beside the scaling and not in it.", within="scaling"
+        "type rope_type name scaling_type rope_scaling_type method mode",
+        "Here it is {position.rotary.scaling.kind}.",
+        within="scaling",
     ),
     Translation(
-        "partial_rotary_factor rotary_pct",
-        "Here it is {position.rotary.dims}, beside the scaling: partial_rotary_factor · D.",
+        "scale scaling_factor s rope_factor rope_scale context_factor seq_len_interpolation_factor",
+        "Here it is {position.rotary.scaling.factor}.",
+        within="scaling",
+    ),
+    *(
+        Translation(
+            "max_position_embeddings max_seq_len max_position max_length context_length",
+            "The longest sequence in training, before its extension, is "
+            "{position.rotary.scaling.original_max_position_embeddings}; {position.rotary.scaling.factor} is the "
+            "extended length over it.",
+            within=field,
+        )
+        for field in ("scaling", "position")
+    ),
+    # Meta's and DeepSeek's code, GGUF and llama.cpp.
+    Translation(
+        "original_context_length original_max_seq_len original_seq_len original_max_position original_length "
+        "orig_ctx yarn_orig_ctx n_ctx_orig old_context_len train_length training_length",
+        "Here it is {position.rotary.scaling.original_max_position_embeddings}.",
+        within="scaling",
+    ),
+    Translation("yarn_beta_fast fast", "Here it is {position.rotary.scaling.beta_fast}.", within="scaling"),
+    Translation("yarn_beta_slow slow", "Here it is {position.rotary.scaling.beta_slow}.", within="scaling"),
+    Translation(
+        "attn_factor yarn_attn_factor attention_scaling attn_scale",
+        "{position.rotary.scaling.attention_factor} is the whole factor: attn_factor of other code times "
+        "(0.1·ln(factor) + 1).",
+        within="scaling",
+    ),
+    Translation(
+        "extrapolation_factor ext_factor yarn_ext_factor",
+        "The ramp is that of the paper, whose extrapolation factor is 1: leave it out.",
+        within="scaling",
+    ),
+    Translation(
+        "short_factor long_factor short_mscale long_mscale mrope_section",
+        "There is no such scaling: turn query and key yourself, and leave {position} out.",
+        within="scaling",
+    ),
+    Translation(
+        "alpha ntk_alpha",
+        "Where alpha scales the base, send it as {position.rotary.scaling.factor}, with "
+        "{position.rotary.scaling.kind=ntk}.",
+        within="scaling",
+    ),
+    Translation(
+        "rope_theta rotary_base theta base",
+        "Here it is {position.rotary.base}, beside the scaling and not in it.",
+        within="scaling",
+    ),
+    Translation(
+        "partial_rotary_factor rotary_pct rotary_dim rotary_dims",
+        "Here it is {position.rotary.dims}, a number of features beside the scaling: partial_rotary_factor · D.",
         within="scaling",
     ),
     Translation(

@@ -31,10 +31,13 @@ def prepare_merge(body: Body, settings: Settings) -> Prepared:
     _require_in_range(partials, dtype, log_base)
     held += sum(one.widened_bytes for one in request.partials)
 
+    def combine() -> Partial:
+        return merge(partials, log_base=log_base, layout=request.layout)
+
     def complete(run: Run) -> Reply:
         """Merge; raises InvalidRequest when the shapes do not fit."""
         with call_errors():
-            merged = run.measured(Work("none", "merge", cost.operations), lambda: merge(partials, log_base=log_base))
+            merged = run.measured(Work("none", "merge", cost.operations), combine)
         document = {
             "output": numbers.of_dtype(dtype.store(merged.output)),
             "logsumexp": numbers.of_compute_type(merged.logsumexp.astype(dtype.compute, copy=False)),

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service.admission import ProgressChannel
 from service.codecs.negotiate import EVENT_STREAM
 from service.compute import Reply
-from service.errors import Disconnected, Draining
+from service.errors import Disconnected, Draining, ServiceError
 from service.problems import problem_of
 
 HEARTBEAT_SECONDS = 5.0
@@ -70,7 +70,10 @@ class EventStreamResponse(Response):
             raise error
         request_id = self._request.scope["state"]["request_id"]
         problem = problem_of(self._request, error)
-        if problem["status"] >= 500:
+        # The access log has status 200 for a stream; an error that the service raised on purpose is no defect.
+        if isinstance(error, ServiceError):
+            error_log.warning("a stream ended in %s", error.slug, extra={"request_id": request_id})
+        else:
             error_log.error("failed in a stream", exc_info=error, extra={"request_id": request_id})
         return _event("error", orjson.dumps(problem))
 

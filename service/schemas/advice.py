@@ -1,7 +1,7 @@
 """Advice on wrong requests: names and values of other libraries are translated."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,23 @@ from pydantic import BaseModel
 from attention_core.call import RESULT_FIELDS
 from attention_core.errors import MAX_ECHOED
 from attention_core.formulas import PARAMETERS, names_in
-from attention_core.hints import TABLE, Translation, Write, advise, as_json, did_you_mean, fill_places, translation
+from attention_core.hints import (
+    TABLE,
+    Translation,
+    Write,
+    advise,
+    as_json,
+    did_you_mean,
+    fill_places,
+    split,
+    translation,
+)
+from attention_core.hints.spelling import snake_case
+from attention_core.rotary_scaling import KIND_PARAMETERS
 from service.errors import Location
 from service.schemas.attention import AttentionRequest
-from service.schemas.places import own_names, scope_of
+from service.schemas.fields import models_in
+from service.schemas.places import ObjectScope, own_names, scope_of
 
 Steps = tuple[str, ...]
 
@@ -28,10 +41,16 @@ def advice_on_field(model: type[BaseModel], location: Location, write: Write, ho
         return advice_on_parameter(str(name), fill_places(PARAMETERS[kind], write))
     listed = f"Known fields are {', '.join(sorted(here.known))}."
     if here.within in RESULTS:
-        return _advice_on_result(str(name), here.known) or listed
+        return _advice_on_result(str(name), here, model, write) or listed
+    row = translation(str(name), "field")
+    quoted = [] if row is None else [known for known in sorted(here.known) if f"'{known}'" in row.words]
+    if quoted:
+        # The row is about this object, which is no attention request: about that of gradients.
+        return f"Did you mean '{quoted[0]}'?"
     if here.above:
         write = partial(as_json, above=here.above)
-    own = own_names(AttentionRequest)
+    members = [model, *(member for one in model.model_fields.values() for member in models_in(one))]
+    own = own_names(AttentionRequest if AttentionRequest in members else model)
     return advise(str(name), sorted(here.known), kind="field", write=write, own=own, within=here.within) or listed
 
 
@@ -49,12 +68,17 @@ RESULTS = ("candidate", "partials")
 """Objects that hold fields of a result."""
 
 
-def _advice_on_result(name: str, known: frozenset[str]) -> str:
-    """Return the name here of a field of a result, if it is among the known ones."""
+def _advice_on_result(name: str, here: ObjectScope, model: type[BaseModel], write: Write) -> str:
+    """Return the name here of a field of a result, or where it belongs; empty without advice."""
     row = translation(name, "include")
-    if row is not None and all(value in known for _, value in row.places):
+    if row is not None and all(value in here.known for _, value in row.places):
         return row.text(lambda _, value: f"'{value}'")
-    return did_you_mean(name, sorted(known))
+    if name in model.model_fields:
+        return f"Its place is '{name}', beside {here.within}."
+    field = name if row is None else row.places[0][1]
+    if here.within == "candidate" and field in RESULT_FIELDS and field not in here.known:
+        return f"It is not checked: compare yours with what {write('include', field)} returns."
+    return did_you_mean(name, sorted(here.known))
 
 
 def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location: Location, write: Write) -> str:
@@ -68,12 +92,28 @@ def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location
     # The choices of a kind are listed under the object that it is the kind of.
     field = next((step for step in reversed(steps) if step != "kind"), "")
     if field == "include" and not set(known) <= set(RESULT_FIELDS):
-        # Gradients, which are called by the names of what they belong to.
-        return did_you_mean(received, known) or otherwise
+        return _advice_on_gradient(received, known) or otherwise
     for kind in TABLE:
         if kind == field:
             return advise(received, known, kind=kind, write=write, own=own_names(AttentionRequest)) or otherwise
     return did_you_mean(received, known) or otherwise
+
+
+GRADIENT_OF = re.compile(r"^(?:grad(?:ient)?s?_(?:of_)?|d_?)|_(?:grad|gradient)s?$")
+"""What others add to the name of an input to name its gradient, as in grad_query, dq or bias_grad."""
+
+
+def _advice_on_gradient(received: str, known: Collection[str]) -> str:
+    """Return the name of a gradient, which is that of the input that it belongs to; empty if none is like it."""
+    asked = did_you_mean(received, known)
+    bare = GRADIENT_OF.sub("", snake_case(received))
+    if asked or bare in known:
+        return asked or f"Did you mean '{bare}'?"
+    row = translation(bare, "field")
+    if row is not None and row.places and row.places[0][0] in known:
+        return f"Did you mean '{row.places[0][0]}'?"
+    inside = [split(place)[0][0] for place in own_names(AttentionRequest).find(bare)]
+    return f"It comes with '{inside[0]}'." if inside and inside[0] in known else ""
 
 
 def advice_on_value(location: Location, error: str, received: Any, write: Write) -> str:
@@ -117,6 +157,11 @@ def _about_include(received: Any) -> str:
     return "Wrap it in brackets." + (f" {row.words}" if row is not None else "")
 
 
+def _about_scaling(received: Any) -> str:
+    kind = received if isinstance(received, str) and received in KIND_PARAMETERS else "yarn"
+    return f"Send its parts by name: {{position.rotary.scaling.kind={kind}}}, with {{position.rotary.scaling.factor}}."
+
+
 def _about_causal(received: Any) -> str:
     aligned = isinstance(received, str) and "right" in received.lower()
     beside = "{mask.offset=bottom_right}" if aligned else "{mask.offset}, where query 0 stands"
@@ -150,6 +195,12 @@ VALUES: tuple[tuple[Steps, tuple[str, ...], Words], ...] = (
         "Numbers to be added go to {bias}, with null for minus infinity; a causal mask is {mask.causal=true}.",
     ),
     (("mask", "key_lengths"), ("tensor_type",), "Send a list, with one length for each batch row."),
+    (("mask", "prefix_lengths"), ("tensor_type", "tensor_rank"), "Send a list, with one length for each batch row."),
+    (("mask", "key_allowed"), ("tensor_element",), "Numbers to be added go to {bias}."),
+    (("mask", "key_allowed"), ("tensor_type",), "Send a list, with one boolean for each key."),
+    (("mask", "key_allowed"), ("tensor_rank",), "Booleans that differ by query or by head go to {mask.allowed}."),
+    (("positions",), ("model_type",), "Send the lists by name, {positions.query} and {positions.key}."),
+    (("rotary", "scaling"), ("model_type",), _about_scaling),
     (("mask", "key_lengths"), ("tensor_element",), BOOLEANS),
     (("bias",), ("tensor_element",), BOOLEANS),
     (

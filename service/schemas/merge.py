@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from attention_core import Partial
+from attention_core.call import Layout
 from attention_core.partials import LogBase
 from service.schemas.attention import DType, as_list
 from service.schemas.base import StrictModel
@@ -82,6 +83,11 @@ class MergeRequest(StrictModel):
     )
     dtype: DType | None = Field(
         None, description="The output is rounded to it; default float64. 输出的数值类型，缺省为 float64。"
+    )
+    layout: Layout | None = Field(
+        None,
+        description="Order of the axes of outputs of rank 4: bshd for (B, Lq, H, Dv), beside logsumexp (B, H, Lq), as "
+        "they are returned in that layout; default bhsd. 输出各轴的顺序，缺省为 bhsd。",
     )
     log_base: LogBaseField | None = Field(
         None,

@@ -52,7 +52,7 @@ REFUSED: list[tuple[dict[str, Any], type[RequestRefused], list[str]]] = [
     ({"mask": {"formula": "j < width", "width": 2}}, UnknownName, ["/mask"]),
     ({"mask": "j <= p"}, InvalidRequest, ["/mask"]),
     ({"position": {"name": "alibi", "slopes": np.ones(3)}}, ShapeMismatch, ["/position/slopes"]),
-    ({"position": {"name": "rotary", "base": -1}}, InvalidRequest, ["/position"]),
+    ({"position": {"name": "rotary", "base": -1}}, InvalidRequest, ["/position/base"]),
     ({"heads": {"query": 0, "key_value": 1}}, InvalidRequest, ["/heads/query"]),
     ({"softcap": -1}, InvalidRequest, ["/softcap"]),
     ({"include": ["output", "logsumexp"], "normalizer": "relu"}, InvalidRequest, ["/include/1"]),
@@ -60,7 +60,7 @@ REFUSED: list[tuple[dict[str, Any], type[RequestRefused], list[str]]] = [
     ({"softcap": -1, "normalizer": {"name": "softmax", "temperature": 0}}, InvalidRequest,
      ["/normalizer/temperature", "/softcap"]),
     ({"score_model": "none_such"}, NotFound, []),
-    ({"mask": {"allowed": np.ones(5)}}, MalformedRequest, []),
+    ({"bias": np.ones(5, bool)}, MalformedRequest, []),
 ]  # fmt: skip
 
 
@@ -89,6 +89,11 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"dtype": "float8"}, "/dtype"),
     ({"mask": Causal()}, "/mask"),
     ({"mask": {"allowed": [[True], [True, False]]}}, "/mask/allowed"),
+    ({"mask": {"allowed": np.ones(5)}}, "/mask/allowed"),
+    ({"mask": {"key_allowed": [1, 1, 1, 0, 0]}}, "/mask/key_allowed"),
+    ({"mask": {"key_lengths": [True, False]}}, "/mask/key_lengths"),
+    ({"positions": {"query": [0, 1.5, 2]}}, "/positions/query/1"),
+    ({"positions": {"key": [0, 1, 2, 3, np.inf]}}, "/positions/key/4"),
     ({"bias": object()}, "/bias"),
     ({"score_model": {"scale": 2}}, "/score_model"),
     ({"score_model": {"formula": "q @ k"}}, "/score_model"),

@@ -184,8 +184,19 @@ WRONG = [
     ({"past_key": ones(2, 3, 2, 3), "past_value": ones(3, 2, 6)}, ShapeMismatch, ("past_value",), "rank 4"),
     ({"heads": Heads(4, 2)}, InvalidValue, ("layout",), "received 'bshd', (B, L, H, D)"),
     ({"query": ones(2, 5, 12), "heads": Heads(4, 2)}, InvalidValue, ("layout",), "Leave out layout where the heads"),
-    ({"key": ones(2, 7, 3, 3), "value": ones(2, 7, 3, 6)}, ShapeMismatch, ("key",), "Shapes are named as"),
-    ({"past_key": ones(2, 2, 3, 3), "past_value": ones(2, 2, 3, 6)}, ShapeMismatch, ("past_key",), "past length"),
+    ({"key": ones(2, 7, 3, 3), "value": ones(2, 7, 3, 6)}, ShapeMismatch, ("key",),
+     "received 3, since key has shape [2, 7, 3, 3], (batch, length, heads, features)"),
+    ({"past_key": ones(2, 2, 3, 3), "past_value": ones(2, 2, 3, 6)}, ShapeMismatch, ("past_key",),
+     "[2, past length, 2, 3]; received shape [2, 2, 3, 3], (batch, length, heads, features)"),
+    ({"past_key": ones(2, 3, 2, 3), "past_value": ones(2, 4, 2, 6)}, ShapeMismatch, ("past_value",),
+     "received 4, since past_value has shape [2, 4, 2, 6], (batch, length, heads, features)"),
+    ({"value": ones(2, 6, 2, 6), "past_key": ones(2, 3, 2, 3), "past_value": ones(2, 3, 2, 6)}, ShapeMismatch,
+     ("value",), "7, since key has shape [2, 7, 2, 3], (batch, length, heads, features); received 6, since value"),
+    ({"value": ones(2, 7, 1, 6)}, ShapeMismatch, ("value",), "received 1, since value has shape [2, 7, 1, 6], (batch"),
+    ({"key": ones(3, 7, 2, 3), "value": ones(3, 7, 2, 6)}, ShapeMismatch, ("key",),
+     "expected the number of batch rows of query, 2, or 1; received 3, since key has shape [3, 7, 2, 3], (batch"),
+    ({"bias": ones(2, 5, 4, 7)}, ShapeMismatch, ("bias",), "shape [2, 4, 5, 7], (batch, heads, queries, keys)"),
+    ({"query": ones(2, 5, 4, 0), "key": ones(2, 7, 2, 0)}, ShapeMismatch, ("query",), "received shape [2, 5, 4, 0]"),
     ({"value": np.where(np.arange(6) == 4, 1e9, ones(2, 7, 2, 6)), "dtype": "float16"},
      InvalidValue, ("value", 0, 0, 0, 4), "float16"),
 ]  # fmt: skip
@@ -208,11 +219,21 @@ def test_what_fits_in_the_other_layout_is_told_so():
 
 def test_an_output_gradient_has_the_shape_of_the_output():
     for shape in ((2, 4, 5, 6), (2, 5, 24)):
-        with pytest.raises(ShapeMismatch, match=r"the shape of the output, \[2, 5, 4, 6\]"):
+        with pytest.raises(ShapeMismatch, match=r"the shape of the output, \[2, 5, 4, 6\], .batch, length, heads"):
             differentiate(**RANK_4, layout="bshd", output_gradient=ones(*shape))
 
 
 def test_a_stated_layout_has_no_note_on_the_order_of_the_axes():
     vectors = {"query": ones(2, 6, 2, 4), "key": ones(2, 6, 2, 4)}
     assert "send layout bshd" in attend(**vectors).notes[0]
-    assert attend(**vectors, layout="bshd").notes == ()
+    for layout in LAYOUTS:
+        assert attend(**vectors, layout=layout).notes == ()
+
+
+def test_shapes_of_packed_vectors_and_past_are_named_as_they_were_sent():
+    packed = {"query": ones(2, 5, 12), "key": ones(2, 7, 6), "heads": Heads(4, 2)}
+    with pytest.raises(ShapeMismatch, match=r"6, since value has shape \[2, 6, 8\], \(batch, length, heads · f"):
+        attend(**packed, value=ones(2, 6, 8))
+    past = {"past_key": ones(2, 2, 3, 3), "past_value": ones(2, 2, 3, 4)}
+    with pytest.raises(ShapeMismatch, match=r"7, since key has shape \[2, 7, 6\], .*; received 6, since value has"):
+        attend(**packed, value=ones(2, 6, 8), **past)

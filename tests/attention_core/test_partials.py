@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core import Allowed, InvalidValue, Partial, ShapeMismatch, Softmax, attend, merge
+from attention_core import Allowed, InvalidValue, Partial, ShapeMismatch, Softmax, UnknownName, attend, merge
 from tests.sampling import draws
 
 DRAWN = settings(max_examples=draws(150))
@@ -175,3 +175,33 @@ def test_another_base_and_a_logarithm_that_overflows_in_it_are_named(partials, l
 def test_nothing_to_merge_is_refused():
     with pytest.raises(InvalidValue):
         merge([])
+
+
+@pytest.mark.parametrize("queries", [3, 4])
+def test_outputs_of_the_layout_bshd_are_merged_as_they_were_sent(queries):
+    """With as many heads as queries, three, the shapes of both layouts are equal."""
+    rng = np.random.default_rng(queries)
+    query, key, value = (rng.standard_normal((2, length, 3, 2)) for length in (queries, 6, 6))
+    key[1, :2] = np.inf
+    options = {"layout": "bshd"}
+    whole = attend(query, key, value, **options, include=BOTH)
+    pieces = [partial(query, key[:, keys], value[:, keys], **options) for keys in (slice(2), slice(2, 6))]
+    merged = merge(pieces, layout="bshd")
+    np.testing.assert_allclose(merged.output, whole.output, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(merged.logsumexp, whole.logsumexp, rtol=1e-14, atol=1e-14)
+
+
+def test_outputs_that_do_not_fit_the_layout_are_refused():
+    by_length, rows = np.ones((2, 5, 3, 4)), np.ones((2, 3, 5))
+    wrong = [
+        ((by_length, rows), {}, ShapeMismatch, ("partials", 0, "logsumexp"), 'send the layout "bshd"'),
+        ((by_length, np.ones((2, 5, 3))), {"layout": "bshd"}, ShapeMismatch, ("partials", 0, "logsumexp"), "leave out"),
+        ((by_length, np.ones((3, 5))), {"layout": "bshd"}, ShapeMismatch, ("partials", 0, "logsumexp"), "[2, 3, 5]"),
+        ((by_length[0], rows[0]), {"layout": "bshd"}, ShapeMismatch, ("partials", 0, "output"), "rank 4"),
+        ((by_length, rows), {"layout": "sbhd"}, UnknownName, ("layout",), "bshd"),
+    ]
+    for arrays, options, error, path, said in wrong:
+        with pytest.raises(error) as caught:
+            merge([Partial(*arrays)] * 2, **options)
+        assert caught.value.path == path
+        assert said in str(caught.value)

@@ -81,7 +81,8 @@ def _tensor_or_scalar(steps: FieldPath, value: str | None) -> str | None:
 
 
 def _kinds(names: Iterable[str]) -> str:
-    return "parameters" if set(names) <= set(PARAMETERS.values()) else "inputs and parameters"
+    kinds = {"parameters" if name in PARAMETERS.values() else "inputs" for name in names}
+    return " and ".join(sorted(kinds))
 
 
 def advise_place(received: str, known: Collection[str], kind: Kind) -> str:

@@ -53,5 +53,13 @@ def test_many_axes_take_no_time():
     assert time.thread_time() - started < 1
 
 
+def test_weights_without_an_axis_of_heads_look_averaged():
+    for received, averaged in (((2, 5, 7), True), ((3, 5, 7), False), ((2, 5, 1, 7), False)):
+        with pytest.raises(ShapeMismatch) as caught:
+            check_shape("weights", received, (2, 3, 5, 7))
+        assert ("averaged over the heads" in str(caught.value)) == averaged
+        assert "mean_weights" in str(caught.value) or not averaged
+
+
 def test_equal_shapes_pass():
     check_shape("weights", (2, 3), (2, 3))

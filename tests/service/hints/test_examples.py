@@ -152,7 +152,7 @@ async def test_the_place_that_was_refused_is_not_named(client: httpx.AsyncClient
     body = {"partials": [{"output": [[1.0]], "logsumexp": [0.0]}], "decimals": 4}
     response = await client.post("/v1/attention/merge", json=body)
     assert response.status_code == 422
-    _assert_says(response.json()["detail"], ["Known fields are dtype, log_base, partials."], ["Its place"])
+    _assert_says(response.json()["detail"], ["Known fields are dtype, layout, log_base, partials."], ["Its place"])
 
 
 @pytest.mark.parametrize("name", ["valid_lengths", "Valid-Lengths"])
