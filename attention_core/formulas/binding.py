@@ -41,7 +41,8 @@ def bind_formula(
         if name not in bound:
             node = next(node for node in iterate_names(formula.root) if node.value == name)
             known = variables_of(formula.kind) | parameters.keys()
-            error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE)
+            otherwise = "If not, send it as a parameter."
+            error = unknown_name(formula.text, node.span, name, "a variable or a parameter", known, LANGUAGE, otherwise)
             error.path = path
             raise error
     graph = build_graph(formula, {name: one.axes for name, one in bound.items()}, context.sizes, path)

@@ -96,7 +96,13 @@ def refuse_variable(text: str, span: Span, name: str, kind: FormulaKind) -> None
 
 
 def unknown_name(
-    text: str, span: Span, name: str, expected: str, known: Collection[str], all_names: Collection[str] = ()
+    text: str,
+    span: Span,
+    name: str,
+    expected: str,
+    known: Collection[str],
+    all_names: Collection[str] = (),
+    otherwise: str = "",
 ) -> UnknownName:
     """Return the error about a name, with the name that may be meant.
 
@@ -106,6 +112,7 @@ def unknown_name(
     :param expected: the kind of thing that should stand there, such as "a function".
     :param known: names that may stand there.
     :param all_names: names that others' names may stand for; default `known`.
+    :param otherwise: advice beside a name that may be meant, in case it is not; default none.
     """
     error = UnknownName((), expected=expected, kind="field", received=name, known=known)
     error.received = describe(text, span)
@@ -113,7 +120,10 @@ def unknown_name(
     if foreign is not None and foreign in (all_names or known):
         error.advice = f"Here it is {foreign}."
     else:
-        error.advice = did_you_mean(name, known) or "Use one of these names, or send it as a parameter."
+        meant = did_you_mean(name, known)
+        error.advice = (
+            f"{meant} {otherwise}".rstrip() if meant else "Use one of these names, or send it as a parameter."
+        )
     return error
 
 
