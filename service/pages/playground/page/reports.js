@@ -8,6 +8,9 @@ const PLACES = [
   [/^\/(query|key|value)\b/, ([, tensor]) => tensor],
   [/^\/mask\/key_lengths/, () => "mask/length"],
   [/^\/mask\/window\/(left|right)/, ([, side]) => `mask/${side}`],
+  [/^\/mask\/(formula|parameters|prefix_lengths|key_allowed)/, ([, name]) => `mask/${name}`],
+  [/^\/(score_modifier|positions)\/(\w+)/, ([, member, name]) => `${member}/${name}`],
+  [/^\/(score_modifier|positions)/, () => "further"],
   [/^\/mask\/offset/, () => "mask/offset"],
   [/^\/mask/, () => "mask"],
   [/^\/(score_model|normalizer)\/(\w+)/, ([, choice, parameter]) => `${choice}/${parameter}`],
@@ -70,6 +73,7 @@ function wordsFor(slug, place, state) {
   const sizes = sizesOf(state);
   if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
     return { key: `problem.shape_${place}`, values: sizes };
+  if (slug === "unknown-name" && place.endsWith("/formula")) return { key: "problem.formula_name", values: {} };
   if (place === "normalizer" && state.normalizer.name === "proportional")
     return { key: "problem.proportional", values: {} };
   return { key: has(`problem.${slug}`) ? `problem.${slug}` : "problem.other", values: {} };
@@ -78,6 +82,7 @@ function wordsFor(slug, place, state) {
 function paintPlace(target, local, remote) {
   const found = local.get(target.dataset.place) ?? remote.get(target.dataset.place);
   target.hidden = !found;
+  if (found) target.closest("details")?.setAttribute("open", "");
   const written = found ? [t(found.key, found.values), found.detail ?? ""] : [];
   if (target.dataset.written === JSON.stringify(written)) return;
   target.dataset.written = JSON.stringify(written);
