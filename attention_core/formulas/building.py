@@ -34,9 +34,9 @@ STEPPED = frozenset({"//", "sign", "floor"})
 """Functions of slope 0, besides all that yield truth values."""
 
 RESULTS: Mapping[FormulaKind, tuple[ValueType, str, str]] = {
-    "score_model": (NUMBER, "a score model yields a number for each pair", "Sum a vector: sum(…)."),
-    "score_modifier": (NUMBER, "a score modifier yields a number", "Write where(condition, x, y) for a choice."),
-    "mask": (TRUTH, "a mask yields a truth value", "Compare it with something: … > 0."),
+    "score_model": (NUMBER, "a number for each pair, which a score model yields", "Sum a vector: sum(…)."),
+    "score_modifier": (NUMBER, "a number, which a score modifier yields", "Write where(condition, x, y) for a choice."),
+    "mask": (TRUTH, "a truth value, which a mask yields", "Compare it with something: … > 0."),
 }
 
 
@@ -66,7 +66,9 @@ def build_graph(
         expected, words, advice = RESULTS[formula.kind]
         if found != expected:
             if found.axes and formula.kind == "mask":
-                advice = "Reduce a vector to a number first: sum(…) > 0."
+                advice = "Reduce a vector to a number first, sum(…) > 0, or index it by a position: doc[j] == 1."
+            elif found.axes and formula.kind == "score_modifier":
+                advice = "Index a vector by a position, such as slope[j]; one number for each head is sent as per_head."
             elif found.is_truth:
                 advice = "Write where(condition, 1, 0) for a number."
             raise builder.refuse(formula.root.span, words, f"{found.words}:", advice)

@@ -57,7 +57,7 @@ class FormulaParameter:
             raise fault(
                 "per_head",
                 "expected a number, a vector, a matrix, or an object with per_head alone; received {received}. "
-                'Send {{"per_head": […]}} with one entry for each query head.',
+                'Send {"per_head": […]} with one entry for each query head.',
                 received=f"an object with {', '.join(map(str, value))[:80]}" if value else "an empty object",
             )
         try:
