@@ -133,12 +133,12 @@ MISTAKES: dict[str, Mistake] = {
     "score modifier before bias": wrong_formulas.modifier_before_bias,
     "score modifier after mask": wrong_formulas.modifier_after_mask,
     "score modifier positions": wrong_formulas.modifier_positions,
-    "score modifier heads": wrong_formulas.change_modifier(wrong_formulas.mistake_heads),
+    "score modifier heads": wrong_formulas.change_modifier(wrong_formulas.take_other_heads),
     "mask formula missing": wrong_formulas.mask_formula_missing,
     "mask formula inverted": wrong_formulas.mask_formula_inverted,
     "mask formula off by one": wrong_formulas.change_mask_formula(wrong_formulas.move_edges),
     "mask formula positions": wrong_formulas.change_mask_formula(wrong_formulas.rename({"p": "i"})),
-    "mask formula heads": wrong_formulas.change_mask_formula(wrong_formulas.mistake_heads),
+    "mask formula heads": wrong_formulas.change_mask_formula(wrong_formulas.take_other_heads),
     "q and k swapped in the formula": wrong_formulas.change_score_formula(
         wrong_formulas.rename({"q": "k", "k": "q", "Dq": "Dk", "Dk": "Dq"})
     ),

@@ -114,7 +114,7 @@ def _with_moved_side(edge: Node, operation: str) -> Node:
     return replace(edge, operands=(left, Node(operation, right.span, (right, one))))
 
 
-def mistake_heads(context: CheckContext, user: FormulaUser) -> Iterator[BoundFormula]:
+def take_other_heads(context: CheckContext, user: FormulaUser) -> Iterator[BoundFormula]:
     """Every query head uses what belongs to head 0, or to the head with the number of its key head."""
     bound, (heads, shared) = _bound(user), count_heads(context)
     if not heads or not (bound.formula.uses("h") or any(one.per_head for one in bound.parameters.values())):
