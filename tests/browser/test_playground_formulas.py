@@ -63,10 +63,10 @@ async def written(open_page: OpenPage, url: str, language: str) -> tuple[Any, Pl
     recorded, playground = await opened(open_page, url, language)
     questions = Questions(recorded.page)
     await recorded.page.locator("#further-title").click()
+    # A formula is refused until its parameters are written; nothing is asked while a field holds no numbers.
+    await field(recorded.page, "positions/query").fill("later")
+    await expect(playground.error("positions/query")).to_be_visible()
     for place, text in WRITTEN.items():
-        if place.endswith("/formula"):
-            # Its parameters are missing until they are written.
-            await field(recorded.page, place).fill(text.replace("slope", "0.5").replace("reach", "3"))
         await field(recorded.page, place).fill(text)
     await playground.fresh()
     await expect(playground.map("mask")).to_contain_text("×")
@@ -98,11 +98,10 @@ async def test_what_is_written_is_sent_shown_and_shared(open_page: OpenPage, ser
 
 REFUSED = {
     "score_modifier/formula": ("score + bonus[j]", "bonus"),
-    "score_modifier/parameters": ('{"slope": [1, 2], "unused": 1}', "slope"),
     "mask/formula": ("j - p", "truth value"),
-    "mask/prefix_lengths": ("5", "prefix"),
-    "mask/key_allowed": ("1, 0", "key"),
-    "positions/query": ("1, 2, 3", "position"),
+    "mask/prefix_lengths": ("5", "a length from 0 to 4"),
+    "mask/key_allowed": ("1, 0", "one for each"),
+    "positions/query": ("1, 2, 3", "one for each"),
     "positions/key": ("7", "position"),
 }
 """What the service does not accept in each field, and a word of its reason."""

@@ -47,7 +47,8 @@ export function createWritten({ place, kind, required, attributes, labelOf, help
       if (input.hasAttribute("aria-invalid")) return;
       const value = get(state);
       const shown = input.value.trim() === "" ? null : read(input.value);
-      if (JSON.stringify(shown ?? null) !== JSON.stringify(value)) input.value = value === null ? "" : write(value);
+      const same = shown !== undefined && JSON.stringify(shown) === JSON.stringify(value);
+      if (!same) input.value = value === null ? "" : write(value);
     },
   };
 }

@@ -2,6 +2,7 @@
 import { element } from "./dom.js";
 import { has, t } from "../words/i18n.js";
 import { announce } from "./notices.js";
+import { FURTHER, LIST_KINDS } from "../state/further.js";
 import { sizesOf } from "../state/store.js";
 
 const PLACES = [
@@ -16,6 +17,8 @@ const PLACES = [
   [/^\/(score_model|normalizer)\/(\w+)/, ([, choice, parameter]) => `${choice}/${parameter}`],
   [/^\/(score_model|normalizer)/, ([, choice]) => choice],
 ];
+
+const LISTS = new Set(FURTHER.filter(({ kind }) => LIST_KINDS.includes(kind)).map(({ place }) => place));
 
 // The fields that hold something unreadable, by place; the results are stale as long as there is one.
 export function createReports(changed) {
@@ -73,6 +76,7 @@ function wordsFor(slug, place, state) {
   const sizes = sizesOf(state);
   if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
     return { key: `problem.shape_${place}`, values: sizes };
+  if (slug === "shape-mismatch" && LISTS.has(place)) return { key: "problem.shape_entries", values: {} };
   if (slug === "unknown-name" && place.endsWith("/formula")) return { key: "problem.formula_name", values: {} };
   if (place === "normalizer" && state.normalizer.name === "proportional")
     return { key: "problem.proportional", values: {} };

@@ -13,6 +13,9 @@ export const FURTHER = [
   { place: "positions/key", kind: "integers", axis: "key", entry: (last) => last + 1 },
 ];
 
+// Kinds that are written as a list.
+export const LIST_KINDS = ["integers", "counts", "flags"];
+
 export const emptyFurther = () => Object.fromEntries(FURTHER.map(({ place }) => [place, null]));
 
 export const hasFormulas = ({ further }) =>

@@ -195,6 +195,7 @@ export default {
   "problem.object": "“{text}” is not a JSON object, such as {\"tau\": 2}.",
   "problem.formula_name":
     "A name in the formula is unknown. Correct it, or give its value among the parameters below.",
+  "problem.shape_entries": "The number of entries does not fit: give one for each query, key or batch row.",
   "problem.integers": "“{text}” is not a list of whole numbers, such as 0, 1, 2.",
   "problem.counts": "“{text}” is not a whole number from 0 on, or a list of them.",
   "problem.flags": "“{text}” is not a list of 1 and 0, such as 1, 1, 0.",

@@ -190,6 +190,7 @@ export default {
   "problem.formula": "需要一个公式，例如 -sum(abs(q - k)) / tau。",
   "problem.object": "“{text}”不是 JSON 对象，例如 {\"tau\": 2}。",
   "problem.formula_name": "公式中有不认识的名称：改正它，或在下面的参数中给出它的值。",
+  "problem.shape_entries": "个数不对：每个查询、每个键或每个批次行各给一个。",
   "problem.integers": "“{text}”不是整数列表，例如 0, 1, 2。",
   "problem.counts": "“{text}”不是从 0 起的整数，也不是这样的列表。",
   "problem.flags": "“{text}”不是由 1 和 0 组成的列表，例如 1, 1, 0。",
