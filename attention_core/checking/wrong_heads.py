@@ -27,14 +27,14 @@ from attention_core.heads import unpack_heads
 
 def heads_tiled(context: CheckContext) -> Iterator[Variant]:
     """Query head h uses key head h modulo their number, instead of h divided by the size of a group."""
-    heads, shared = _counts(context)
+    heads, shared = count_heads(context)
     if 1 < shared < heads:
         yield _with_key_heads(context, np.arange(heads) % shared)
 
 
 def heads_grouped_wrongly(context: CheckContext) -> Iterator[Variant]:
     """Query head h divided by the number of key heads instead of the size of a group; or the first key head for all."""
-    heads, shared = _counts(context)
+    heads, shared = count_heads(context)
     if not 1 < shared < heads:
         return
     if heads <= shared * shared:
@@ -42,7 +42,7 @@ def heads_grouped_wrongly(context: CheckContext) -> Iterator[Variant]:
     yield _with_key_heads(context, np.zeros(heads, dtype=int))
 
 
-def _counts(context: CheckContext) -> tuple[int, int]:
+def count_heads(context: CheckContext) -> tuple[int, int]:
     """Return the numbers of query heads and of key heads; 0 without a head axis."""
     sent, heads = context.sent, context.call.features.n_heads
     if heads is None:
@@ -54,7 +54,7 @@ def _counts(context: CheckContext) -> tuple[int, int]:
 
 def _with_key_heads(context: CheckContext, shared: IntArray) -> ChangedCall:
     """Return the variant in which query head h uses key head ``shared[h]``."""
-    call, (heads, count) = context.call, _counts(context)
+    call, (heads, count) = context.call, count_heads(context)
     order = shared * (heads // count)
     value = call.value
     if value is not None and value.ndim == 4 and value.shape[1] == heads:

@@ -20,6 +20,7 @@ from attention_core.checking.variants import (
 )
 from attention_core.checking.wrong_normalizers import with_changed_logits
 from attention_core.dense import evaluate_query_block
+from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import Coverage, Mask, Tile
 from attention_core.mask_base import All, see_prefix
 from attention_core.masks import Allowed, Causal, KeyLengths, PrefixLengths, Window, masks_in
@@ -67,7 +68,7 @@ def change_mask_offset(context: CheckContext, offset: IntArray, *kinds: type[Mas
     yield from change_masks(context, lambda mask: ChangedMask(mask, see), *kinds)
 
 
-def _see_hidden(mask: Mask, tile: Tile) -> BoolArray:
+def see_hidden(mask: Mask, tile: Tile) -> BoolArray:
     """Return the pairs that a mask hides: true read as "masked"."""
     return ~mask.visible(tile)
 
@@ -81,7 +82,7 @@ def _invert_beside_prefix(mask: Causal | Window) -> Causal | Window | ChangedMas
 
 def _see_hidden_and_prefix(prefix: IntArray, mask: Mask, tile: Tile) -> BoolArray:
     """Return whether a pair is hidden, or its key belongs to the prefix."""
-    return _see_hidden(mask, tile) | see_prefix(prefix, tile)
+    return see_hidden(mask, tile) | see_prefix(prefix, tile)
 
 
 def _see_by_query(mask: Mask, tile: Tile) -> BoolArray:
@@ -143,13 +144,16 @@ def _lengthened(mask: KeyLengths, step: int) -> KeyLengths:
 
 
 def mask_inverted(context: CheckContext) -> Iterator[Variant]:
-    """True read as "masked": one kind of mask, or the whole mask; or the future for the past."""
-    masks = (mask for mask in masks_in(context.call.mask) if not isinstance(mask, PrefixLengths))
+    """True read as "masked": one kind of mask, or the whole mask; or the future for the past.
+
+    A formula that is inverted alone is a mistake of its own.
+    """
+    masks = (mask for mask in masks_in(context.call.mask) if not isinstance(mask, (PrefixLengths, FormulaMask)))
     kinds = list(dict.fromkeys(map(type, masks)))
     for kind in sorted(kinds, key=lambda kind: kind is not Allowed):
-        yield from change_masks(context, lambda mask: ChangedMask(mask, _see_hidden), kind)
-    if context.call.mask is not None:
-        yield context.changed(mask=ChangedMask(context.call.mask, _see_hidden))
+        yield from change_masks(context, lambda mask: ChangedMask(mask, see_hidden), kind)
+    if context.call.mask is not None and kinds:
+        yield context.changed(mask=ChangedMask(context.call.mask, see_hidden))
     yield from change_masks(context, lambda causal: Window(0, None, prefix=causal.prefix), Causal)
     yield from change_masks(context, _invert_beside_prefix, *LIFTED)
 
@@ -166,12 +170,13 @@ def mask_transposed(context: CheckContext) -> Iterator[Variant]:
 
 
 def mask_missing(context: CheckContext) -> Iterator[Variant]:
-    """No mask hides keys, or all but one kind of mask do."""
+    """No mask hides keys, or all but one kind of mask do; a formula that alone is left out is a mistake of its own."""
     masks = masks_in(context.call.mask)
-    if masks:
+    named = [mask for mask in masks if not isinstance(mask, FormulaMask)]
+    if named:
         yield context.changed(mask=None)
     if len(masks) > 1:
-        for left_out in masks:
+        for left_out in named:
             others = tuple(mask for mask in masks if mask is not left_out)
             yield context.changed(mask=All(others))
 

@@ -56,10 +56,10 @@ def softcap_formula(context: CheckContext) -> Iterator[Variant]:
     for formula in formulas:
         model: Any = ChangedScores(context.call.score_model, formula)
         call = replace(context.call, score_model=model, softcap=None)
-        yield ChangedCall(call, partial(_with_raw_scores, context.call.score_model))
+        yield ChangedCall(call, partial(evaluate_with_raw_scores, context.call.score_model))
 
 
-def _with_raw_scores(model: ScoreModel, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
+def evaluate_with_raw_scores(model: ScoreModel, call: ResolvedCall, rows: slice) -> tuple[Fields, FloatArray]:
     """Evaluate some queries, with the scores of the model as they are before the change."""
     fields, maximum = evaluate_included(call, rows)
     if "scores" in call.include:

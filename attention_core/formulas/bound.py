@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attention_core.arrays import (
     BoolArray,
+    IntArray,
     Key,
     Keys,
     LeadingSlices,
@@ -64,6 +65,19 @@ class BoundFormula:
             name: slice_leading(value, leading) if isinstance(value, np.ndarray) else value
             for name, value in self.leading_variables.items()
         }
+        return replace(self, parameters=parameters, leading_variables=variables, _shared=[], _tests=[])
+
+    def take_heads(self, heads: IntArray) -> "BoundFormula":
+        """Return the formula with the parameters, and h, of another query head in the place of each.
+
+        :param heads: index of the other head for each one, (Hq).
+        """
+        parameters = {
+            name: replace(one, array=one.array[heads]) if one.per_head else one for name, one in self.parameters.items()
+        }
+        head = self.leading_variables["h"]
+        taken = head[heads] if isinstance(head, np.ndarray) else head
+        variables = {**self.leading_variables, "h": taken}
         return replace(self, parameters=parameters, leading_variables=variables, _shared=[], _tests=[])
 
     @property

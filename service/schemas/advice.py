@@ -170,7 +170,8 @@ def _about_causal(received: Any) -> str:
 
 ANY_MASK = (
     "Booleans go to {mask.allowed}, where true = may see: 1 becomes true and 0 false where 1 keeps a key. Numbers to "
-    "be added go to {bias}, with null for minus infinity. A causal mask is {mask.causal=true}."
+    "be added go to {bias}, with null for minus infinity. A causal mask is {mask.causal=true}, and a condition on "
+    "positions {mask.formula}."
 )
 BOOLEANS = "Booleans that say which keys are visible go to {mask.allowed}."
 UNBOUNDED = "Leave it out, or send null, for an unbounded side, which is -1 elsewhere."
@@ -202,6 +203,8 @@ VALUES: tuple[tuple[Steps, tuple[str, ...], Words], ...] = (
     (("positions",), ("model_type",), "Send the lists by name, {positions.query} and {positions.key}."),
     (("rotary", "scaling"), ("model_type",), _about_scaling),
     (("mask", "key_lengths"), ("tensor_element",), BOOLEANS),
+    (("mask", "prefix_lengths"), ("tensor_type",), "Send a list, with one length for each batch row."),
+    (("score_modifier",), ("model_type",), "Send the formula by name, {score_modifier.formula}."),
     (("bias",), ("tensor_element",), BOOLEANS),
     (
         ("temperature",),

@@ -146,6 +146,15 @@ SPOILED: list[tuple[tuple[Any, ...], Any]] = [
     (("m", "lengths"), [1e9]),
     (("f", "stage"), "explain"),
     (("f", "row"), 1.5),
+    (("x",), []),
+    (("x",), None),
+    (("x",), {"mask/causal": True}),
+    (("x",), {"mask/formula": 3}),
+    (("x",), {"mask/formula": "j" * 2000}),
+    (("x",), {"mask/key_allowed": [1]}),
+    (("x",), {"positions/key": [0.5]}),
+    (("x",), {"positions/key": [1e300]}),
+    (("x",), {"score_modifier/parameters": {"w": "text"}}),
 ]
 
 GARBAGE = (
@@ -182,8 +191,9 @@ async def test_a_link_that_no_page_has_written_is_said_and_the_opening_example_s
         await playground.notice("link").locator("[data-action=close]").click()
         await expect(playground.notice("link")).to_have_count(0)
         await expect(playground.field("query", 0, 0)).to_have_value("3")
-    # And a valid link is accepted.
-    right = fragment(changed(document, ("q", 0, 0, 0), 4))
+    # And a valid link is accepted, also one of an earlier version, which had no formulas.
+    earlier = {name: part for name, part in document.items() if name != "x"}
+    right = fragment(changed(earlier, ("q", 0, 0, 0), 4))
     await recorded.page.evaluate("fragment => { location.hash = fragment }", right)
     await expect(playground.field("query", 0, 0)).to_have_value("4")
     for link in (GARBAGE[1], GARBAGE[4], fragment(changed(document, ("q", 0, 0, 0), "2"))):

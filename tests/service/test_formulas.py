@@ -314,7 +314,12 @@ WRONG = {
     "another object": (
         {"score_modifier": {"formula": "score + a", "parameters": {"a": {"head": [1, 2]}}}},
         "/score_modifier/parameters/a",
-        "per_head",
+        'Send {"per_head": […]} with',
+    ),
+    "a vector": (
+        {"score_modifier": {"formula": "score + a", "parameters": {"a": [1, 2]}}},
+        "/score_modifier/formula",
+        "Index a vector by a position, such as slope[j]",
     ),
     "a number for a formula": ({"score_modifier": {"formula": 1}}, "/score_modifier/formula", "expected a string"),
     "an integer of a mask that float64 merges": (

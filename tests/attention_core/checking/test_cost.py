@@ -13,7 +13,7 @@ from attention_core.execution_path import choose_path
 from attention_core.masks import Causal, KeyLengths, Window
 from attention_core.scores import ScaledDotProduct
 from tests import calls
-from tests.service.checking.planting import REQUESTS
+from tests.service.checking.planting import REQUESTS, WITH_FORMULAS
 
 
 class Counting(ScaledDotProduct):
@@ -112,7 +112,7 @@ def test_pairs_scored_stay_within_the_predicted_operations():
 
 def test_there_are_no_more_ways_than_were_reckoned_with():
     most = 0
-    for name, request in REQUESTS.items():
+    for name, request in (REQUESTS | WITH_FORMULAS).items():
         call = calls.core_call(request)
         rng = np.random.default_rng(0)
         shape = attend_shapes(call)

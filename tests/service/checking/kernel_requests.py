@@ -33,7 +33,7 @@ def request_of(layout, option):
     leading, shared, keys = LAYOUTS[layout]
     rng = np.random.default_rng(zlib.crc32(f"{layout}, {option}".encode()))
     shape = (*leading, QUERIES, keys)
-    options = OPTIONS[option](rng, shape)
+    options = (OPTIONS | FORMULAS)[option](rng, shape)
     if options is None:
         return None
     key_leading = leading if shared is None else (leading[0], shared)
@@ -224,9 +224,90 @@ OPTIONS = {
 """What a request asks for beside its arrays, drawn for scores of a shape; None where the layout has no room for it."""
 
 
-def requests():
+def _modified(formula, mask=None, **options):
+    """A score modifier, with its parameters and mask if it has them."""
+    parameters = options.pop("parameters", {})
+    modifier = {"formula": formula, "parameters": parameters}
+    return options | {"score_modifier": modifier} | ({"mask": mask} if mask else {})
+
+
+def _masked(formula, mask=None, **parameters):
+    return {"mask": {"formula": formula, "parameters": parameters} | (mask or {})}
+
+
+def _by_head(rng, shape, make):
+    """Options with a parameter for each head; None without heads."""
+    if len(shape) != 4:
+        return None
+    numbers = np.round(0.2 + rng.random(shape[1]), 3) + np.arange(shape[1])
+    return make({"per_head": numbers.tolist()})
+
+
+FORMULAS = {
+    "modifier, offset": lambda rng, shape: _modified("score - 0.3 * abs(p - j)", {"offset": 4}),
+    "modifier, causal": lambda rng, shape: _modified(
+        "score + rate * (j - p)", {"causal": True, "offset": 2}, parameters={"rate": 0.4}
+    ),
+    "modifier of a table": lambda rng, shape: _modified(
+        "score + bonus[j] - bonus[i]", {"causal": True}, parameters={"bonus": _numbers(rng, shape[-1])}
+    ),
+    "modifier by head": lambda rng, shape: _by_head(
+        rng, shape, lambda slope: _modified("score - slope * abs(p - j)", {"offset": 3}, parameters={"slope": slope})
+    ),
+    "modifier of heads": lambda rng, shape: (
+        _modified("score * (1 + 0.4 * h) - 0.1 * j", {"offset": 3}) if len(shape) == 4 else None
+    ),
+    "modifier, softcap": lambda rng, shape: _modified("1.7 * score + 0.3 * (j % 3)", softcap=1.5),
+    "modifier, bias": lambda rng, shape: _modified("0.5 * score + 0.2 * j", bias=_numbers(rng, shape[-2:])),
+    "modifier, softcap, bias": lambda rng, shape: _modified(
+        "0.4 * score - 0.3 * abs(p - j)", {"causal": True, "offset": 2}, softcap=1.2, bias=_numbers(rng, shape)
+    ),
+    "modifier, alibi": lambda rng, shape: _modified(
+        "0.6 * score + 0.2 * (j % 4)", {"causal": True, "offset": 4}, position={"name": "alibi"}
+    ),
+    "modifier, bounds": lambda rng, shape: _modified("minimum(maximum(score, -1), 1.5)", {"causal": True, "offset": 2}),
+    "modifier, bounds, lengths": lambda rng, shape: _modified(
+        "maximum(score, 0.1 * j)", {"key_lengths": _lengths(rng, shape)}
+    ),
+    "modifier that hides": lambda rng, shape: _modified("where(j <= p + 1, score, -inf)", {"offset": 1}),
+    "mask formula": lambda rng, shape: _masked("j <= p and p - j < 4", {"offset": 2}),
+    "mask formula of positions": lambda rng, shape: _masked("abs(p - j) <= 2 or j < 1", {"offset": 4}),
+    "mask formula of indices": lambda rng, shape: _masked("i >= j or j < reach", reach=2),
+    "mask formula of documents": lambda rng, shape: _masked(
+        "doc[j] == doc[i] and j <= p", doc=[0, 0, 0, 1, 1, 1, 2, 2, 2][: shape[-1]]
+    ),
+    "mask formula by head": lambda rng, shape: _by_head(
+        rng, shape, lambda reach: _masked("p - j < reach and j <= p", {"offset": 4}, reach=reach)
+    ),
+    "mask formula of heads": lambda rng, shape: (
+        _masked("abs(p - j) <= 1 + h", {"offset": 3}) if len(shape) == 4 else None
+    ),
+    "mask formula, lengths": lambda rng, shape: _masked(
+        "p - j < 5", {"offset": 3, "key_lengths": _lengths(rng, shape)}
+    ),
+    "expression of a matrix": lambda rng, shape: {
+        "score_model": {
+            "name": "expression",
+            "formula": "dot(k, W @ q)",
+            "parameters": {"W": (np.array(_numbers(rng, (FEATURES, FEATURES))) / 4).tolist()},
+        }
+    },
+    "expression of differences": lambda rng, shape: {
+        "score_model": {"name": "expression", "formula": "sum(maximum(q - k, 0)) * -rate", "parameters": {"rate": 0.3}},
+        "mask": {"causal": True, "offset": 2},
+    },
+    "expression, modifier, mask": lambda rng, shape: {
+        "score_model": {"name": "expression", "formula": "sum(maximum(q - k, 0)) * -rate", "parameters": {"rate": 0.2}},
+        **_modified("score - 0.2 * abs(p - j)"),
+        **_masked("j <= p + 1", {"offset": 2}),
+    },
+}
+"""Options with formulas, in the same manner."""
+
+
+def requests(options=OPTIONS):
     """Every request by its name."""
-    found = {f"{layout}: {option}": request_of(layout, option) for layout in LAYOUTS for option in OPTIONS}
+    found = {f"{layout}: {option}": request_of(layout, option) for layout in LAYOUTS for option in options}
     return {name: request for name, request in found.items() if request is not None}
 
 

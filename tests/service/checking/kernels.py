@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tests import oracle, plain
+from tests import formulas, oracle, plain
 
 FIELDS = ("output", "weights", "scores", "logsumexp")
 
@@ -28,6 +28,15 @@ def mistake(name, *alone):
     return enter
 
 
+SCORE_FORMULAS = {
+    "dot(k, W @ q)": lambda query, key, **by: np.einsum("...qa,ba,...kb->...qk", query, by["W"], key),
+    "sum(maximum(q - k, 0)) * -rate": lambda query, key, rate: (
+        -rate * np.maximum(query[..., :, None, :] - key[..., None, :, :], 0).sum(-1)
+    ),
+}
+"""The formulas of score models that requests have, as one writes them in NumPy."""
+
+
 class Kernel:
     """Queries, keys and values in; output, weights, scores and logsumexp out."""
 
@@ -39,6 +48,9 @@ class Kernel:
 
     takes_by_length = False
     """Whether the mistake is made with vectors as (batch, length, heads, features) alone."""
+
+    takes_formulas = False
+    """Whether the mistake is made with formulas alone."""
 
     def __init__(self, request):
         self.request = request
@@ -75,7 +87,7 @@ class Kernel:
         if not self.possible():
             return None
         capped = self.capped(scores)
-        logits = self.hidden(self.biased(capped))
+        logits = self.hidden(self.modified(self.biased(capped)))
         weights, logsumexp = self.normalized(logits)
         weights = self.finished(weights)
         output = self.written(weights @ value)
@@ -219,6 +231,10 @@ class Kernel:
     # Scores to logits
 
     def product(self, query, key):
+        model = self.request.get("score_model") or {}
+        if model.get("name") == "expression":
+            parameters = {name: np.array(value, self.float) for name, value in model["parameters"].items()}
+            return SCORE_FORMULAS[model["formula"]](query, key, **parameters)
         return (query @ key.swapaxes(-1, -2)) * self.float(self.scale())
 
     def scale(self):
@@ -245,6 +261,33 @@ class Kernel:
             logits = logits + np.where(np.isnan(self.bias()), -np.inf, self.bias())
         return logits + self.sloped() if self.position("alibi") else logits
 
+    def modified(self, logits):
+        """What the score modifier makes of them."""
+        modifier = self.request.get("score_modifier")
+        if modifier is None:
+            return logits
+        logits = np.broadcast_to(logits, self.shape).astype(self.float)
+        parameters = self.parameters(modifier)
+        places = self.formula_places("modifier")
+        return formulas.of_matrices(modifier["formula"], parameters, places, self.head_count, logits)
+
+    def parameters(self, formula):
+        """The parameters of a formula, as they are sent."""
+        return formula.get("parameters") or {}
+
+    def formula_places(self, part):
+        """The positions of all pairs, as the formula of the modifier, or of the mask, calls them."""
+        rank = len(self.shape)
+        return {
+            "i": np.arange(self.queries)[:, None],
+            "j": np.arange(self.keys),
+            "p": self.positions(),
+            "b": np.arange(self.shape[0]).reshape(-1, *[1] * (rank - 1)) if rank > 2 else 0,
+            "h": np.arange(self.head_count)[:, None, None] if rank == 4 else 0,
+            "Lq": self.queries,
+            "Lk": self.keys,
+        }
+
     def hidden(self, logits):
         return np.where(self.visible(), logits, self.float(-np.inf))
 
@@ -268,7 +311,14 @@ class Kernel:
             masks["key_lengths"] = self.within(self.per_batch(mask["key_lengths"]))
         if mask.get("key_allowed") is not None:
             masks["key_allowed"] = np.array(mask["key_allowed"])[None]
+        if mask.get("formula") is not None:
+            masks["formula"] = self.formula(mask["formula"]) > 0
         return masks
+
+    def formula(self, text):
+        """Where the mask formula holds, as 1 and 0."""
+        holds, parameters, places = f"where({text}, 1, 0)", self.parameters(self.mask), self.formula_places("mask")
+        return formulas.of_matrices(holds, parameters, places, self.head_count, np.zeros(self.shape))
 
     def allowed(self):
         return np.array(self.mask["allowed"])

@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from tests.service.checking.kernel_requests import by_length, requests
+from tests.service.checking.kernel_requests import FORMULAS, by_length, requests
 from tests.service.checking.kernels import FIELDS, WRONG, Kernel
 
 TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1.3e-6, 1e-5), "float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5)}
@@ -15,6 +15,8 @@ TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1.3e-6, 1e-5), "float16": (1e
 
 REQUESTS = requests()
 BY_LENGTH = by_length(REQUESTS)
+WITH_FORMULAS = requests(FORMULAS)
+EVERY_REQUEST = REQUESTS | BY_LENGTH | WITH_FORMULAS
 
 WELL = 3
 """Tolerances by which a mistake differs from the right result, so that it shows."""
@@ -41,7 +43,7 @@ def plants(kernel):
     Requests are taken in an order of the kernel's own, so that all of them have their turn with one kernel or another.
     """
     choices = list(itertools.product([*((name,) for name in kernel.alone), kernel.together], TOLERANCES))
-    named = BY_LENGTH if kernel.takes_by_length else REQUESTS
+    named = BY_LENGTH if kernel.takes_by_length else WITH_FORMULAS if kernel.takes_formulas else REQUESTS
     names = random.Random(kernel.__name__).sample(list(named), len(named))
     showing = list(
         itertools.islice((name for name in names if _planted(kernel, name, "float64", kernel.together)), len(choices))
@@ -57,7 +59,7 @@ def plants(kernel):
 @functools.cache
 def _run(kernel, name, dtype):
     """The fields of a kernel, which are asked for again with each choice of them."""
-    return kernel((REQUESTS | BY_LENGTH)[name] | {"dtype": dtype}).run()
+    return kernel(EVERY_REQUEST[name] | {"dtype": dtype}).run()
 
 
 def gives(mistake, request, candidate):
@@ -83,7 +85,7 @@ def number(nested):
 
 def _planted(kernel, name, dtype, fields):
     """The request and the wrong fields, if the mistake can be seen in them."""
-    request = (REQUESTS | BY_LENGTH)[name] | {"dtype": dtype}
+    request = EVERY_REQUEST[name] | {"dtype": dtype}
     if dtype == "float16" and name.endswith("huge"):
         return None
     wrong = _run(kernel, name, dtype)

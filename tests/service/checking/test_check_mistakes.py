@@ -10,15 +10,16 @@ from service.explanation.texts import ADVICE
 from tests.nested import exchange
 from tests.sampling import every
 from tests.service.checking.kernels import FIELDS, Kernel
-from tests.service.checking.planting import BY_LENGTH, REQUESTS, TOLERANCES, candidate_of, gives, plants
+from tests.service.checking.planting import BY_LENGTH, REQUESTS, TOLERANCES, WITH_FORMULAS, candidate_of, gives, plants
 from tests.service.checking.wrong_kernels import WRONG
 from tests.service.checking.wrong_kernels.masks import (
     BottomRightForTopLeft,
+    NoLengths,
     NotItself,
     StrictUpperTriangle,
     TopLeftForBottomRight,
 )
-from tests.service.checking.wrong_kernels.scores import NoScale
+from tests.service.checking.wrong_kernels.scores import NoBias, NoCap, NoScale
 from tests.service.checking.wrong_kernels.softmaxes import LogarithmToBaseTwo, ZeroByZero
 
 EVERY_KERNEL = [
@@ -129,6 +130,41 @@ async def test_noise_is_nobodys_mistake(client, dtype):
         for fields in (("output",), FIELDS):
             answer = await check(client, request, candidate_of(noisy, fields))
             assert (name, answer["passed"], answer["likely_cause"]) == (name, False, None)
+
+
+async def test_right_results_and_noise_of_requests_with_formulas_are_nobodys_mistake(client):
+    rng = np.random.default_rng(6)
+    for number, (name, plain) in enumerate(WITH_FORMULAS.items()):
+        if number % 5:
+            continue
+        request = plain | {"dtype": list(TOLERANCES)[number // 5 % len(TOLERANCES)]}
+        right = Kernel(request).run()
+        answer = await check(client, request, candidate_of(right))
+        assert (name, answer["passed"], answer["likely_cause"]) == (name, True, None)
+        noisy = {field: array * (1 + 0.1 * rng.standard_normal(array.shape)) for field, array in right.items()}
+        answer = await check(client, request, candidate_of(noisy, ("output", "weights")))
+        assert (name, answer["passed"], answer["likely_cause"]) == (name, False, None)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "mistake"),
+    [
+        (NoScale, "scale missing"),
+        (NotItself, "causal off by one"),
+        (NoLengths, "mask missing"),
+        (NoBias, "bias missing"),
+        (NoCap, "softcap missing"),
+    ],
+)
+async def test_a_mistake_beside_formulas_is_named(client, kernel, mistake):
+    planted = 0
+    for name, request in WITH_FORMULAS.items():
+        wrong, right = kernel(request).run(), Kernel(request).run()
+        if planted < 5 and not np.allclose(wrong["output"], right["output"], atol=1e-3):
+            answer = await check(client, request, candidate_of(wrong, ("output", "weights")))
+            assert mistake in (answer["likely_cause"] or "").split(EITHER), (name, answer["likely_cause"])
+            planted += 1
+    assert planted == 5
 
 
 UNGUARDED = [

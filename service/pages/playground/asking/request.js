@@ -1,29 +1,52 @@
 // From the state to what the service is asked, and from its answer to numbers.
+import { hasFormulas, membersOf } from "../state/further.js";
 import { batchesOf, sizesOf, sliceOf } from "../state/store.js";
 
 const INCLUDE = ["scores", "logits", "weights", "output", "diagnostics"];
 
 export function requestOf(state) {
   const value = sliceOf(state, "value");
-  const mask = maskOf(state);
+  const further = {
+    mask: maskOf(state),
+    score_modifier: membersOf(state, "score_modifier"),
+    positions: positionsOf(state),
+  };
   return {
     query: sliceOf(state, "query"),
     key: sliceOf(state, "key"),
     ...(value ? { value } : {}),
     score_model: { name: state.scoreModel.name, ...given(state.scoreModel.parameters) },
     normalizer: { name: state.normalizer.name, ...given(state.normalizer.parameters) },
-    ...(mask ? { mask } : {}),
+    ...given(further),
     include: INCLUDE.filter((name) => name !== "output" || value),
   };
 }
 
+export const positionsOf = (state) => membersOf(state, "positions");
+
 export function maskOf(state) {
+  const { formula, parameters } = membersOf(state, "mask") ?? {};
+  const mask = { ...cellMaskOf(state), ...given({ formula: formula ?? null, parameters: parameters ?? null }) };
+  return Object.keys(mask).length ? mask : null;
+}
+
+// The masks that the page knows by itself: all but the formula.
+export function cellMaskOf(state) {
+  const { prefix_lengths: prefixes, key_allowed: keys } = membersOf(state, "mask") ?? {};
+  const prefix = prefixes && [prefixes[batchesOf(state) > 1 ? state.batch : 0] ?? prefixes.at(-1)];
+  const mask = { ...namedMaskOf(state), ...given({ prefix_lengths: prefix ?? null, key_allowed: keys ?? null }) };
+  return Object.keys(mask).length ? mask : null;
+}
+
+export const usesOffset = (state) => ["causal", "window"].includes(state.mask.kind) || hasFormulas(state);
+
+function namedMaskOf(state) {
   const { kind, offset, left, right, lengths, allowed } = state.mask;
-  const positions = offset ? { offset } : {};
+  const positions = offset && usesOffset(state) ? { offset } : {};
   if (kind === "causal") return { causal: true, ...positions };
   if (kind === "window") return { window: { left, right }, ...positions };
-  if (kind === "lengths") return { key_lengths: [lengthOf(lengths, state)] };
-  return kind === "custom" && allowed ? { allowed } : null;
+  if (kind === "lengths") return { key_lengths: [lengthOf(lengths, state)], ...positions };
+  return { ...(kind === "custom" && allowed ? { allowed } : {}), ...positions };
 }
 
 export function lengthOf(lengths, state) {

@@ -3,12 +3,12 @@ import { byId, element, setAttributes, setText } from "../page/dom.js";
 import { freeMask } from "../state/edits.js";
 import { t } from "../words/i18n.js";
 import { parseNumber } from "../words/numbers.js";
-import { lengthOf } from "../asking/request.js";
+import { lengthOf, usesOffset } from "../asking/request.js";
 import { batchesOf, sizesOf } from "../state/store.js";
 
 const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
-const FIELDS = { none: [], causal: ["offset"], lengths: ["length"], window: ["left", "right", "offset"], custom: [] };
+const FIELDS = { none: [], causal: [], lengths: ["length"], window: ["left", "right"], custom: [] };
 
 export function createMaskFields({ store, report }) {
   const select = byId("mask-kind");
@@ -30,7 +30,8 @@ export function createMaskFields({ store, report }) {
       [...select.options].forEach((option) => setText(option, t(`mask.${option.value}`)));
       select.value = state.mask.kind;
       setText(help, t(`mask.help_${state.mask.kind}`));
-      for (const [name, field] of Object.entries(fields)) field.update(state, FIELDS[state.mask.kind].includes(name));
+      const shown = [...FIELDS[state.mask.kind], ...(usesOffset(state) ? ["offset"] : [])];
+      for (const [name, field] of Object.entries(fields)) field.update(state, shown.includes(name));
     },
   };
 }

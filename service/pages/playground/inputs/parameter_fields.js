@@ -7,6 +7,7 @@ import { halfOf, has, t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
 import { formatNumber, parseNumber } from "../words/numbers.js";
 import { createTemperature } from "./temperature.js";
+import { createWritten } from "./written.js";
 
 // `choice` is "scoreModel" or "normalizer"; `field` is its name on the wire, as error pointers spell it.
 export function createParameterFields(root, { choice, field, store, entryOf, report }) {
@@ -38,36 +39,17 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
 
   // A formula as it is written, or its parameters as JSON.
   function writtenField(parameter, place) {
-    const isText = parameter.kind === "text";
-    const input = element("input", {
-      type: "text",
-      autocomplete: "off",
-      spellcheck: "false",
-      "data-parameter": parameter.name,
+    return createWritten({
+      place,
+      kind: parameter.kind,
+      required: parameter.required,
+      attributes: { "data-parameter": parameter.name },
+      labelOf: () => titleOf(parameter.name),
+      helpOf: () => halfOf(parameter.description),
+      get: (state) => state[choice].parameters[parameter.name],
+      set: (value) => set(parameter.name, value),
+      report,
     });
-    const label = element("span");
-    const error = element("p", { class: "field-error", "data-place": place, hidden: true });
-    const read = (text) => (isText ? text : parseObject(text));
-    const written = (value) => (isText ? (value ?? "") : value === null ? "" : JSON.stringify(value));
-    input.addEventListener("input", () => {
-      const blank = input.value.trim() === "";
-      const value = blank ? null : read(input.value);
-      const right = blank ? !parameter.required : value !== undefined;
-      setAttributes(input, { "aria-invalid": right ? null : "true" });
-      report(place, right ? null : { key: isText ? "problem.formula" : "problem.object", values: { text: input.value } });
-      if (right) set(parameter.name, value);
-    });
-    return {
-      root: element("div", { class: "parameter written" }, element("label", {}, label, input), error),
-      update(state) {
-        const value = state[choice].parameters[parameter.name];
-        setText(label, titleOf(parameter.name));
-        label.parentElement.title = halfOf(parameter.description);
-        const shown = input.value.trim() === "" ? null : read(input.value);
-        const same = JSON.stringify(shown ?? null) === JSON.stringify(value);
-        if (!input.hasAttribute("aria-invalid") && !same) input.value = written(value);
-      },
-    };
   }
 
   function numberField(parameter, place) {
@@ -185,16 +167,6 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
       for (const update of updates) update(state, context);
     },
   };
-}
-
-// An object that JSON spells; undefined for anything else.
-function parseObject(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 const titleOf = (name) => (has(`parameter.${name}`) ? t(`parameter.${name}`) : name);

@@ -5,6 +5,8 @@ import { mathOf } from "./latex.js";
 
 const MASK = "z_j = a(q, k_j)";
 
+const MODIFIED = "z_j = m(a(q, k_j))";
+
 const OUTPUT = "o = \\sum_j w_j v_j";
 
 export function createFormula(catalogue) {
@@ -15,12 +17,13 @@ export function createFormula(catalogue) {
     update(state) {
       const scoreModel = catalogue.scoreModels.find(({ name }) => name === state.scoreModel.name);
       const normalizer = catalogue.normalizers.find(({ name }) => name === state.normalizer.name);
-      const next = `${state.language} ${scoreModel.name} ${normalizer.name}`;
+      const isModified = state.further["score_modifier/formula"] !== null;
+      const next = `${state.language} ${scoreModel.name} ${normalizer.name} ${isModified}`;
       if (next !== shown) {
         shown = next;
         root.replaceChildren(
           part("scores", mathOf(scoreModel.formula.latex)),
-          part("mask", mathOf(MASK), t("formula.mask")),
+          part("mask", mathOf(isModified ? MODIFIED : MASK), t("formula.mask")),
           part("weights", mathOf(normalizer.formula.latex)),
           part("output", mathOf(OUTPUT)),
         );

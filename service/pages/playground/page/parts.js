@@ -7,6 +7,7 @@ import { toggleCell, toggleKey } from "../state/edits.js";
 import { BOTH, stateOf } from "../state/examples.js";
 import { setLanguage } from "../words/i18n.js";
 import { createKeyField } from "./key.js";
+import { createFurtherFields } from "../inputs/further_fields.js";
 import { createMaskFields } from "../inputs/mask_fields.js";
 import { remember } from "../state/memory.js";
 import { createNotices, noticeFor } from "./notices.js";
@@ -71,7 +72,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
       report,
     });
     const tensors = createTensors({ store, entryOf: scoreModel.entryOf, report });
-    return [tensors, scoreModel, normalizer, createMaskFields({ store, report })];
+    const masks = createMaskFields({ store, report });
+    return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report })];
   }
 
   function paintInputs(state) {

@@ -2,17 +2,23 @@
 import { element } from "./dom.js";
 import { has, t } from "../words/i18n.js";
 import { announce } from "./notices.js";
+import { FURTHER, LIST_KINDS } from "../state/further.js";
 import { sizesOf } from "../state/store.js";
 
 const PLACES = [
   [/^\/(query|key|value)\b/, ([, tensor]) => tensor],
   [/^\/mask\/key_lengths/, () => "mask/length"],
   [/^\/mask\/window\/(left|right)/, ([, side]) => `mask/${side}`],
+  [/^\/mask\/(formula|parameters|prefix_lengths|key_allowed)/, ([, name]) => `mask/${name}`],
+  [/^\/(score_modifier|positions)\/(\w+)/, ([, member, name]) => `${member}/${name}`],
+  [/^\/(score_modifier|positions)/, () => "further"],
   [/^\/mask\/offset/, () => "mask/offset"],
   [/^\/mask/, () => "mask"],
   [/^\/(score_model|normalizer)\/(\w+)/, ([, choice, parameter]) => `${choice}/${parameter}`],
   [/^\/(score_model|normalizer)/, ([, choice]) => choice],
 ];
+
+const LISTS = new Set(FURTHER.filter(({ kind }) => LIST_KINDS.includes(kind)).map(({ place }) => place));
 
 // The fields that hold something unreadable, by place; the results are stale as long as there is one.
 export function createReports(changed) {
@@ -70,6 +76,8 @@ function wordsFor(slug, place, state) {
   const sizes = sizesOf(state);
   if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
     return { key: `problem.shape_${place}`, values: sizes };
+  if (slug === "shape-mismatch" && LISTS.has(place)) return { key: "problem.shape_entries", values: {} };
+  if (slug === "unknown-name" && place.endsWith("/formula")) return { key: "problem.formula_name", values: {} };
   if (place === "normalizer" && state.normalizer.name === "proportional")
     return { key: "problem.proportional", values: {} };
   return { key: has(`problem.${slug}`) ? `problem.${slug}` : "problem.other", values: {} };
@@ -78,6 +86,7 @@ function wordsFor(slug, place, state) {
 function paintPlace(target, local, remote) {
   const found = local.get(target.dataset.place) ?? remote.get(target.dataset.place);
   target.hidden = !found;
+  if (found) target.closest("details")?.setAttribute("open", "");
   const written = found ? [t(found.key, found.values), found.detail ?? ""] : [];
   if (target.dataset.written === JSON.stringify(written)) return;
   target.dataset.written = JSON.stringify(written);

@@ -20,14 +20,15 @@ export const SCORE_MODELS = {
 
 export const NORMALIZERS = { softmax, proportional, sparsemax, entmax, sigmoid, relu, hardmax, none };
 
-// Returns null for a score model or a normalizer that this page has never heard of.
-export function attend({ query, key, value, score_model, normalizer, mask }) {
+// Returns null for a score model or a normalizer that this page has never heard of, and for formulas, which it cannot
+// read.
+export function attend({ query, key, value, score_model, normalizer, mask, positions, score_modifier }) {
   const scoreModel = SCORE_MODELS[score_model.name];
   const normalize = NORMALIZERS[normalizer.name];
-  if (!scoreModel || !normalize) return null;
+  if (!scoreModel || !normalize || score_modifier || mask?.formula) return null;
   const score = scoreModel(score_model);
   const scores = query.map((row) => key.map((column) => score(row, column)));
-  const logits = scores.map((row, i) => row.map((entry, j) => (isVisible(mask, i, j) ? entry : -Infinity)));
+  const logits = scores.map((row, i) => row.map((entry, j) => (isVisible(mask, i, j, positions) ? entry : -Infinity)));
   const weights = logits.map((row) => weigh(row, normalize, normalizer));
   const output = value ? weights.map((row) => mixed(row, value)) : null;
   return { scores, logits, weights, output, diagnostics: weights.map(diagnose) };

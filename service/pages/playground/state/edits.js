@@ -1,6 +1,7 @@
 // Edits of the tensors; keys stay paired with their values, and features of queries with those of keys.
 import { isVisible } from "../reference/visibility.js";
-import { maskOf } from "../asking/request.js";
+import { cellMaskOf, positionsOf } from "../asking/request.js";
+import { growFurther, shrinkFurther } from "./further.js";
 import { LIMIT, sizesOf, sliceOf } from "./store.js";
 
 const COUNTED = {
@@ -32,7 +33,9 @@ export function canShrink(state, grid, direction) {
 }
 
 export function insert(state, grid, direction, paired) {
-  for (const name of partners(state, grid, direction, paired)) {
+  const touched = partners(state, grid, direction, paired);
+  if (direction === "row") growFurther(state, touched);
+  for (const name of touched) {
     for (const matrix of state[name]) {
       if (direction === "row") matrix.push(matrix[0].map(() => 0));
       else for (const row of matrix) row.push(0);
@@ -56,7 +59,10 @@ export function remove(state, grid, direction, index, paired) {
   // An axis that two grids share loses its name only when it is gone from both.
   const alone = touched.length === 1 && (direction === "row" ? grid !== "query" && state.value : grid !== "value");
   if (!alone) state.names[axisOf(grid, direction)].splice(index, 1);
-  if (direction === "row") shrinkMask(state.mask, touched, index);
+  if (direction === "row") {
+    shrinkMask(state.mask, touched, index);
+    shrinkFurther(state, touched, index);
+  }
   return touched;
 }
 
@@ -97,15 +103,18 @@ export function fitMask(state) {
   );
 }
 
-// Whatever mask there was becomes one of single cells, which says the same.
+// Whatever mask there was becomes one of single cells, which says the same; a formula stays beside it.
 export function freeMask(state) {
-  if (state.mask.kind === "custom" && state.mask.allowed) return;
+  const { further } = state;
+  if (state.mask.kind === "custom" && state.mask.allowed && !further["mask/key_allowed"]) return;
   const { queries, keys } = sizesOf(state);
-  const mask = maskOf(state);
+  const [mask, positions] = [cellMaskOf(state), positionsOf(state)];
   state.mask.allowed = Array.from({ length: queries }, (_, row) =>
-    Array.from({ length: keys }, (_, key) => isVisible(mask, row, key)),
+    Array.from({ length: keys }, (_, key) => isVisible(mask, row, key, positions)),
   );
   state.mask.kind = "custom";
+  further["mask/prefix_lengths"] = null;
+  further["mask/key_allowed"] = null;
 }
 
 // The screen may be older than the sizes: a cell that no longer exists toggles nothing.

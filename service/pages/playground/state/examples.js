@@ -1,5 +1,6 @@
 // The worked examples of the service as states of the page.
 import { parametersOf } from "../inputs/parameters.js";
+import { furtherFrom } from "./further.js";
 import { emptyMask, opening } from "./store.js";
 
 const OPENING = ["honor-of-kings", "honor-of-kings-dragon"];
@@ -19,6 +20,7 @@ export function stateOf(example, catalogue, language) {
     scoreModel: choiceOf(request.score_model, catalogue.scoreModels),
     normalizer: choiceOf(request.normalizer, catalogue.normalizers),
     mask: maskFrom(request),
+    further: furtherFrom(request),
     focus: opening(),
   };
 }

@@ -6,7 +6,7 @@ const LARGEST_DOCUMENT = 4_000_000;
 export class BrokenLink extends Error {}
 
 export async function encodeShare(state) {
-  const { example, language, batch, query, key, value, names, scoreModel, normalizer, mask, focus } = state;
+  const { example, language, batch, query, key, value, names, scoreModel, normalizer, mask, further, focus } = state;
   const document = {
     e: example,
     l: language,
@@ -19,6 +19,7 @@ export async function encodeShare(state) {
     f: focus,
     s: [scoreModel.name, scoreModel.parameters],
     w: [normalizer.name, normalizer.parameters],
+    x: Object.fromEntries(Object.entries(further).filter(([, value]) => value !== null)),
   };
   const json = new TextEncoder().encode(JSON.stringify(document));
   const packed = await through(json, new CompressionStream("deflate-raw"), Infinity);

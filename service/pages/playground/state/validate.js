@@ -2,6 +2,7 @@
 import { LANGUAGES } from "../words/i18n.js";
 import { NAME_LIMIT } from "../words/names.js";
 import { parametersOf } from "../inputs/parameters.js";
+import { FURTHER } from "./further.js";
 import { BrokenLink } from "./share.js";
 import { LIMIT } from "./store.js";
 
@@ -27,10 +28,17 @@ const isCount = (value, most) => Number.isInteger(value) && value >= 0 && value 
 
 const isName = (value) => typeof value === "string" && value.length <= NAME_LIMIT;
 
+const ENTRIES = {
+  flags: (entry) => typeof entry === "boolean",
+  integers: (entry) => Number.isInteger(entry) && Math.abs(entry) <= LARGEST_POSITION,
+  counts: (entry) => isCount(entry, LIMIT),
+};
+
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  const { e, l, b, q, k, v, n, m, f, s, w } = document;
+  // Links of earlier versions have no x.
+  const { e, l, b, q, k, v, n, m, f, s, w, x = {} } = document;
   expect(LANGUAGES.includes(l), "language");
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
@@ -53,6 +61,7 @@ export function readShared(document, catalogue, examples) {
     scoreModel: readChoice(s, catalogue.scoreModels),
     normalizer: readChoice(w, catalogue.normalizers),
     mask: readMask(m, query[0].length, key[0].length),
+    further: readFurther(x),
     focus: readFocus(f),
   };
 }
@@ -107,6 +116,19 @@ function readChoice(choice, entries) {
     parameters[parameter] = value === null ? null : readParameter(value, kind, rank);
   }
   return { name, parameters };
+}
+
+function readFurther(given) {
+  expect(isObject(given) && Object.keys(given).every((name) => FURTHER.some(({ place }) => place === name)), "further");
+  return Object.fromEntries(
+    FURTHER.map(({ place, kind }) => [place, Object.hasOwn(given, place) ? readWritten(given[place], kind) : null]),
+  );
+}
+
+function readWritten(value, kind) {
+  if (!(kind in ENTRIES)) return readParameter(value, kind, 0);
+  expect(Array.isArray(value) && value.length >= 1 && value.length <= LIMIT && value.every(ENTRIES[kind]), "list");
+  return [...value];
 }
 
 function readParameter(value, kind, rank) {

@@ -86,6 +86,18 @@ export default {
   "mask.open": "unlimited",
   "mask.whole_key": "{key}: press Space to mask or show it for all queries",
 
+  "further.title": "Formulas, positions, prefix",
+  "further.help":
+    "Names in formulas: score; i and j, the indices of query and key; p, the position of the query; b, h, Lq, Lk; and parameters.",
+  "further.score_modifier/formula": "Score modifier, a formula of score and positions",
+  "further.score_modifier/parameters": "Parameters of the modifier, as JSON",
+  "further.mask/formula": "Mask formula, a condition on positions",
+  "further.mask/parameters": "Parameters of the mask formula, as JSON",
+  "further.mask/prefix_lengths": "Keys of the prefix, visible whatever causal and window say",
+  "further.mask/key_allowed": "Keys that may be seen, 1 or 0 for each",
+  "further.positions/query": "Position of each query",
+  "further.positions/key": "Position of each key",
+
   "stage.scores": "Scores",
   "stage.mask": "Mask",
   "stage.weights": "Weights",
@@ -181,6 +193,12 @@ export default {
   "problem.parameter": "“{text}” is not a possible value.",
   "problem.formula": "A formula is needed, such as -sum(abs(q - k)) / tau.",
   "problem.object": "“{text}” is not a JSON object, such as {\"tau\": 2}.",
+  "problem.formula_name":
+    "A name in the formula is unknown. Correct it, or give its value among the parameters below.",
+  "problem.shape_entries": "The number of entries does not fit: give one for each query, key or batch row.",
+  "problem.integers": "“{text}” is not a list of whole numbers, such as 0, 1, 2.",
+  "problem.counts": "“{text}” is not a whole number from 0 on, or a list of them.",
+  "problem.flags": "“{text}” is not a list of 1 and 0, such as 1, 1, 0.",
   "problem.temperature": "“{text}” is not a temperature: it must be a number above 0.",
   "problem.paste_size":
     "The pasted block has {rows} × {columns} numbers; this page shows up to {limit} × {limit}. Send larger ones to the API.",
