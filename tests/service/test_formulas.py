@@ -249,7 +249,7 @@ async def test_check_takes_formulas(client):
     assert right["passed"]
     unmasked = oracle.attention(VECTORS | {"score_modifier": MODIFIERS["a matrix"]})["output"]
     wrong = await post(client, {"request": request, "candidate": {"output": unmasked}}, "/v1/attention/check")
-    assert "mask missing" in wrong["likely_cause"]
+    assert wrong["likely_cause"] == "mask formula missing"
 
 
 async def test_a_row_that_a_modifier_empties_is_noted(client):
