@@ -1,9 +1,9 @@
 /* ∂logit of a key that has nearly all the weight of its row; included once for each type of number, by `kernel.c`.
  *
  * w · (∂w − Σ w ∂w) is the difference of two numbers that are nearly equal where w is nearly 1, each with the rounding
- * errors of a sum over all features of the value: what is left is an error of the size of ∂output · value · ε, where the
- * gradient is 0 or nearly so.  The gradients of all other keys have factors that are as small as they are, and their sum
- * is known: Σ ∂z = Σ w ∂w · (weight of the sink) / T under softmax, and Σ w ∂z = 0 under proportional.  So the backward
+ * errors of a sum over all features of the value: the difference has an error of about ∂output · value · ε, although the
+ * gradient is nearly 0.  The errors of all other keys are as small as their weights, and the sum of the gradients is
+ * known: Σ ∂z = Σ w ∂w · (weight of the sink) / T under softmax, and Σ w ∂z = 0 under proportional.  So the backward
  * pass leaves the dominant key of a row out, and adds its gradient once all other keys of the row have theirs.
  */
 
