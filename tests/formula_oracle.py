@@ -70,6 +70,8 @@ def _norm(a):
 
 
 def _cosine(a, b):
+    if not all(one.is_finite() for one in (*a, *b)):
+        return Decimal("NaN")
     return _dot(a, b) / (_norm(a) * _norm(b)) if any(a) and any(b) else Decimal(0)
 
 

@@ -344,6 +344,8 @@ def _norm(a):
 
 
 def _cosine(model, q, k):
+    if not all(one.is_finite() for one in (*q, *k)):
+        return Decimal("NaN")
     if not any(q) or not any(k):
         return Decimal(0)
     scale = model.get("scale")

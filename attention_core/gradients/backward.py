@@ -58,6 +58,7 @@ def differentiate_rows(
     output: FloatArray,
     maxima: FloatArray,
     output_gradient: FloatArray,
+    chosen: BoolArray | None,
 ) -> PartialGradients:
     """Fill the output and the maxima of some rows, and return the gradients that they contribute.
 
@@ -67,10 +68,11 @@ def differentiate_rows(
     :param output: (…, q, Dv), filled by this function.
     :param maxima: largest logit of each row, (…, q), filled by this function.
     :param output_gradient: gradient of the loss with respect to the output, (…, q, Dv).
+    :param chosen: rows that contribute, (…, q), the others as if they saw no key; None for all.
     """
     call = block.call
     inputs = _gather_inputs(block, rows, columns)
-    forward = _forward(block, inputs, output, maxima)
+    forward = _forward(block, inputs, output, maxima, chosen)
     weight_gradient, value_gradient = _backward_apply_weights(inputs, forward, output_gradient)
     of_normalizer = _backward_normalizer(call, forward, weight_gradient)
     biased_gradient, of_modifier = _backward_modifier(call, inputs, forward, of_normalizer.logits)
@@ -114,13 +116,17 @@ def _gather_inputs(block: LeadingBlock, rows: slice, columns: int) -> TileInputs
     )
 
 
-def _forward(block: LeadingBlock, inputs: TileInputs, output: FloatArray, maxima: FloatArray) -> _ForwardState:
+def _forward(
+    block: LeadingBlock, inputs: TileInputs, output: FloatArray, maxima: FloatArray, chosen: BoolArray | None
+) -> _ForwardState:
     """Evaluate the rows, fill their output and maxima, and return what the backward pass needs."""
     call, tile = block.call, inputs.tile
     logits = np.empty(inputs.shape, dtype=call.dtype.compute)
     write_logits(call, tile, *inputs.projections, logits)
     if block.coverage(tile) is not Coverage.FULL:
         apply_mask_in_place(call, tile, logits)
+    if chosen is not None:
+        np.copyto(logits, -np.inf, where=~chosen[..., None])
     maximum = row_maximum(logits)
     maxima[...] = maximum[..., 0]
     first_index = (*first_row_index(block, tile.rows), tile.columns.start)

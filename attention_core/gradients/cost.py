@@ -9,6 +9,7 @@ from attention_core.gradients.call import GradientCall
 from attention_core.gradients.evaluate import choose_backward_tile_sizes, max_backward_threads, numbers_per_thread
 from attention_core.memory import ARRAYS_PER_BFLOAT16_ROUNDING
 from attention_core.native.backward import MAX_CHUNKS
+from attention_core.native.library import DOMINANT_INTEGERS
 from attention_core.scores import DotProduct, ScaledDotProduct
 
 OPERATIONS_OF_FORWARD = 3.5
@@ -20,6 +21,9 @@ A dot product has two matrix products forward, and five back: the scores once mo
 OPERATIONS_OF_FORWARD_WITH_NUMPY = 12
 """The same for score models other than dot products, for which NumPy takes several arrays for each step back."""
 
+NUMBERS_PER_DOMINANT_KEY = 2 * DOMINANT_INTEGERS
+"""Numbers of four bytes that a kernel notes down of the dominant key of a row."""
+
 
 def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
     """Return the predicted cost of a backward pass, that of its forward pass included.
@@ -28,7 +32,8 @@ def predict_gradients(call: GradientCall, threads: int = 1) -> Cost:
     :param threads: number of threads, each with rows of its own; default 1.
 
     Its `path` is always "tiled", as no matrix is ever whole.  Memory is that of NumPy or of a kernel, whichever is
-    more: a kernel leaves a call with NaN or ∞ among its numbers to NumPy.  Raises nothing.
+    more: rows with NaN or ∞ among their numbers are left to NumPy once a kernel has differentiated the others.  Raises
+    nothing.
     """
     resolved = call.resolved
     forward = predict(resolved)
@@ -49,7 +54,7 @@ def _count_kernel_numbers(call: ResolvedCall) -> int:
     """Return how many numbers a kernel holds at once: gradients of queries for each chunk of keys, and of all else."""
     leading, rows = prod(call.score_shape[:-2]), prod(call.score_shape[:-1])
     value_features = output_shape(call)[-1]
-    queries = MAX_CHUNKS * rows * (call.query.shape[-1] + 2)
+    queries = MAX_CHUNKS * rows * (call.query.shape[-1] + 3) + rows * NUMBERS_PER_DOMINANT_KEY
     keys = leading // call.queries_per_kv_head * call.key_length * (call.key.shape[-1] + value_features + 1)
     bias = 0 if call.bias is None else call.bias.size
     # The output and its gradient, which may be one number for all of it.

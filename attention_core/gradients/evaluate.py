@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import BoolArray, FloatArray
 from attention_core.attend import as_floats
 from attention_core.blockwise import Workers
 from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output_index, split_last_first
@@ -19,7 +19,7 @@ from attention_core.gradients.backward import differentiate_rows
 from attention_core.gradients.call import GradientCall, resolve_gradients
 from attention_core.gradients.restore import ResolvedGradients, as_given
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
-from attention_core.native import differentiate_with_kernel, selected_kernel
+from attention_core.native import KernelGradients, differentiate_with_kernel, selected_kernel
 from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 
@@ -179,31 +179,75 @@ def _run(
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
 ) -> ResolvedGradients:
-    """Differentiate all rows, shared among threads; results do not depend on the number of threads."""
+    """Differentiate all rows, by a kernel if there is one; those that it leaves to NumPy are added."""
     kernel = selected_kernel()
+    found = None
     if kernel is not None:
         found = differentiate_with_kernel(kernel, call, output_gradient, workers, should_stop, progress)
-        if found is not None:
-            return found
+    if found is None:
+        return _differentiate_with_numpy(call, output_gradient, workers, should_stop, progress, None)
+    if found.unsafe is not None:
+        # The kernel has reported the end.
+        rest = _differentiate_with_numpy(call, output_gradient, workers, should_stop, None, found.unsafe)
+        _add_rows(found, found.unsafe, rest)
+    return found
+
+
+def _differentiate_with_numpy(
+    call: ResolvedCall,
+    output_gradient: FloatArray,
+    workers: Workers,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+    chosen: BoolArray | None,
+) -> GradientAccumulator:
+    """Differentiate rows, shared among threads; results do not depend on the number of threads.
+
+    :param chosen: rows to differentiate, (…, Lq), all others contributing nothing; None for all.
+    """
     accumulator = GradientAccumulator(call)
     sizes = choose_backward_tile_sizes(call)
     rows_of_tiles = split_last_first(slice(0, call.query_length), sizes.rows)
-    tasks = list(enumerate(product(leading_blocks(call, sizes.matrices), rows_of_tiles)))
-    monitor = WorkMonitor(should_stop, progress, len(tasks))
+    tiles = [
+        (block, rows)
+        for block, rows in product(leading_blocks(call, sizes.matrices), rows_of_tiles)
+        if chosen is None or chosen[(*block.leading, rows)].any()
+    ]
+    monitor = WorkMonitor(should_stop, progress, len(tiles))
     max_threads = min(workers.threads, max_backward_threads(call, sizes))
 
     def run_task(task: tuple[int, tuple[LeadingBlock, slice]]) -> None:
         order, (block, rows) = task
         accumulator.wait_for_room(order, max_threads, monitor.has_failed)
         monitor.check_cancelled()
-        index = output_index(call, block, rows)
-        output, maxima = accumulator.output[index], accumulator.maximum[(*block.leading, rows)]
-        gradients = differentiate_rows(block, rows, sizes.columns, output, maxima, output_gradient[index])
+        index, of_rows = output_index(call, block, rows), (*block.leading, rows)
+        output, maxima = accumulator.output[index], accumulator.maximum[of_rows]
+        only = None if chosen is None else chosen[of_rows]
+        gradients = differentiate_rows(block, rows, sizes.columns, output, maxima, output_gradient[index], only)
         accumulator.accumulate_in_order(order, block.leading, gradients)
         monitor.advance(1)
 
-    run_tasks(tasks, run_task, workers, monitor, max_threads)
+    run_tasks(list(enumerate(tiles)), run_task, workers, monitor, max_threads)
     return accumulator
+
+
+def _add_rows(found: KernelGradients, chosen: BoolArray, rest: GradientAccumulator) -> None:
+    """Add what some rows contribute to gradients, and set their outputs.
+
+    :param found: gradients of all other rows, changed in place.
+    :param chosen: the rows, (…, Lq).
+    :param rest: their outputs and gradients.
+    """
+    found.output[chosen] = rest.output[chosen]
+    pairs = [(found.query, rest.query), (found.key, rest.key), (found.value, rest.value)]
+    if found.bias is not None and rest.bias is not None:
+        pairs.append((found.bias, rest.bias))
+    for total, added in pairs:
+        # Adding 0 would change the sign of −0 in other rows.
+        np.add(total, added, out=total, where=added != 0)
+    for totals, gradients in ((found.score_model, rest.score_model), (found.normalizer, rest.normalizer)):
+        for name, gradient in gradients.items():
+            totals[name] = totals[name] + gradient
 
 
 def choose_backward_tile_sizes(call: ResolvedCall) -> TileSizes:

@@ -11,12 +11,14 @@
  * Dao et al. 2022, "FlashAttention", algorithm 4; Dao 2023, "FlashAttention-2", algorithm 2.
  */
 
-/* Start the rows of a block of queries; return whether one of them sees a key of the block. */
+/* Start the rows of a block of queries; return whether one of them sees a key of the block.  Rows that the forward pass
+ * found unsafe see none: they are NumPy's. */
 static int T(start_block)(const struct call *call, const struct T(backward_workspace) *space, struct T(block) *block) {
     int seen = 0;
     for (int r = 0; r < block->rows; r++) {
         struct T(row) *row = space->rows + r;
         T(place_row)(call, block->matrix, block->first_query + r, row);
+        if (call->unsafe[row->matrix * call->n_queries + row->query]) row->first = row->end = 0;
         seen |= row->end > block->begin && row->first < block->begin + block->n && row->end > row->first;
     }
     return seen;
@@ -161,7 +163,7 @@ static void T(differentiate_chunk)(struct call *call, const struct T(backward_wo
     }
 }
 
-/* Add up ∂query of the chunks of a group, and multiply it with the queries. */
+/* Add up ∂query of the chunks of a group, add what dominant keys contribute, and multiply it with the queries. */
 static void T(finish_group)(const struct call *call, int64_t group) {
     const struct gradients *g = call->gradients;
     const int64_t features = call->n_features;
@@ -169,14 +171,18 @@ static void T(finish_group)(const struct call *call, int64_t group) {
         for (int64_t query = 0; query < call->n_queries; query++) {
             REAL *total = T(query_gradient)(call, 0, matrix) + query * features;
             const REAL *queries = (const REAL *)call->query + call->query_at[matrix] + query * call->query_stride;
-            VECTOR product = {0};
-            for (int64_t c = 0; c < features; c += LANES) {
+            for (int64_t c = 0; c < features && g->n_chunks > 1; c += LANES) {
                 const int64_t present = features - c < LANES ? features - c : LANES;
                 VECTOR sum = T(load_part)(total + c, present);
                 for (int64_t chunk = 1; chunk < g->n_chunks; chunk++)
                     sum += T(load_part)(T(query_gradient)(call, chunk, matrix) + query * features + c, present);
                 memcpy(total + c, &sum, present * sizeof(REAL));
-                product = T(fma)(T(finite_or_zero)(T(load_part)(queries + c, present)), sum, product);
+            }
+            if (g->dominant) T(add_dominant)(call, group, matrix, query, total);
+            VECTOR product = {0};
+            for (int64_t c = 0; c < features; c += LANES) {
+                const VECTOR own = T(finite_or_zero)(T(load_part)(queries + c, features - c));
+                product = T(fma)(own, T(load_part)(total + c, features - c), product);
             }
             ((REAL *)g->query_dot)[matrix * call->n_queries + query] = T(sum_lanes)(product);
         }
@@ -216,8 +222,12 @@ static void T(run_backward)(struct call *call, REAL *scratch) {
         for (int64_t one = group; one < (g->all_groups ? groups : group + 1); one++) {
             T(differentiate_chunk)(call, &space, one, chunk);
             if (T(is_cancelled)(call)) return;
+            if (g->all_groups) continue;
             if (__atomic_add_fetch(g->chunks_done + one, 1, __ATOMIC_ACQ_REL) == g->n_chunks) T(finish_group)(call, one);
         }
+        /* Finishing a group writes to a gradient of the bias that all groups share. */
+        if (g->all_groups && __atomic_add_fetch(g->chunks_done, 1, __ATOMIC_ACQ_REL) == g->n_chunks)
+            for (int64_t one = 0; one < groups; one++) T(finish_group)(call, one);
         __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
     }
 }

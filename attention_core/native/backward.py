@@ -7,13 +7,13 @@ depend on the number of keys alone, and what several chunks contribute is added 
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray
+from attention_core.arrays import BoolArray, FloatArray
 from attention_core.blockwise import Workers
 from attention_core.blockwise.blas import one_blas_thread
 from attention_core.call import ResolvedCall
@@ -23,6 +23,7 @@ from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ScoreGradient, ShouldStop
 from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient
 from attention_core.native.forward import (
+    find_unsafe_rows,
     has_head_tensors,
     has_values_of_query_heads,
     pair_function,
@@ -30,7 +31,7 @@ from attention_core.native.forward import (
     row_maximum,
 )
 from attention_core.native.leading import KeptArrays, contiguous, operand
-from attention_core.native.library import FIELD_INDEX, GRADIENT_FIELDS, Kernel
+from attention_core.native.library import DOMINANT_INTEGERS, FIELD_INDEX, GRADIENT_FIELDS, Kernel
 from attention_core.native.plans import PAIR_COST, Operands, Plan, PlanInputs, add_arrays, make_plan
 from attention_core.native.running import run_kernel
 from attention_core.parameters import broadcast_over_pairs, sum_scalar_gradient
@@ -45,11 +46,13 @@ MIN_CHUNK_BLOCKS = 2
 NORMALIZER_PARAMETERS = {"softmax": {"temperature", "sink"}, "sigmoid": {"bias"}}
 """Parameters with a gradient, by kind of normalizer; no others have any."""
 
+CENTRED_NORMALIZERS = {"softmax", "proportional"}
+"""Kinds of normalizers whose ∂logits have the mean of ∂weights taken off."""
+
 SLOPE_FACTORS = {"squared_distance": -2, "absolute_distance": -1}
 """Factors of the gradients of queries and keys that the kernel leaves to its caller, by kind of pair function."""
 
-_N_TASKS, _PLAIN = FIELD_INDEX["n_tasks"], FIELD_INDEX["plain"]
-_GRADIENTS, _UNSAFE_ROWS = FIELD_INDEX["gradients"], FIELD_INDEX["unsafe_rows"]
+_N_TASKS, _GRADIENTS, _UNSAFE_ROWS = (FIELD_INDEX[name] for name in ("n_tasks", "gradients", "unsafe_rows"))
 
 MIN_SCALE, MAX_SCALE = 1e-9, 1e9
 """Magnitudes of the scale, by which gradients are multiplied before they are summed."""
@@ -70,6 +73,8 @@ class KernelGradients:
     """Gradients of the normalizer's parameters by name."""
     maximum: FloatArray | None
     """Largest logit of each row, (…, Lq): −∞ without a visible key; None if all are finite."""
+    unsafe: BoolArray | None
+    """Rows, (…, Lq), that are left to NumPy and are in no gradient, as `KernelResult.unsafe`; None for none."""
     score_modifier: Mapping[str, FloatArray] = field(default_factory=dict)
     """Empty: calls with a score modifier are left to NumPy."""
 
@@ -86,7 +91,12 @@ class _Forward(NamedTuple):
     results: dict[str, FloatArray]
     """Output, divisor and, with a sink, logsumexp."""
     others: list[NDArray[Any]]
-    """Other arrays that the request points into."""
+    """Other arrays that the request points into; the first begins with the maxima of all rows."""
+
+    def maximum(self) -> FloatArray:
+        """Return the largest logit of each row, (…, Lq)."""
+        dtype, shape = self.operands.query.dtype, self.plan.row_shape
+        return self.others[0][: prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 class _Gradients:
@@ -126,8 +136,11 @@ class _Gradients:
             self.score_vector = self._add("score_vector", np.zeros((chunks, *leading, features), dtype))
         self.parameter: FloatArray | None = None
         kind = forward.normalizer.kind
-        if kind in NORMALIZER_PARAMETERS and not (kind == "softmax" and forward.request[_PLAIN]):
+        if kind in NORMALIZER_PARAMETERS:
             self.parameter = self._add("parameter", np.zeros(self.rows, dtype))
+        if kind in CENTRED_NORMALIZERS:
+            self._add("rest", np.zeros(self.rows, dtype))
+            self.fields["dominant"] = self._kept.keep(np.zeros((*leading, n_queries, DOMINANT_INTEGERS), np.int64))
         self.bias = None if call.bias is None else self._add_bias(call.bias)
 
     def _add(self, name: str, gradient: FloatArray) -> FloatArray:
@@ -166,12 +179,6 @@ class _Gradients:
             return sum_to_shape(self.bias.sum(axis=0)[..., None], bias.shape)
         return self.bias
 
-    def parameter_gradient(self) -> FloatArray:
-        """Return Σ z · ∂z of softmax or Σ ∂z of sigmoid, over all pairs."""
-        # Without soft cap, bias and ALiBi a logit is a score.
-        of_scores = self.query_dot if self.score_dot is None else self.score_dot
-        return np.asarray((of_scores if self.parameter is None else self.parameter).sum())
-
     def pair_gradient(self) -> PairGradient:
         """Return the gradients of the pair function."""
         factor = SLOPE_FACTORS.get(self.forward.pair.kind)
@@ -198,8 +205,9 @@ def differentiate_with_kernel(
 ) -> KernelGradients | None:
     """Return the output and the gradients of a call; None for a call that is left to NumPy.
 
-    Left to NumPy are what `evaluate_with_kernel` leaves to it, calls with an unsafe row, factors of the scores that are
-    very small or large, and score models that do not say how they are differentiated.
+    Left to NumPy are what `evaluate_with_kernel` leaves to it, calls whose rows are all unsafe, factors of the scores
+    that are very small or large, distances that overflow, and score models that do not say how they are differentiated.
+    So are the unsafe rows of other calls: they contribute nothing to the gradients returned.
 
     :param kernel: the kernel.
     :param call: any call with values.
@@ -226,12 +234,14 @@ def differentiate_with_kernel(
     gradients = _Gradients(kernel, call, forward, output_gradient)
     backward, kind = gradients.request(), call.dtype.compute.char
     run_kernel(kernel, forward.request, kind, forward.plan.operations, workers, should_stop)
-    if forward.request[_UNSAFE_ROWS]:
+    if forward.request[_UNSAFE_ROWS] == prod(forward.plan.row_shape):
         return None
     of_features = 3 * PAIR_COST[forward.pair.kind] * forward.operands.query.shape[-1]
     operations = (of_features + 4 * output_gradient.shape[-1]) * prod(call.score_shape)
     run_kernel(kernel, backward, kind, operations, workers, should_stop, progress)
     of_model = _score_model_gradients(kernel, call, gradients)
+    of_rows = forward.request, forward.plan, forward.others[0], call.dtype.compute
+    maximum, unsafe = row_maximum(*of_rows), find_unsafe_rows(*of_rows)
     return KernelGradients(
         forward.results["output"],
         sum_to_shape(of_model.queries, call.query.shape),
@@ -239,8 +249,9 @@ def differentiate_with_kernel(
         sum_to_shape(gradients.value, value.shape),
         gradients.bias_gradient(),
         dict(of_model.parameters),
-        _normalizer_gradients(gradients, output_gradient),
-        row_maximum(forward.request, forward.plan, forward.others[0], call.dtype.compute),
+        _normalizer_gradients(gradients, output_gradient, unsafe),
+        maximum,
+        unsafe,
     )
 
 
@@ -274,8 +285,16 @@ def _is_covered(call: ResolvedCall, pair: PairFunction, normalizer: KernelNormal
         return False
     if not _has_only(call.normalizer, NORMALIZER_PARAMETERS.get(normalizer.kind, set())):
         return False
+    if pair.kind == "squared_distance" and not isfinite(_largest(pair.queries) + _largest(pair.keys)):
+        # An infinite difference times ∂score = 0 would be NaN.
+        return False
     sizes = np.abs(np.asarray(pair.scale, np.float64))
     return bool(((sizes > MIN_SCALE) & (sizes < MAX_SCALE)).all())
+
+
+def _largest(vectors: FloatArray) -> FloatArray:
+    """Return the largest magnitude of the finite numbers among vectors."""
+    return np.max(np.abs(vectors), initial=0, where=np.isfinite(vectors))
 
 
 def _has_only(model: object, names: set[str]) -> bool:
@@ -298,17 +317,26 @@ def _score_model_gradients(kernel: Kernel, call: ResolvedCall, gradients: _Gradi
         )
 
 
-def _normalizer_gradients(gradients: _Gradients, output_gradient: FloatArray) -> dict[str, FloatArray]:
-    """Return ∂T = −Σ z · ∂z / T and ∂sink = −(weight of the sink) · Σ ∂output · output, or ∂bias of sigmoid."""
+def _normalizer_gradients(
+    gradients: _Gradients, output_gradient: FloatArray, unsafe: BoolArray | None
+) -> dict[str, FloatArray]:
+    """Return ∂T = −Σ z · ∂z / T and ∂sink = −(weight of the sink) · Σ ∂output · output, or ∂bias of sigmoid.
+
+    With m, the largest logit of a row, Σ z · ∂z = Σ (z − m) · ∂z + m · Σ ∂z, where Σ ∂z is 0 but for a sink.
+    """
     forward = gradients.forward
-    if forward.normalizer.kind == "sigmoid":
-        return {"bias": gradients.parameter_gradient()}
-    if forward.normalizer.kind != "softmax":
+    if gradients.parameter is None:
         return {}
-    found = {"temperature": np.asarray(-gradients.parameter_gradient() * forward.normalizer.parameter)}
-    sink = forward.normalizer.sink
-    if sink is not None:
-        mean = np.einsum("...d,...d->...", output_gradient, forward.results["output"])[..., None]
-        weight = np.exp(broadcast_over_pairs(sink) - forward.results["logsumexp"][..., None])
-        found["sink"] = sum_scalar_gradient(-weight * mean, sink)
-    return found
+    total = gradients.parameter.sum()
+    if forward.normalizer.kind == "sigmoid":
+        return {"bias": np.asarray(total)}
+    sink, inverse = forward.normalizer.sink, forward.normalizer.parameter
+    if sink is None:
+        return {"temperature": np.asarray(-total * inverse)}
+    mean = np.einsum("...d,...d->...", output_gradient, forward.results["output"])[..., None]
+    per_row = mean * np.exp(broadcast_over_pairs(sink) - forward.results["logsumexp"][..., None])
+    maximum = forward.maximum()[..., None]
+    if unsafe is not None:
+        per_row[unsafe] = 0
+    total += (np.where(np.isfinite(maximum), maximum, 0) * per_row).sum() * inverse
+    return {"temperature": np.asarray(-total * inverse), "sink": sum_scalar_gradient(-per_row, sink)}

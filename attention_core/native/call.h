@@ -63,6 +63,12 @@ struct call {
     int64_t next_task, n_tasks, tasks_done, cancelled, unsafe_rows, notable_rows;
 };
 
+/* The key with nearly all the weight of a row, if there is one, whose ∂logit is made of those of the other keys. */
+struct dominant {
+    int64_t number;       /* of the key, from 1 on; 0: no key of the row is dominant */
+    double slope, score;  /* of the soft cap, 1 without one; before it, 0 where `score_dot` is null */
+};
+
 /* What the backward pass of a call needs and fills beside it.  `output`, `maximum` and `divisor` of the call are those
  * of the forward pass.  The gradients of key and value are summed over the queries of a group.  For distances, those of
  * query and key are Σ ∂score · scale · (key − query), or its sign, and the other way around: factors are the caller's.
@@ -83,7 +89,10 @@ struct gradients {
     void *query_terms;                       /* (chunks, matrices, queries), 0: Σ ∂score over the keys; or null */
     void *key_terms;                         /* (groups, keys), 0: Σ ∂score over the queries; or null */
     void *score_vector;                      /* additive: (chunks, matrices, features), 0 */
-    void *parameter;                         /* (chunks, matrices, queries), 0: Σ z · ∂z of softmax, Σ ∂z of sigmoid; or null */
+    void *parameter;                         /* (chunks, matrices, queries), 0: Σ (z − maximum) · ∂z of softmax, Σ ∂z of sigmoid; or null */
+    void *rest;                              /* softmax, proportional: (chunks, matrices, queries), 0; rows with a dominant key have
+                                              * Σ ∂z or Σ w · ∂z of their other keys here */
+    void *dominant;                          /* softmax, proportional: (matrices, queries) of struct dominant, 0; or null */
     void *bias_pairs;                        /* 0, where the bias has both axes: its own shape */
     const int64_t *bias_at;
     int64_t bias_row_stride;

@@ -113,11 +113,8 @@ def _result(
     packed: "array[int]", plan: Plan, arrays: dict[str, FloatArray], of_rows: NDArray[np.uint8], dtype: np.dtype[Any]
 ) -> KernelResult:
     """Return the result of a call that has run, with what it says of each row as far as it is needed."""
-    split = prod(plan.row_shape) * dtype.itemsize
     return KernelResult(
-        arrays,
-        row_maximum(packed, plan, of_rows, dtype),
-        of_rows[split:].view(np.bool_).reshape(plan.row_shape) if packed[_UNSAFE_ROWS] else None,
+        arrays, row_maximum(packed, plan, of_rows, dtype), find_unsafe_rows(packed, plan, of_rows, dtype)
     )
 
 
@@ -134,6 +131,21 @@ def row_maximum(
     if not packed[_NOTABLE_ROWS]:
         return None
     return of_rows[: prod(plan.row_shape) * dtype.itemsize].view(dtype).reshape(plan.row_shape)
+
+
+def find_unsafe_rows(
+    packed: "array[int]", plan: Plan, of_rows: NDArray[np.uint8], dtype: np.dtype[Any]
+) -> BoolArray | None:
+    """Return which rows of a call that has run are unsafe, (…, Lq), as `KernelResult.unsafe`; None for none.
+
+    :param packed: the request that has run.
+    :param plan: its plan.
+    :param of_rows: what the kernel has written about its rows.
+    :param dtype: compute type.
+    """
+    if not packed[_UNSAFE_ROWS]:
+        return None
+    return of_rows[prod(plan.row_shape) * dtype.itemsize :].view(np.bool_).reshape(plan.row_shape)
 
 
 def project_rows(kernel: Kernel, rows: FloatArray, weight: FloatArray) -> FloatArray:

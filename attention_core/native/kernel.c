@@ -1,9 +1,12 @@
 /* Attention for one instruction set, in float and double; `hatch_build.py` compiles it once for each. */
+#include <float.h>
+
 #include "call.h"
 #include "functions.h"
 
 #define BLOCK 256 /* keys of a block */
 #define FEW_KEYS 64 /* rows that see at most as many keys take care of every rounding error */
+#define DOMINANT_WEIGHT 0.75 /* backward: weight from which on a key dominates its row; more than ½, so that one key alone does */
 #define SPAN 2048 /* keys of a span, which starts anew */
 #define KEY_BLOCK (TILE_ROWS == 14 ? 224 : 192) /* backward: keys of a block, whole tiles and whole panels */
 #define QUERY_BLOCK (112 / TILE_ROWS * TILE_ROWS) /* backward: queries of a block */
@@ -18,19 +21,27 @@
 #define PANEL (2 * LANES) /* keys of a panel, and outputs that one pass over the values adds up */
 
 #define REAL float
+#define MIN_NORMAL FLT_MIN
 #include "panels.h"
 #include "rows.h"
 #include "tasks.h"
 #include "backward_rows.h"
+#include "dominant.h"
+#include "backward_logits.h"
 #include "backward.h"
 #undef REAL
+#undef MIN_NORMAL
 #define REAL double
+#define MIN_NORMAL DBL_MIN
 #include "panels.h"
 #include "rows.h"
 #include "tasks.h"
 #include "backward_rows.h"
+#include "dominant.h"
+#include "backward_logits.h"
 #include "backward.h"
 #undef REAL
+#undef MIN_NORMAL
 
 #define EXPORT __attribute__((visibility("default")))
 

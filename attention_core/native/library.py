@@ -82,6 +82,9 @@ CALL_FIELDS = _read_fields("call")
 GRADIENT_FIELDS = _read_fields("gradients")
 """Fields of `struct gradients` with the values that mean absence: integers and pointers alone."""
 
+DOMINANT_INTEGERS = len(_read_fields("dominant"))
+"""Size of a `struct dominant`, in units of eight bytes."""
+
 _PACKED = struct.Struct("=" + "".join("d" if isinstance(value, float) else "q" for value in CALL_FIELDS.values()))
 
 FIELD_INDEX = {name: index for index, name in enumerate(CALL_FIELDS)}

@@ -62,7 +62,9 @@ class Sigmoid(Normalizer):
 
     def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """Return ∂/∂z = g·w·(1 − w) and ∂/∂bias = Σ ∂/∂z."""
-        gradient = weight_gradient * weights * (1 - weights)
+        # With t = exp(−|z + bias|) the slope is t/(1 + t)²: where w is nearly 1, no digits of 1 − w are left.
+        tail = np.exp(-np.abs(logits + self.bias))
+        gradient = weight_gradient * tail / np.square(1 + tail)
         return NormalizerGradient(logits=gradient, parameters={"bias": np.asarray(gradient.sum())})
 
     def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:

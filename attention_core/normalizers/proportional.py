@@ -81,8 +81,14 @@ class Proportional(Normalizer):
     def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
         """Return ∂/∂z = (g − Σ w·g) / Σ z on visible keys; 0 in a row of zeros, where the weights have no slope."""
         visible = logits > -np.inf
-        total = np.where(visible, logits, 0).sum(axis=-1, keepdims=True)
+        proportions = np.where(visible, logits, 0)
+        total = proportions.sum(axis=-1, keepdims=True)
         centred = weight_gradient - np.sum(weights * weight_gradient, axis=-1, keepdims=True)
+        overflowing = np.isposinf(total)
+        if overflowing.any():
+            # As the weights: where the sum of large logits overflows, divide by the largest logit first.
+            unit = np.where(overflowing, proportions.max(axis=-1, keepdims=True), 1)
+            total, centred = (proportions / unit).sum(axis=-1, keepdims=True), centred / unit
         slope = np.where(total > 0, centred / np.where(total > 0, total, 1), 0)
         return NormalizerGradient(logits=np.where(visible, slope, 0))
 

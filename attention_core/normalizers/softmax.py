@@ -106,21 +106,38 @@ class Softmax(Normalizer):
         return shifted, total.astype(logits.dtype, copy=False), largest
 
     def backward(self, logits: Logits, weights: Weights, weight_gradient: Weights) -> NormalizerGradient:
-        """Return ∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T and ∂/∂sink = −(1 − Σ w)·Σ w·g."""
+        """Return ∂/∂z = w·(g − Σ w·g)/T, ∂/∂T = −Σ z·∂/∂z / T and ∂/∂sink = −s·Σ w·g, with s the weight of the sink.
+
+        With m, the largest logit of a row, Σ z·∂/∂z = Σ (z − m)·∂/∂z + m·Σ ∂/∂z, where Σ ∂/∂z is 0 but for a sink: a
+        large m would cost the sum its digits.
+        """
         mean = np.einsum("...k,...k->...", weights, weight_gradient)[..., None]
         gradient = np.subtract(weight_gradient, mean, out=weight_gradient)
         gradient *= weights
         if self.temperature != 1.0:
             gradient /= self.temperature
-        products = np.einsum("...k,...k->...", gradient, logits)
+        maximum = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+        maximum[np.isneginf(maximum)] = 0
+        relative = logits - maximum
+        products = np.einsum("...k,...k->...", gradient, relative)
         if not all_finite(products):  # at a hidden key 0 · −∞ is NaN, where the product must be 0
-            finite = np.maximum(logits, np.finfo(logits.dtype).min)
-            products = np.einsum("...k,...k->...", gradient, finite)
-        parameters: dict[str, FloatArray] = {"temperature": np.asarray(-np.sum(products) / self.temperature)}
-        if self.sink is not None:
-            per_row = -(1.0 - weights.sum(axis=-1, keepdims=True)) * mean
-            parameters["sink"] = sum_scalar_gradient(per_row, self.sink)
-        return NormalizerGradient(logits=gradient, parameters=parameters)
+            np.maximum(relative, np.finfo(logits.dtype).min, out=relative)
+            products = np.einsum("...k,...k->...", gradient, relative)
+        if self.sink is None:
+            return NormalizerGradient(gradient, {"temperature": np.asarray(-np.sum(products) / self.temperature)})
+        per_row = self._sink_weights(weights, maximum) * mean
+        total = np.sum(products) + np.sum(maximum * per_row) / self.temperature
+        sink = sum_scalar_gradient(-per_row, self.sink)
+        return NormalizerGradient(gradient, {"temperature": np.asarray(-total / self.temperature), "sink": sink})
+
+    def _sink_weights(self, weights: Weights, maximum: RowMaximum) -> RowMaximum:
+        """Return the weight of the sink in each row: exp(sink − m/T) · (weight of m), or 1 − Σ w where that is large.
+
+        Where the sink weighs little, no digits of 1 − Σ w are left.
+        """
+        relative = (self._sink() - maximum / self.temperature).astype(weights.dtype, copy=False)
+        small = weights.max(axis=-1, keepdims=True, initial=0) * np.exp(np.minimum(relative, 0))
+        return np.where(relative <= 0, small, 1 - weights.sum(axis=-1, keepdims=True))
 
     def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
         """Return maximum, exponential = exp(z/T − maximum), denominator, and weight = exponential / denominator."""

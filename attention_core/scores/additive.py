@@ -132,6 +132,8 @@ class Additive(ScoreModel):
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return the gradients through v, tanh (whose slope is 1 − tanh²) and the two projections."""
         hidden = np.tanh(self._sums(queries, keys))
+        # ∞ − ∞, which large numbers overflow to: the pair is hidden, or its row is NaN already.
+        np.copyto(hidden, 0, where=np.isnan(hidden))
         upstream = score_gradient[..., None]
         inner = upstream * self.score_vector[..., None, None, :] * (1.0 - hidden * hidden)
         by_query, by_key = inner.sum(axis=-2), inner.sum(axis=-3)

@@ -11,12 +11,13 @@ from attention_core.expressions import Expression, ScoreTerms, explain_features
 from attention_core.interfaces import ELEMENTWISE_COST, FeatureSizes, ScoreGradient, ScoreModel
 from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
+from attention_core.reductions import all_finite
 from attention_core.scores.dot_product import DotProduct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cosine(ScoreModel):
-    """a(q, k) = scale · q·k / (‖q‖‖k‖), 0 where q or k is the zero vector.
+    """a(q, k) = scale · q·k / (‖q‖‖k‖), 0 where q or k is the zero vector; NaN where a number of either is NaN or ±∞.
 
     Graves, Wayne & Danihelka 2014, "Neural Turing Machines", equation 6.
     """
@@ -56,7 +57,10 @@ class Cosine(ScoreModel):
     def backward_pair_function(
         self, queries: Queries, keys: Keys, gradient: PairGradient, project: Project
     ) -> ScoreGradient:
-        """Return ∂/∂q = (∂q̂ − (q̂·∂q̂) q̂)/‖q‖, ∂/∂k by symmetry, and ∂/∂scale = Σ score·∂score / scale."""
+        """Return ∂/∂q = (∂q̂ − (q̂·∂q̂) q̂)/‖q‖, ∂/∂k by symmetry, and ∂/∂scale = Σ score·∂score / scale.
+
+        The gradient of a zero vector is 0.
+        """
         per_query = gradient.scores[..., None] / broadcast_over_pairs(self.scale)
         return ScoreGradient(
             _backward_unit_vectors(queries, gradient.queries),
@@ -65,22 +69,26 @@ class Cosine(ScoreModel):
         )
 
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
-        """Return ∂/∂q = Σₖ g·scale·(k̂ − (q̂·k̂) q̂)/‖q‖, ∂/∂k by symmetry, ∂/∂scale = Σ g·q̂·k̂; 0 for a zero vector."""
-        (query_directions, query_norms), (key_directions, key_norms) = unit_vectors(queries), unit_vectors(keys)
+        """Return ∂/∂q = Σₖ g·scale·(k̂ − (q̂·k̂) q̂)/‖q‖, ∂/∂k by symmetry, and ∂/∂scale = Σ g·q̂·k̂.
+
+        The gradient of a zero vector is 0: its score is 0 wherever the other vector points, and no slope is one of all
+        directions.  NaN among its ∂scores makes it NaN.
+        """
+        query_directions, key_directions = unit_vectors(queries)[0], unit_vectors(keys)[0]
         cosines = DotProduct().compute_scores(query_directions, key_directions)
         scaled = score_gradient * broadcast_over_pairs(self.scale)
         along = scaled * cosines
         plain = DotProduct().backward(query_directions, key_directions, scaled)
         return ScoreGradient(
-            queries=(plain.queries - along.sum(axis=-1)[..., None] * query_directions) / query_norms,
-            keys=(plain.keys - along.sum(axis=-2)[..., None] * key_directions) / key_norms,
+            queries=_divide_by_norms(plain.queries - along.sum(axis=-1)[..., None] * query_directions, queries),
+            keys=_divide_by_norms(plain.keys - along.sum(axis=-2)[..., None] * key_directions, keys),
             parameters={"scale": sum_scalar_gradient(score_gradient * cosines, self.scale)},
         )
 
     def explain_score(self, query: Query, key: Key, head: int) -> ScoreTerms:
         """Return one product for each feature, with the factor scale / (‖q‖‖k‖)."""
         scale = float(select_parameters(self, head)["scale"])
-        if not query.any() or not key.any():
+        if not (query.any() and key.any()) and all_finite(query) and all_finite(key):
             return ScoreTerms(explain_features(query, key), Expression("zero vector", 0.0, "{}", (0.0,)))
         query_norm, key_norm = (float(unit_vectors(vector)[1][0]) for vector in (query, key))
         factor = Expression(
@@ -113,7 +121,12 @@ def unit_vectors(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _backward_unit_vectors(vectors: FloatArray, gradient: FloatArray) -> FloatArray:
     """Return the gradient of vectors (…, n, D) from that of their unit vectors."""
-    directions, norms = unit_vectors(vectors)
+    directions = unit_vectors(vectors)[0]
     along = np.sum(directions * gradient, axis=-1, keepdims=True)
-    result: FloatArray = (gradient - along * directions) / norms
-    return result
+    return _divide_by_norms(gradient - along * directions, vectors)
+
+
+def _divide_by_norms(gradient: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return a gradient of unit vectors divided by the vectors' norms, 0 for a zero vector; NaN stays NaN."""
+    is_defined = vectors.any(axis=-1, keepdims=True)
+    return np.where(is_defined | np.isnan(gradient), gradient / unit_vectors(vectors)[1], 0)

@@ -11,6 +11,7 @@ from attention_core.expressions import Expression, ScoreTerms, explain_features
 from attention_core.interfaces import FeatureSizes, ScoreGradient, ScoreModel
 from attention_core.kernel_forms import PairFunction, PairGradient, Project
 from attention_core.parameters import PerHead, broadcast_over_pairs, select_parameters, sum_scalar_gradient
+from attention_core.reductions import all_finite
 from attention_core.scores.pairwise import iterate_pair_units
 
 MAX_SUMMED_FEATURES = 16
@@ -75,8 +76,10 @@ class Gaussian(ScoreModel):
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = −Σₖ g·(q − k)/h², ∂/∂k = Σ_q g·(q − k)/h² and ∂/∂h = −2 Σ g·a/h, with h the bandwidth."""
         bandwidth = broadcast_over_pairs(self.bandwidth)
-        per_pair_gradient = pair_differences(queries, keys) * (score_gradient / (bandwidth * bandwidth))[..., None]
-        per_pair = -2.0 * score_gradient * self.compute_scores(queries, keys) / bandwidth
+        # In two steps, as the square of a bandwidth may be 0 or infinite.
+        per_pair_gradient = _times((score_gradient / bandwidth)[..., None], pair_differences(queries, keys))
+        per_pair_gradient /= bandwidth[..., None] if isinstance(bandwidth, np.ndarray) else bandwidth
+        per_pair = -2.0 * _times(score_gradient, self.compute_scores(queries, keys)) / bandwidth
         return ScoreGradient(
             queries=-per_pair_gradient.sum(axis=-2),
             keys=per_pair_gradient.sum(axis=-3),
@@ -139,8 +142,8 @@ class Laplacian(ScoreModel):
     def backward(self, queries: Queries, keys: Keys, score_gradient: Scores) -> ScoreGradient:
         """Return ∂/∂q = −Σₖ g·sign(q − k)/b, ∂/∂k = Σ_q g·sign(q − k)/b and ∂/∂b = −Σ g·a/b, with sign(0) = 0."""
         bandwidth = broadcast_over_pairs(self.bandwidth)
-        per_pair_gradient = np.sign(pair_differences(queries, keys)) * (score_gradient / bandwidth)[..., None]
-        per_pair = -score_gradient * self.compute_scores(queries, keys) / bandwidth
+        per_pair_gradient = _times((score_gradient / bandwidth)[..., None], np.sign(pair_differences(queries, keys)))
+        per_pair = -_times(score_gradient, self.compute_scores(queries, keys)) / bandwidth
         return ScoreGradient(
             queries=-per_pair_gradient.sum(axis=-2),
             keys=per_pair_gradient.sum(axis=-3),
@@ -163,6 +166,18 @@ class Laplacian(ScoreModel):
 def _in_compute_type(bandwidth: PerHead, dtype: np.dtype[Any]) -> FloatArray:
     """Return a bandwidth rounded to the compute type, in float64, so that one for all heads and one for each agree."""
     return np.asarray(bandwidth, dtype).astype(np.float64)
+
+
+def _times(gradient: FloatArray, factor: FloatArray) -> FloatArray:
+    """Return gradient · factor, 0 where one of them is 0 although the other is infinite.
+
+    A score that overflows to −∞ has the weight 0 and the gradient 0; where a query equals a key its slope is 0, however
+    small the bandwidth.
+    """
+    product = gradient * factor
+    if not all_finite(product):
+        np.copyto(product, 0, where=np.isnan(product) & ~(np.isnan(gradient) | np.isnan(factor)))
+    return product
 
 
 def pair_differences(queries: Queries, keys: Keys) -> FloatArray:
