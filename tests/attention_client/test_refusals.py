@@ -49,7 +49,7 @@ REFUSED: list[tuple[dict[str, Any], type[RequestRefused], list[str]]] = [
     ({"bias": np.ones(7)}, ShapeMismatch, ["/bias"]),
     ({"score_modifier": {"formula": "score + x"}}, UnknownName, ["/score_modifier/formula"]),
     ({"mask": {"formula": "j - p"}}, InvalidRequest, ["/mask/formula"]),
-    ({"mask": {"formula": "j < width", "width": 2}}, UnknownName, ["/mask"]),
+    ({"mask": {"formula": "j < width", "width": 2}}, UnknownName, ["/mask/width"]),
     ({"mask": "j <= p"}, InvalidRequest, ["/mask"]),
     ({"position": {"name": "alibi", "slopes": np.ones(3)}}, ShapeMismatch, ["/position/slopes"]),
     ({"position": {"name": "rotary", "base": -1}}, InvalidRequest, ["/position/base"]),

@@ -319,7 +319,7 @@ WRONG = {
     "a vector": (
         {"score_modifier": {"formula": "score + a", "parameters": {"a": [1, 2]}}},
         "/score_modifier/formula",
-        "Index a vector by a position, such as slope[j]",
+        "Take one entry of a vector, as in slope[h]",
     ),
     "a number for a formula": ({"score_modifier": {"formula": 1}}, "/score_modifier/formula", "expected a string"),
     "an integer of a mask that float64 merges": (

@@ -32,7 +32,7 @@ def bind_used(text, kind):
 
 REFUSED = [
     ("score_model", "sum(q * kk)", UnknownName, 9, "'kk'", "parameter"),
-    ("score_modifier", "score - scor", UnknownName, 9, "'scor'", r"'score'\? If not, send it as a parameter"),
+    ("score_modifier", "score - scor", UnknownName, 9, "'scor'", r"'score'\? The value of a parameter is sent in"),
     ("score_model", "summ(q * k)", UnknownName, 1, "'summ'", "Did you mean 'sum'"),
     ("score_model", "concatenate(q, k)", UnknownName, 1, "'concatenate'", "concat"),
     ("score_model", "q + k", InvalidValue, 1, r"'q \+ k'", "Sum"),
