@@ -239,12 +239,14 @@ def _add_rows(found: KernelGradients, chosen: BoolArray, rest: GradientAccumulat
     :param rest: their outputs and gradients.
     """
     found.output[chosen] = rest.output[chosen]
-    pairs = [(found.query, rest.query), (found.key, rest.key), (found.value, rest.value)]
-    if found.bias is not None and rest.bias is not None:
-        pairs.append((found.bias, rest.bias))
-    for total, added in pairs:
-        # Adding 0 would change the sign of −0 in other rows.
-        np.add(total, added, out=total, where=added != 0)
+    for name in ("query", "key", "value", "bias"):
+        added = getattr(rest, name)
+        if added is not None:
+            # A copy, since the gradient of a formula that does not use a vector is one number for all of it.
+            total = np.array(getattr(found, name))
+            # Adding 0 would change the sign of −0 in other rows.
+            np.add(total, added, out=total, where=added != 0)
+            setattr(found, name, total)
     for totals, gradients in ((found.score_model, rest.score_model), (found.normalizer, rest.normalizer)):
         for name, gradient in gradients.items():
             totals[name] = totals[name] + gradient

@@ -1,6 +1,7 @@
 """Long sequences over HTTP: computed tile by tile, to the same numbers, in little memory, and stopped between tiles."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -146,8 +147,12 @@ def own_server(tmp_path, monkeypatch):
 
 def threads(server):
     """How many threads the server has, less those of its event loop."""
-    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
-    return sum(not (task / "comm").read_text().startswith("libuv") for task in tasks)
+    names = []
+    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+        # A thread may end after it was listed.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names.append((task / "comm").read_text())
+    return sum(not name.startswith("libuv") for name in names)
 
 
 async def test_one_setting_owns_all_threads(own_server):
