@@ -216,6 +216,8 @@ def evaluate_fields(
     Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights.
     """
     kernel = selected_kernel()
+    if kernel is not None and call.score_modifier is None and "modified" in call.include:
+        return _evaluate_with_modified(call, workers, should_stop, progress)
     result = scorer = None
     if kernel is not None:
         required = list_required_matrices(call.include)
@@ -239,6 +241,26 @@ def evaluate_fields(
     for name, array in result.fields.items():
         array[result.unsafe] = fields[name][result.unsafe]
     return result.fields, result.maximum
+
+
+def _evaluate_with_modified(
+    call: ResolvedCall,
+    workers: Workers | None,
+    should_stop: ShouldStop | None,
+    progress: ProgressCallback | None,
+) -> tuple[Mapping[str, FloatArray], FloatArray | None]:
+    """Return what `evaluate_fields` does for a call that includes modified scores without a modifier.
+
+    A kernel has none: they are its logits where a key is visible, and NumPy's where it is not, so that asking for them
+    changes no bit of another field.
+    """
+    others = replace(call, include=call.include - {"modified"} | frozenset[ResultField]({"logits"}))
+    fields, maximum = evaluate_fields(others, workers, should_stop, progress)
+    alone = replace(call, include=frozenset[ResultField]({"modified"}))
+    with np.errstate(all="ignore"):
+        modified, _ = evaluate_dense(alone, should_stop, None, None)
+    logits = fields["logits"]
+    return {**fields, "modified": np.where(np.isneginf(logits), modified["modified"], logits)}, maximum
 
 
 def _to_storage(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

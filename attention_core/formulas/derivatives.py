@@ -179,10 +179,10 @@ def _differentiate_slice(step: Step, operand: FloatArray, gradient: FloatArray) 
 
 
 def _differentiate_unit(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:
-    """Return (g − u (u·g)) / ‖x‖, 0 for a zero vector."""
+    """Return (g − u (u·g)) / ‖x‖, 0 for a zero vector whose u is 0 and wherever g is 0, though u may be NaN."""
     along = np.sum(times(gradient, value), axis=-2, keepdims=True)
     length = lift(norm(x))
-    return times(gradient - value * along, np.where(length > 0, 1 / np.where(length > 0, length, 1), 0))
+    return times(gradient - times(along, value), np.where(length > 0, 1 / np.where(length > 0, length, 1), 0))
 
 
 def _differentiate_extreme(x: FloatArray, value: FloatArray, gradient: FloatArray) -> FloatArray:

@@ -176,7 +176,8 @@ static __attribute__((noinline)) void T(differentiate_additive)(const struct cal
     REAL *of_vector = (REAL *)g->score_vector + (block->chunk * call->n_matrices + block->matrix) * features;
     const VECTOR one = T(all)((REAL)1);
     for (int r = first_row; r < first_row + rows; r++) {
-        const REAL *query = block->finite_queries + r * block->finite_query_stride;
+        /* As they are: a projection that is infinite is where tanh has no slope. */
+        const REAL *query = block->queries + r * block->query_stride;
         const REAL *scored = space->score_gradients + r * PAIR_STRIDE;
         REAL *of_query = block->query_gradient + (block->first_query + r) * features;
         for (int64_t u = 0; u < features; u++) {

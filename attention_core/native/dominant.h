@@ -100,7 +100,9 @@ static void T(add_dominant)(const struct call *call, int64_t group, int64_t matr
             by_key = -by_query;
         } else if (call->score == ADDITIVE) {
             REAL *of_vector = (REAL *)g->score_vector + matrix * features + c;
-            const VECTOR hidden = T(tanh)(q + k);
+            /* Projections may be infinite, where tanh has no slope. */
+            const VECTOR sum = T(load_part)(queries + c, present) + T(load_part)(keys + c, present);
+            const VECTOR hidden = T(finite_or_zero)(T(tanh)(sum));
             by_query = by_key = (one - hidden * hidden) * T(load_part)(T(score_vector)(call, matrix) + c, present);
             const VECTOR total = T(fma)(gradient, hidden, T(load_part)(of_vector, present));
             memcpy(of_vector, &total, present * sizeof(REAL));

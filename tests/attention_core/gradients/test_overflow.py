@@ -15,6 +15,7 @@ from attention_core import (
     attend,
     differentiate,
 )
+from attention_core.native import available_kernels, using_kernel
 from tests import oracle
 from tests.attention_core.gradients.judge import named
 from tests.digits import exact
@@ -80,3 +81,36 @@ def test_a_zero_query_beside_a_broken_key_is_a_nan_row(model, broken):
     scores = attend(query, key, value, score_model=model, include=("scores",)).scores
     assert np.isnan(scores[:, 2]).all()
     assert oracle.SCORE_MODELS["cosine"]({}, *map(exact, (query[1].tolist(), key[2].tolist()))).is_nan()
+
+
+KERNELS = ["numpy", *available_kernels()[0]]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    "formula", ["dot(q, k) / norm(k)", "dot(q, k) / (norm(q) * norm(k))", "where(norm(k) > 0, dot(q, k) / norm(k), 0)"]
+)
+def test_a_zero_key_that_contributes_nothing_has_no_gradient(formula, kernel):
+    """Its direction is NaN; it is hidden, or the branch that uses it is not taken."""
+    mask = None if "where" in formula else Allowed(np.array([True, False]))
+    with using_kernel(kernel):
+        found = differentiate(
+            [[1.0]], [[1.0], [0.0]], [[1.0], [2.0]], 1.0, score_model=FormulaScore(formula), mask=mask
+        )
+    assert found.key.tolist() == [[0.0], [0.0]]
+    assert np.isfinite(found.query).all()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("width", [1, 3])
+def test_an_infinite_projection_has_no_slope(width, sign, kernel):
+    """Where tanh is 1 or −1 to the last digit its slope is 0, and so it is where its operand overflows."""
+    model = Additive(np.full((1, 1), 10.0), np.full((1, 1), 10.0), np.ones(1))
+    query, key = np.array([[sign * 3e38]], np.float32), np.array([[sign * 3e38]] + [[0.0]] * width, np.float32)
+    value = np.arange(1 + width, dtype=np.float32)[:, None]
+    with using_kernel(kernel):
+        found = named(differentiate(query, key, value, np.float32(1), score_model=model))
+    for name, gradient in found.items():
+        if name != "value":
+            np.testing.assert_allclose(gradient, 0, atol=1e-6, err_msg=name)

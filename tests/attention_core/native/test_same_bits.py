@@ -87,6 +87,9 @@ def test_neither_fields_nor_threads_nor_neighbours_change_a_bit(kernel, seed, wo
         for threads in THREADS
     }
     cases["all fields"] = run(kernel, **drawn.arguments, include=(*names, *MATRICES))
+    cases["modified scores"] = run(kernel, **drawn.arguments, include=(*names, "modified"))
+    modified, logits = cases["modified scores"].arrays["modified"], cases["all fields"].arrays["logits"]
+    assert_same_bits(modified[~np.isneginf(logits)], logits[~np.isneginf(logits)], (seed, "modified"))
     for name in names:
         for case, result in cases.items():
             assert_same_bits(result.arrays[name], expected.arrays[name], (seed, case, name))
