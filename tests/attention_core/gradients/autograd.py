@@ -6,7 +6,9 @@ Reads a list of cases and prints, for each, the output and the gradient of every
 evaluate the same formulas, in float64; `fused` calls the attention of the library itself.
 """
 
+import ast
 import json
+import operator
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -98,6 +100,67 @@ def scores_of(lib: Library, model: str, given: dict[str, Any], query: Any, key: 
     raise ValueError(model)
 
 
+def scores_of_formula(lib: Library, formula: str, given: dict[str, Any], query: Any, key: Any) -> Any:
+    """Return the value of a formula for each pair, (…, Lq, Lk); vectors have their elements on the last axis."""
+    names = given | {"q": query[..., :, None, :], "k": key[..., None, :, :], "D": float(query.shape[-1])}
+    functions = functions_of(lib)
+
+    def value(node):
+        match node:
+            case ast.Constant():
+                return float(node.value)
+            case ast.Name():
+                return names[node.id]
+            case ast.UnaryOp(op=ast.USub()):
+                return -value(node.operand)
+            case ast.BinOp(op=ast.MatMult()):
+                return multiplied(lib, value(node.left), value(node.right))
+            case ast.BinOp():
+                return OPERATORS[type(node.op)](value(node.left), value(node.right))
+            case ast.Call(func=ast.Name(name)):
+                return functions[name](*map(value, node.args))
+        raise ValueError(ast.dump(node))
+
+    return value(ast.parse(formula, mode="eval").body)
+
+
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+             ast.Pow: operator.pow}  # fmt: skip
+
+
+def multiplied(lib: Library, left: Any, right: Any) -> Any:
+    """Return a matrix times a vector, a vector times a matrix, or the dot product of vectors of pairs."""
+    if left.ndim == 2:
+        return lib.np.einsum("...d,ud->...u", right, left)
+    if right.ndim == 2:
+        return lib.np.einsum("...d,du->...u", left, right)
+    return (left * right).sum(-1)
+
+
+def functions_of(lib: Library) -> dict[str, Any]:
+    """Return functions of numbers and vectors by the names that formulas have for them."""
+    xp = lib.np
+
+    def concat(*vectors):
+        shape = np.broadcast_shapes(*(vector.shape[:-1] for vector in vectors))
+        return xp.concatenate([xp.broadcast_to(one, (*shape, one.shape[-1])) for one in vectors], -1)
+
+    def dot(one, other):
+        return (one * other).sum(-1)
+
+    return {
+        "sum": lambda vector: vector.sum(-1),
+        "norm1": lambda vector: xp.abs(vector).sum(-1),
+        "dot": dot,
+        "cosine": lambda one, other: dot(one, other) / (dot(one, one) * dot(other, other)) ** 0.5,
+        "concat": concat,
+        "sqrt": lambda x: x**0.5,
+        "square": lambda x: x * x,
+        "tanh": xp.tanh,
+        "abs": xp.abs,
+    }
+
+
 def weights_of(lib: Library, normalizer: str, given: dict[str, Any], logits: Any, visible: Any) -> Any:
     """Return the weights of logits over visible keys, (…, Lq, Lk)."""
     xp = lib.np
@@ -125,7 +188,10 @@ def attention(lib: Library, case: dict[str, Any], inputs: dict[str, Any]) -> Any
         heads = [head // (query.shape[1] // key.shape[1]) for head in range(query.shape[1])]
         key, value = key[:, heads], value[:, heads]
     parameters = {name.partition(".")[2]: one for name, one in inputs.items() if "." in name}
-    scores = scores_of(lib, case["score_model"], parameters, query, key)
+    if case["formula"]:
+        scores = scores_of_formula(lib, case["formula"], parameters, query, key)
+    else:
+        scores = scores_of(lib, case["score_model"], parameters, query, key)
     if case["softcap"] is not None:
         scores = case["softcap"] * lib.np.tanh(scores / case["softcap"])
     if "bias" in inputs:

@@ -62,6 +62,7 @@ def case_of(score_model, normalizer, layout, option, seed):
     upstream = np.random.default_rng(seed).standard_normal(output.shape)
     case = {
         "score_model": score_model,
+        "formula": request["score_model"].get("formula"),
         "normalizer": normalizer,
         "softcap": request.get("softcap"),
         "visible": visible(request.get("mask", {})).astype(int).tolist(),
