@@ -10,9 +10,10 @@ from attention_core.arrays import FloatArray, Logits, Row
 from attention_core.call import ResolvedCall
 from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.expressions import Expression, ScoreTerms
+from attention_core.formula_mask import FormulaMask
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import Tile, slice_tile
-from attention_core.masks import list_hiding_masks
+from attention_core.masks import list_hiding_masks, masks_in
 from attention_core.shapes import Shape, describe_scores
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
@@ -39,6 +40,8 @@ class Explanation:
     """Capped score + bias + ALiBi, as the score modifier leaves it, before any mask."""
     rotary: bool
     """Whether query and key are rotated before they are scored."""
+    mask_steps: tuple[Expression, ...]
+    """Steps of the mask formula, the last of which says whether it shows the key; empty without one."""
     query_position: int
     """Position of the query among the keys, offset included."""
     key_position: int
@@ -135,6 +138,7 @@ def _explain(pair: QueryKeyPair) -> Explanation:
         modifier_steps=_explain_modifier(pair, biased),
         modified=modified,
         rotary=call.position is not None and alibi is None,
+        mask_steps=_explain_mask_formula(pair),
         query_position=position,
         key_position=key_position,
         masked_by=_masked_by(pair, biased, modified),
@@ -175,17 +179,27 @@ def _explain_modifier(pair: QueryKeyPair, biased: float) -> tuple[Expression, ..
     call = pair.call
     if call.score_modifier is None or _is_hidden_by_bias(pair):
         return ()
-    variables = {
-        "score": biased,
+    return call.score_modifier.explain({"score": biased, **_places(pair)}, pair.head)
+
+
+def _explain_mask_formula(pair: QueryKeyPair) -> tuple[Expression, ...]:
+    """Return the steps of the first mask formula; none without one."""
+    formulas = (mask for mask in masks_in(pair.call.mask) if isinstance(mask, FormulaMask))
+    mask = next(formulas, None)
+    return () if mask is None else mask.explain(_places(pair), pair.head)
+
+
+def _places(pair: QueryKeyPair) -> dict[str, int]:
+    """Return the positions of a pair by the names that formulas give them."""
+    return {
         "i": pair.query,
         "j": pair.key,
         "p": int(pair.select_matrix(pair.tile.query_positions)[0, 0]),
         "b": pair.index[0] if pair.index else 0,
         "h": pair.head,
-        "Lq": call.query_length,
-        "Lk": call.key_length,
+        "Lq": pair.call.query_length,
+        "Lk": pair.call.key_length,
     }
-    return call.score_modifier.explain(variables, pair.head)
 
 
 def _masked_by(pair: QueryKeyPair, biased: float, modified: float) -> tuple[str, ...]:

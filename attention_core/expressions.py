@@ -17,7 +17,9 @@ class Expression:
     """The formula, with ``{}`` for each operand: "{} × {}".  ``{*, }`` stands for any number of operands joined by a
     comma, ``{* + }`` for their sum."""
     operands: tuple[float, ...]
-    """Numbers that fill the template, in its order."""
+    """Numbers that fill the template, in its order; truth values are Python's, as a value may be."""
+    source: str = ""
+    """Piece of the user's formula that it comes from; empty for a number that the name says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from attention_core.arrays import BoolArray, IntArray, LeadingSlices
 from attention_core.descriptions import Text
 from attention_core.errors import ArgumentPath
+from attention_core.expressions import Expression
 from attention_core.formulas import (
     BoundFormula,
     FormulaContext,
@@ -80,6 +81,14 @@ class FormulaMask(BaseMask):
         :param tile: some queries, and all keys.
         """
         return self._bound.key_range(TilePositions.of(tile))
+
+    def explain(self, variables: Mapping[str, int], head: int) -> tuple[Expression, ...]:
+        """Return the steps to the truth value of one pair, which is the last; none for a constant alone.
+
+        :param variables: the positions by name.
+        :param head: index into parameters that differ by head.
+        """
+        return self._bound.explain(variables, head)
 
     @property
     def operations_per_pair(self) -> int:

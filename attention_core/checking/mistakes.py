@@ -133,11 +133,13 @@ MISTAKES: dict[str, Mistake] = {
     "score modifier before bias": wrong_formulas.modifier_before_bias,
     "score modifier after mask": wrong_formulas.modifier_after_mask,
     "score modifier positions": wrong_formulas.modifier_positions,
+    "score modifier sign": wrong_formulas.change_modifier(wrong_formulas.change_sign),
     "score modifier heads": wrong_formulas.change_modifier(wrong_formulas.take_other_heads),
     "mask formula missing": wrong_formulas.mask_formula_missing,
     "mask formula inverted": wrong_formulas.mask_formula_inverted,
     "mask formula off by one": wrong_formulas.change_mask_formula(wrong_formulas.move_edges),
     "mask formula positions": wrong_formulas.change_mask_formula(wrong_formulas.rename({"p": "i"})),
+    "mask formula transposed": wrong_formulas.change_mask_formula(wrong_formulas.exchange_positions),
     "mask formula heads": wrong_formulas.change_mask_formula(wrong_formulas.take_other_heads),
     "q and k swapped in the formula": wrong_formulas.change_score_formula(
         wrong_formulas.rename({"q": "k", "k": "q", "Dq": "Dk", "Dk": "Dq"})
@@ -156,8 +158,13 @@ MISTAKES: dict[str, Mistake] = {
     "axes transposed": wrong_results.transposed,
     "rows in another order": wrong_results.rows_in_another_order,
     "another scale": wrong_scores.other_scale,
+    "another factor of the formula": wrong_scores.other_factor_of_formula,
 }
 """Every mistake by its name, in the order in which they are tried and named."""
 
-FITTED_MISTAKES: tuple[str, ...] = ("rows in another order", "another scale")
+FITTED_MISTAKES: tuple[str, ...] = (
+    "rows in another order",
+    "another scale",
+    "another factor of the formula",
+)
 """Mistakes with something fitted to the candidate, which are tried only if no other gives it."""

@@ -114,6 +114,46 @@ def _with_moved_side(edge: Node, operation: str) -> Node:
     return replace(edge, operands=(left, Node(operation, right.span, (right, one))))
 
 
+def exchange_positions(_: CheckContext, user: FormulaUser) -> Iterator[BoundFormula]:
+    """The query's position or index for that of the key, and the reverse."""
+    formula = _bound(user).formula
+    if formula.uses("j"):
+        outside = {"p": "j", "i": "j", "j": "p" if formula.uses("p") else "i"}
+        yield _rebind(user, _replaced(formula.root, partial(_exchanged, outside)))
+
+
+def _exchanged(names: Mapping[str, str], node: Node) -> Node | None:
+    """Return a name exchanged by `names`, and a parameter with its indices exchanged; None for another node."""
+    if node.operation == "index":
+        within = {"i": "j", "p": "j", "j": "i"}
+        parameter, *indices = node.operands
+        return replace(node, operands=(parameter, *(_replaced(one, partial(_exchanged, within)) for one in indices)))
+    is_exchanged = node.operation == "name" and node.value in names
+    return replace(node, value=names[str(node.value)]) if is_exchanged else None
+
+
+def change_sign(_: CheckContext, user: FormulaUser) -> Iterator[BoundFormula]:
+    """2 · score − modifier(score), of a modifier that adds to the score: what it adds has the other sign."""
+    root = _bound(user).formula.root
+    if root.operation != "name" and _adds_to_score(root):
+        score, two = Node("name", root.span, value="score"), Node("number", root.span, value=2.0)
+        yield _rebind(user, Node("-", root.span, (Node("*", root.span, (two, score)), root)))
+
+
+def _adds_to_score(node: Node) -> bool:
+    """Return whether a formula is the score plus or minus what does not depend on it."""
+    if node.operation not in ("+", "-"):
+        return node.operation == "name" and node.value == "score"
+    left, right = node.operands
+    if _adds_to_score(left):
+        return not _uses_score(right)
+    return node.operation == "+" and _adds_to_score(right) and not _uses_score(left)
+
+
+def _uses_score(node: Node) -> bool:
+    return any(one.operation == "name" and one.value == "score" for one in node.walk())
+
+
 def take_other_heads(context: CheckContext, user: FormulaUser) -> Iterator[BoundFormula]:
     """Every query head uses what belongs to head 0, or to the head with the number of its key head."""
     bound, (heads, shared) = _bound(user), count_heads(context)

@@ -13,7 +13,7 @@ from attention_core.checking.fitted_factor import fit_factor
 from attention_core.checking.variants import ChangedCall, CheckContext, Fields, FittedNumber, Variant, evaluate_included
 from attention_core.interfaces import FeatureSizes, ScoreModel
 from attention_core.parameters import broadcast_over_pairs
-from attention_core.scores import ScaledDotProduct
+from attention_core.scores import FormulaScore, ScaledDotProduct
 
 Change = Callable[[Scores], Scores]
 
@@ -68,7 +68,18 @@ def evaluate_with_raw_scores(model: ScoreModel, call: ResolvedCall, rows: slice)
 
 
 def other_scale(context: CheckContext) -> Iterator[Variant]:
-    """Another constant than the scale of the call, fitted to the candidate."""
+    """Another constant than the scale of the call, fitted to the candidate; formulas have no scale."""
+    if not isinstance(context.call.score_model, FormulaScore):
+        yield from _other_factor(context)
+
+
+def other_factor_of_formula(context: CheckContext) -> Iterator[Variant]:
+    """A constant times the result of the score model's formula, fitted to the candidate."""
+    if isinstance(context.call.score_model, FormulaScore):
+        yield from _other_factor(context)
+
+
+def _other_factor(context: CheckContext) -> Iterator[Variant]:
     model: Any = context.call.score_model
     scale = getattr(model, "scale", 1.0)
     expected = scale if isinstance(scale, float) and scale else 1.0

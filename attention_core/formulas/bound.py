@@ -348,6 +348,15 @@ class BoundFormula:
         """
         return self._explain({"q": query, "k": key}, head).terms(len(query))
 
+    def explain_score_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
+        """Return the operations that `explain_score` does not show, each with its operands and value.
+
+        :param query: (Dq).
+        :param key: (Dk).
+        :param head: index into parameters that differ by head.
+        """
+        return self._explain({"q": query, "k": key}, head).lines_before_terms()
+
     def _explain(self, variables: Mapping[str, Any], head: int) -> Explainer:
         axes = {name: one.axes for name, one in self.parameters.items()}
         written = build_graph(self.formula, axes, self.context.sizes, (), rewrites=False)

@@ -113,10 +113,8 @@ class FormulaScore(ScoreModel):
         return self._bound.explain_score(query, key, head)
 
     def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
-        """Return the operations of the formula, each with its operands, but for the last; none where terms show it."""
-        if len(self._bound.explain_score(query, key, head).terms) > 1:
-            return ()
-        return self._bound.explain({"q": query, "k": key}, head)[:-1]
+        """Return the operations of the formula, each with its operands, but for those that the terms show."""
+        return self._bound.explain_score_steps(query, key, head)
 
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Count the operations of the formula for each pair."""

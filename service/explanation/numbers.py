@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attention_core.expressions import Expression
+from service.codecs.json import number
+from service.explanation.texts import NAMES, Language
 
 MAX_SHOWN = 12
 """Numbers of a sum or list that are written out; of a longer one the first and the last."""
@@ -16,8 +19,11 @@ PLACE = re.compile(r"(\(?)\{\}")
 """The place of one operand, with the bracket before it."""
 
 
-def short(number: float) -> str:
-    """Write a number with six significant digits at most and a true minus sign."""
+def short(number: float, language: Language = "en") -> str:
+    """Write a number with six significant digits at most and a true minus sign; a truth value as a word."""
+    if isinstance(number, bool):
+        word: str = getattr(NAMES["true" if number else "false"], language)
+        return word
     return f"{number + 0.0:.6g}".replace("-", "−").replace("inf", "∞").replace("nan", "NaN")
 
 
@@ -48,12 +54,19 @@ def _filled(template: str, operands: Sequence[float]) -> str:
 def equation(term: Expression) -> str:
     """Write the computation of a number and its value, as in 2 × 1.9 = 3.8; a plain number is written once.
 
-    A comparison has no value of its own and is written alone.
+    A truth value stands after a colon, as in 2 ≤ 0: false.  A comparison without one is written alone.
     """
     how, value = expression(term), short(term.value)
+    if isinstance(term.value, bool):
+        return f"{how}: {value}"
     if how in (value, f"({value})"):
         return value
     return how if " = " in how or " < " in how else f"{how} = {value}"
+
+
+def spelled(value: float | None) -> Any:
+    """Return a number as JSON has it: −0 as 0, a truth value as 1 or 0; None stays."""
+    return number(None if value is None else float(value) + 0.0)
 
 
 def joined(parts: Sequence[str], separator: str) -> str:

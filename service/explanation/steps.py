@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation
 from attention_core.expressions import Expression
-from service.codecs import json
-from service.explanation.numbers import enclosed, equation, expression, joined, listed, short
-from service.explanation.texts import MASKS, NAMES, STEPS, TERMS
-
-Language = Literal["zh", "en"]
+from attention_core.positions import Rotary
+from service.explanation.numbers import enclosed, equation, expression, joined, listed, short, spelled
+from service.explanation.texts import MASKS, NAMES, STEPS, TERMS, Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,16 @@ class Steps:
     def add(self, name: str, formula: str, value: float | None, sentence: str = "", **words: object) -> None:
         """Append a step; its sentence is found under its name unless another is given."""
         template: str = getattr(STEPS[sentence or name], self.language)
-        text = template.format(**self.names, value="" if value is None else short(value), **words)
-        self.documents.append({"name": name, "formula": formula, "value": json.number(value), "sentence": text})
+        text = template.format(**self.names, value="" if value is None else short(value, self.language), **words)
+        self.documents.append({"name": name, "formula": formula, "value": spelled(value), "sentence": text})
 
     def add_term(self, term: Expression, sentence: str, **words: object) -> None:
         """Append a step that the core has taken apart."""
         self.add(term.name, equation(term), term.value, sentence, **words)
+
+    def add_part(self, name: str, part: Expression, sentence: str = "") -> None:
+        """Append a step for a piece of a formula."""
+        self.add(name, equation(part), part.value, sentence, part=part.name)
 
 
 def explain_in_steps(
@@ -58,6 +60,8 @@ def explain_in_steps(
 ) -> list[dict[str, Any]]:
     """Return the steps, each with name, formula, value and sentence; a step that the call does not have is left out."""
     steps = Steps(language, pair.names(language))
+    if explanation.rotary:
+        _add_rotary(steps, explanation, call)
     _add_score(steps, explanation)
     if call.softcap is not None:
         capped, cap = explanation.capped_score, short(call.softcap)
@@ -71,16 +75,27 @@ def explain_in_steps(
     return steps.documents
 
 
+def _add_rotary(steps: Steps, explanation: Explanation, call: ResolvedCall) -> None:
+    """Add the rotation of query and key, with the scaling of its angles."""
+    positions = (explanation.query_position, explanation.key_position)
+    of_query, of_key = (str(position).replace("-", "−") for position in positions)
+    words = {"query_position": of_query, "key_position": of_key}
+    sentence, scaling = "rotary", call.position.scaling if isinstance(call.position, Rotary) else None
+    if scaling is not None:
+        sentence = "rotary scaled" if scaling.attention_scale == 1 else "rotary scaled and multiplied"
+        words |= {
+            "kind": scaling.kind,
+            "factor": short(scaling.factor),
+            "attention_factor": short(scaling.attention_scale),
+        }
+    steps.add("rotary", f"rotary(q, {of_query}), rotary(k, {of_key})", None, sentence, **words)
+
+
 def _add_score(steps: Steps, explanation: Explanation) -> None:
     """Add the steps from terms to the score."""
     terms = explanation.terms
-    if explanation.rotary:
-        positions = (explanation.query_position, explanation.key_position)
-        of_query, of_key = (str(position).replace("-", "−") for position in positions)
-        formula = f"rotary(q, {of_query}), rotary(k, {of_key})"
-        steps.add("rotary", formula, None, query_position=of_query, key_position=of_key)
     for part in explanation.score_steps:
-        steps.add("formula part", equation(part), part.value, part=part.name)
+        steps.add_part("formula part", part)
     written = joined([expression(term) for term in terms.terms], " + ")
     largest = max(terms.terms, key=lambda term: abs(term.value))
     steps.add(
@@ -93,8 +108,9 @@ def _add_score(steps: Steps, explanation: Explanation) -> None:
     )
     formula = short(explanation.score)
     if terms.factor is not None:
-        own = f"factor {terms.factor.name}"
-        steps.add("factor", equation(terms.factor), terms.factor.value, own if own in STEPS else "factor")
+        own = f"factor {terms.factor.name}" if not terms.factor.source else "factor of the formula"
+        shown = equation(terms.factor)
+        steps.add("factor", shown, terms.factor.value, own if own in STEPS else "factor", part=terms.factor.source)
         formula = f"{enclosed(terms.sum)} × {enclosed(terms.factor.value)} = {formula}"
     steps.add("score", formula, explanation.score)
 
@@ -116,6 +132,10 @@ def _add_logit(steps: Steps, explanation: Explanation, call: ResolvedCall, key_i
         steps.add_term(alibi, "alibi", distance=abs(explanation.query_position - explanation.key_position))
     if call.score_modifier is not None:
         _add_modifier(steps, explanation, call.score_modifier.formula)
+    for part in explanation.mask_steps[:-1]:
+        steps.add_part("mask formula", part)
+    for whole in explanation.mask_steps[-1:]:
+        steps.add_part("mask formula", whole, "whole mask formula")
     if explanation.masked_by:
         names = [getattr(MASKS[name], steps.language) for name in explanation.masked_by]
         steps.add("mask", "−∞", None, "mask hidden", masks=getattr(NAMES["and"], steps.language).join(names))
@@ -139,7 +159,7 @@ def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
         return
     *parts, whole = explanation.modifier_steps or (Expression("modified", explanation.modified, "{}", ()),)
     for part in parts:
-        steps.add("modifier", equation(part), part.value, part=part.name)
+        steps.add_part("modifier", part)
     shown = equation(whole) if whole.operands else short(explanation.modified)
     steps.add("modified", shown, explanation.modified, text=formula)
 

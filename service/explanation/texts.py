@@ -5,6 +5,7 @@ Names in braces are filled in with numbers and labels.
 
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Literal
 
 import orjson
 
@@ -12,6 +13,7 @@ import attention_core
 from service.schemas.base import Text
 
 Texts = Mapping[str, Text]
+Language = Literal["zh", "en"]
 
 _GROUPS: dict[str, dict[str, Text]] = {
     group: {name: Text(**one) for name, one in texts.items()}
@@ -32,8 +34,8 @@ TERMS: Texts = _GROUPS["terms"]
 """Names of the terms of a score; the core counts each kind from 0."""
 
 NAMES: Texts = _GROUPS["names"]
-"""Names of queries and keys without labels, of a bias of −∞ and a score modifier, which hide a key as a mask does, and
-the word and."""
+"""Names of queries and keys without labels, of a bias of −∞ and a score modifier, which hide a key as a mask does, of
+the truth values, and the word and."""
 
 MASKS: Texts = {name: mask.title for name, mask in attention_core.MASKS.items()} | {
     name: NAMES[name] for name in ("bias", "score_modifier")

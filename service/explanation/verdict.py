@@ -43,7 +43,9 @@ def _advice_on_causes(result: CheckResult) -> Text:
     for cause in result.explanation.causes:
         text = ADVICE[cause.name]
         if cause.fitted is not None:
-            fitted = _said("fitted", found=short(cause.fitted.found), expected=short(cause.fitted.expected))
+            own = f"fitted {cause.name}"
+            name = own if own in VERDICT else "fitted"
+            fitted = _said(name, found=short(cause.fitted.found), expected=short(cause.fitted.expected))
             text = _joined([text, fitted])
         each += [VERDICT["or"], text] if each else [text]
     rounding = result.explanation.candidate_rounding

@@ -50,7 +50,10 @@ class StepResponse(BaseModel, extra="forbid", title="Step"):
 
     name: str = Field(description="sum, factor, score, softcap, bias, mask, logit, …, weight, contribution. 步骤名称。")
     formula: str = Field(description="With the numbers filled in. 代入数字的公式。")
-    value: Number = Field(description="What comes out; null where it is no single number. 结果。")
+    value: Number = Field(
+        description="What comes out; 1 or 0 for true or false, null where it is no single number. "
+        "结果；真为 1，假为 0。"
+    )
     sentence: str = Field(description="What it means, in the language asked for. 这一步的含义。")
 
 

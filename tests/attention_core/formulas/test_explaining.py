@@ -20,7 +20,7 @@ def test_a_sum_is_explained_by_its_elements():
         Expression("feature 1", 0.0, "|{}|", (0.0,)),
         Expression("feature 2", 2.0, "|{}|", (-2.0,)),
     )
-    assert terms.factor == Expression("factor", -0.25, "{}", (-0.25,))
+    assert terms.factor == Expression("factor", -0.25, "−1 / {}", (4.0,), "-1 / tau")
     assert terms.score == -0.75
 
 
@@ -43,6 +43,48 @@ def test_each_operation_that_is_written_is_a_line():
         ("doc[i] == doc[j]", 1.0, "{} = {}", (0.0, 0.0)),
         ("j <= p and doc[i] == doc[j]", 1.0, "{} and {}", (1.0, 1.0)),
     ]
+    assert [line.value for line in lines if isinstance(line.value, bool)] == [True] * 3
+    assert lines[-1].operands == (True, True)
+    assert all(isinstance(operand, bool) for operand in lines[-1].operands)
+
+
+@pytest.mark.parametrize(
+    ("formula", "parts"),
+    [
+        ("where(j < 2 * 3, score, -inf)", ["j < 2 * 3", "where(j < 2 * 3, score, -inf)"]),
+        ("score + e ** pi * gain", ["e ** pi * gain", "score + e ** pi * gain"]),
+        ("score + row[1] * 2", ["row[1]", "row[1] * 2", "score + row[1] * 2"]),
+        ("where(not False, score, 1)", ["where(not False, score, 1)"]),
+        ("-inf", ["-inf"]),
+    ],
+)
+def test_constants_have_no_line_but_as_the_whole(formula, parts):
+    parameters = {name: value for name, value in (("gain", 2.0), ("row", [1.0, 2.0, 3.0])) if name in formula}
+    bound = bind(formula, "score_modifier", parameters, shape=(3, 3))
+    places = {"score": 0.5, "i": 1, "j": 0, "p": 1, "b": 0, "h": 0}
+    assert [line.name for line in bound.explain(places, 0)] == parts
+
+
+@pytest.mark.parametrize(
+    ("formula", "template", "operands", "source", "parts"),
+    [
+        ("-sum(q * k)", "−1", (), "", []),
+        ("2 * sum(q * k)", "{}", (2.0,), "2", []),
+        ("-sum(q * k) / tau", "−1 / {}", (4.0,), "-1 / tau", []),
+        ("tau * dot(q, k) * 7 / sqrt(D)", "{} × {} / {}", (7.0, 4.0, 3**0.5), "7 * tau / sqrt(D)", ["sqrt(D)"]),
+        ("norm(q - k) / (2 * tau)", "1 / {}", (8.0,), "1 / (2 * tau)", ["2 * tau"]),
+        ("sum(q ** norm(k))", None, None, None, ["norm(k)"]),
+    ],
+)
+def test_the_factor_of_the_terms_is_shown_as_it_is_made(formula, template, operands, source, parts):
+    bound = bind(formula, "score_model", {"tau": 4.0} if "tau" in formula else {})
+    query, key = np.array([1.0, 2, 3]), np.array([0.0, 2, 5])
+    factor = bound.explain_score(query, key, 0).factor
+    assert (factor is None) is (template is None)
+    if factor is not None:
+        assert (factor.template, factor.source) == (template, source)
+        assert factor.operands == pytest.approx(operands)
+    assert [line.name for line in bound.explain_score_steps(query, key, 0)] == parts
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,14 @@ class Row:
         if "rotary" in steps:
             signs = [str(position).replace("-", "−") for position in (self.position, self._key_position(j))]
             assert steps["rotary"]["formula"] == "rotary(q, {}), rotary(k, {})".format(*signs)
+        formula = self.inputs.mask.get("formula")
+        parts = [step for step in one["steps"] if step["name"] == "mask formula"]
+        assert bool(parts) is bool(formula)
+        if parts:
+            holds = "formula" not in one["masked_by"]
+            assert parts[-1]["value"] == float(holds)
+            assert parts[-1]["formula"].endswith(": true" if holds else ": false")
+            assert formula.strip() in parts[-1]["sentence"]
         if one["masked_by"]:
             assert steps["mask"]["formula"] == "−∞"
             sentence = steps["mask"]["sentence"]
@@ -217,7 +225,7 @@ class Row:
 
 def steps_of(explanation):
     """The steps by name, without the parts of formulas."""
-    listed = [step for step in explanation["steps"] if step["name"] not in ("modifier", "formula part")]
+    listed = [step for step in explanation["steps"] if step["name"] not in ("modifier", "formula part", "mask formula")]
     steps = {step["name"] if step["name"] in ORDER else "factor": step for step in listed}
     assert len(steps) == len(listed), "two steps of one name"
     return steps

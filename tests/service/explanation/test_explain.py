@@ -292,3 +292,60 @@ async def test_numbers_of_the_request_do_not_shape_the_explanation(client):
     """include and decimals are about the answer of /v1/attention."""
     plain_answer = await explain(client, FIGHT)
     assert await explain(client, FIGHT | {"decimals": 1, "include": ["ranking"], "top_k": 1}) == plain_answer
+
+
+FORMULAS = {
+    "mask": {"formula": "j <= p and (p - j < n or j < 1)", "parameters": {"n": 2}},
+    "score_model": {"name": "expression", "formula": "-sum((q - k)**2) / tau", "parameters": {"tau": 2}},
+    "score_modifier": {"formula": "where(j < 2, score, -inf)"},
+}
+
+
+async def test_each_formula_is_shown_with_its_operands_and_values(client):
+    points = [[1, 0], [0, 1], [1, 1], [1, -1]]
+    request = {"query": points, "key": points} | FORMULAS
+    zh, en = [(await explain(client, request, 2, 1, language=language))["steps"] for language in ("zh", "en")]
+    assert [(step["name"], step["formula"], step["value"]) for step in en[:11]] == [
+        ("sum", "1 ^ 2 + 0 ^ 2 = 1", 1),
+        ("factor", "−1 / 2 = −0.5", -0.5),
+        ("score", "1 × (−0.5) = −0.5", -0.5),
+        ("modifier", "1 < 2: true", 1),
+        ("modified", "where(true, (−0.5), (−∞)) = −0.5", -0.5),
+        ("mask formula", "1 ≤ 2: true", 1),
+        ("mask formula", "2 − 1 = 1", 1),
+        ("mask formula", "1 < 2: true", 1),
+        ("mask formula", "1 < 1: false", 0),
+        ("mask formula", "true or false: true", 1),
+        ("mask formula", "true and true: true", 1),
+    ]
+    sentences = [(one["sentence"], other["sentence"]) for one, other in zip(zh, en, strict=True)]
+    assert sentences[1][1] == "The sum is multiplied by the factor −0.5, which is -1 / tau in the formula."
+    assert sentences[8] == ("掩码公式的一部分：j < 1 是 假。", "A part of the mask formula: j < 1 is false.")
+    assert sentences[10] == (
+        "掩码公式“j <= p and (p - j < n or j < 1)”对查询 2 和键 1 为真。",
+        "The mask formula “j <= p and (p - j < n or j < 1)” is true for query 2 and key 1.",
+    )
+
+
+async def test_zero_has_no_sign(client):
+    request = {"query": [[1, 0]], "key": [[1, 0]], "value": [[-0.0]], "score_model": FORMULAS["score_model"]}
+    response = await client.post("/v1/attention/explain", json={"request": request, "query_index": 0, "key_index": 0})
+    assert response.json()["maximum"] == 0
+    assert "-0.0" not in response.text
+
+
+SCALED = {
+    "linear": ({}, "scaled as linear with factor 4; the"),
+    "yarn": (
+        {"original_max_position_embeddings": 8, "attention_factor": 1.5},
+        "scaled as yarn with factor 4, and multiplies both by the attention factor 1.5; the",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SCALED)
+async def test_scaled_rotary_angles_are_in_the_sentence(client, kind):
+    parameters, said = SCALED[kind]
+    position = {"name": "rotary", "scaling": {"kind": kind, "factor": 4} | parameters}
+    request = {"query": [[1, 0]] * 2, "key": [[1, 0]] * 2, "position": position}
+    assert said in steps_of(await explain(client, request, 1, 0))["rotary"]["sentence"]

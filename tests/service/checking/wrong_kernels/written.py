@@ -122,6 +122,16 @@ class OtherGroups(OtherHeads):
         return heads // (self.head_count // self.groups)
 
 
+@mistake("score modifier sign")
+class TakenAwayForAdded(WithModifier):
+    def possible(self):
+        return re.match(r"score [+-]", self.request["score_modifier"]["formula"])
+
+    def modified(self, logits):
+        added = super().modified(logits) - np.where(np.isneginf(logits), 0, logits)
+        return np.where(np.isneginf(logits), logits, logits - added)
+
+
 @mistake("score modifier heads")
 class ModifiedByTheFirstHead(OtherHeads, WithModifier):
     pass
@@ -130,6 +140,13 @@ class ModifiedByTheFirstHead(OtherHeads, WithModifier):
 @mistake("score modifier heads")
 class ModifiedByTheKeyHead(OtherGroups, WithModifier):
     pass
+
+
+@mistake("mask formula transposed")
+class QueriesForKeys(WithMaskFormula):
+    def formula(self, text):
+        exchanged = {"p": "j", "i": "j", "j": "p" if re.search(r"\bp\b", text) else "i"}
+        return super().formula(re.sub(r"\b[pij]\b", lambda found: exchanged[found[0]], text))
 
 
 @mistake("mask formula missing")
@@ -156,6 +173,12 @@ class FirstEdgeOneFurther(WithMaskFormula):
         return super().formula(re.sub("<= p", "<= p + 1", text))
 
 
+@mistake("mask formula off by one")
+class EdgeOfTheFirstKeyLowered(WithMaskFormula):
+    def formula(self, text):
+        return super().formula(re.sub("j < 1", "j < 0", text))
+
+
 @mistake("mask formula positions")
 class FormulaOfIndices(ByIndex, WithMaskFormula):
     parts = ("mask",)
@@ -180,3 +203,14 @@ class ArgumentsSwapped(Kernel):
 
     def product(self, query, key):
         return super().product(key, query).swapaxes(-1, -2)
+
+
+@mistake("another factor of the formula")
+class FactorOfTheFormulaLeftOut(Kernel):
+    takes_formulas = True
+
+    def fits(self):
+        return (self.request.get("score_model") or {}).get("name") == "expression"
+
+    def product(self, query, key):
+        return super().product(query, key) * self.float(1.7)
