@@ -22,9 +22,7 @@ PARAMETERS: dict[FormulaKind, str] = {
 """Where a kind of formula has its parameters, as a place of `attention_core.hints`."""
 
 FOREIGN_NAMES: dict[str, str] = {
-    "q_idx": "i",
-    "query_index": "i",
-    "row": "i",
+    **dict.fromkeys(("q_idx", "query_index", "row"), "p, or i as the index of a parameter: doc[i]"),
     "kv_idx": "j",
     "k_idx": "j",
     "key_index": "j",

@@ -99,6 +99,7 @@ REFUSED = [
     ("mask", "j <= p and c", InvalidValue, 12, "a number", "Compare"),
     ("mask", "q > 1", InvalidValue, 1, "'q'", "score model"),
     ("mask", "kv_idx <= p", UnknownName, 1, "'kv_idx'", "Here it is j"),
+    ("mask", "j <= q_idx", UnknownName, 6, "'q_idx'", r"Here it is p, or i as the index of a parameter: doc\[i\]"),
     ("mask", "doc[i] == doc[jj]", UnknownName, 15, "'jj'", ""),
     ("mask", "lengths[j] > 1", InvalidValue, 1, "j up to 5", "entry"),
     ("mask", "doc > 1", InvalidValue, 1, "a vector of 6 truth values", "Reduce"),
