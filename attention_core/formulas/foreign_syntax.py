@@ -118,9 +118,7 @@ def advise_on_attribute(text: str, column: int) -> str:
         written = "" if entry is None else f": write {entry.signature if entry.is_function else name}"
         return f"Leave out {before[0]}.{written}."
     if name in ("T", "mT", "t", "transpose"):
-        return (
-            "There are no attributes; q @ k and dot(q, k) are the dot product, x @ W is the transpose of W times x."
-        )
+        return "There are no attributes; q @ k and dot(q, k) are the dot product, x @ W is the transpose of W times x."
     if entry is not None and entry.is_function:
         return f"There are no methods: write {entry.signature}."
     if before is not None and name in ("q", "k"):
