@@ -61,13 +61,18 @@ def _check_indices(formula: BoundFormula, path: ArgumentPath) -> None:
     context = formula.context
     shape = context.score_shape or ()
     lengths = {"i": shape[-2], "j": shape[-1]} if shape else {}
+    if len(shape) > 2:
+        lengths["b"] = shape[0]
+    if len(shape) == 4:
+        lengths["h"] = shape[1]
     for step in formula.graph.steps:
         if step.operation != "index":
             continue
         parameter = formula.parameters[str(step.value)]
         received = ""
-        if step.level == 0 and not formula.is_inside(step):
-            received = "an index outside"
+        outside = formula.index_outside(step) if step.level == 0 else None
+        if outside is not None:
+            received = f"the index {outside:g}"
         for operand, size in zip(step.operands, parameter.axes, strict=True):
             index = formula.graph.steps[operand]
             if index.operation == "name" and lengths.get(str(index.value), 0) > size:

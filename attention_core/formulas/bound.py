@@ -26,7 +26,7 @@ from attention_core.formulas.building import build_graph
 from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.coverage import CoverageTest
 from attention_core.formulas.differentiation import differentiate
-from attention_core.formulas.evaluation import Evaluator, locate
+from attention_core.formulas.evaluation import Evaluator
 from attention_core.formulas.explaining import Explainer, explain_pair
 from attention_core.formulas.graph import COLUMNS, PAIRS, ROWS, Graph, Step
 from attention_core.formulas.key_ranges import KeyRange, KeyRangeFinder
@@ -98,14 +98,19 @@ class BoundFormula:
         self._evaluator.compute(self.plan.level(level), values, variables)
         return values
 
-    def is_inside(self, step: Step) -> bool:
-        """Return whether all indices of a step lie inside of its parameter.
+    def index_outside(self, step: Step) -> float | None:
+        """Return the first index of a step that is no integer from 0 to the size of its parameter; None for none.
 
         :param step: an index that all pairs share.
         """
         with np.errstate(all="ignore"):
             values = self._shared_values()
-        return locate(self.parameters[str(step.value)], [values[operand] for operand in step.operands])[1] is True
+        for operand, size in zip(step.operands, self.parameters[str(step.value)].axes, strict=True):
+            index = np.ravel(np.asarray(values[operand], np.float64))
+            outside = index[~((index >= 0) & (index < size) & (index == np.floor(index)))]
+            if outside.size:
+                return float(outside[0])
+        return None
 
     # Score models
 

@@ -72,7 +72,7 @@ def build_graph(
         if found != RESULTS[formula.kind][0]:
             raise refuse_result(
                 formula.text,
-                formula.root.span,
+                formula.root,
                 formula.kind,
                 found.words,
                 is_vector=bool(found.axes),
@@ -288,7 +288,7 @@ class _Builder:
     ) -> ValueType:
         for operand, one in zip(operands, types, strict=True):
             if len(one.axes) != 1:
-                raise refuse_operand(self._text, self.steps[operand].span, one.words, operation, len(types))
+                raise refuse_operand(self._text, self.steps[operand].span, one.words, operation, len(types), self._kind)
         if operation == "concat":
             return ValueType((sum(one.axes[0] for one in types),))
         self._broadcast(operands, span)
@@ -299,9 +299,15 @@ class _Builder:
         if (len(left), len(right)) not in ((1, 1), (1, 2), (2, 1)):
             raise refuse_product(self._text, span, types[0].words, types[1].words)
         if left[-1] != right[0]:
+            first, second = (self.steps[operand] for operand in operands)
+            expected = f"{left[-1]} entries on the right of @, as many as on its left"
+            if first.operation == "parameter" and second.level:
+                # The other size is that of query and key, so that the parameter is the one to change.
+                what = "entries" if len(left) == 1 else "columns"
+                expected = f"{right[0]} {what} of {first.value}, as many entries as on the right of @"
             raise ShapeMismatch(
                 (),
-                expected=f"{left[-1]} entries on the right of @, as many as on its left",
+                expected=expected,
                 received=f"{types[0].words} @ {types[1].words}: {describe(self._text, span)}",
                 advice="A matrix before @ has as many columns as the vector has entries; one behind has as many rows.",
             )
@@ -327,7 +333,7 @@ class _Builder:
     def _require_number(self, operand: int, span: Span, operation: str) -> None:
         found = self.steps[operand].type
         if found.is_truth:
-            raise refuse_truth(self._text, span, found.words, operation)
+            raise refuse_truth(self._text, span, found.words, operation, self._kind)
 
     def _require_truth(self, operand: int, operation: str) -> None:
         step = self.steps[operand]

@@ -1,13 +1,18 @@
 """Advice on syntax that the language of formulas does not have: that of Python, of C, and of mathematics in print."""
 
 import ast
+import re
 from collections.abc import Mapping
 from keyword import kwlist
 from unicodedata import east_asian_width, normalize
 
+from attention_core.formulas.language import LANGUAGE
+
+WORD_BEFORE, WORD_BEHIND = re.compile(r"[^\W\d]\w*\Z"), re.compile(r"[^\W\d]\w*")
+
 ADVICE_ON_TOKENS: Mapping[str, str] = {
     "=": "Write == to compare, and = behind the other sign in <=, >= and !=; operands of functions have no names.",
-    "^": "Write ** for a power.",
+    "^": "Write ** for a power; that one of two conditions holds alone is (a and not b) or (not a and b).",
     "&": "Write `and`.",
     "&&": "Write `and`.",
     "|": "Write `or`; magnitudes are abs(…).",
@@ -23,6 +28,7 @@ ADVICE_ON_TOKENS: Mapping[str, str] = {
     "–": "Write - with the keyboard's minus sign.",
     "·": "Write * for a product of numbers, dot(a, b) for one of vectors.",
     "×": "Write *.",
+    "÷": "Write /.",
     "≤": "Write <=.",
     "≥": "Write >=.",
     "≠": "Write !=.",
@@ -39,7 +45,7 @@ ADVICE_ON_TOKENS: Mapping[str, str] = {
 }
 
 ADVICE_ON_NODES: Mapping[type[ast.AST], str] = {
-    ast.IfExp: "Write where(condition, x, y).",
+    ast.IfExp: "Write where(c, x, y) for numbers, (c and x) or (not c and y) for conditions.",
     ast.Attribute: "There are no attributes and methods; functions are called by their names: sum(x).",
     ast.Tuple: "Numbers separated by commas stand only in calls and indices.",
     ast.List: "Send numbers as a parameter, and write its name.",
@@ -53,11 +59,25 @@ ADVICE_ON_NODES: Mapping[type[ast.AST], str] = {
     ast.Subscript: "Only a parameter has indices, between its name and nothing else: slope[h].",
 }
 
+NODE_WORDS: Mapping[type[ast.AST], str] = {
+    ast.IfExp: "if … else",
+    ast.Compare: "comparison",
+    ast.Constant: "constant",
+    ast.GeneratorExp: "loop",
+    ast.ListComp: "loop",
+}
+"""What an error calls expressions of Python whose classes have other words."""
+
+MODULES = frozenset({"torch", "math", "np", "numpy", "jnp", "jax", "tf", "F", "nn", "functional", "linalg", "keras"})
+"""Modules of Python before whose functions a formula has nothing."""
+
 ADVICE_ON_WORDS: Mapping[str, str] = {
     "AND": "Write `and`.",
     "OR": "Write `or`.",
     "NOT": "Write `not`.",
     "xor": "Write (a and not b) or (not a and b).",
+    "mod": "Write % for a remainder.",
+    "div": "Write // for a quotient that is rounded down.",
     "<>": "Write != for unequal.",
     **dict.fromkeys(kwlist, "It is a word of Python, which no formula has, not even as the name of a parameter."),
 }
@@ -81,6 +101,43 @@ def advise_on_token(token: str) -> str:
     if token[0].isdigit():
         return "Write decimal numbers, such as 0.5 or 1e-3."
     return "GET /v1/expressions lists the names and operators of the language."
+
+
+def advise_on_attribute(text: str, column: int) -> str:
+    """Return what to write instead of a name behind a dot.
+
+    :param text: the formula.
+    :param column: index of the dot.
+    """
+    usual = ADVICE_ON_TOKENS["."]
+    before, behind = WORD_BEFORE.search(text[:column]), WORD_BEHIND.match(text[column + 1 :])
+    if behind is None:
+        return usual
+    name, entry = behind[0], LANGUAGE.get(behind[0])
+    if before is not None and before[0] in MODULES:
+        written = "" if entry is None else f": write {entry.signature if entry.is_function else name}"
+        return f"Leave out {before[0]}.{written}."
+    if name in ("T", "mT", "t", "transpose"):
+        return "There are no attributes; q @ k and dot(q, k) are the dot product, x @ W is the transpose of W times x."
+    if entry is not None and entry.is_function:
+        return f"There are no methods: write {entry.signature}."
+    if before is not None and name in ("q", "k"):
+        return f"Write {before[0]} @ {name}, or dot({before[0]}, {name}), for a dot product."
+    return usual
+
+
+def advise_on_text(before: str) -> str:
+    """Return what to write instead of a text in quotes.
+
+    :param before: the formula before it.
+    """
+    return "Write inf, or -inf." if before.rstrip().endswith("float(") else ADVICE_ON_TOKENS["'"]
+
+
+def name_node(node: ast.expr) -> str:
+    """Return what an error calls an expression of Python."""
+    usual = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower().removesuffix(" exp")
+    return NODE_WORDS.get(type(node), usual)
 
 
 def advise_on_word(piece: str) -> str:

@@ -129,9 +129,7 @@ class _Trial:
         result = self._infer(root)
         if result.axes or result.is_truth != (kind == "mask"):
             words = self._words(result)
-            raise refuse_result(
-                self._text, root.span, kind, words, is_vector=bool(result.axes), is_truth=result.is_truth
-            )
+            raise refuse_result(self._text, root, kind, words, is_vector=bool(result.axes), is_truth=result.is_truth)
         letters = self._letters()
         return {name: tuple(self._written(size, letters) for size in axes) for name, axes in self._parameters.items()}
 
@@ -166,9 +164,11 @@ class _Trial:
         group = "arithmetic" if node.operation == "negate" else LANGUAGE[node.operation].group
         for position, (child, operand) in enumerate(zip(node.operands, operands, strict=True)):
             wanted = group == "logic" or (node.operation == "where" and position == 0)
-            if operand.is_truth != wanted:
-                refuse = refuse_number if wanted else refuse_truth
-                raise refuse(self._text, child.span, self._words(operand), node.operation)
+            if operand.is_truth and not wanted:
+                words = self._words(operand)
+                raise refuse_truth(self._text, child.span, words, node.operation, self._formula.kind)
+            if wanted and not operand.is_truth:
+                raise refuse_number(self._text, child.span, self._words(operand), node.operation)
         if node.operation == "@":
             return self._infer_product(node, *operands)
         if group in ("reduction", "shape"):
@@ -197,7 +197,7 @@ class _Trial:
         for index in indices:
             found = self._infer(index)
             if found.is_truth:
-                raise refuse_truth(self._text, index.span, self._words(found), "index")
+                raise refuse_truth(self._text, index.span, self._words(found), "index", self._formula.kind)
             if found.axes:
                 raise refuse_vector_index(self._text, index.span, self._words(found))
         axes = self._parameters.setdefault(name, tuple(self._add() for _ in indices))
@@ -220,7 +220,8 @@ class _Trial:
         for child, operand in zip(node.operands, operands, strict=True):
             if len(operand.axes) != 1:
                 words = self._words(operand)
-                raise refuse_operand(self._text, child.span, words, node.operation, len(operands))
+                kind = self._formula.kind
+                raise refuse_operand(self._text, child.span, words, node.operation, len(operands), kind)
         if node.operation != "concat":
             self._broadcast(node, operands)
             return _Type()

@@ -67,6 +67,16 @@ class Entry:
         """Whether it is called with parentheses."""
         return self.arity is not None and self.name.isidentifier() and self.group != "logic"
 
+    @property
+    def signature(self) -> str:
+        """A function with names for its operands: ``where(c, x, y)``."""
+        named = self.meaning.en.partition(":")[0]
+        if named.startswith(f"{self.name}("):
+            return named
+        least, most = self.arity or (0, 0)
+        operands = "x" if least == 1 else "a, b" if most == least else "a, b, …"
+        return f"{self.name}({operands})"
+
 
 def _variable(name: str, zh: str, en: str, example: str, latex: str, *kinds: FormulaKind) -> Entry:
     return Entry(name=name, group="variable", meaning=Text(zh, en), example=example, latex=latex, kinds=kinds)

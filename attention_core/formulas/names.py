@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from attention_core.errors import MAX_ECHOED, UnknownName
+from attention_core.errors import MAX_ECHOED, InvalidValue, UnknownName
 from attention_core.formulas.language import FUNCTIONS, LANGUAGE, FormulaKind, variables_of
 from attention_core.formulas.nodes import Span, describe, refuse
 from attention_core.hints.search import did_you_mean
@@ -22,9 +22,7 @@ PARAMETERS: dict[FormulaKind, str] = {
 """Where a kind of formula has its parameters, as a place of `attention_core.hints`."""
 
 FOREIGN_NAMES: dict[str, str] = {
-    "q_idx": "i",
-    "query_index": "i",
-    "row": "i",
+    **dict.fromkeys(("q_idx", "query_index", "row"), "p, or i as the index of a parameter: doc[i]"),
     "kv_idx": "j",
     "k_idx": "j",
     "key_index": "j",
@@ -58,7 +56,24 @@ FOREIGN_NAMES: dict[str, str] = {
     "ifelse": "where",
     "select": "where",
     "cond": "where",
-    "mod": "%",
+    **dict.fromkeys(("mod", "fmod", "remainder"), "%"),
+    "floor_divide": "//",
+    "exp2": "2 ** x",
+    "log2": "log(x) / log(2)",
+    "rsqrt": "1 / sqrt(x)",
+    "round": "floor(x + 0.5)",
+    "ceil": "-floor(-x)",
+    "len": "Dq for q and Dk for k in a score model, Lq and Lk for the numbers of queries and keys elsewhere",
+    "transpose": "x @ W for the transpose of W times x",
+    "all": "`and` between conditions, min(where(c, 1, 0)) == 1 for a vector of them",
+    "any": "`or` between conditions, max(where(c, 1, 0)) == 1 for a vector of them",
+    "logical_and": "`and`",
+    "logical_or": "`or`",
+    "logical_not": "`not`",
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "sparsemax", "entmax", "softmax1"),
+        "{normalizer} that makes weights of the scores, and no function of a formula",
+    ),
     "l2": "norm",
     "l1": "norm1",
     "cosine_similarity": "cosine",
@@ -99,6 +114,26 @@ def refuse_function(text: str, span: Span, name: str, operands: Sequence[Span]) 
     return _unknown(text, span, name, "a function of formulas", FUNCTIONS, advice)
 
 
+def refuse_many_indices(text: str, span: Span, n_indices: int, kind: FormulaKind) -> InvalidValue:
+    """Return the error about a parameter with more indices than a matrix has.
+
+    :param text: the formula.
+    :param span: the parameter with its indices.
+    :param n_indices: indices that are written.
+    :param kind: kind of the formula.
+    """
+    whole = "{mask.allowed}" if kind == "mask" else "{bias}, which is added to the scores"
+    return refuse(
+        text,
+        span,
+        (),
+        expected=f"at most {MAX_INDICES} indices of a parameter",
+        received=f"{n_indices} in",
+        advice=f"A parameter has at most {MAX_INDICES} axes for each head. What differs by batch row, head, query and "
+        f"key is sent as {whole}.",
+    )
+
+
 def refuse_variable(text: str, span: Span, name: str, kind: FormulaKind) -> None:
     """Raise InvalidValue for a name that the language has, but not in formulas of a kind.
 
@@ -116,7 +151,8 @@ def refuse_variable(text: str, span: Span, name: str, kind: FormulaKind) -> None
         span,
         (),
         expected=f"a name that {PLACES[kind]} has: a parameter, or one of {', '.join(sorted(variables_of(kind)))}",
-        advice=f"{name} is {entry.meaning.en}: it stands only in {places}.",
+        advice=f"{name} is {entry.meaning.en}: it stands only in {places}. Parameters are called otherwise."
+        + (" What differs by head is sent as per_head, and written without index." if name == "h" else ""),
     )
 
 
@@ -131,8 +167,10 @@ def unknown_variable(text: str, span: Span, name: str, kind: FormulaKind, parame
     """
     known = variables_of(kind) | set(parameters)
     same = next((f"Did you mean {one!r}?" for one in sorted(known) if one.lower() == name.lower()), "")
-    advice = same or did_you_mean(name, known) or "Use one of these names."
-    advice = f"{advice} The value of a parameter is sent in {PARAMETERS[kind]}."
+    asked = same or did_you_mean(name, known)
+    advice = f"The value of a parameter is sent in {PARAMETERS[kind]}. {asked or 'Else use one of these names.'}"
+    if kind == "score_modifier" and "bias" in name.lower():
+        advice = f"{advice} Numbers that are added to the scores need no formula: {{bias}}."
     return _unknown(text, span, name, "a variable or a parameter", known, advice)
 
 

@@ -12,8 +12,15 @@ from functools import lru_cache
 from math import inf
 from unicodedata import normalize
 
-from attention_core.errors import ArgumentPath, CallError, InvalidValue
-from attention_core.formulas.foreign_syntax import advise_on_node, advise_on_token, advise_on_word
+from attention_core.errors import MAX_ECHOED, ArgumentPath, CallError, InvalidValue
+from attention_core.formulas.foreign_syntax import (
+    advise_on_attribute,
+    advise_on_node,
+    advise_on_text,
+    advise_on_token,
+    advise_on_word,
+    name_node,
+)
 from attention_core.formulas.language import (
     FUNCTIONS,
     MAX_CHARACTERS,
@@ -23,7 +30,7 @@ from attention_core.formulas.language import (
     FormulaKind,
     variables_of,
 )
-from attention_core.formulas.names import refuse_function, refuse_variable
+from attention_core.formulas.names import MAX_INDICES, refuse_function, refuse_many_indices, refuse_variable
 from attention_core.formulas.nodes import Node, Span, refuse
 
 BINARY: Mapping[type[ast.operator], str] = {
@@ -133,7 +140,7 @@ def _check_tokens(text: str) -> None:
         span = Span(*match.span())
         if match.lastgroup == "wrong":
             expected = "operators, names, numbers and brackets of the language of formulas"
-            raise refuse(text, span, (), expected=expected, advice=advise_on_token(match[0]))
+            raise refuse(text, span, (), expected=expected, advice=_advise_on_wrong(text, span))
         if match.lastgroup == "name" and not match[0].isidentifier():
             advice = "Powers are written with **, and indices in brackets: x ** 2, x[1]."
             raise refuse(text, span, (), expected="a name of letters, digits and underscores", advice=advice)
@@ -157,13 +164,21 @@ def _check_tokens(text: str) -> None:
         raise InvalidValue((), expected="a formula", received="an empty text", advice="Write an expression.")
 
 
+def _advise_on_wrong(text: str, span: Span) -> str:
+    """Return what to write instead of characters that the language does not have."""
+    piece = text[span.start : span.stop]
+    if piece == ".":
+        return advise_on_attribute(text, span.start)
+    return advise_on_text(text[: span.start]) if piece in ("'", '"') else advise_on_token(piece)
+
+
 def _refuse_depth(text: str, span: Span) -> InvalidValue:
     return refuse(
         text,
         span,
         (),
         expected=f"a formula of depth {MAX_DEPTH} at most",
-        advice="Write a long sum as sum(…) over a parameter, or in parts: (a + b + …) + (c + d + …).",
+        advice="Nest fewer calls and brackets, and write a long sum in parts: (a + b + …) + (c + d + …).",
         received="something deeper:",
     )
 
@@ -252,7 +267,8 @@ class _Converter:
         match node:
             case ast.Call(func=ast.Name(id=name) as func, args=arguments, keywords=keywords):
                 if name not in FUNCTIONS:
-                    raise refuse_function(self._text, self._span(func), name, [self._span(one) for one in arguments])
+                    operands = [] if has_tensor(node) else [self._span(one) for one in arguments]
+                    raise refuse_function(self._text, self._span(func), name, operands)
                 for keyword in keywords:
                     raise self._refuse_node(
                         keyword.value, self._span(keyword), "Operands have no names; write x alone."
@@ -261,6 +277,8 @@ class _Converter:
                 return Node(name, span, tuple(self.convert(one, depth + 1) for one in arguments))
             case ast.Subscript(value=ast.Name() as value, slice=index):
                 indices = index.elts if isinstance(index, ast.Tuple) and index.elts else [index]
+                if len(indices) > MAX_INDICES:
+                    raise refuse_many_indices(self._text, span, len(indices), self._kind)
                 return Node("index", span, tuple(self.convert(one, depth + 1) for one in (value, *indices)))
             case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in COMPARISONS for op in ops):
                 sides = [self.convert(side, depth + 1) for side in (left, *comparators)]
@@ -275,7 +293,8 @@ class _Converter:
         least, most = FUNCTIONS[name].arity or (0, None)
         if received < least or (most is not None and received > most):
             number = f"{least}" if most == least else f"at least {least}"
-            advice = f"Write, for example, {FUNCTIONS[name].example}"
+            of_vectors = FUNCTIONS[name].group in ("reduction", "shape")
+            advice = f"Write {FUNCTIONS[name].signature}{', of vectors' if of_vectors else ''}."
             if name in ("max", "min"):
                 advice = f"{name} is that of one vector; of two numbers write {name}imum(a, b)."
             raise refuse(
@@ -289,15 +308,24 @@ class _Converter:
 
     def _refuse_node(self, node: ast.expr, span: Span, advice: str = "") -> InvalidValue:
         """Return the error about a node that the language does not have."""
-        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower().removesuffix(" exp")
+        advice = advice or self._advise_on_repeated_index(node) or advise_on_node(node)
         return refuse(
             self._text,
             span,
             (),
             expected="an expression of the language of formulas",
-            advice=advice or advise_on_node(node),
-            received="" if isinstance(node, ast.Call | ast.Subscript | ast.UnaryOp) else f"a Python {kind},",
+            advice=advice,
+            received="" if isinstance(node, ast.Call | ast.Subscript | ast.UnaryOp) else f"a Python {name_node(node)},",
         )
+
+    def _advise_on_repeated_index(self, node: ast.expr) -> str:
+        """Return how table[i][j] is written; empty for another node."""
+        match node:
+            case ast.Subscript(value=ast.Subscript(value=ast.Name(id=name), slice=row), slice=column):
+                row_text, column_text = (self._text[slice(*self._span(one))] for one in (row, column))
+                written = f"{name}[{row_text}, {column_text}]"
+                return f"Write {written if len(written) <= MAX_ECHOED else 'table[i, j]'}."
+        return ""
 
     def _span(self, node: ast.expr | ast.keyword) -> Span:
         """Return the piece of text of a node, whose columns `ast` counts in bytes of UTF-8."""
@@ -306,6 +334,11 @@ class _Converter:
             for column in (node.col_offset, node.end_col_offset or node.col_offset)
         )
         return Span(start, max(stop, start))
+
+
+def has_tensor(call: ast.Call) -> bool:
+    """Return whether an operand of a call has a name that no index has: q, k or score."""
+    return any(isinstance(one, ast.Name) and one.id in ("q", "k", "score") for one in ast.walk(call))
 
 
 def _to_float(number: float) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from attention_core.errors import InvalidValue
 from attention_core.formulas.graph import NUMBER, TRUTH, ValueType, describe_type
 from attention_core.formulas.language import LANGUAGE, FormulaKind
-from attention_core.formulas.nodes import Span, refuse
+from attention_core.formulas.nodes import Node, Span, refuse
 
 RESULTS: Mapping[FormulaKind, tuple[ValueType, str, str]] = {
     "score_model": (NUMBER, "a number for each pair from a score model", "Sum a vector to a number: sum(…)."),
@@ -26,16 +26,25 @@ ONE_NUMBER = describe_type((1,), is_truth=False)
 
 AS_NUMBER = "Write where(condition, 1, 0) for a number."
 
+AS_CHOICE = "where chooses numbers; of conditions write (c and x) or (not c and y)."
+
 AS_CONDITION = "Join conditions with `and`, `or` and `not`; write where(condition, 1, 0) for a number."
 
 
+EQUALITY: Mapping[str, str] = {
+    "==": "(a and b) or (not a and not b) for equal ones, a itself for a == True",
+    "!=": "(a and not b) or (not a and b) for unequal ones",
+}
+"""How conditions are compared, by the operator that compares numbers."""
+
+
 def refuse_result(
-    text: str, span: Span, kind: FormulaKind, received: str, *, is_vector: bool, is_truth: bool
+    text: str, root: Node, kind: FormulaKind, received: str, *, is_vector: bool, is_truth: bool
 ) -> InvalidValue:
     """Return the error about a formula that yields something else than its kind must.
 
     :param text: the formula.
-    :param span: the whole of it.
+    :param root: the whole of it.
     :param kind: where it stands.
     :param received: words for what it yields.
     :param is_vector: whether that is a vector or a matrix.
@@ -44,13 +53,15 @@ def refuse_result(
     _, expected, advice = RESULTS[kind]
     if kind == "mask" and is_vector:
         advice = "Reduce a vector to a number, sum(…) > 0, or take one entry of it, doc[j] == 1."
+    elif kind == "mask" and root.operation == "where":
+        advice = AS_CHOICE
     elif is_truth and kind == "score_modifier":
         advice = "Hide pairs by where(condition, score, -inf), or send the condition as {mask.formula}."
     elif is_truth:
         advice = AS_NUMBER
     elif received == ONE_NUMBER:
         advice = "A parameter of shape [1] is a vector too: write t[0], or send the number without a list."
-    return refuse(text, span, (), expected=expected, received=f"{received}:", advice=advice)
+    return refuse(text, root.span, (), expected=expected, received=f"{received}:", advice=advice)
 
 
 def refuse_number(text: str, span: Span, received: str, operation: str) -> InvalidValue:
@@ -69,22 +80,29 @@ def refuse_number(text: str, span: Span, received: str, operation: str) -> Inval
     )
 
 
-def refuse_truth(text: str, span: Span, received: str, operation: str) -> InvalidValue:
+def refuse_truth(text: str, span: Span, received: str, operation: str, kind: FormulaKind) -> InvalidValue:
     """Return the error about a truth value, or a vector of these, where a number must be.
 
     :param text: the formula.
     :param span: the operand.
     :param received: words for what it is.
     :param operation: what it is an operand of; ``index`` for an index.
+    :param kind: kind of the formula.
     """
     places = {"index": "as an index", "where": "as x and y of where(c, x, y)", "negate": "behind -"}
     beside = "in" if operation.isidentifier() else "beside"
     expected = f"numbers {places.get(operation) or f'{beside} {operation}'}"
     advice = AS_NUMBER if operation.isidentifier() else AS_CONDITION
+    if kind == "mask" and operation == "where":
+        advice = AS_CHOICE
+    elif operation in EQUALITY:
+        advice = f"Join conditions with `and`, `or` and `not`: {EQUALITY[operation]}."
     return refuse(text, span, (), expected=expected, received=f"{received}:", advice=advice)
 
 
-def refuse_operand(text: str, span: Span, received: str, operation: str, n_operands: int) -> InvalidValue:
+def refuse_operand(
+    text: str, span: Span, received: str, operation: str, n_operands: int, kind: FormulaKind
+) -> InvalidValue:
     """Return the error about a number or a matrix where a vector must be.
 
     :param text: the formula.
@@ -92,9 +110,12 @@ def refuse_operand(text: str, span: Span, received: str, operation: str, n_opera
     :param received: words for what it is.
     :param operation: the function of vectors.
     :param n_operands: how many operands it has.
+    :param kind: kind of the formula.
     """
     vectors = "vectors as operands" if n_operands > 1 else "a vector as operand"
     advice = f"For example {LANGUAGE[operation].example}."
+    if kind != "score_model":
+        advice = f"Here only parameters are vectors: write {LANGUAGE[operation].signature} of these."
     if operation in ("max", "min") and "number" in received:
         advice = f"The {operation} of two numbers is {operation}imum(a, b)."
     return refuse(text, span, (), expected=f"{vectors} of {operation}", received=f"{received}:", advice=advice)
@@ -144,7 +165,7 @@ def refuse_indexed(text: str, span: Span, name: str) -> InvalidValue:
     """
     advice = "Only parameters have indices."
     if LANGUAGE[name].is_function:
-        advice = f"A function has parentheses: {LANGUAGE[name].example}"
+        advice = f"A function has parentheses: {LANGUAGE[name].signature}."
     elif name in ("q", "k"):
         advice = f"{advice} One feature is dot({name}, one_hot), with a vector that is 1 there and 0 elsewhere."
     return refuse(text, span, (), expected="the name of a parameter before [", advice=advice)

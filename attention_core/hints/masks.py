@@ -157,14 +157,15 @@ MASKS: tuple[Translation, ...] = (
     Translation(
         "mask_mod block_mask mask_function mask_fn",
         "Functions are not sent; the condition of mask_mod(b, h, q_idx, kv_idx) goes to {mask.formula}, such as "
-        "j <= i, with i for q_idx and j for kv_idx. Booleans for every pair are {mask.allowed}; {mask.causal=true}, "
-        "{mask.window} and the segments need neither.",
+        "j <= p: j is kv_idx, and p is q_idx counted among the keys, past ones included; i indexes tables, doc[i]. "
+        "Booleans for every pair are {mask.allowed}; {mask.causal=true}, {mask.window} and the segments need neither.",
     ),
     Translation(
         "score_mod score_modification score_fn_mod",
         "Functions are not sent; what score_mod(score, b, h, q_idx, kv_idx) returns goes to {score_modifier.formula}, "
-        "such as score + slope * (j - i), with i for q_idx and j for kv_idx. Numbers that are added alone are {bias}, "
-        "tanh capping is {softcap}, and ALiBi is {position.alibi}.",
+        "such as score + slope * (j - p): j is kv_idx, and p is q_idx counted among the keys, past ones included; i "
+        "indexes tables, table[i, j]. Numbers that are added alone are {bias}, tanh capping is {softcap}, and ALiBi is "
+        "{position.alibi}.",
     ),
     Translation(
         "modifier modifiers score_modifiers score_transform logit_modifier logits_modifier",

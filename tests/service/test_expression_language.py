@@ -64,6 +64,8 @@ REFUSED = {
     "a query in a mask": ({"formula": "q @ k > 0", "kind": "mask"}, "/formula", "'q' at column 1"),
     "an unknown kind": ({"formula": "q @ k", "kind": "score"}, "/kind", "score_model"),
     "an unknown kind alone": ({"kind": "score"}, "/kind", "score_model"),
+    "a misspelt name": ({"formul": "q @ k"}, "/formul", "Did you mean 'formula'?"),
+    "a formula twice": ({"formula": ["q @ k", "q"]}, "/formula", "each name once in the query; received formula twice"),
     "an empty text": ({"formula": ""}, "/formula", "expected"),
     "a long text": ({"formula": "1+" * 600 + "1"}, "/formula", "1000 characters"),
 }

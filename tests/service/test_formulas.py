@@ -362,6 +362,8 @@ WRONG = {
         "/modifier",
         "Here it is score_modifier.formula",
     ),
+    "a mask function": ({"mask_mod": "j <= i"}, "/mask_mod", "such as j <= p: j is kv_idx, and p is q_idx counted"),
+    "a score function": ({"score_mod": "score"}, "/score_mod", "such as score + slope * (j - p): j is kv_idx, and p"),
     "a modifier that is a text": (
         {"score_modifier": "score * 2"},
         "/score_modifier",

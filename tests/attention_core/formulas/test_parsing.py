@@ -32,7 +32,14 @@ def bind_used(text, kind):
 
 REFUSED = [
     ("score_model", "sum(q * kk)", UnknownName, 9, "'kk'", "parameter"),
-    ("score_modifier", "score - scor", UnknownName, 9, "'scor'", r"'score'\? The value of a parameter is sent in"),
+    (
+        "score_modifier",
+        "score - scor",
+        UnknownName,
+        9,
+        "'scor'",
+        r"^The value .* is sent in .*\. Did you mean 'score'\?",
+    ),
     ("score_model", "summ(q * k)", UnknownName, 1, "'summ'", "Did you mean 'sum'"),
     ("score_model", "concatenate(q, k)", UnknownName, 1, "'concatenate'", "concat"),
     ("score_model", "q + k", InvalidValue, 1, r"'q \+ k'", "Sum"),
@@ -43,7 +50,7 @@ REFUSED = [
     ("score_model", "sum()", InvalidValue, 1, "0 in", "sum"),
     ("score_model", "q[0]", InvalidValue, 1, "'q'", "parameters"),
     ("score_model", "w[0, 1]", InvalidValue, 1, "2 for a vector", "two"),
-    ("score_model", "w[3]", InvalidValue, 1, "outside", "entry"),
+    ("score_model", "w[3]", InvalidValue, 1, "the index 3 in", "entry"),
     ("score_model", "w[q]", InvalidValue, 3, "a vector", "Reduce"),
     ("score_model", "w[c > 1]", InvalidValue, 3, "a truth value", "where"),
     ("score_model", "1 if c else 2", InvalidValue, 1, "'1 if c else 2'", "where"),
@@ -99,14 +106,16 @@ REFUSED = [
     ("mask", "j <= p and c", InvalidValue, 12, "a number", "Compare"),
     ("mask", "q > 1", InvalidValue, 1, "'q'", "score model"),
     ("mask", "kv_idx <= p", UnknownName, 1, "'kv_idx'", "Here it is j"),
+    ("mask", "j <= q_idx", UnknownName, 6, "'q_idx'", r"Here it is p, or i as the index of a parameter: doc\[i\]"),
     ("mask", "doc[i] == doc[jj]", UnknownName, 15, "'jj'", ""),
     ("mask", "lengths[j] > 1", InvalidValue, 1, "j up to 5", "entry"),
     ("mask", "doc > 1", InvalidValue, 1, "a vector of 6 truth values", "Reduce"),
     ("mask", "J <= p", UnknownName, 1, "'J'", ""),
     ("score_modifier", "score > 1", InvalidValue, 1, "a truth value", "where"),
-    ("score_modifier", "slope[h + 1]", InvalidValue, 1, "outside", ""),
-    ("score_modifier", "slope[2]", InvalidValue, 1, "outside", ""),
-    ("score_modifier", "slope[0.5]", InvalidValue, 1, "outside", ""),
+    ("score_modifier", "slope[h + 1]", InvalidValue, 1, "the index 2 in", ""),
+    ("score_modifier", "slope[2]", InvalidValue, 1, "the index 2 in", ""),
+    ("score_modifier", "slope[0.5]", InvalidValue, 1, "the index 0.5 in", ""),
+    ("score_modifier", "slope[-1]", InvalidValue, 1, "the index -1 in", ""),
     ("score_modifier", "score + slope(h)", UnknownName, 9, "'slope'", r"brackets: slope\[h\]"),
     ("score_modifier", "score + table(h, j)", UnknownName, 9, "'table'", r"table\[h, j\]"),
     ("mask", "doc(i) == 1", UnknownName, 1, "'doc'", r"'dot'.*doc\[i\]"),
@@ -127,7 +136,40 @@ REFUSED = [
     ("score_model", "max(c > 1, 1)", InvalidValue, 1, "2 in", "maximum"),
     ("mask", "i > 0 AND j > 0", InvalidValue, 7, "'AND'", "`and`"),
     ("mask", "(j <= p) == True", InvalidValue, 2, "a truth value", "Join conditions"),
-    ("mask", "i in doc", InvalidValue, 1, "'i in doc'", "Comparisons are"),
+    ("mask", "j <= i if i > 0 else False", InvalidValue, 1, "a Python if … else", r"\(c and x\) or \(not c and y\)"),
+    ("mask", "where(i > 0, j <= i, False)", InvalidValue, 14, "a truth value", r"\(c and x\) or \(not c and y\)"),
+    ("mask", "where(j <= i, 1, 0)", InvalidValue, 1, "a number", r"\(c and x\) or \(not c and y\)"),
+    ("mask", "(j <= i) != (j > 0)", InvalidValue, 2, "a truth value", r"\(a and not b\) or \(not a and b\)"),
+    ("mask", "(j <= i) ^ (j > 0)", InvalidValue, 10, r"'\^'", r"\(a and not b\) or \(not a and b\)"),
+    ("score_model", "v @ tanh(W @ q + b)", InvalidValue, 18, "'b'", "Parameters are called otherwise"),
+    ("score_model", "w[h]", InvalidValue, 3, "'h'", "per_head"),
+    ("score_modifier", "score - slopes * abs(p - j)", UnknownName, 9, "'slopes'", "^The value .* is sent in"),
+    (
+        "score_modifier",
+        "torch.where(j <= p, score, -inf)",
+        InvalidValue,
+        6,
+        r"'\.'",
+        r"out torch\.: write where\(c, x, y\)",
+    ),
+    ("score_model", "np.dot(q, k)", InvalidValue, 3, r"'\.'", r"Leave out np\.: write dot\(a, b\)"),
+    ("score_modifier", "score * math.pi", InvalidValue, 13, r"'\.'", r"Leave out math\.: write pi"),
+    ("score_modifier", "where(j > p, -float('inf'), score)", InvalidValue, 21, '"\'"', "Write inf, or -inf"),
+    ("score_modifier", "score + table[h][j]", InvalidValue, 9, "'table", r"Write table\[h, j\]"),
+    ("score_modifier", "score + rel[b, h, i, j]", InvalidValue, 9, "4 in 'rel", r"\{bias\}"),
+    ("score_modifier", "score + bias[i, j]", UnknownName, 9, "'bias'", r"sent in .* \{bias\}"),
+    ("score_model", "q.k", InvalidValue, 2, r"'\.'", r"q @ k, or dot\(q, k\)"),
+    ("score_model", "q @ k.T", InvalidValue, 6, r"'\.'", "There are no attributes; q @ k"),
+    ("score_model", "where(c > 1, c)", InvalidValue, 1, "2 in", r"Write where\(c, x, y\)"),
+    ("score_model", "cos(q, k)", InvalidValue, 1, "2 in", r"Write cos\(x\)"),
+    ("score_modifier", "norm(i, j)", InvalidValue, 1, "2 in", r"Write norm\(x\), of vectors"),
+    ("score_modifier", "norm(i)", InvalidValue, 6, "a number", "Here only parameters are vectors"),
+    ("score_model", "softmax(q @ k)", UnknownName, 1, "'softmax'", r"^Here it is \{normalizer\}"),
+    ("score_model", "len(q)", UnknownName, 1, "'len'", "Here it is Dq"),
+    ("score_model", "gate(q)", UnknownName, 1, "'gate'", "^Use one of these functions.$"),
+    ("score_model", "c ÷ 2", InvalidValue, 3, "'÷'", "Write /"),
+    ("mask", "i mod 2 == 0", InvalidValue, 3, "'mod'", "Write %"),
+    ("mask", "i in doc", InvalidValue, 1, "a Python comparison", "Comparisons are"),
 ]
 
 
@@ -141,6 +183,16 @@ def test_a_refusal_says_where_and_what_to_write(kind, text, error, column, recei
         assert f"at column {column}" in caught.value.received
     assert re.search(received, caught.value.received)
     assert re.search(advice, caught.value.advice)
+
+
+def test_a_parameter_of_the_wrong_size_beside_query_and_key_is_named():
+    with pytest.raises(ShapeMismatch, match="expected 6 entries of w, as many entries as on the right of @"):
+        bind("w @ concat(q, k)", "score_model", {"w": [1, 2, 3]})
+
+
+def test_an_index_beyond_the_heads_is_named():
+    with pytest.raises(InvalidValue, match="expected indices from 0 to 1 of slope; received h up to 2 in"):
+        bind("score + slope[h]", "score_modifier", {"slope": [1, 2]}, heads=3, shape=(1, 3, 2, 2))
 
 
 def test_a_size_that_differs_names_both():
