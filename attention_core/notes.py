@@ -52,7 +52,13 @@ def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:
     is_placed = call.offset is not None or call.positions is not None
     if is_placed or past_length or queries == keys or not queries or not keys:
         return ""
-    return f"causal with {queries} queries and {keys} keys: query 0 stands at key 0; bottom_right aligns the ends"
+    counted = f"{_count(queries, 'query', 'queries')} and {_count(keys, 'key', 'keys')}"
+    return f"causal with {counted}: query 0 stands at key 0; bottom_right aligns the ends"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    """Return a number with the singular or the plural of what it counts."""
+    return f"{number} {one if number == 1 else many}"
 
 
 def _positions_notes(call: AttentionCall, masks: Sequence[Mask]) -> Iterator[str]:
@@ -112,7 +118,8 @@ def _order_note(call: AttentionCall) -> str:
     if not fits or query_heads <= queries or key_heads <= keys:
         return ""
     return (
-        f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, {queries} queries and {keys} keys; "
+        f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, "
+        f"{_count(queries, 'query', 'queries')} and {_count(keys, 'key', 'keys')}; "
         "if it is (batch, length, heads, features), send layout bshd, or transpose axes 1 and 2"
     )
 

@@ -54,6 +54,15 @@ def test_a_causal_mask_over_two_lengths_says_where_it_begins(call: dict[str, Any
     assert [note.endswith(CORNER) for note in notes if note.startswith("causal")] == [True] * noted
 
 
+def test_one_query_or_key_is_counted_in_the_singular() -> None:
+    [of_query] = attend(**vectors((), 1, 5), mask=Causal()).notes
+    [of_key] = attend(**vectors((), 5, 1), mask=Causal()).notes
+    assert of_query.startswith("causal with 1 query and 5 keys: ")
+    assert of_key.startswith("causal with 5 queries and 1 key: ")
+    [order] = attend(ones(1, 3, 1, 4), ones(1, 3, 1, 4)).notes
+    assert "3 heads, 1 query and 1 key; if it is" in order
+
+
 READINGS: list[tuple[dict[str, Any], str, list[int]]] = [
     (vectors((3,), 3, 5) | {"mask": Allowed(np.ones((3, 5), bool))}, "allowed", [3, 1, 5]),
     (vectors((3, 2), 3, 5) | {"mask": Causal() & Allowed(np.ones((3, 5), bool))}, "allowed", [3, 1, 1, 5]),
