@@ -179,14 +179,15 @@ def test_a_field_without_effect_and_an_index_beside_positions_are_noted(call: di
 @pytest.mark.parametrize("place", range(4))
 def test_a_field_that_is_noted_changes_nothing(place: int) -> None:
     """Without the field the call has the same weights."""
-    call, field = [
+    cases: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"mask": PREFIX & Allowed(np.tri(2, 3) > 0)}, {"mask": Allowed(np.tri(2, 3) > 0)}),
         ({"positions": BOTH}, {"positions": None}),
         ({"positions": OF_QUERIES, "mask": FormulaMask("j <= i")}, {"positions": None}),
         ({"positions": OF_KEYS, "mask": FormulaMask("j <= p")}, {"positions": None}),
-    ][place]
-    vectors = {"query": np.arange(8.0).reshape(2, 4), "key": np.arange(12.0).reshape(3, 4) / 9}
-    noted, plain = attend(**vectors, **call), attend(**vectors, **(call | field))
+    ]
+    call, field = cases[place]
+    numbers: dict[str, Any] = {"query": np.arange(8.0).reshape(2, 4), "key": np.arange(12.0).reshape(3, 4) / 9}
+    noted, plain = attend(**numbers, **call), attend(**numbers, **(call | field))
     assert any("no effect" in note for note in noted.notes)
     np.testing.assert_array_equal(noted.weights, plain.weights)
 
