@@ -71,7 +71,10 @@ def build_merge_document(
     parts, dtypes = [], set()
     for index, one in enumerate(partials):
         if not isinstance(one, Partial | AttentionResult | MergedResult):
-            raise TypeError(f"partials[{index}]: expected a Partial or a result; received {type(one).__name__}")
+            raise TypeError(
+                f"partials[{index}]: expected a Partial or a result; received {type(one).__name__}. "
+                "Write Partial(output, logsumexp)."
+            )
         arrays = {name: as_array(getattr(one, name), f"/partials/{index}/{name}") for name in ("output", "logsumexp")}
         dtypes.add(arrays["output"].dtype.name if isinstance(one, Partial) else one.dtype)
         # Said for each: a partial without one would take the base of the answer.

@@ -7,29 +7,42 @@ import numpy as np
 from attention_core.arrays import FloatArray, PerQuery
 from attention_core.call import RESULT_FIELDS, AttentionCall
 from attention_core.dtypes import DType
-from attention_core.interfaces import Normalizer
-from attention_core.masks import Allowed, Causal, masks_in
+from attention_core.formula_mask import FORMULA_PATH as MASK_PATH
+from attention_core.formula_mask import FormulaMask
+from attention_core.formulas import Formula, Node, parse_formula
+from attention_core.interfaces import Mask, Normalizer
+from attention_core.masks import Allowed, Causal, PrefixLengths, Window, masks_in
+from attention_core.score_modifier import FORMULA_PATH as MODIFIER_PATH
 from attention_core.shapes import Shape
+
+LIFTED = (Causal, Window)
+"""Masks that compare positions, and do not hide the keys of a prefix."""
 
 MAX_NOTES = 20
 """Maximum number of notes about rows and the call together; the other rows are counted in one more."""
 
 
 def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[str, ...]:
-    """Return notes on valid options that are often meant otherwise; they depend on shapes and options, not on numbers.
+    """Return notes on valid options that are often meant otherwise, or have no effect.
+
+    They depend on shapes and options, not on numbers.
 
     :param call: the call, unchecked.
     :param scores: shape of the scores, (…, Lq, Lk), heads unpacked.
     :param past_length: number of cached keys, P.
     """
     masks = masks_in(call.mask)
-    if not masks and call.bias is None and call.query.ndim != 4:
+    if not masks and call.bias is None and call.query.ndim != 4 and call.positions is None:
         return ()
     found = [_corner_note(call, scores, past_length)] if any(isinstance(mask, Causal) for mask in masks) else []
     found += [_reading_note("allowed", np.shape(mask.allowed), scores) for mask in masks if isinstance(mask, Allowed)]
     if call.bias is not None:
         found.append(_reading_note("bias", call.bias.shape, scores))
     found.append(_order_note(call))
+    if call.positions is not None:
+        found += _positions_notes(call, masks)
+    if any(isinstance(mask, PrefixLengths) for mask in masks) and not any(isinstance(mask, LIFTED) for mask in masks):
+        found.append("prefix_lengths has no effect: there is neither causal nor window to hide a key of the prefix")
     return tuple(dict.fromkeys(note for note in found if note))
 
 
@@ -39,7 +52,48 @@ def _corner_note(call: AttentionCall, scores: Shape, past_length: int) -> str:
     is_placed = call.offset is not None or call.positions is not None
     if is_placed or past_length or queries == keys or not queries or not keys:
         return ""
-    return f"causal with {queries} queries and {keys} keys: query 0 stands at key 0; bottom_right aligns the ends"
+    counted = f"{_count(queries, 'query', 'queries')} and {_count(keys, 'key', 'keys')}"
+    return f"causal with {counted}: query 0 stands at key 0; bottom_right aligns the ends"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    """Return a number with the singular or the plural of what it counts."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def _positions_notes(call: AttentionCall, masks: Sequence[Mask]) -> Iterator[str]:
+    """Yield which positions nothing reads, and the formulas that compare j, the index of a key that has a position."""
+    positions = call.positions
+    if positions is None:
+        return
+    formulas = dict(_formulas(call, masks))
+    is_read = call.position is not None or any(isinstance(mask, LIFTED) for mask in masks)
+    if positions.query is not None and not is_read and not any(one.uses("p") for one in formulas.values()):
+        yield "positions.query has no effect: only causal, window, alibi, rotary and p in a formula read it"
+    if positions.key is None:
+        return
+    if not is_read:
+        yield "positions.key has no effect: only causal, window, alibi and rotary read it"
+    for name, formula in formulas.items():
+        if _compares_key_index(formula.root):
+            yield f"{name}: j is the index of the key, whatever positions.key says; p is the position of the query"
+
+
+def _formulas(call: AttentionCall, masks: Sequence[Mask]) -> Iterator[tuple[str, Formula]]:
+    """Yield the formulas over positions of a call, each with the name of its field."""
+    if call.score_modifier is not None:
+        yield "score_modifier", parse_formula(call.score_modifier.formula, "score_modifier", MODIFIER_PATH)
+    for mask in masks:
+        if isinstance(mask, FormulaMask):
+            yield "mask.formula", parse_formula(mask.formula, "mask", MASK_PATH)
+
+
+def _compares_key_index(node: Node) -> bool:
+    """Return whether a formula uses j otherwise than as an index by itself, as in ``doc[j]``."""
+    if node.operation == "name":
+        return node.value == "j"
+    is_index = node.operation == "index"
+    return any(_compares_key_index(one) for one in node.operands if not (is_index and one.operation == "name"))
 
 
 def _reading_note(name: str, shape: Shape, scores: Shape) -> str:
@@ -64,7 +118,8 @@ def _order_note(call: AttentionCall) -> str:
     if not fits or query_heads <= queries or key_heads <= keys:
         return ""
     return (
-        f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, {queries} queries and {keys} keys; "
+        f"rank 4 is read as (batch, heads, length, features): {query_heads} heads, "
+        f"{_count(queries, 'query', 'queries')} and {_count(keys, 'key', 'keys')}; "
         "if it is (batch, length, heads, features), send layout bshd, or transpose axes 1 and 2"
     )
 

@@ -44,7 +44,7 @@ class Library:
     """
 
     name: str
-    title: str
+    title: Text
     intro: Text
     installed: bool
     rows: tuple[Row, ...]
@@ -59,7 +59,7 @@ def _text(written: str | Mapping[str, Any]) -> Text:
 
 def _library(name: str, written: Mapping[str, Any]) -> Library:
     rows = tuple(Row(_text(row["theirs"]), _text(row["ours"]), _text(row), row["case"]) for row in written["rows"])
-    return Library(name, written["title"], _text(written), written["installed"], rows)
+    return Library(name, _text(written["title"]), _text(written), written["installed"], rows)
 
 
 LIBRARIES = tuple(
@@ -73,6 +73,6 @@ def coming_from(language: Language) -> list[str]:
     lines: list[str] = []
     for library in LIBRARIES:
         rows = ([getattr(text, language) for text in (row.theirs, row.ours, row.remark)] for row in library.rows)
-        lines += ["", f"## {library.title}", "", getattr(library.intro, language)]
+        lines += ["", f"## {getattr(library.title, language)}", "", getattr(library.intro, language)]
         lines += _table(language, TITLES, rows)[:-1]
     return [*lines, ""]

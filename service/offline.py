@@ -64,8 +64,8 @@ def run(order: Order, work: Work) -> int:
 def attend(content: bytes, settings: Settings, order: Order, how: Run) -> tuple[bytes, int]:
     """Compute attention; return the answer as over HTTP, or the weights as a picture or a table."""
     if order.form == "table":
-        shown = prepare_view(Body(content), settings, beside=frozenset(("output",))).show(how)
-        return result_text(shown, _screen(order)).encode(), DONE
+        view = prepare_view(Body(content), settings, beside=frozenset(("output",)))
+        return result_text(view.show(how), _screen(order), view.not_shown).encode(), DONE
     wanted = BY_SUFFIX[f".{order.form}"]
     reply = prepare_attention(Body(content, wanted=wanted), settings).complete(how)
     return (reply.content + b"\n" if wanted == JSON else reply.content), DONE

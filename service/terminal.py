@@ -49,10 +49,19 @@ class Screen:
         return count if self.width is None else max(min((self.width - taken) // each, count), 1)
 
 
-def result_text(shown: Shown, screen: Screen) -> str:
-    """Return the weights as a table for each leading index, the meanings of the marks, the output, and the notes."""
+def result_text(shown: Shown, screen: Screen, not_shown: Sequence[str] = ()) -> str:
+    """Return the weights as a table for each leading index, the meanings of the marks, the output, and the notes.
+
+    :param shown: weights, output and notes.
+    :param screen: the terminal.
+    :param not_shown: fields that the request asks for and that have no table; the last line says where they are.
+    """
     heading = [screen.bold(shown.title), shown.subtitle]
-    return "\n".join([*heading, *_weights(shown, screen), *_output(shown, screen), *_notes(shown, screen), ""])
+    lines = [*heading, *_weights(shown, screen), *_output(shown, screen), *_notes(shown, screen)]
+    if not_shown:
+        names = ", ".join(not_shown)
+        lines += ["", f"{names}: not in this table, use --json · 表中没有 {names}，请用 --json"]
+    return "\n".join([*lines, ""])
 
 
 def _weights(shown: Shown, screen: Screen) -> Iterator[str]:
@@ -91,7 +100,7 @@ def _meanings(shown: Shown) -> Iterator[str]:
     """Yield the meanings of the marks that occur."""
     weights, visible = shown.weights, shown.visible
     occurring = {
-        f"{HATCH * 2} masked · 已遮蔽": not visible.all(),
+        f"{HATCH * 2} masked · 已遮住": not visible.all(),
         f"{EMPTY_ROW} no visible key in this row · 该行无可见的键": not visible.any(axis=-1).all(),
         f"{ABOVE} above 1 · 大于 1": bool((visible & (weights > 1)).any()),
         f"{BELOW} below 0 · 小于 0": bool((visible & (weights < 0)).any()),

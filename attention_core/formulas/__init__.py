@@ -16,6 +16,7 @@ from attention_core.formulas.bound import BoundFormula
 from attention_core.formulas.context import FormulaContext, FormulaGradient, TilePositions
 from attention_core.formulas.language import FUNCTIONS, GROUPS, LANGUAGE, RESERVED, Entry, FormulaKind, variables_of
 from attention_core.formulas.names import PARAMETERS
+from attention_core.formulas.nodes import Node
 from attention_core.formulas.parameters import ParameterValue, PerHead
 from attention_core.formulas.parsing import Formula, names_in, parse_formula
 
@@ -31,6 +32,7 @@ __all__ = [
     "FormulaContext",
     "FormulaGradient",
     "FormulaKind",
+    "Node",
     "ParameterValue",
     "PerHead",
     "TilePositions",

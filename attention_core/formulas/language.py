@@ -107,7 +107,7 @@ _ENTRIES: tuple[Entry, ...] = (
     _variable("k", "键向量，Dk 个特征", "the key, a vector of Dk features", "sum(q * k)", "k", "score_model"),
     _variable(
         "score",
-        "此前各步得到的分数",
+        "此前各步得到的得分",
         "the score of the steps before: capped, with bias and ALiBi",
         "2 * tanh(score / 2)",
         r"\mathrm{score}",

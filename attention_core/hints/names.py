@@ -237,6 +237,7 @@ INCLUDES: tuple[Translation, ...] = (
         "attn_logits attention_logits masked_scores pre_softmax masked_logits biased_scores",
         "After bias and mask it is {include=logits}, before them {include=scores}.",
     ),
+    Translation("modified_scores scores_modified score_mod_scores", "Here it is {include=modified}."),
     Translation("softcapped capped softcapped_scores tanh_scores", "Here it is {include=capped_scores}."),
     Translation(
         "lse softmax_lse log_normalizer log_z residual stats aux softmax_stats",
@@ -255,7 +256,7 @@ INCLUDES: tuple[Translation, ...] = (
     ),
     Translation(
         "average_attn_weights average_weights avg_weights mean_attention average_attention averaged_weights "
-        "weights_mean mean_attn_weights mean_attention_weights",
+        "weights_mean mean_attn_weights mean_attention_weights mean head_mean",
         "Weights averaged over the heads come with {include=mean_weights}, those of every head with {include=weights}.",
     ),
     Translation(

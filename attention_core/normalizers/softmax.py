@@ -41,7 +41,7 @@ class Softmax(Normalizer):
     sink: PerHead | None = field(
         default=None,
         metadata=parameter(
-            zh="注意力汇：始终存在但不带值的键",
+            zh="汇点：始终存在但不带值的键",
             en="Logit of a key that is always there and carries no value, or one for each query head, not divided by T",
             advice="Leave sink out for none.",
         ),

@@ -28,6 +28,8 @@ class PreparedView:
     operations: int
     bytes: int
     labels: LabelsSchema
+    not_shown: tuple[ResultField, ...] = ()
+    """Fields that the request names in `include` and that are not shown, in its order."""
 
     def show(self, run: Run) -> Shown:
         """Compute, and return the weights with their labels and title."""
@@ -80,10 +82,12 @@ def _view(
     request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[ResultField]
 ) -> PreparedView:
     # Rows of the output stand beside those of the weights, whatever the layout.
-    call = replace(call, include=needed_fields(call) | (call.include & beside), layout="bhsd")
+    needed = needed_fields(call)
+    not_shown = tuple(name for name in request.include or () if name not in (needed - {"logits"}) | beside)
+    call = replace(call, include=needed | (call.include & beside), layout="bhsd")
     cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings)
-    return PreparedView(call, cost.operations, held, request.labels or UNLABELLED)
+    return PreparedView(call, cost.operations, held, request.labels or UNLABELLED, not_shown)
 
 
 def prepare_estimate(body: Body, settings: Settings) -> Prepared:

@@ -28,6 +28,7 @@ from service.errors import Location
 from service.schemas.attention import AttentionRequest
 from service.schemas.fields import models_in
 from service.schemas.places import ObjectScope, own_names, scope_of
+from service.schemas.results import AttentionResponse
 
 Steps = tuple[str, ...]
 
@@ -70,6 +71,10 @@ RESULTS = ("candidate", "partials")
 
 def _advice_on_result(name: str, here: ObjectScope, model: type[BaseModel], write: Write) -> str:
     """Return the name here of a field of a result, or where it belongs; empty without advice."""
+    if here.within == "partials":
+        advice = _advice_on_partial(name)
+        if advice:
+            return advice
     row = translation(name, "include")
     if row is not None and all(value in here.known for _, value in row.places):
         return row.text(lambda _, value: f"'{value}'")
@@ -79,6 +84,26 @@ def _advice_on_result(name: str, here: ObjectScope, model: type[BaseModel], writ
     if here.within == "candidate" and field in RESULT_FIELDS and field not in here.known:
         return f"It is not checked: compare yours with what {write('include', field)} returns."
     return did_you_mean(name, sorted(here.known))
+
+
+FLASHINFER_PARTIALS: Mapping[str, str] = dict.fromkeys(("v", "v_a", "v_b"), "output") | dict.fromkeys(
+    ("s", "s_a", "s_b"), "logsumexp"
+)
+"""Arguments of FlashInfer's merge_state, and the names here."""
+
+
+def _advice_on_partial(name: str) -> str:
+    """Return the name here of a field of a partial, or that an answer has it and a merge does not; empty for others."""
+    bare = snake_case(name)
+    row = translation(name, "include")
+    places = () if row is None else tuple(value for _, value in row.places)
+    if bare in FLASHINFER_PARTIALS or places == ("logsumexp",):
+        if FLASHINFER_PARTIALS.get(bare) == "output":
+            return "Here it is 'output'."
+        return "Here it is 'logsumexp', a natural logarithm; FlashInfer's has base 2: send \"log_base\": 2 beside it."
+    if name in AttentionResponse.model_fields and name not in ("output", "logsumexp", "dtype"):
+        return "Leave it out: a merge needs 'output' and 'logsumexp' of each answer alone."
+    return ""
 
 
 def advice_on_choice(received: Any, known: list[str] | tuple[str, ...], location: Location, write: Write) -> str:
@@ -112,6 +137,8 @@ def _advice_on_gradient(received: str, known: Collection[str]) -> str:
     row = translation(bare, "field")
     if row is not None and row.places and row.places[0][0] in known:
         return f"Did you mean '{row.places[0][0]}'?"
+    if bare in ("grad", "grads", "gradient", "gradients"):
+        return "Name the inputs whose gradients to return, such as query, or leave include out for all."
     inside = [split(place)[0][0] for place in own_names(AttentionRequest).find(bare)]
     return f"It comes with '{inside[0]}'." if inside and inside[0] in known else ""
 
@@ -155,6 +182,12 @@ def _about_mask(received: Any) -> str:
 def _about_include(received: Any) -> str:
     row = translation(received, "include") if isinstance(received, str) else None
     return "Wrap it in brackets." + (f" {row.words}" if row is not None else "")
+
+
+def _about_partials(received: Any) -> str:
+    if isinstance(received, Mapping) and received and all(isinstance(one, Mapping) for one in received.values()):
+        return "Send its members in a list, without their names."
+    return "Wrap it in brackets."
 
 
 def _about_scaling(received: Any) -> str:
@@ -216,5 +249,6 @@ VALUES: tuple[tuple[Steps, tuple[str, ...], Words], ...] = (
     (("heads",), ("model_type",), "Send the counts by name, {heads.query} and {heads.key_value}."),
     (("labels",), ("model_type",), "Send the lists by name, {labels.query} and {labels.key}."),
     (("include",), ("list_type",), _about_include),
+    (("partials",), ("list_type",), _about_partials),
 )
 """The place of a value, the types of Pydantic's errors about it, and the advice on them."""

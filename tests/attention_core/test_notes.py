@@ -8,7 +8,20 @@ import httpx
 import numpy as np
 import pytest
 
-from attention_core import Alibi, Allowed, Causal, Heads, KeyLengths, Window, attend
+from attention_core import (
+    Alibi,
+    Allowed,
+    Causal,
+    FormulaMask,
+    Heads,
+    KeyLengths,
+    Positions,
+    PrefixLengths,
+    Rotary,
+    ScoreModifier,
+    Window,
+    attend,
+)
 
 CORNER = "query 0 stands at key 0; bottom_right aligns the ends"
 
@@ -39,6 +52,15 @@ CAUSAL: list[tuple[dict[str, Any], bool]] = [
 def test_a_causal_mask_over_two_lengths_says_where_it_begins(call: dict[str, Any], noted: bool) -> None:
     notes = attend(**call).notes
     assert [note.endswith(CORNER) for note in notes if note.startswith("causal")] == [True] * noted
+
+
+def test_one_query_or_key_is_counted_in_the_singular() -> None:
+    [of_query] = attend(**vectors((), 1, 5), mask=Causal()).notes
+    [of_key] = attend(**vectors((), 5, 1), mask=Causal()).notes
+    assert of_query.startswith("causal with 1 query and 5 keys: ")
+    assert of_key.startswith("causal with 5 queries and 1 key: ")
+    [order] = attend(ones(1, 3, 1, 4), ones(1, 3, 1, 4)).notes
+    assert "3 heads, 1 query and 1 key; if it is" in order
 
 
 READINGS: list[tuple[dict[str, Any], str, list[int]]] = [
@@ -116,6 +138,58 @@ ORDERS: list[tuple[dict[str, Any], bool]] = [
 def test_more_heads_than_positions_say_which_axis_is_which(call: dict[str, Any], noted: bool) -> None:
     notes = attend(**call).notes
     assert ["transpose axes 1 and 2" in note for note in notes] == [True] * noted
+
+
+BOTH = Positions(np.array([3, 4]), np.array([0, 1, 9]))
+OF_QUERIES = Positions(np.array([3, 4]))
+OF_KEYS = Positions(key=np.array([0, 1, 9]))
+PREFIX = PrefixLengths(np.array([1]))
+DOCUMENTS = {"doc": np.array([0, 0, 1])}
+
+EFFECTS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"mask": PREFIX}, ["prefix_lengths"]),
+    ({"mask": PREFIX & KeyLengths(np.array([2]))}, ["prefix_lengths"]),
+    ({"mask": PREFIX & Causal(), "offset": 0}, []),
+    ({"mask": PREFIX & Window(1, 0)}, []),
+    ({"positions": BOTH}, ["positions.query", "positions.key"]),
+    ({"positions": OF_QUERIES}, ["positions.query"]),
+    ({"positions": OF_KEYS, "mask": Allowed(np.ones((2, 3), bool))}, ["positions.key"]),
+    ({"positions": Positions()}, []),
+    ({"positions": BOTH, "mask": Causal()}, []),
+    ({"positions": BOTH, "mask": Window(1, 1)}, []),
+    ({"positions": BOTH, "position": Alibi()}, []),
+    ({"positions": BOTH, "position": Rotary()}, []),
+    ({"positions": OF_QUERIES, "mask": FormulaMask("j <= p")}, []),
+    ({"positions": OF_QUERIES, "mask": FormulaMask("j <= i")}, ["positions.query"]),
+    ({"positions": OF_QUERIES, "score_modifier": ScoreModifier("score - p + j")}, []),
+    ({"positions": BOTH, "mask": FormulaMask("j <= p")}, ["positions.key", "mask.formula"]),
+    ({"positions": BOTH, "mask": Causal() & FormulaMask("j <= p")}, ["mask.formula"]),
+    ({"positions": BOTH, "mask": Causal() & FormulaMask("doc[j] == doc[i]", DOCUMENTS)}, []),
+    ({"positions": BOTH, "mask": Causal() & FormulaMask("doc[2 - j] == doc[j]", DOCUMENTS)}, ["mask.formula"]),
+    ({"positions": BOTH, "position": Alibi(), "score_modifier": ScoreModifier("score - j")}, ["score_modifier"]),
+]
+
+
+@pytest.mark.parametrize(("call", "named"), EFFECTS, ids=range(len(EFFECTS)))
+def test_a_field_without_effect_and_an_index_beside_positions_are_noted(call: dict[str, Any], named: list[str]) -> None:
+    notes = attend(**vectors((), 2, 3), **call).notes
+    assert [note.replace(":", "").partition(" ")[0] for note in notes if not note.startswith("row")] == named
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_field_that_is_noted_changes_nothing(place: int) -> None:
+    """Without the field the call has the same weights."""
+    cases: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"mask": PREFIX & Allowed(np.tri(2, 3) > 0)}, {"mask": Allowed(np.tri(2, 3) > 0)}),
+        ({"positions": BOTH}, {"positions": None}),
+        ({"positions": OF_QUERIES, "mask": FormulaMask("j <= i")}, {"positions": None}),
+        ({"positions": OF_KEYS, "mask": FormulaMask("j <= p")}, {"positions": None}),
+    ]
+    call, field = cases[place]
+    numbers: dict[str, Any] = {"query": np.arange(8.0).reshape(2, 4), "key": np.arange(12.0).reshape(3, 4) / 9}
+    noted, plain = attend(**numbers, **call), attend(**numbers, **(call | field))
+    assert any("no effect" in note for note in noted.notes)
+    np.testing.assert_array_equal(noted.weights, plain.weights)
 
 
 def test_notes_on_the_call_come_first_and_count_among_twenty() -> None:

@@ -25,6 +25,8 @@ def read(words: list[str]) -> argparse.Namespace:
     curl.add_argument("-X")
     curl.add_argument("-H", action="append", default=[])
     curl.add_argument("-d")
+    curl.add_argument("-G", action="store_true")
+    curl.add_argument("--data-urlencode", action="append", default=[])
     return curl.parse_args(words[1:])
 
 
@@ -34,6 +36,9 @@ def send(words: list[str], url: str) -> httpx.Response:
     assert options.url.startswith(f"{ADDRESS}/"), options.url
     headers = {"Content-Type": "application/x-www-form-urlencoded"} if options.d is not None else {}
     headers |= dict(header.split(": ", 1) for header in options.H)
+    assert bool(options.data_urlencode) == options.G, "without -G the fields would be a body"
+    fields = dict(field.split("=", 1) for field in options.data_urlencode)
     method = options.X or ("GET" if options.d is None else "POST")
     body = None if options.d is None else options.d.encode()
-    return httpx.request(method, url + options.url.removeprefix(ADDRESS), headers=headers, content=body)
+    address = url + options.url.removeprefix(ADDRESS)
+    return httpx.request(method, address, headers=headers, content=body, params=fields or None)

@@ -68,7 +68,7 @@ def draw_cells(panel: Panel, rows: Axis, columns: Axis) -> str:
     for (row, column), code in np.ndenumerate(panel.codes):
         weight = float(panel.weights[row, column])
         place = {"x": column * columns.cell, "y": row * rows.cell, "width": columns.cell, "height": rows.cell}
-        said = "masked · 已遮蔽" if code == MASKED else said_in_full(weight)
+        said = "masked · 已遮住" if code == MASKED else said_in_full(weight)
         told = title(f"{columns.labels[column]} ← {rows.labels[row]}: {said}")
         kind = KINDS.get(int(code), "weight")
         rectangles.append(element("rect", told, **{"class": kind}, **place, fill=FILLS[code]))

@@ -73,7 +73,7 @@ class Entry:
 
 
 ENTRIES = (
-    Entry(lambda panel: ~panel.visible.all(), "url(#attention-masked)", None, "masked · 已遮蔽"),
+    Entry(lambda panel: ~panel.visible.all(), "url(#attention-masked)", None, "masked · 已遮住"),
     Entry(
         lambda panel: panel.empty_rows.any(),
         "url(#attention-masked)",

@@ -149,7 +149,7 @@ def test_cells_say_whose_they_are():
         [[0.70167, 0.3], [0.5, np.nan]], [[True, False], [True, True]], query=["团战", "抢龙"], key=["射手", "打野"]
     )
     titles = [rectangle.find(f"{SVG}title").text for rectangle in panels(root)[0].iter(f"{SVG}rect")]
-    assert titles == ["射手 ← 团战: 0.7017", "打野 ← 团战: masked · 已遮蔽", "射手 ← 抢龙: 0.5", "打野 ← 抢龙: NaN"]
+    assert titles == ["射手 ← 团战: 0.7017", "打野 ← 团战: masked · 已遮住", "射手 ← 抢龙: 0.5", "打野 ← 抢龙: NaN"]
 
 
 @pytest.mark.parametrize("side", [2, 100], ids=["cells", "merged"])

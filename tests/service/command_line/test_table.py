@@ -37,6 +37,31 @@ def test_what_is_not_asked_for_is_shown_all_the_same() -> None:
     assert "output" not in shown
 
 
+@pytest.mark.parametrize(
+    ("include", "named"),
+    [
+        (["logsumexp"], "logsumexp"),
+        (["weights", "ranking", "output", "scores"], "ranking, scores"),
+        (["weights", "output"], None),
+        ([], None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_and_has_no_table_is_named(include: list[str] | None, named: str | None) -> None:
+    shown = text("attend", "-", body={**HONOR, "include": include})
+    lines = [line for line in shown.splitlines() if "--json" in line]
+    assert lines == (
+        [] if named is None else [f"{named}: not in this table, use --json · 表中没有 {named}，请用 --json"]
+    )
+
+
+def test_weights_of_each_head_are_named_where_the_table_is_of_their_mean() -> None:
+    heads = [[[[1, 0]], [[0, 1]]]]
+    shown = text("attend", "-", body={"query": heads, "key": heads, "include": ["weights", "mean_weights"]})
+    assert "weights: not in this table, use --json" in shown
+
+
 ODD = {
     "query": [[1, 2], [3, 4], [1, 1]],
     "key": [[1, 2], [5, -6], [0, 0]],
@@ -51,7 +76,7 @@ def test_masked_cells_empty_rows_and_what_is_beyond_the_scale_are_marked() -> No
     rows = [line.split() for line in lines if re.match(r"\d ", line)]
     hatch = "░" * 8
     assert rows == [["0", "5.0000▲", "-7.0000▼", "0"], ["1", hatch, hatch, hatch, "∅"], ["2", "3.0000▲", hatch, "0"]]
-    for meaning in ("░░ masked · 已遮蔽", "∅ no visible key", "▲ above 1", "▼ below 0"):
+    for meaning in ("░░ masked · 已遮住", "∅ no visible key", "▲ above 1", "▼ below 0"):
         assert meaning in "\n".join(lines)
     assert lines[-1] == "row 1: no visible key; weights and output are zero"
     plain = text("attend", "-", body=HONOR)

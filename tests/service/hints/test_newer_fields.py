@@ -135,6 +135,13 @@ WRONG: list[tuple[str, Request, str, str]] = [
     (GRADIENTS, gradients(include=["dv"]), "/include/0", "Did you mean 'value'?"),
     (GRADIENTS, gradients(include=["scale"]), "/include/0", "It comes with 'score_model'."),
     (GRADIENTS, gradients(include=["mask"]), "/include/0", "Use one of these names."),
+    (GRADIENTS, gradients(include=["grad"]), "/include/0", "Name the inputs whose gradients to return"),
+    (ATTENTION, ROWS | {"include": ["modified_scores"]}, "/include/0", '"include": ["modified"]'),
+    (MERGE, {"partials": [{"output": [[1]], "lse": [0]}]}, "/partials/0/lse", 'send "log_base": 2 beside it'),
+    (MERGE, {"partials": [{"v_a": [[1]], "logsumexp": [0]}]}, "/partials/0/v_a", "Here it is 'output'."),
+    (MERGE, {"partials": [{"output": [[1]], "s_a": [0]}]}, "/partials/0/s_a", "Here it is 'logsumexp'"),
+    (MERGE, {"partials": [{"output": [[1]], "logsumexp": [0], "weights": []}]}, "/partials/0/weights", "Leave it out"),
+    (MERGE, {"partials": {"a": {"output": [[1]], "logsumexp": [0]}}}, "/partials", "in a list, without their names"),
     (
         GRADIENTS,
         {"request": BY_LENGTH, "output_gradient": ones(2, 4, 3, 8)},

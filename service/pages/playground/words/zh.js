@@ -53,7 +53,7 @@ export default {
   "parameter.scale": "缩放因子",
   "parameter.bandwidth": "带宽",
   "parameter.temperature": "温度",
-  "parameter.sink": "注意力汇",
+  "parameter.sink": "汇点",
   "parameter.alpha": "稀疏程度 α",
   "parameter.bias": "偏置",
   "parameter.weight": "权重矩阵 W",
