@@ -1,7 +1,6 @@
 """The plainest NumPy evaluation in a given precision: no tricks, no blocks, nothing of the project.
 
-How far it is from the float64 truth is how far anything else in that precision may be: the bound is twice its error
-plus one unit in the last place of the largest number.  Nothing is guessed.
+How far it is from the float64 truth says how far anything else in that precision may be: `tests.bounds`.
 """
 
 import functools
@@ -14,28 +13,18 @@ COMPUTE = {"float64": np.float64, "float32": np.float32, "float16": np.float32, 
 DIGITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
 
 
-SUMS_OF_FEATURES = ("dot_product", "scaled_dot_product", "cosine", "gaussian", "laplacian", "trilinear")
-"""Score models that sum over the features that queries and keys share, in an order that is anyone's choice."""
-
-MAX_ORDERS = 8
-"""Orders of the features in which `worst` makes the plain evaluation."""
-
-DRAWN_SIDES = 4
-"""Times that `worst` draws to which side each score is off."""
+def attention(request):
+    """Return the fields of `oracle.attention` as arrays, every step computed in the request's compute type."""
+    return stored(oracle.Inputs(request))
 
 
-def attention(request, first_feature=0, scores=None):
-    """Return the fields of `oracle.attention` as arrays, every step computed in the request's compute type.
+def stored(inputs, first_feature=0, scores=None):
+    """Return the fields of inputs that are read, in the storage type.
 
-    :param first_feature: feature with which sums of `SUMS_OF_FEATURES` begin; those before it come last.  With an
-        odd one the scale is applied to the queries, else to the products.
+    :param first_feature: feature with which sums of `bounds.SUMS_OF_FEATURES` begin; those before it come last.  With
+        an odd one the scale is applied to the queries, else to the products.
     :param scores: scores to begin with, in the compute type; default those of the score model.
     """
-    return _stored(oracle.Inputs(request), first_feature, scores)
-
-
-def _stored(inputs, first_feature=0, scores=None):
-    """Return the fields of inputs that are read, in the storage type."""
     name = inputs.request.get("dtype") or "float64"
     with np.errstate(all="ignore"):
         fields = _fields(inputs, COMPUTE[name], first_feature, scores)
@@ -50,67 +39,8 @@ def extended(request):
     return {field: array.astype(np.float64) for field, array in fields.items()}
 
 
-def worst(requests, reference):
-    """Return the fields of the plain evaluation, each number as far off as in the worst order of the features.
-
-    Of sums of the same numbers one may be right by luck, and which one that is depends on the BLAS and the processor.
-    So may the weights be: they count with scores that each are as far off as in the worst order, to either side, too.
-
-    :param requests: one request, or the same one written in several ways.
-    :param reference: right fields by name, which are the fields that are returned.
-    """
-    evaluations = []
-    for request in requests:
-        inputs, compute = oracle.Inputs(request), COMPUTE[request.get("dtype") or "float64"]
-        features = np.shape(inputs.query)[-1] if _treats_features_alike(inputs.score_model) else 1
-        orders = range(min(features, MAX_ORDERS))
-        evaluations += [_stored(inputs, first) for first in orders]
-        if "scores" in reference:
-            with np.errstate(all="ignore"):
-                scores = np.stack([_scores(inputs, compute, first) for first in orders])
-            evaluations += [_stored(inputs, 0, one) for one in _as_far_off(scores, np.array(reference["scores"]))]
-    fields = {}
-    for name in evaluations[0].keys() & reference.keys():
-        numbers = evaluations[0][name]
-        candidates = np.stack([np.broadcast_to(one[name], numbers.shape) for one in evaluations])
-        with np.errstate(invalid="ignore"):
-            errors = np.nan_to_num(np.abs(candidates.astype(float) - np.array(reference[name], float)))
-        fields[name] = np.take_along_axis(candidates, errors.argmax(axis=0)[None], axis=0)[0]
-    return fields
-
-
-def _as_far_off(scores, right):
-    """Yield the right scores with the largest error that each has in some order, to a side that is drawn.
-
-    :param scores: those of every order, (orders, …).
-    :param right: (…).
-    """
-    rng = np.random.default_rng(scores.size)
-    with np.errstate(invalid="ignore"):
-        errors = np.nan_to_num(np.abs(scores.astype(float) - right.astype(float)).max(axis=0))
-    for _ in range(DRAWN_SIDES):
-        yield (right.astype(float) + errors * rng.choice((-1, 1), errors.shape)).astype(scores.dtype)
-
-
-def _treats_features_alike(model):
-    """Whether another order of the features changes a score by rounding alone."""
-    if model["name"] != "expression":
-        return model["name"] in SUMS_OF_FEATURES
-    each_head = [value["per_head"][0] for value in (model.get("parameters") or {}).values() if isinstance(value, dict)]
-    shared = [value for value in (model.get("parameters") or {}).values() if not isinstance(value, dict)]
-    return not any(map(np.ndim, [*each_head, *shared])) and "[" not in model["formula"]
-
-
-def bound(reference, plain, dtype):
-    """How far a path may be from the float64 reference, given the plain evaluation in its precision; finite numbers."""
-    if not reference.size:
-        return 0.0
-    error = np.max(np.abs(plain.astype(np.float64) - reference))
-    _, exponent = np.frexp(np.max(np.abs(reference)))
-    return 2 * error + 2.0 ** (exponent - 1 - DIGITS[dtype])
-
-
-def _scores(inputs, dtype, first_feature):
+def scores_of(inputs, dtype, first_feature):
+    """Return the scores of inputs that are read, (…, Lq, Lk); `first_feature` as in `stored`."""
     query, key = np.array(inputs.query, dtype), np.repeat(np.array(inputs.key, dtype), inputs.group, _head_axis(inputs))
     of_queries, of_keys = _places(inputs, "query", inputs.queries), _places(inputs, "key", inputs.keys)
     query, key = _turn(inputs, query, of_queries), _turn(inputs, key, of_keys)
@@ -120,7 +50,7 @@ def _scores(inputs, dtype, first_feature):
 
 
 def _fields(inputs, dtype, first_feature=0, scores=None):
-    scores = _scores(inputs, dtype, first_feature) if scores is None else scores
+    scores = scores_of(inputs, dtype, first_feature) if scores is None else scores
     softcap = inputs.request.get("softcap")
     capped = scores if softcap is None else dtype(softcap) * np.tanh(scores / dtype(softcap))
     modified = _modified(inputs, _biased(inputs, capped))

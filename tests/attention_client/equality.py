@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from attention_client.names import OUTPUTS
-from tests.calls import with_infinities
+from tests.core_calls import with_infinities
 from tests.sampling import draws
 from tests.service.strategies import Request
 

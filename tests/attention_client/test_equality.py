@@ -15,7 +15,7 @@ from attention_core.dtypes import DTYPES
 from service.schemas.attention import AttentionRequest
 from tests.attention_client.conftest import CallMethod
 from tests.attention_client.equality import DRAWN, ML_DTYPES, NOT_FINITE, as_arguments, assert_same_bits, fields_of
-from tests.calls import core_call
+from tests.core_calls import core_call
 from tests.sampling import draws
 from tests.server import Server
 from tests.service.strategies import SCORE_MODELS, Request, attention_requests

@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_core import evaluate, resolve
 from attention_core.native import using_kernel
-from tests import calls, oracle, plain
+from tests import bounds, core_calls, oracle, plain
 from tests.attention_core.native.kernels import KERNELS
 
 FIELDS = ("scores", "capped_scores", "logits", "weights", "output")
@@ -38,7 +38,7 @@ def judge(
     for key, pooled in pools.items():
         received, expected, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
         error = np.max(np.abs(received - expected), initial=0)
-        limit = plain.bound(expected, simple, key[-1])
+        limit = bounds.bound(expected, simple, key[-1])
         assert error <= limit, (key, error, limit)
 
 
@@ -47,12 +47,12 @@ def _fields(combination, reference, kernels, ways):
     request = combination.request()
     names = (*FIELDS, "logsumexp") if combination.normalizer == "softmax" else FIELDS
     expected = reference(request)
-    simple = plain.worst(ways(request), expected)
+    simple = bounds.worst(ways(request), expected)
     if combination.normalizer == "hardmax" and _has_new_ties(expected, plain.COMPUTE[combination.dtype]):
         names = tuple(name for name in names if name not in ("weights", "output"))
     for kernel, fields in (*((kernel, names) for kernel in kernels), ("numpy", ("modified",))):
         with using_kernel(kernel):
-            result = evaluate(resolve(calls.core_call(request, include=fields)))
+            result = evaluate(resolve(core_calls.core_call(request, include=fields)))
         for name in fields:
             case = f"{kernel} {combination} {name}"
             received, right = result.arrays[name].astype(float), np.array(expected[name], float)

@@ -5,7 +5,7 @@ import pytest
 
 from attention_core import NORMALIZERS, AttentionCall, Causal, attend, evaluate, predict, resolve
 from attention_core.tile_sizes import choose_tile_sizes
-from tests import calls
+from tests import calls, core_calls
 from tests.sampling import sample
 
 COMBINATIONS = [one for one in calls.combinations() if one.setting == "none" and one.dtype == "float64"]
@@ -15,7 +15,7 @@ COMBINATIONS = [one for one in calls.combinations() if one.setting == "none" and
 def test_the_size_of_every_result_is_predicted_exactly(step):
     for combination in COMBINATIONS[::step]:
         for include in (("scores",), ("weights", "output"), ("output",), ()):
-            call = resolve(calls.core_call(combination.request(), include=include))
+            call = resolve(core_calls.core_call(combination.request(), include=include))
             numbers = sum(array.size for array in evaluate(call).arrays.values())
             assert predict(call).result_numbers == numbers, combination
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from attention_core import Stopped, attend, dense, memory, resolve
-from tests import calls
+from attention_core import AttentionCall, Stopped, attend, dense, memory, resolve
+from tests import calls, core_calls
 
 ADDITIVE = calls.Combination("additive", "softmax", "everything", "rank 2", "float64")
 
@@ -32,9 +32,9 @@ def test_should_stop_is_called_before_every_block_and_progress_after_it(monkeypa
 
 
 def test_scratch_stays_near_the_block_size():
-    model = calls.core_call(ADDITIVE.request()).score_model
+    model = core_calls.core_call(ADDITIVE.request()).score_model
     query, key = np.ones((3000, calls.FEATURES)), np.ones((3000, calls.key_features("additive")))
-    call = resolve(calls.AttentionCall(query=query, key=key, score_model=model))
+    call = resolve(AttentionCall(query=query, key=key, score_model=model))
     blocks = dense.query_blocks(call)
     rows = [block.stop - block.start for block in blocks]
     assert sum(rows) == 3000

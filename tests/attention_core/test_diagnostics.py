@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attention_core import NORMALIZERS, Allowed, DotProduct, Identity, Relu, Sigmoid, attend, evaluate, resolve
-from tests import calls, oracle
+from tests import calls, core_calls, oracle
 
 COMBINATIONS = [
     one
@@ -17,7 +17,7 @@ NAMES = ("entropy", "effective_keys", "max_weight", "top_key", "softmax_sensitiv
 def test_diagnostics_equal_the_oracle():
     for one in COMBINATIONS:
         request = one.request()
-        found = evaluate(resolve(calls.core_call(request, include=("diagnostics",)))).diagnostics
+        found = evaluate(resolve(core_calls.core_call(request, include=("diagnostics",)))).diagnostics
         expected = oracle.attention(request)["diagnostics"]
         for name in NAMES:
             received = getattr(found, name)

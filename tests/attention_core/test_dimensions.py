@@ -9,7 +9,7 @@ import pytest
 from attention_core import NORMALIZERS, SCORE_MODELS, interfaces
 from attention_core.capabilities import supports_logsumexp
 from attention_core.interfaces import FeatureSizes, Normalizer
-from tests import calls
+from tests import calls, core_calls
 
 
 def dimensions(annotation):
@@ -46,7 +46,7 @@ def test_score_models(name):
     rng = np.random.default_rng(1)
     features = FeatureSizes(calls.FEATURES, calls.key_features(name))
     drawn = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    model = SCORE_MODELS[name](**calls.core_parameters(drawn)).bind(features, np.dtype(np.float64))
+    model = SCORE_MODELS[name](**core_calls.core_parameters(drawn)).bind(features, np.dtype(np.float64))
     queries, keys = rng.standard_normal((2, 3, features.query)), rng.standard_normal((2, 4, features.key))
     scores, bound = check(model.compute_scores, queries, keys)
     assert bound == {"q": 3, "k": 4, "Dq": features.query, "Dk": features.key}

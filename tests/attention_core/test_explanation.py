@@ -25,7 +25,8 @@ from attention_core.normalizers import Entmax, Softmax
 from attention_core.positions import Alibi
 from attention_core.reference import to_float64_reference
 from attention_core.scores import Cosine
-from tests.calls import HEADS, Combination, core_call
+from tests.calls import HEADS, Combination
+from tests.core_calls import core_call
 from tests.sampling import product_sample
 
 FIELDS = ("scores", "capped_scores", "logits", "weights", "output")

@@ -25,7 +25,7 @@ from attention_core import (
 from attention_core.call import LAYOUTS
 from attention_core.native import using_kernel
 from attention_core.native.leading import contiguous
-from tests import calls, oracle
+from tests import calls, core_calls, oracle
 from tests.attention_core.gradients.judge import assert_gradients
 from tests.attention_core.judge import judge
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
@@ -73,7 +73,7 @@ def test_every_path_equals_the_oracle(score_model, normalizer):
 
 def test_present_is_that_of_the_oracle():
     request = by_length("dot_product", "softmax", "causal", "grouped cache", "float64").request()
-    call, expected = calls.core_call(request), oracle.attention(request)
+    call, expected = core_calls.core_call(request), oracle.attention(request)
     result = attend(**{name: getattr(call, name) for name in (*VECTORS, "layout", "mask")}, include=("present",))
     for name in ("present_key", "present_value"):
         np.testing.assert_array_equal(result.arrays[name], expected[name])

@@ -29,7 +29,7 @@ from attention_core import (
 )
 from attention_core.execution_path import averages_in_blocks
 from attention_core.native import using_kernel
-from tests import calls, oracle, plain
+from tests import bounds, calls, core_calls, oracle, plain
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
 from tests.sampling import every, product_sample
 
@@ -44,14 +44,14 @@ def test_every_path_equals_the_oracle(score_model, normalizer):
         setting, dtype = settings[(turn + 5 * place) % len(settings)], calls.DTYPES[(turn + place) % len(calls.DTYPES)]
         request = calls.Combination(score_model, normalizer, setting, heads, dtype).request()
         right, simple = np.array(oracle.attention(request)["mean_weights"]), plain.attention(request)["mean_weights"]
-        call = resolve(calls.core_call(request, include=("mean_weights", "output")))
+        call = resolve(core_calls.core_call(request, include=("mean_weights", "output")))
         for kernel in ("numpy", *KERNELS):
             with using_kernel(kernel):
                 received = evaluate(call).mean_weights
             case = (kernel, heads, setting, dtype)
             assert received.shape == right.shape, case
             # The plain weights of a few numbers may be right by luck: two more roundings, of a sum and of a quotient.
-            limit = plain.bound(right, simple, dtype) + 4 * np.finfo(plain.COMPUTE[dtype]).eps * np.abs(right).max()
+            limit = bounds.bound(right, simple, dtype) + 4 * np.finfo(plain.COMPUTE[dtype]).eps * np.abs(right).max()
             assert np.abs(received.astype(float) - right).max() <= limit, case
 
 

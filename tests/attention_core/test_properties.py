@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_core import NORMALIZERS, SCORE_MODELS, Allowed, DotProduct, Entmax, Softmax, Sparsemax, attend
-from tests import calls, oracle, plain
+from tests import bounds, calls, core_calls, oracle, plain
 from tests.attention_core.adversarial import ADVERSARIAL, UNLIMITED
 from tests.sampling import draws
 
@@ -23,7 +23,7 @@ def vectors(seed, name="scaled_dot_product"):
         rng.standard_normal((QUERIES, calls.FEATURES)),
         rng.standard_normal((KEYS, calls.key_features(name))),
         rng.standard_normal((KEYS, 3)),
-        SCORE_MODELS[name](**calls.core_parameters(parameters)),
+        SCORE_MODELS[name](**core_calls.core_parameters(parameters)),
     )
 
 
@@ -94,6 +94,6 @@ def test_adversarial_logits_stay_within_the_derived_bound(name, normalizer, dtyp
     for field in ("weights", "output"):
         received, reference = result.arrays[field].astype(float), np.array(expected[field], float)
         assert np.isfinite(received).all()
-        assert np.max(np.abs(received - reference)) <= plain.bound(reference, simple[field], dtype), field
+        assert np.max(np.abs(received - reference)) <= bounds.bound(reference, simple[field], dtype), field
     if NORMALIZERS[normalizer].is_distribution:
         assert result.weights.sum() == pytest.approx(1, abs=4 * float(np.finfo(dtype).eps))

@@ -19,7 +19,7 @@ from attention_core import (
 from attention_core.descriptions import parameters_of
 from attention_core.formulas import PerHead
 from attention_core.interfaces import FeatureSizes, ScoreModel
-from tests import calls, oracle
+from tests import calls, core_calls, oracle
 from tests.attention_core.directions import assert_gradient
 
 HEADS = 3
@@ -36,7 +36,7 @@ def drawn(name, variant, rng):
     else:
         parameters = calls.MODEL_PARAMETERS[name][variant](draw)
     features = FeatureSizes(calls.FEATURES, calls.key_features(name), HEADS)
-    model = SCORE_MODELS[name](**calls.core_parameters(parameters)).bind(features, FLOAT64)
+    model = SCORE_MODELS[name](**core_calls.core_parameters(parameters)).bind(features, FLOAT64)
     return model, draw((2, HEADS, 4, features.query)), draw((2, HEADS, 6, features.key)), features
 
 

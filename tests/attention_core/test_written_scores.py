@@ -18,7 +18,7 @@ from attention_core import (
 )
 from attention_core.formulas import PerHead
 from attention_core.interfaces import FeatureSizes
-from tests import calls, oracle, written
+from tests import calls, core_calls, oracle, written
 from tests.attention_core.judge import judge
 from tests.sampling import product_sample
 
@@ -141,7 +141,7 @@ def test_queries_and_keys_may_differ_in_their_features():
 def test_a_dearer_formula_costs_more():
     query, key, value = vectors()
     formulas = ("q @ k", "-sum(abs(q - k))", "-sum(abs(tanh(q - k) * exp(q - k)))")
-    costs = [predict(resolve(calls.core_call(_request(query, key, value, text)))) for text in formulas]
+    costs = [predict(resolve(core_calls.core_call(_request(query, key, value, text)))) for text in formulas]
     assert costs[0].operations < costs[1].operations < costs[2].operations
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests import oracle
-from tests.calls import with_infinities
 from tests.compare import assert_close
+from tests.core_calls import with_infinities
 from tests.server import running_server
 from tests.service.open_inference.asking import INFER
 from tests.service.safetensors.stored import BOTH, saved, whole

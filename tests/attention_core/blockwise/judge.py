@@ -16,7 +16,7 @@ from attention_core.dense import evaluate_dense
 from attention_core.heads import pack_heads
 from attention_core.reference import to_float64_reference
 from attention_core.tile_sizes import TileSizes
-from tests import calls, oracle, plain
+from tests import bounds, core_calls, oracle, plain
 
 SIZES = (TileSizes(2, 2), TileSizes(3, 5, 4), TileSizes(1, 3, 2), TileSizes(8, 4, 3))
 """Of scores of 3 × 5: none divides both, one is the whole, one is larger; some hold several matrices."""
@@ -49,7 +49,7 @@ def judge(chosen):
     for key, pooled in pools.items():
         received, reference, simple = (np.concatenate([numbers[n] for numbers in pooled]) for n in range(3))
         dtype = plain.COMPUTE[key[2]].__name__ if key[3] == "logsumexp" else key[2]
-        error, limit = np.max(np.abs(received - reference), initial=0), plain.bound(reference, simple, dtype)
+        error, limit = np.max(np.abs(received - reference), initial=0), bounds.bound(reference, simple, dtype)
         assert error <= limit, (key, error, limit)
 
 
@@ -57,10 +57,10 @@ def _fields(one, every_size):
     """Yield each field's received, reference and plain numbers where the reference is finite."""
     request = one.request()
     names = ("output", "logsumexp") if one.normalizer == "softmax" else ("output",)
-    call = resolve(calls.core_call(request, include=names))
-    exact = to_float64_reference(calls.core_call(request, include=(*names, "scores")))
+    call = resolve(core_calls.core_call(request, include=names))
+    exact = to_float64_reference(core_calls.core_call(request, include=(*names, "scores")))
     expected = oracle.attention(request) if one.dtype == "float64" else dense(resolve(exact))
-    simple = plain.worst((request,), expected)
+    simple = bounds.worst((request,), expected)
     for sizes in every_size:
         fields, _ = tiled(call, sizes)
         for name in names:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_core import NORMALIZERS, SCORE_MODELS, AttentionCall, evaluate, predict, resolve
-from tests import calls
+from tests import calls, core_calls
 
 
 def resident(field):
@@ -35,7 +35,7 @@ def call_of(queries, keys, model, normalizer):
     )
     return AttentionCall(
         query=query, key=key, value=value,
-        score_model=SCORE_MODELS[model](**calls.core_parameters(parameters)), normalizer=NORMALIZERS[normalizer](),
+        score_model=SCORE_MODELS[model](**core_calls.core_parameters(parameters)), normalizer=NORMALIZERS[normalizer](),
         bias=np.full(1, 200, np.float32) if normalizer in calls.POSITIVE else None, include=("output",),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ import pytest
 
 from attention_core import AttentionCall, DotProduct, Proportional, Relu, resolve
 from attention_core.tile_sizes import TileSizes
-from tests import calls, oracle, plain
+from tests import bounds, core_calls, oracle
 from tests.attention_core.adversarial import ADVERSARIAL, UNLIMITED
 from tests.attention_core.blockwise.judge import tiled
 from tests.sampling import product_sample
@@ -15,13 +15,13 @@ FIELDS = ("output", "logsumexp")
 
 def judge(request, sizes, names):
     """Fail unless the tiled path is within the bound of the truth."""
-    fields, _ = tiled(resolve(calls.core_call(request, include=names)), sizes)
+    fields, _ = tiled(resolve(core_calls.core_call(request, include=names)), sizes)
     truth = oracle.attention(request)
-    simple = plain.worst([request], truth)
+    simple = bounds.worst([request], truth)
     for name in names:
         received, reference = fields[name].astype(float), np.array(truth[name], float)
         assert np.isfinite(received).all()
-        assert np.max(np.abs(received - reference)) <= plain.bound(reference, simple[name], request["dtype"]), name
+        assert np.max(np.abs(received - reference)) <= bounds.bound(reference, simple[name], request["dtype"]), name
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from attention_core.checking.search import MAX_VARIANTS
 from attention_core.execution_path import choose_path
 from attention_core.masks import Causal, KeyLengths, Window
 from attention_core.scores import ScaledDotProduct
-from tests import calls
+from tests import core_calls
 from tests.service.checking.planting import REQUESTS, WITH_FORMULAS
 
 
@@ -113,7 +113,7 @@ def test_pairs_scored_stay_within_the_predicted_operations():
 def test_there_are_no_more_ways_than_were_reckoned_with():
     most = 0
     for name, request in (REQUESTS | WITH_FORMULAS).items():
-        call = calls.core_call(request)
+        call = core_calls.core_call(request)
         rng = np.random.default_rng(0)
         shape = attend_shapes(call)
         check = Check.of(call, {field: rng.standard_normal(size) for field, size in shape.items()})

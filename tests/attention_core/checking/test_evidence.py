@@ -7,7 +7,7 @@ import pytest
 
 from attention_core.checking import Check
 from attention_core.checking.evidence import Evidence, number_digits, without_the_implied
-from tests import calls
+from tests import core_calls
 from tests.attention_core.checking.wrong_in_other_ways import KINDS, draw
 from tests.sampling import sample
 from tests.service.checking.kernels import WRONG, Kernel
@@ -27,7 +27,7 @@ MIN_VISIBLE_UNITS = 10
 
 
 def causes_of(request, candidate, **tolerances):
-    result = Check.of(calls.core_call(request), candidate, **tolerances).run()
+    result = Check.of(core_calls.core_call(request), candidate, **tolerances).run()
     return () if result.likely_cause is None else tuple(result.likely_cause.split("; or "))
 
 

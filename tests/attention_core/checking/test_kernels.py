@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests import calls, oracle
+from tests import core_calls, oracle
 from tests.service.checking.kernels import FIELDS, Kernel
 from tests.service.checking.planting import REQUESTS
 
@@ -16,7 +16,7 @@ def test_the_kernel_without_mistakes_is_the_oracle(part):
     for name, request in named[part :: 2 * PARTS]:
         fields, expected = Kernel(request).run(), oracle.attention(request)
         for field in FIELDS:
-            reference = calls.with_infinities(expected[field])
+            reference = core_calls.with_infinities(expected[field])
             np.testing.assert_allclose(fields[field], reference, rtol=1e-9, atol=1e-11, err_msg=f"{name} {field}")
 
 

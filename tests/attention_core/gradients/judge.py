@@ -6,7 +6,7 @@ import numpy as np
 
 from attention_core import NORMALIZERS, SCORE_MODELS, differentiate
 from attention_core.descriptions import parameters_of
-from tests import calls, oracle
+from tests import calls, core_calls, oracle
 from tests.attention_core.directions import DIFFERENCE_STEP
 
 TOLERANCE = 1e-7
@@ -21,7 +21,7 @@ DIFFERENTIATED_INPUTS = ("query", "key", "value", "past_key", "past_value", "bia
 
 def gradients_of(request, upstream, **others):
     """Differentiate a wire document; `others` are workers, should_stop and progress."""
-    call = calls.core_call(request)
+    call = core_calls.core_call(request)
     options = {field.name: getattr(call, field.name) for field in fields(call)}
     for name in ("include", "top_k"):
         del options[name]

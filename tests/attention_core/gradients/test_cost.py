@@ -17,7 +17,7 @@ from attention_core import (
     resolve_gradients,
 )
 from attention_core.call import GRADIENT_FIELDS
-from tests import calls
+from tests import calls, core_calls
 from tests.attention_core.gradients.judge import named
 from tests.sampling import every
 
@@ -39,7 +39,7 @@ def sizes_of(found):
 
 @pytest.mark.parametrize("combination", every(40, COMBINATIONS), ids=str)
 def test_the_size_of_every_result_is_predicted_exactly(combination):
-    call = calls.core_call(combination.request())
+    call = core_calls.core_call(combination.request())
     resolved = resolve_gradients(call, np.float64(1))
     sizes = sizes_of(evaluate_gradients(resolved))
     assert predict_gradients(resolved).result_numbers == sum(sizes.values())

@@ -31,7 +31,7 @@ from attention_core import (
 )
 from attention_core.gradients import evaluate
 from attention_core.tile_sizes import TileSizes
-from tests import calls
+from tests import calls, core_calls
 from tests.attention_core.gradients.judge import gradients_of, named
 
 DIFFERENTIABLE = [name for name in NORMALIZERS if name != "hardmax"]
@@ -46,7 +46,7 @@ def vectors(*shape, seed=1):
 def model_named(name):
     rng = np.random.default_rng(2)
     parameters = calls.MODEL_PARAMETERS[name][-1](rng.standard_normal)
-    return SCORE_MODELS[name](**calls.core_parameters(parameters))
+    return SCORE_MODELS[name](**core_calls.core_parameters(parameters))
 
 
 def vars_of(model):
@@ -287,7 +287,7 @@ def test_the_output_is_that_of_attend():
 
 def test_nothing_that_was_sent_is_changed():
     request = COMBINATION.request()
-    call = calls.core_call(request)
+    call = core_calls.core_call(request)
     before = [np.copy(getattr(call, name)) for name in ("query", "key", "value", "bias")]
     arrays = [call.query, call.key, call.value]
     upstream = np.ones(attend(*arrays, score_model=call.score_model, include=("output",)).output.shape)
@@ -314,11 +314,11 @@ def test_a_request_of_everything_has_a_gradient_for_everything_sent():
     output = attend_output(request)
     gradients = named(gradients_of(request, np.ones(output.shape)))
     assert {"query", "key", "value", "bias", "score_model.query_weight", "normalizer.temperature"} <= set(gradients)
-    assert gradients["bias"].shape == np.shape(calls.with_infinities(request["bias"]))
+    assert gradients["bias"].shape == np.shape(core_calls.with_infinities(request["bias"]))
 
 
 def attend_output(request):
-    call = calls.core_call(request)
+    call = core_calls.core_call(request)
     return attend(call.query, call.key, call.value, score_model=call.score_model, include=("output",)).output
 
 
