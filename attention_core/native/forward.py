@@ -52,9 +52,8 @@ def evaluate_with_kernel(
 ) -> KernelResult | None:
     """Return the required arrays of a call; None for a call that is left to NumPy.
 
-    Left to NumPy are score models, score modifiers, normalizers and positions that the kernels do not have, modified
-    scores among the fields, parameters beyond the range of the compute type, values with more leading axes than the
-    scores, and calls without a pair.
+    Left to NumPy are score models, score modifiers, normalizers and positions that the kernels do not have, parameters
+    beyond the range of the compute type, values with more leading axes than the scores, and calls without a pair.
 
     :param kernel: the kernel.
     :param call: any call.
@@ -66,7 +65,7 @@ def evaluate_with_kernel(
     Raises Stopped.
     """
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
-    if normalizer is None or "modified" in required:
+    if normalizer is None:
         return None
     if call.queries_per_kv_head > 1 and (has_head_tensors(call.score_model) or has_values_of_query_heads(call)):
         call = repeat_kv_heads(call)

@@ -113,14 +113,13 @@ class KernelScorer:
 def find_scorer(kernel: Kernel, call: ResolvedCall, workers: Workers | None) -> KernelScorer | None:
     """Return a scorer for a call whose normalizer needs whole rows; None where NumPy scores.
 
-    NumPy scores what `evaluate_with_kernel` leaves to it for other reasons than its normalizer, and where the modified
-    scores are asked for, which a kernel does not have.
+    NumPy scores what `evaluate_with_kernel` leaves to it for other reasons than its normalizer.
 
     :param kernel: the kernel.
     :param call: any call.
     :param workers: threads that share the rows of each part; None for the calling thread alone.
     """
-    if supports_kernel_normalizer(call.normalizer) or supports_online(call.normalizer) or "modified" in call.include:
+    if supports_kernel_normalizer(call.normalizer) or supports_online(call.normalizer):
         return None
     if call.queries_per_kv_head > 1 and has_head_tensors(call.score_model):
         call = repeat_kv_heads(call)

@@ -88,8 +88,3 @@ def by_numpy(*arrays, **options):
     with using_kernel("numpy"), pytest.MonkeyPatch.context() as patched:
         patched.setattr(evaluate, "differentiate_rows", differentiate_rows)
         return differentiate(*arrays, **options)
-
-
-def fail_if_numpy_differentiates(monkeypatch):
-    """Let a call fail that a kernel leaves to NumPy; `by_numpy` is none."""
-    monkeypatch.setattr(evaluate, "differentiate_rows", lambda *_: pytest.fail("NumPy differentiates"))

@@ -35,7 +35,6 @@ from tests.attention_core.native.backward_calls import (
     OPTIONS,
     by_numpy,
     everything,
-    fail_if_numpy_differentiates,
     judge_equal,
     vectors,
 )
@@ -47,12 +46,7 @@ SAMPLED_ONE_IN = 24
 """Combinations of settings and heads for each that is tried."""
 
 
-@pytest.fixture
-def _no_numpy(monkeypatch):
-    fail_if_numpy_differentiates(monkeypatch)
-
-
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(("option", "layout", "kernel"), product_sample(1, OPTIONS, LAYOUTS, KERNELS))
 def test_gradients_are_those_of_numpy(option, layout, kernel):
     # A float32 logit within rounding of relu's kink may have another sign.
@@ -81,7 +75,7 @@ def test_gradients_are_slopes_of_the_oracle(score_model, normalizer, kernel):
             assert_gradients(one.request(), one.seed)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("option", ["plain", "temperature, sinks", "causal", "bias of pairs for all", "sigmoid"])
 def test_bits_do_not_depend_on_the_number_of_threads(option, kernel):
@@ -94,7 +88,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(option, kernel):
                     judge_equal(alone, differentiate(*arrays, workers=workers, **OPTIONS[option]))
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_bits_of_a_batch_row_are_those_of_the_row_alone(kernel):
     arrays = vectors("grouped heads", "float32")
@@ -107,7 +101,7 @@ def test_bits_of_a_batch_row_are_those_of_the_row_alone(kernel):
                 np.testing.assert_array_equal(together[name][row : row + 1], alone[name], err_msg=name)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("queries", [1, 150])
 def test_bits_of_a_query_do_not_depend_on_other_queries(queries, kernel):
@@ -121,7 +115,7 @@ def test_bits_of_a_query_do_not_depend_on_other_queries(queries, kernel):
             np.testing.assert_array_equal(part.output, whole.output[:, :, rows])
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", ["allowed", "bias", "range"])
@@ -167,7 +161,7 @@ def test_visible_non_finite_numbers_reach_what_they_reach_with_numpy(normalizer,
         )
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_proportions_of_zeros_have_no_slope(kernel):
     query, key, value, upstream = vectors("heads")
@@ -178,7 +172,7 @@ def test_proportions_of_zeros_have_no_slope(kernel):
     assert not found.value.any()
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_large_logits_keep_their_digits(kernel):
     query, key, value, upstream = vectors("heads", "float32")
@@ -189,7 +183,7 @@ def test_large_logits_keep_their_digits(kernel):
     np.testing.assert_allclose(found.value, exact.value, rtol=0, atol=3e-3)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_packed_heads_and_a_past_have_gradients(kernel):
     rng = np.random.default_rng(7)

@@ -15,7 +15,6 @@ from tests.attention_core.native.backward_calls import (
     OPTIONS,
     by_numpy,
     everything,
-    fail_if_numpy_differentiates,
     judge_equal,
     vectors,
 )
@@ -68,15 +67,10 @@ def _names(text):
     return set("".join(letter if letter.isalnum() else " " for letter in text).split())
 
 
-@pytest.fixture
-def _no_numpy(monkeypatch):
-    fail_if_numpy_differentiates(monkeypatch)
-
-
 FORMULA_OPTIONS = {name: OPTIONS[name] for name in ("plain", "soft cap, temperature", "alibi", "sigmoid")}
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(
     ("text", "option", "layout", "heads"), product_sample(11, FORMULAS, FORMULA_OPTIONS, LAYOUTS, ((), (4,)))
 )
@@ -98,7 +92,7 @@ def test_gradients_are_those_of_numpy(text, option, layout, heads):
             np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=tolerance * size, err_msg=name)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(("text", "kernel"), product_sample(7, FORMULAS, KERNELS))
 def test_bits_depend_on_neither_threads_nor_batch(text, kernel):
     arrays = vectors("heads", "float32")

@@ -28,7 +28,6 @@ from tests.attention_core.native.backward_calls import (
     WIDE,
     by_numpy,
     everything,
-    fail_if_numpy_differentiates,
     judge_equal,
     vectors,
 )
@@ -78,12 +77,7 @@ PARAMETERS = {"of all heads": (), "of each head": (4,)}
 """Leading axes of parameters."""
 
 
-@pytest.fixture
-def _no_numpy(monkeypatch):
-    fail_if_numpy_differentiates(monkeypatch)
-
-
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(
     ("model", "option", "layout", "kernel", "heads"),
     product_sample(15, MODELS, MODEL_OPTIONS, LAYOUTS, KERNELS, PARAMETERS, soak_step=3),
@@ -105,7 +99,7 @@ def test_gradients_are_those_of_numpy(model, option, layout, kernel, heads):
             np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=tolerance * size, err_msg=name)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(("model", "kernel"), product_sample(2, MODELS, KERNELS))
 def test_bits_depend_on_neither_threads_nor_batch(model, kernel):
     arrays = vectors("grouped heads", "float32")
@@ -121,7 +115,7 @@ def test_bits_depend_on_neither_threads_nor_batch(model, kernel):
                 np.testing.assert_array_equal(getattr(together, name)[row : row + 1], getattr(alone, name), name)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(("model", "broken", "kernel"), product_sample(3, MODELS, (np.nan, np.inf), KERNELS))
 def test_hidden_numbers_have_no_influence(model, broken, kernel):
     query, key, value, upstream = vectors("heads", "float32")
@@ -155,7 +149,7 @@ def test_visible_non_finite_numbers_reach_what_they_reach_with_numpy(model, plac
         np.testing.assert_allclose(found[name], expected, rtol=1e-8, atol=1e-9, err_msg=name)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("model", ["gaussian", "laplacian"])
 def test_distances_keep_their_digits_far_from_zero(model, kernel):
@@ -169,7 +163,7 @@ def test_distances_keep_their_digits_far_from_zero(model, kernel):
         np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=0, atol=2e-5)
 
 
-@pytest.mark.usefixtures("_no_numpy")
+@pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("model", ["gaussian", "laplacian", "cosine"])
 def test_equal_vectors_and_zero_vectors_have_the_slope_of_numpy(model, kernel):
