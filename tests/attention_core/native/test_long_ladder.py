@@ -15,7 +15,7 @@ from attention_core.dtypes import DTYPES
 from attention_core.kernel_forms import NormalizerKind
 from attention_core.native import evaluate_with_kernel, using_kernel
 from tests import calls, core_calls, oracle, plain
-from tests.attention_core.judge import judge
+from tests.attention_core.judge import FIELDS, judge
 from tests.attention_core.native.kernels import KERNELS
 from tests.sampling import every
 
@@ -118,7 +118,7 @@ def test_lengths_beside_the_edges_of_panels_blocks_and_spans(point):
 
 
 def test_a_kernel_takes_every_call_that_it_has_a_score_model_and_a_normalizer_for(monkeypatch):
-    """Else the ladder compares NumPy with itself."""
+    """With the fields that the ladder asks for; else it compares NumPy with itself."""
     taken = []
 
     def spy(*given):
@@ -128,7 +128,7 @@ def test_a_kernel_takes_every_call_that_it_has_a_score_model_and_a_normalizer_fo
     monkeypatch.setitem(evaluate.__globals__, "evaluate_with_kernel", spy)
     for one in calls.combinations()[::101]:
         request = one.request()
-        call = resolve(core_calls.core_call(request, include=("output",)))
+        call = resolve(core_calls.core_call(request, include=FIELDS))
         for kernel in KERNELS:
             with using_kernel(kernel):
                 evaluate(call)
