@@ -15,9 +15,6 @@ from attention_core.masks import Allowed, Causal, PrefixLengths, Window, masks_i
 from attention_core.score_modifier import FORMULA_PATH as MODIFIER_PATH
 from attention_core.shapes import Shape
 
-LIFTED = (Causal, Window)
-"""Masks that compare positions, and do not hide the keys of a prefix."""
-
 MAX_NOTES = 20
 """Maximum number of notes about rows and the call together; the other rows are counted in one more."""
 
@@ -41,7 +38,7 @@ def call_notes(call: AttentionCall, scores: Shape, past_length: int) -> tuple[st
     found.append(_order_note(call))
     if call.positions is not None:
         found += _positions_notes(call, masks)
-    if any(isinstance(mask, PrefixLengths) for mask in masks) and not any(isinstance(mask, LIFTED) for mask in masks):
+    if any(isinstance(mask, PrefixLengths) for mask in masks) and not any(map(_compares_positions, masks)):
         found.append("prefix_lengths has no effect: there is neither causal nor window to hide a key of the prefix")
     return tuple(dict.fromkeys(note for note in found if note))
 
@@ -61,13 +58,20 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def _compares_positions(mask: Mask) -> bool:
+    """Return whether a mask hides keys by their positions; a window without ends hides none."""
+    if isinstance(mask, Window):
+        return mask.left is not None or mask.right is not None
+    return isinstance(mask, Causal)
+
+
 def _positions_notes(call: AttentionCall, masks: Sequence[Mask]) -> Iterator[str]:
     """Yield which positions nothing reads, and the formulas that compare j, the index of a key that has a position."""
     positions = call.positions
     if positions is None:
         return
     formulas = dict(_formulas(call, masks))
-    is_read = call.position is not None or any(isinstance(mask, LIFTED) for mask in masks)
+    is_read = call.position is not None or any(map(_compares_positions, masks))
     if positions.query is not None and not is_read and not any(one.uses("p") for one in formulas.values()):
         yield "positions.query has no effect: only causal, window, alibi, rotary and p in a formula read it"
     if positions.key is None:
