@@ -236,8 +236,6 @@ VALUES: tuple[tuple[Steps, tuple[str, ...], Words], ...] = (
     (("positions",), ("model_type",), "Send the lists by name, {positions.query} and {positions.key}."),
     (("rotary", "scaling"), ("model_type",), _about_scaling),
     (("mask", "key_lengths"), ("tensor_element",), BOOLEANS),
-    (("mask", "prefix_lengths"), ("tensor_type",), "Send a list, with one length for each batch row."),
-    (("score_modifier",), ("model_type",), "Send the formula by name, {score_modifier.formula}."),
     (("bias",), ("tensor_element",), BOOLEANS),
     (
         ("temperature",),
