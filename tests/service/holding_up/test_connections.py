@@ -11,6 +11,7 @@ import pytest
 
 from service.serving.heads import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.operations import Limit
+from tests.server import log_lines
 from tests.service.holding_up.wire import kernel_buffers
 
 pytestmark = pytest.mark.alone
@@ -141,8 +142,7 @@ async def test_a_protocol_error_has_the_request_id_of_the_client(narrow):
     """The id is in the answer and in the log."""
     answer, _ = await exchange(narrow.port, b"GET / HTTP/1.1\r\nX-Request-ID: mine-1\r\nA: 1\r\nBad\x00: 1\r\n\r\n")
     assert problem_of(answer, 400)["instance"] == "mine-1"
-    records = [json.loads(line) for line in narrow.log.read_text().splitlines()]
-    (refusal,) = [record for record in records if record.get("request_id") == "mine-1"]
+    (refusal,) = log_lines(narrow, "mine-1")
     assert refusal["message"] == "refused: malformed-body"
 
 
