@@ -1,0 +1,123 @@
+"""Keys, values and labels of a memory as arrays: those of a segment as they lie, or buffers with room for appends."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.memories.files import Buffer
+from service.memories.form import MemoryForm, TensorForm
+from service.memories.segment import MAX_READ_BYTES, Rows, decode_labels
+
+MIN_SPARE_KEYS = 64
+"""Keys that a buffer has room for beyond those that it is made for; half of those if that is more."""
+
+
+def numbers(form: TensorForm, raw: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return the numbers of (outer, keys, bytes of a key), in their shape; a view but for bfloat16."""
+    return form.datatype.load(raw.reshape(-1).view(form.datatype.wire).reshape(form.shape(raw.shape[1])))
+
+
+class GrowingTensor:
+    """A tensor that keys are appended to; views of it stay as they are.
+
+    :param form: of the tensor.
+    :param array: its first keys, which are never written to.
+    :param room: number of keys that a buffer has room for at least, once there is one.
+    """
+
+    def __init__(self, form: TensorForm, array: NDArray[Any], room: int) -> None:
+        self._axis = len(form.leading)
+        self._form = form
+        self._array = array
+        self._keys = array.shape[self._axis]
+        self._room = room
+        self.is_buffer = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its array, spare room included."""
+        return self._array.nbytes
+
+    def append(self, more: NDArray[Any]) -> None:
+        """Write keys behind those that are there, where no view reaches."""
+        keys = self._keys + more.shape[self._axis]
+        if not self.is_buffer or keys > self._array.shape[self._axis]:
+            room = max(self._room, keys)
+            grown = np.empty(self._form.shape(room + max(MIN_SPARE_KEYS, room // 2)), self._array.dtype)
+            grown[self._range(0, self._keys)] = self._array[self._range(0, self._keys)]
+            self._array, self.is_buffer = grown, True
+        self._array[self._range(self._keys, keys)] = more
+        self._keys = keys
+
+    def view(self) -> NDArray[Any]:
+        """Return all keys so far, read-only."""
+        view = self._array[self._range(0, self._keys)]
+        view.flags.writeable = False
+        return view
+
+    def _range(self, first: int, end: int) -> tuple[slice, ...]:
+        return (*(slice(None),) * self._axis, slice(first, end))
+
+
+class GrowingLabels:
+    """Labels that others are appended to; they are read from JSON when a snapshot asks for them."""
+
+    def __init__(self) -> None:
+        self._encoded: list[Buffer] = []
+        self._labels: list[str] = []
+        self._mutex = threading.Lock()
+
+    def append(self, encoded: Buffer) -> None:
+        """Add the labels of one part."""
+        with self._mutex:
+            self._encoded.append(encoded)
+
+    def first(self, keys: int) -> list[str]:
+        """Return the labels of the first keys."""
+        with self._mutex:
+            for encoded in self._encoded:
+                self._labels += decode_labels(encoded)
+            self._encoded.clear()
+            return self._labels[:keys]
+
+
+class MemoryArrays:
+    """The arrays of one memory.
+
+    :param form: of the memory.
+    :param rows: its first keys.
+    :param room: number of keys to have room for at least, once keys are appended.
+    """
+
+    def __init__(self, form: MemoryForm, rows: Rows, room: int) -> None:
+        self._form = form
+        self._is_mapped = form.nbytes(rows.keys) > MAX_READ_BYTES and form.key.datatype.name != "BF16"
+        self.keys = rows.keys
+        self._tensors = [
+            GrowingTensor(one, numbers(one, raw), room) for one, raw in zip(form.tensors, rows.tensors, strict=True)
+        ]
+        self.labels = GrowingLabels() if form.labels else None
+        if self.labels is not None:
+            self.labels.append(rows.labels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that other processes do not share; a mapped segment takes none."""
+        if self._is_mapped and not self._tensors[0].is_buffer:
+            return 0
+        return sum(tensor.nbytes for tensor in self._tensors)
+
+    def append(self, rows: Rows) -> None:
+        """Add keys."""
+        for tensor, form, raw in zip(self._tensors, self._form.tensors, rows.tensors, strict=True):
+            tensor.append(numbers(form, raw))
+        if self.labels is not None:
+            self.labels.append(rows.labels)
+        self.keys += rows.keys
+
+    def views(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Return keys and values so far, read-only."""
+        key, *value = (tensor.view() for tensor in self._tensors)
+        return key, value[0] if value else None

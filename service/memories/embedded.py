@@ -1,0 +1,160 @@
+"""The embedded store: memories in a directory of this machine, shared by all processes that open it.
+
+A put writes a segment and then a row of the catalogue; an append writes a record to the log of the memory, which the
+row names.  Writers of one memory hold its lock.  Readers hold none: they find a row and open the files that it names,
+which never change but behind the end of the log.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from service.memories.catalogue import Catalogue
+from service.memories.errors import QuotaExceeded
+from service.memories.files import storage_errors
+from service.memories.locks import FileLocks
+from service.memories.maintenance import Maintenance
+from service.memories.naming import MemoryName
+from service.memories.parts import PartFiles
+from service.memories.reading import EmbeddedSnapshot, MemoryReader
+from service.memories.resources import StoreLimits, StoreResources
+from service.memories.state import StateCache
+from service.memories.store import (
+    ALWAYS,
+    MemoryDescription,
+    MemoryOptions,
+    MemoryTensors,
+    Precondition,
+    StoreUsage,
+)
+from service.memories.syncing import LogSyncer
+from service.memories.uses import Uses
+from service.memories.writing import MemoryWriter
+
+Result = TypeVar("Result")
+
+
+class EmbeddedStore:
+    """A `MemoryStore` in a directory.
+
+    :param directory: made where there is none; no other user may enter it.
+    :param limits: of bytes and times.
+    :param clock: seconds since 1970.
+    :param has_upkeep: whether a thread in the background sweeps and compacts.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        limits: StoreLimits | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        has_upkeep: bool = True,
+    ) -> None:
+        limits = limits or StoreLimits()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        locks = FileLocks(directory / "locks")
+        # Two processes that switch a new database to write-ahead mode at once do not wait for each other.
+        with storage_errors(), locks.hold_opening():
+            self._of = StoreResources(
+                limits=limits,
+                clock=clock,
+                catalogue=Catalogue(directory / "catalogue.sqlite3"),
+                files=PartFiles(directory),
+                locks=locks,
+                states=StateCache(limits.cache_bytes),
+                syncer=LogSyncer(),
+                uses=Uses(directory, clock),
+            )
+        self._reader = MemoryReader(self._of)
+        self._writer = MemoryWriter(self._of, self._reader)
+        self._maintenance = Maintenance(self._of, self._writer)
+        if has_upkeep:
+            self._maintenance.start()
+
+    def put(
+        self, name: MemoryName, tensors: MemoryTensors, options: MemoryOptions, condition: Precondition = ALWAYS
+    ) -> tuple[MemoryDescription, bool]:
+        """Create or replace a memory; return its description and whether it is new.
+
+        Raises VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; a memory is then as before.
+        """
+        return self._with_room(lambda: self._writer.put(name, tensors, options, condition))
+
+    def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
+        """Add keys behind those of a memory; return the description of its new version.
+
+        Raises MemoryNotFound, VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull.
+        """
+        return self._with_room(lambda: self._writer.append(name, tensors, condition))
+
+    def append_and_read(
+        self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
+    ) -> EmbeddedSnapshot:
+        """Add keys as `append` does; return a snapshot of just this version, whatever is appended after it."""
+        return self._with_room(lambda: self._writer.append_and_read(name, tensors, condition))
+
+    def snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot:
+        """Return a memory for reading; a version is the only one that will do.
+
+        Raises MemoryNotFound or VersionGone.
+        """
+        with storage_errors():
+            return self._reader.snapshot(name, version)
+
+    def describe(self, name: MemoryName) -> MemoryDescription:
+        """Return the description of a memory; no use that the time to live counts from.
+
+        Raises MemoryNotFound.
+        """
+        with storage_errors():
+            return self._reader.describe(name)
+
+    def list(self, owner: str, limit: int, after: str = "") -> list[MemoryDescription]:
+        """Return the first `limit` memories of an owner whose names sort behind `after`, by name."""
+        with storage_errors():
+            return self._reader.list(owner, limit, after)
+
+    def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
+        """Remove a memory.
+
+        Raises MemoryNotFound or VersionMismatch.
+        """
+        self._writer.delete(name, condition)
+
+    def usage(self) -> StoreUsage:
+        """Return what all memories hold."""
+        with storage_errors():
+            file_bytes, memories = self._of.catalogue.total()
+        return StoreUsage(memories, file_bytes)
+
+    def sweep(self) -> int:
+        """Remove memories that have expired, and files that belong to none; return the number of memories."""
+        with storage_errors():
+            return self._maintenance.sweep()
+
+    def compact(self) -> int:
+        """Merge the parts of memories that are due; return the number of memories."""
+        with storage_errors():
+            return self._maintenance.compact()
+
+    def close(self) -> None:
+        """Write everything to the disk and end; snapshots that are held stay valid."""
+        self._maintenance.close()
+        self._of.syncer.close()
+        self._of.locks.close()
+        self._of.catalogue.close()
+
+    def _with_room(self, write: Callable[[], Result]) -> Result:
+        """Return the result of a write; once expired memories are swept where the quota of all is in its way.
+
+        A sweep takes the locks of others, so none is held around it.
+        """
+        try:
+            return write()
+        except QuotaExceeded as error:
+            if error.setting != "memories_bytes" or not self.sweep():
+                raise
+        return write()

@@ -1,0 +1,213 @@
+"""The interface of a store of memories: keys, values and labels of keys, each set under an owner and a name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+from service.memories.errors import VersionMismatch
+from service.memories.naming import MemoryName
+
+Durability = Literal["strict", "relaxed"]
+"""When an append is done: once it is on the disk, or at most 100 ms before it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTensors:
+    """Tensors to be stored.
+
+    :param key: (…, Lk, D), or (B, Lk, H, D) in the layout "bshd"; in the NumPy type that the house has for their dtype:
+        that of the dtype, and float32 for bfloat16.
+    :param value: the same with its own number of features; None for none.
+    :param labels: a text for each key; None for none.
+    """
+
+    key: NDArray[Any]
+    value: NDArray[Any] | None = None
+    labels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOptions:
+    """Options that are fixed when a memory is put.
+
+    :param dtype: "float64", "float32", "float16" or "bfloat16".
+    :param layout: "bhsd", or "bshd" for tensors of rank 4.
+    :param ttl_seconds: seconds since the last read or write after which the memory expires; None for never.
+    :param durability: of appends; a put is always on the disk when it returns.
+    :param note: any text.
+    """
+
+    dtype: str = "float64"
+    layout: str = "bhsd"
+    ttl_seconds: float | None = None
+    durability: Durability = "strict"
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """The header fields If-None-Match and If-Match of a write (RFC 9110, 13.1).
+
+    :param absent: whether there must be no memory of the name, as `If-None-Match: *` asks.
+    :param versions: versions of which one must be current, as `If-Match` lists them; None for any state.
+    :param present: whether there must be a memory of the name, as `If-Match: *` asks.
+    """
+
+    absent: bool = False
+    versions: tuple[str, ...] | None = None
+    present: bool = False
+
+    def check(self, name: MemoryName, current: str | None) -> None:
+        """Raise VersionMismatch unless the precondition holds.
+
+        :param name: the memory.
+        :param current: its version; None where there is none.
+        """
+        if self.absent and current is not None:
+            raise VersionMismatch(name, "no memory of this name", current)
+        if self.present and current is None:
+            raise VersionMismatch(name, "a memory of this name", current)
+        if self.versions is not None and current not in self.versions:
+            raise VersionMismatch(name, f"version {' or '.join(map(repr, self.versions))}", current)
+
+
+ALWAYS = Precondition()
+"""The precondition that every state meets."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDescription:
+    """One version of a memory without its tensors.
+
+    :param version: opaque; never used twice for a name.
+    :param key_shape: of the keys.
+    :param value_shape: of the values; None for none.
+    :param keys: number of keys, Lk.
+    :param bytes: of tensors and labels as they are stored.
+    :param labels: whether keys have labels.
+    :param created: when the memory was put, in seconds since 1970.
+    :param modified: when this version was made.
+    :param expires: when the memory expires unless it is used before; None for never.
+    """
+
+    name: str
+    version: str
+    key_shape: tuple[int, ...]
+    value_shape: tuple[int, ...] | None
+    keys: int
+    bytes: int
+    labels: bool
+    created: float
+    modified: float
+    expires: float | None
+    options: MemoryOptions
+
+
+class MemorySnapshot(Protocol):
+    """One version of a memory for reading; it stays as it is while others append, replace or delete."""
+
+    @property
+    def description(self) -> MemoryDescription:
+        """The version."""
+        ...
+
+    @property
+    def key(self) -> NDArray[Any]:
+        """Keys, read-only, in the NumPy type of their dtype; the rows of a vector are contiguous, other axes may not
+        be.
+        """
+        ...
+
+    @property
+    def value(self) -> NDArray[Any] | None:
+        """Values as `key`; None for none."""
+        ...
+
+    @property
+    def labels(self) -> list[str] | None:
+        """A text for each key; None for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUsage:
+    """What all memories of a store hold.
+
+    :param memories: their number.
+    :param bytes: bytes of their files, spare room of logs included; the quota of all counts these.
+    """
+
+    memories: int
+    bytes: int
+
+
+class MemoryStore(Protocol):
+    """A store of memories, synchronous and safe to use from many threads and processes.
+
+    Every method may raise StoreUnavailable, and every method with a name MemoryDamaged.
+    """
+
+    def put(
+        self, name: MemoryName, tensors: MemoryTensors, options: MemoryOptions, condition: Precondition = ALWAYS
+    ) -> tuple[MemoryDescription, bool]:
+        """Create or replace a memory; return its description and whether it is new.
+
+        Raises VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; a memory is then as before.
+        """
+        ...
+
+    def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
+        """Add keys behind those of a memory; return the description of its new version.
+
+        Raises MemoryNotFound, VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull.
+        """
+        ...
+
+    def append_and_read(
+        self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
+    ) -> MemorySnapshot:
+        """Add keys as `append` does; return a snapshot of just this version, whatever is appended after it."""
+        ...
+
+    def snapshot(self, name: MemoryName, version: str | None = None) -> MemorySnapshot:
+        """Return a memory for reading; a version is the only one that will do.
+
+        Raises MemoryNotFound or VersionGone.
+        """
+        ...
+
+    def describe(self, name: MemoryName) -> MemoryDescription:
+        """Return the description of a memory; no use that the time to live counts from.
+
+        Raises MemoryNotFound.
+        """
+        ...
+
+    def list(self, owner: str, limit: int, after: str = "") -> list[MemoryDescription]:
+        """Return the first `limit` memories of an owner whose names sort behind `after`, by name."""
+        ...
+
+    def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
+        """Remove a memory.
+
+        Raises MemoryNotFound or VersionMismatch.
+        """
+        ...
+
+    def usage(self) -> StoreUsage:
+        """Return what all memories hold."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove memories that have expired, and files that belong to none; return the number of memories."""
+        ...
+
+    def compact(self) -> int:
+        """Merge the parts of memories that are due; return the number of memories."""
+        ...
+
+    def close(self) -> None:
+        """Write everything to the disk and end; snapshots that are held stay valid."""
+        ...
