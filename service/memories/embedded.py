@@ -71,6 +71,7 @@ class EmbeddedStore:
         self._reader = MemoryReader(self._of)
         self._writer = MemoryWriter(self._of, self._reader)
         self._maintenance = Maintenance(self._of, self._writer)
+        self._is_closed = False
         if has_upkeep:
             self._maintenance.start()
 
@@ -142,6 +143,9 @@ class EmbeddedStore:
 
     def close(self) -> None:
         """Write everything to the disk and end; snapshots that are held stay valid."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._maintenance.close()
         self._of.syncer.close()
         self._of.locks.close()

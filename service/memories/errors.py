@@ -110,7 +110,7 @@ class StorageFull(MemoryStoreError):
 class MemoryDamaged(_OfMemory):
     """A file of a memory is missing, shortened or changed; other memories work.
 
-    :param reason: which file, and what is wrong with it.
+    :param reason: the file, and how it is damaged.
     """
 
     def __init__(self, name: MemoryName, reason: str) -> None:

@@ -1,0 +1,34 @@
+"""Append to one memory under conditions, beside other processes that do the same.
+
+``python -m tests.service.memories.appending DIRECTORY FIRST COUNT`` appends the keys FIRST, FIRST + 1, …, each to the
+version that it has read, and tries again where another process was faster.  Prints how often that was.
+"""
+
+import sys
+from pathlib import Path
+
+from service.memories import EmbeddedStore, MemoryName, Precondition
+from service.memories.errors import VersionMismatch
+from tests.service.memories.numbered import tensors
+
+NAME = MemoryName("", "shared")
+
+
+def main(directory, first, count):
+    store, refused = EmbeddedStore(directory), 0
+    version = store.describe(NAME).version
+    for number in range(first, first + count):
+        while True:
+            try:
+                version = store.append(NAME, tensors([number]), Precondition(versions=(version,))).version
+            except VersionMismatch as error:
+                version = error.current
+                refused += 1
+            else:
+                break
+    store.close()
+    print(refused)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

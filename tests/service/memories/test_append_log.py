@@ -1,0 +1,111 @@
+"""Records of appends that were cut off are no records, wherever they were cut off."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.memories import MemoryName, append_log
+from service.memories.errors import MemoryDamaged
+from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
+
+NAME = MemoryName("", "dragon")
+
+HELD = list(range(30))
+
+
+@pytest.fixture
+def log(open_store, directory):
+    """The path of a log, its content before the last of three records, and after it."""
+    store = open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    store.append(NAME, tensors(HELD[1:]))
+    store.append(NAME, tensors([]))
+    [path] = (directory / "logs").iterdir()
+    before = path.read_bytes()
+    store.append(NAME, tensors(range(30, 50)))
+    return path, before, path.read_bytes()
+
+
+def record_of(before, after):
+    """Return where the last record begins and ends."""
+    first = len(before.rstrip(b"\0"))
+    first += -first % append_log.ALIGNMENT
+    return first, len(after.rstrip(b"\0"))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.03, 0.1, 0.25, 0.5, 0.75, 0.99])
+def test_a_record_that_was_cut_off_is_overwritten(open_store, log, part):
+    """SIGKILL in the middle of a write leaves the first bytes of a record."""
+    path, before, after = log
+    first, end = record_of(before, after)
+    cut = first + max(64, int(part * (end - first))) if part else first
+    path.write_bytes(after[:cut] + bytes(len(after) - cut))
+    reader, writer = open_store(), open_store()
+    assert numbers_of(reader.snapshot(NAME)) == HELD
+    writer.append(NAME, tensors([7]))
+    assert numbers_of(reader.snapshot(NAME)) == [*HELD, 7]
+    assert numbers_of(open_store().snapshot(NAME)) == [*HELD, 7]
+
+
+def test_sectors_that_a_power_loss_took_away_are_no_damage(open_store, log):
+    path, before, after = log
+    first, _ = record_of(before, after)
+    sector = -(-first // 512) * 512
+    assert any(after[sector : sector + 512])
+    path.write_bytes(after[:sector] + bytes(512) + after[sector + 512 :])
+    store = open_store()
+    assert numbers_of(store.snapshot(NAME)) == HELD
+    store.append(NAME, tensors([7]))
+    assert numbers_of(open_store().snapshot(NAME)) == [*HELD, 7]
+
+
+def test_bytes_behind_a_lost_header_are_cleared(open_store, log):
+    path, before, after = log
+    first, _ = record_of(before, after)
+    path.write_bytes(after[:first] + bytes(64) + after[first + 64 :])
+    store = open_store()
+    assert numbers_of(store.snapshot(NAME)) == HELD
+    store.append(NAME, tensors([]))
+    assert numbers_of(open_store().snapshot(NAME)) == HELD
+
+
+def test_a_lost_sector_in_front_of_a_record_that_was_synced_is_damage(open_store, log):
+    path, before, after = log
+    sector = 512
+    assert sector + 512 < record_of(before, after)[0]
+    path.write_bytes(after[:sector] + bytes(512) + after[sector + 512 :])
+    with pytest.raises(MemoryDamaged, match="checksum"):
+        open_store().snapshot(NAME)
+
+
+def test_an_old_record_is_not_taken_for_the_next_one(open_store, log):
+    """A client can send the bytes of a record as keys, and a file system could return those of another log."""
+    path, before, after = log
+    first, end = record_of(before, after)
+    length = end + -end % append_log.ALIGNMENT - first
+    path.write_bytes(after[: first + length] + after[first : first + length] + after[first + 2 * length :])
+    with pytest.raises(MemoryDamaged, match="header"):
+        open_store().snapshot(NAME)
+
+
+@pytest.mark.usefixtures("log")
+def test_a_reader_waits_for_a_record_that_is_being_written(open_store, monkeypatch):
+    """A reader that finds half a record reads it again with the lock, when it is whole."""
+    reader, writer = open_store(), open_store()
+    numbers_of(reader.snapshot(NAME))
+    write, seen = os.pwrite, []
+
+    def write_halves(number, data, offset):
+        monkeypatch.undo()
+        half = write(number, data[: len(data) // 2], offset)
+        seen.append(threads.submit(reader.snapshot, NAME))
+        return half
+
+    with ThreadPoolExecutor(1) as threads:
+        writer.describe(NAME)
+        monkeypatch.setattr("service.memories.writing.os.pwrite", write_halves)
+        writer.append(NAME, tensors([50]))
+        [future] = seen
+        assert numbers_of(future.result()) in (list(range(50)), list(range(51)))
+    assert numbers_of(reader.snapshot(NAME)) == list(range(51))

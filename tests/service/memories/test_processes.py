@@ -1,0 +1,92 @@
+"""Several processes with one store: killed writers, conditional appends, shared pages, a full disk."""
+
+import json
+import shutil
+import subprocess
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTensors
+from tests.service.memories.appending import NAME
+from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
+from tests.service.memories.programs import run, start
+
+START_SECONDS = 1
+"""Longest time to open a store after its writers were killed."""
+
+
+@pytest.mark.parametrize("kills", [pytest.param(16, id="16"), pytest.param(200, id="200", marks=pytest.mark.soak)])
+def test_killed_writers_lose_and_tear_nothing(directory, report_figure, kills):
+    directory.mkdir()
+    counts = json.loads(run("killing", directory, kills, kills))
+    report_figure(f"memories: {counts}")
+    assert counts["kills"] == kills
+    assert counts["append"] > counts["delete"] > 0
+    assert counts["seconds to open"] < START_SECONDS
+
+
+@pytest.mark.parametrize(
+    "each", [pytest.param(300, id="300"), pytest.param(10_000, id="10000", marks=pytest.mark.soak)]
+)
+def test_conditional_appends_of_two_processes_lose_no_update(open_store, directory, report_figure, each):
+    store = open_store()
+    store.put(NAME, tensors([]), OPTIONS)
+    with ExitStack() as running:
+        both = [running.enter_context(start("appending", directory, first, each)) for first in (0, each)]
+        refused = [int(process.communicate()[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    report_figure(f"memories: 2 x {each} conditional appends, refused {refused} times")
+    found = numbers_of(store.snapshot(NAME))
+    assert [number for number in found if number < each] == list(range(each))
+    assert [number for number in found if number >= each] == list(range(each, 2 * each))
+    assert store.describe(NAME).keys == 2 * each
+
+
+def test_two_processes_share_the_pages_of_a_large_memory(open_store, directory, report_figure):
+    """Each has all pages, and half of them by the proportional count of the kernel."""
+    keys = np.ones((72 * 1024 * 1024 // 4 // 64, 64), np.float32)
+    open_store().put(MemoryName("", "large"), MemoryTensors(keys), MemoryOptions("float32"))
+    with ExitStack() as running:
+        both = [running.enter_context(start("sharing", directory, "large")) for _ in range(2)]
+        assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+        for process in both:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            resident, proportional = map(int, process.stdout.readline().split())
+            report_figure(f"memories: of {keys.nbytes >> 10} KiB {resident} are resident, {proportional} by half")
+            assert resident >= keys.nbytes >> 10
+            assert proportional <= 0.55 * resident
+        for process in both:
+            process.stdin.close()
+
+
+def test_files_of_a_limited_length_leave_the_memory_as_it_was(directory):
+    """Writes fail within the bytes of a segment, a log and, as the catalogue grows, of its write-ahead log."""
+    failed_puts, failed_appends = map(int, run("filling", directory, 400_000).split())
+    assert failed_puts == failed_appends == 2
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs the Debian package util-linux")
+def test_a_full_disk_leaves_the_memory_as_it_was(directory, tmp_path):
+    """A file system of 6 MiB in a namespace of its own."""
+    directory.mkdir()
+    mount = f'mount -t tmpfs -o size=6m none {directory} && exec "$@"'
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine allows no user namespaces")
+    failed_puts, failed_appends = map(int, run("filling", directory, 0, before=[*namespace, mount, "sh"]).split())
+    assert failed_puts == failed_appends == 2
+    assert not list(directory.iterdir())
+
+
+def test_a_store_that_another_process_has_open_can_be_opened(directory):
+    """Two processes that make the same new directory at once."""
+    directory.parent.mkdir(exist_ok=True)
+    opened = [EmbeddedStore(directory) for _ in range(3)]
+    for place, store in enumerate(opened):
+        store.put(MemoryName("", f"memory-{place}"), tensors([place]), OPTIONS)
+    assert [len(store.list("", 10)) for store in opened] == [3, 3, 3]
+    for store in opened:
+        store.close()

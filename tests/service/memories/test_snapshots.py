@@ -1,0 +1,122 @@
+"""A snapshot stays as it is while others append, replace, delete and compact, in this process and in others."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.memories import MemoryName, segment, writing
+from service.memories.errors import MemoryNotFound
+from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
+
+NAME = MemoryName("", "dragon")
+
+
+@pytest.mark.parametrize("max_read_bytes", [0, 64 * 1024 * 1024], ids=["mapped", "read"])
+def test_a_held_snapshot_outlives_the_memory(open_store, directory, monkeypatch, max_read_bytes):
+    monkeypatch.setattr(segment, "MAX_READ_BYTES", max_read_bytes)
+    reader, writer = open_store(idle_seconds=0), open_store(idle_seconds=0)
+    writer.put(NAME, tensors(range(500)), OPTIONS)
+    held = [(reader.snapshot(NAME), list(range(500)))]
+    for number in range(500, 520):
+        writer.append(NAME, tensors([number]))
+        held.append((reader.snapshot(NAME), list(range(number + 1))))
+    assert writer.compact() == 1
+    held.append((reader.snapshot(NAME), list(range(520))))
+    writer.put(NAME, tensors([7]), OPTIONS)
+    held.append((reader.snapshot(NAME), [7]))
+    writer.delete(NAME)
+    assert not list((directory / "segments").iterdir())
+    with pytest.raises(MemoryNotFound):
+        reader.snapshot(NAME)
+    for snapshot, numbers in held:
+        assert numbers_of(snapshot) == numbers
+
+
+def test_compaction_changes_no_version_and_no_number(open_store, directory, monkeypatch):
+    monkeypatch.setattr(writing, "MAX_RECORD_BYTES", 20_000)
+    store, other = open_store(idle_seconds=0), open_store(idle_seconds=0)
+    store.put(NAME, tensors([0]), OPTIONS)
+    numbers = [0]
+    for count in (1, 5, 200, 3, 1000, 200, 1):
+        more = list(range(len(numbers), len(numbers) + count))
+        numbers += more
+        described = store.append(NAME, tensors(more))
+    assert numbers_of(other.snapshot(NAME)) == numbers
+    assert store.compact() == 1
+    assert store.compact() == 0
+    assert len(list((directory / "segments").iterdir())) == 1
+    assert not list((directory / "logs").iterdir())
+    for one in (store, other, open_store()):
+        assert one.describe(NAME) == described
+        assert numbers_of(one.snapshot(NAME)) == numbers
+    other.append(NAME, tensors([len(numbers)]))
+    assert numbers_of(store.snapshot(NAME)) == [*numbers, len(numbers)]
+
+
+def during_compaction(monkeypatch, store, act):
+    """Have a store act after it has read the parts that it merges, and before it holds the lock again."""
+    make = store._of.files.make_segment
+
+    def make_later(_, form, rows):
+        monkeypatch.undo()
+        act()
+        return make(form, rows)
+
+    monkeypatch.setattr(type(store._of.files), "make_segment", make_later)
+
+
+def test_appends_go_on_while_a_memory_is_compacted(open_store, monkeypatch):
+    store, other = open_store(idle_seconds=0), open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    store.append(NAME, tensors([1]))
+    during_compaction(monkeypatch, store, lambda: other.append(NAME, tensors([2])))
+    assert store.compact() == 1
+    assert numbers_of(store.snapshot(NAME)) == [0, 1, 2]
+    assert numbers_of(other.snapshot(NAME)) == [0, 1, 2]
+
+
+def test_a_memory_that_is_replaced_during_compaction_is_left_alone(open_store, directory, monkeypatch):
+    store, other = open_store(idle_seconds=0), open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    store.append(NAME, tensors([1]))
+    during_compaction(monkeypatch, store, lambda: other.put(NAME, tensors([5]), OPTIONS))
+    assert store.compact() == 0
+    assert numbers_of(store.snapshot(NAME)) == [5]
+    assert len(list((directory / "segments").iterdir())) == 1
+
+
+def test_threads_read_whole_appends_in_their_order(open_store):
+    """Each snapshot holds the keys 0, 1, … up to the end of an append; two stores append and compact meanwhile."""
+    stores = open_store(idle_seconds=0), open_store(idle_seconds=0)
+    stores[0].put(NAME, tensors([]), OPTIONS)
+    ended, lock, numbers = threading.Event(), threading.Lock(), iter(range(10_000))
+
+    def append(store):
+        for _ in range(40):
+            with lock:
+                first = next(numbers)
+                store.append(NAME, tensors([first, *(next(numbers) for _ in range(first % 4))]))
+
+    def read(store):
+        longest = 0
+        while not ended.is_set():
+            found = numbers_of(store.snapshot(NAME))
+            assert found == list(range(len(found)))
+            assert len(found) >= longest
+            longest = len(found)
+
+    def compact(store):
+        while not ended.is_set():
+            store.compact()
+
+    with ThreadPoolExecutor(6) as threads:
+        others = [threads.submit(act, store) for store in stores for act in (read, compact)]
+        try:
+            for writer in [threads.submit(append, store) for store in stores]:
+                writer.result()
+        finally:
+            ended.set()
+    for other in others:
+        other.result()
+    assert numbers_of(stores[0].snapshot(NAME)) == list(range(next(numbers)))
