@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from service.memories.catalogue import Catalogue
 from service.memories.errors import QuotaExceeded
-from service.memories.files import storage_errors
+from service.memories.files import storage_errors, sync_directory
 from service.memories.locks import FileLocks
 from service.memories.maintenance import Maintenance
 from service.memories.naming import MemoryName
@@ -68,6 +68,7 @@ class EmbeddedStore:
                 syncer=LogSyncer(),
                 uses=Uses(directory, clock),
             )
+            sync_directory(directory)
         self._reader = MemoryReader(self._of)
         self._writer = MemoryWriter(self._of, self._reader)
         self._maintenance = Maintenance(self._of, self._writer)

@@ -15,7 +15,7 @@ INTERVAL_SECONDS = 1.0
 """Time between two looks for parts to merge."""
 
 SWEEP_INTERVALS = 10
-"""One look of this many also sweeps; readers do not see an expired memory, whether it is swept or not."""
+"""One look of this many also sweeps; readers do not see an expired memory before it is swept either."""
 
 MIN_MERGED_BYTES = 1024 * 1024
 """Bytes behind the first part from which on parts are merged while appends go on."""
@@ -23,6 +23,9 @@ MIN_MERGED_BYTES = 1024 * 1024
 GROWTH = 4
 """Parts are merged once those behind the first hold one byte for this many of its own: each byte is then written about
 five times in all."""
+
+RETRY_SECONDS = 60
+"""Time for which a memory is left alone whose parts could not be merged."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class Maintenance:
     def __init__(self, resources: StoreResources, writer: MemoryWriter) -> None:
         self._of = resources
         self._writer = writer
-        self._damaged: set[str] = set()
+        self._retries: dict[str, float] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memories-maintenance", daemon=True)
 
@@ -72,8 +75,8 @@ class Maintenance:
         return sum(map(self._compact, self._of.catalogue.fragmented()))
 
     def _compact(self, row: Row) -> bool:
-        """Merge the parts of a memory if that is due; a damaged one is left alone, and logged once."""
-        if row.generation in self._damaged or self._stopped.is_set():
+        """Merge the parts of a memory if that is due; one for which it failed is left alone for a while."""
+        if time.monotonic() < self._retries.get(row.generation, 0) or self._stopped.is_set():
             return False
         is_idle = self._is_idle(row)
         if not is_idle and not has_grown(row):
@@ -81,7 +84,7 @@ class Maintenance:
         try:
             return self._writer.compact(row.name, closes_log=is_idle)
         except MemoryStoreError as error:
-            self._damaged.add(row.generation)
+            self._retries[row.generation] = time.monotonic() + RETRY_SECONDS
             logger.warning("the parts of a memory could not be merged: %s", error)
             return False
 
@@ -98,6 +101,7 @@ class Maintenance:
     def _drop_removed(self) -> None:
         """Drop the states and close the logs of memories that other processes have removed."""
         live = self._of.catalogue.live_files()
+        self._retries = {generation: until for generation, until in self._retries.items() if generation in live}
         self._of.states.keep_only(live)
         self._of.files.close_logs_except(live)
         self._of.states.trim()
@@ -105,12 +109,14 @@ class Maintenance:
     def _run(self) -> None:
         turn = 0
         while not self._stopped.is_set():
+            is_sweep = turn % SWEEP_INTERVALS == 0
             try:
-                self._drop_removed()
+                if is_sweep:
+                    self._drop_removed()
                 with self._of.locks.try_upkeep() as held:
+                    if held and is_sweep:
+                        self.sweep()
                     if held:
-                        if turn % SWEEP_INTERVALS == 0:
-                            self.sweep()
                         self.compact()
             except Exception:
                 logger.exception("the upkeep of memories failed; it is tried again")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
-from service.memories.append_log import Appended, LogPosition, log_start, read_records
+from service.memories.append_log import Appended, LogPosition, TornRecord, log_start, read_records
 from service.memories.arrays import MemoryArrays
 from service.memories.catalogue import Part, Row
+from service.memories.errors import DamagedFile
 from service.memories.files import Descriptor
 from service.memories.parts import PartFiles, closed_parts
 
@@ -58,22 +59,26 @@ class MemoryState:
         """The log behind whose records this process has seen zeros alone."""
 
     def follow(self, row: Row, open_log: Callable[[Part], Descriptor]) -> None:
-        """Read the appends that the log of a row holds beyond those already read.
+        """Read the appends that the logs of a row hold beyond those already read.
 
         :param row: the memory in the catalogue.
         :param open_log: opens a log.
 
-        Raises FileNotFoundError where the row is out of date, TornRecord or DamagedFile.
+        Raises FileNotFoundError where the row is out of date, TornRecord in the last log, or DamagedFile.
         """
+        for part in self._closed_since(row):
+            try:
+                self._read(part, row, open_log)
+            except TornRecord as error:
+                raise DamagedFile(f"a closed log with {error.reason or 'a record that was cut off'}") from None
+            if self.end.position.offset != part.check:
+                raise DamagedFile(f"a closed log with records up to byte {self.end.position.offset}")
         if row.log is None or row.log.file_id != self.end.log_id:
             if self.end.version != row.version:
                 self.arrays = None
             self.end = start_of(row)
-        if row.log is None:
-            return
-        unsynced = -inf if row.options.durability == "strict" else SYNC_SECONDS
-        for appended, position in read_records(open_log(row.log), self.end.position, row.form, unsynced):
-            self.extend(appended, position)
+        if row.log is not None:
+            self._read(row.log, row, open_log)
 
     def extend(self, appended: Appended, position: LogPosition) -> None:
         """Go to the version that an append made, which ends at a position."""
@@ -82,6 +87,22 @@ class MemoryState:
         self.end = MemoryEnd(appended.version, end.keys + rows.keys, nbytes, appended.modified, end.log_id, position)
         if self.arrays is not None:
             self.arrays.append(rows)
+
+    def _closed_since(self, row: Row) -> list[Part]:
+        """Return the log that this process has read from, and those behind it, if they have been closed since."""
+        closed = closed_parts(row)
+        read = [place for place, part in enumerate(closed) if part.file_id == self.end.log_id]
+        logs = [*closed[read[0] :]] if read else []
+        # What a segment holds, the arrays are loaded from.
+        return [] if any(part.kind == "segment" for part in logs) else logs
+
+    def _read(self, log: Part, row: Row, open_log: Callable[[Part], Descriptor]) -> None:
+        """Read the appends of a log from the end of this state, or from the start of another log."""
+        if log.file_id != self.end.log_id:
+            self.end = self.end._replace(log_id=log.file_id, position=log_start(log.file_id))
+        unsynced = -inf if row.options.durability == "strict" else SYNC_SECONDS
+        for appended, position in read_records(open_log(log), self.end.position, row.form, unsynced):
+            self.extend(appended, position)
 
     def load(self, row: Row, files: PartFiles) -> MemoryArrays:
         """Read the parts of a row that take no appends into arrays, and go to the start of its log.

@@ -7,6 +7,7 @@ import pytest
 
 from service.memories import MemoryName, segment, writing
 from service.memories.errors import MemoryNotFound
+from service.memories.state import MemoryState
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME = MemoryName("", "dragon")
@@ -52,6 +53,28 @@ def test_compaction_changes_no_version_and_no_number(open_store, directory, monk
         assert numbers_of(one.snapshot(NAME)) == numbers
     other.append(NAME, tensors([len(numbers)]))
     assert numbers_of(store.snapshot(NAME)) == [*numbers, len(numbers)]
+
+
+def test_a_reader_goes_on_behind_logs_that_were_closed(open_store, monkeypatch):
+    """A reader in another process loads a memory once, however many logs its writers have filled."""
+    loads = []
+    load = MemoryState.load
+    monkeypatch.setattr(writing, "MAX_LOG_BYTES", 256 * 1024)
+    monkeypatch.setattr(MemoryState, "load", lambda state, row, files: loads.append(row) or load(state, row, files))
+    writer, reader = open_store(), open_store()
+    writer.put(NAME, tensors([0]), OPTIONS)
+    writer.append(NAME, tensors([1]))
+    assert numbers_of(reader.snapshot(NAME)) == [0, 1]
+    numbers = [0, 1]
+    for turn in range(12):
+        for _ in range(4):
+            more = list(range(len(numbers), len(numbers) + 300))
+            numbers += more
+            writer.append(NAME, tensors(more))
+        if turn % 3:
+            assert numbers_of(reader.snapshot(NAME)) == numbers
+    assert len(writer._of.catalogue.find(NAME).parts) > 3
+    assert len(loads) == 1
 
 
 def during_compaction(monkeypatch, store, act):
