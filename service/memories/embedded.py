@@ -106,6 +106,11 @@ class EmbeddedStore:
         with storage_errors():
             return self._reader.snapshot(name, version)
 
+    def loaded_snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot | None:
+        """Return a snapshot where that waits neither for a file nor for another thread, else None."""
+        with storage_errors():
+            return self._reader.loaded_snapshot(name, version)
+
     def describe(self, name: MemoryName) -> MemoryDescription:
         """Return the description of a memory; no use that the time to live counts from.
 

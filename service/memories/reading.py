@@ -85,11 +85,27 @@ class MemoryReader:
             state = self._of.states.get(row)
             with state.mutex:
                 follow(state, row)
-                if version is not None and state.end.version != version:
-                    raise VersionGone(name, version, state.end.version)
+                _require_version(name, version, state.end)
                 return self.snapshot_of(state, row, follow)
 
         return self._read(name, take)
+
+    def loaded_snapshot(self, name: MemoryName, version: str | None) -> EmbeddedSnapshot | None:
+        """Return a snapshot where the arrays are in this process and no thread is reading them in, else None."""
+        row = self.find(name)
+        state = self._of.states.get(row)
+        if state.arrays is None or not state.mutex.acquire(blocking=False):
+            return None
+        try:
+            self.follow(state, row)
+            if state.arrays is None:
+                return None
+            _require_version(name, version, state.end)
+            return self.snapshot_of(state, row, self.follow)
+        except (TornRecord, FileNotFoundError, DamagedFile):
+            return None
+        finally:
+            state.mutex.release()
 
     def list(self, owner: str, limit: int, after: str) -> list[MemoryDescription]:
         """Return the first memories of an owner whose names sort behind `after`; a damaged one as its row says."""
@@ -197,3 +213,9 @@ class MemoryReader:
                 before, row = row, self.find(name)
                 if row == before:
                     raise
+
+
+def _require_version(name: MemoryName, version: str | None, end: MemoryEnd) -> None:
+    """Raise VersionGone unless a version is None or the current one."""
+    if version is not None and end.version != version:
+        raise VersionGone(name, version, end.version)

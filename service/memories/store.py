@@ -178,6 +178,13 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def loaded_snapshot(self, name: MemoryName, version: str | None = None) -> MemorySnapshot | None:
+        """Return a snapshot as `snapshot` does where that waits neither for a file nor for another thread, else None.
+
+        For callers that must not wait: an event loop that answers small requests itself.
+        """
+        ...
+
     def describe(self, name: MemoryName) -> MemoryDescription:
         """Return the description of a memory; no use that the time to live counts from.
 

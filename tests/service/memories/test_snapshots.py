@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.memories import MemoryName, segment, writing
-from service.memories.errors import MemoryNotFound
+from service.memories.errors import MemoryNotFound, VersionGone
 from service.memories.state import MemoryState
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
@@ -53,6 +53,25 @@ def test_compaction_changes_no_version_and_no_number(open_store, directory, monk
         assert numbers_of(one.snapshot(NAME)) == numbers
     other.append(NAME, tensors([len(numbers)]))
     assert numbers_of(store.snapshot(NAME)) == [*numbers, len(numbers)]
+
+
+def test_a_caller_that_must_not_wait_gets_a_snapshot_once_the_memory_is_loaded(open_store):
+    writer, reader = open_store(), open_store()
+    writer.put(NAME, tensors([0]), OPTIONS)
+    assert reader.loaded_snapshot(NAME) is None
+    reader.snapshot(NAME)
+    version = writer.append(NAME, tensors([1])).version
+    assert numbers_of(reader.loaded_snapshot(NAME, version)) == [0, 1]
+    with pytest.raises(VersionGone):
+        reader.loaded_snapshot(NAME, "other")
+    state = reader._of.states.get(reader._of.catalogue.find(NAME))
+    with state.mutex:
+        assert reader.loaded_snapshot(NAME) is None
+    writer.put(NAME, tensors([2]), OPTIONS)
+    assert reader.loaded_snapshot(NAME) is None
+    writer.delete(NAME)
+    with pytest.raises(MemoryNotFound):
+        reader.loaded_snapshot(NAME)
 
 
 def test_a_reader_goes_on_behind_logs_that_were_closed(open_store, monkeypatch):
