@@ -48,6 +48,22 @@ def test_a_record_that_was_cut_off_is_overwritten(open_store, log, part):
     assert numbers_of(open_store().snapshot(NAME)) == [*HELD, 7]
 
 
+def test_a_long_record_of_a_process_that_was_killed_leaves_nothing_behind_a_shorter_one(open_store, directory):
+    survivor, killed = open_store(), open_store()
+    survivor.put(NAME, tensors([0]), OPTIONS)
+    survivor.append(NAME, tensors(HELD[1:]))
+    [path] = (directory / "logs").iterdir()
+    before = path.read_bytes()
+    killed.append(NAME, tensors(range(100, 200)))
+    first, end = record_of(before, path.read_bytes())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: end - 100] + bytes(len(whole) - end + 100))
+    survivor.append(NAME, tensors([30]))
+    assert end - first > 10_000
+    for store in (survivor, open_store()):
+        assert numbers_of(store.snapshot(NAME)) == [*HELD, 30]
+
+
 def test_sectors_that_a_power_loss_took_away_are_no_damage(open_store, log):
     path, before, after = log
     first, _ = record_of(before, after)
