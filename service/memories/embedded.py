@@ -79,60 +79,45 @@ class EmbeddedStore:
     def put(
         self, name: MemoryName, tensors: MemoryTensors, options: MemoryOptions, condition: Precondition = ALWAYS
     ) -> tuple[MemoryDescription, bool]:
-        """Create or replace a memory; return its description and whether it is new.
-
-        Raises VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; a memory is then as before.
-        """
+        """Create or replace a memory; see `MemoryStore.put`."""
         return self._with_room(lambda: self._writer.put(name, tensors, options, condition))
 
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
-        """Add keys behind those of a memory; return the description of its new version.
-
-        Raises MemoryNotFound, VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull.
-        """
+        """Add keys behind those of a memory; see `MemoryStore.append`."""
         return self._with_room(lambda: self._writer.append(name, tensors, condition))
 
     def append_and_read(
         self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
     ) -> EmbeddedSnapshot:
-        """Add keys as `append` does; return a snapshot of just this version, whatever is appended after it."""
+        """Add keys, and return a snapshot of this version; see `MemoryStore.append_and_read`."""
         return self._with_room(lambda: self._writer.append_and_read(name, tensors, condition))
 
     def snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot:
-        """Return a memory for reading; a version is the only one that will do.
-
-        Raises MemoryNotFound or VersionGone.
-        """
+        """Return a memory for reading; see `MemoryStore.snapshot`."""
         with storage_errors():
             return self._reader.snapshot(name, version)
 
     def loaded_snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot | None:
-        """Return a snapshot where that waits neither for a file nor for another thread, else None."""
+        """Return a memory for reading if that needs no wait; see `MemoryStore.loaded_snapshot`."""
         with storage_errors():
             return self._reader.loaded_snapshot(name, version)
 
     def describe(self, name: MemoryName) -> MemoryDescription:
-        """Return the description of a memory; no use that the time to live counts from.
-
-        Raises MemoryNotFound.
-        """
+        """Return the description of a memory; see `MemoryStore.describe`."""
         with storage_errors():
             return self._reader.describe(name)
 
     def list(self, owner: str, limit: int, after: str = "") -> list[MemoryDescription]:
-        """Return the first `limit` memories of an owner whose names sort behind `after`, by name."""
+        """Return descriptions of an owner's memories, sorted by name; see `MemoryStore.list`."""
         with storage_errors():
             return self._reader.list(owner, limit, after)
 
     def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
-        """Remove a memory.
-
-        Raises MemoryNotFound or VersionMismatch.
-        """
+        """Remove a memory; see `MemoryStore.delete`."""
         self._writer.delete(name, condition)
 
     def usage(self) -> StoreUsage:
-        """Return what all memories hold."""
+        """Return the number and the bytes of all memories."""
         with storage_errors():
             file_bytes, memories = self._of.catalogue.total()
         return StoreUsage(memories, file_bytes)

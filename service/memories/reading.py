@@ -94,11 +94,11 @@ class MemoryReader:
         """Return a snapshot where the arrays are in this process and no thread is reading them in, else None."""
         row = self.find(name)
         state = self._of.states.get(row)
-        if state.arrays is None or not state.mutex.acquire(blocking=False):
+        if not state.is_loaded or not state.mutex.acquire(blocking=False):
             return None
         try:
             self.follow(state, row)
-            if state.arrays is None:
+            if not state.is_loaded:
                 return None
             _require_version(name, version, state.end)
             return self.snapshot_of(state, row, self.follow)

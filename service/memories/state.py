@@ -58,6 +58,11 @@ class MemoryState:
         self.cleared_log = ""
         """The log behind whose records this process has seen zeros alone."""
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the arrays are in this process."""
+        return self.arrays is not None
+
     def follow(self, row: Row, open_log: Callable[[Part], Descriptor]) -> None:
         """Read the appends that the logs of a row hold beyond those already read.
 

@@ -154,6 +154,11 @@ class MemoryStore(Protocol):
     ) -> tuple[MemoryDescription, bool]:
         """Create or replace a memory; return its description and whether it is new.
 
+        :param name: owner and name.
+        :param tensors: keys, values and labels.
+        :param options: dtype, layout, time to live, durability of appends, note.
+        :param condition: checked in the same step; default none.
+
         Raises VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; a memory is then as before.
         """
         ...
@@ -161,18 +166,31 @@ class MemoryStore(Protocol):
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
         """Add keys behind those of a memory; return the description of its new version.
 
-        Raises MemoryNotFound, VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull.
+        :param name: owner and name.
+        :param tensors: shapes as those of the memory but for the number of keys; values and labels if it has them.
+        :param condition: checked in the same step; default none.
+
+        Raises MemoryNotFound, VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; the memory is then as
+        before.
         """
         ...
 
     def append_and_read(
         self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
     ) -> MemorySnapshot:
-        """Add keys as `append` does; return a snapshot of just this version, whatever is appended after it."""
+        """Add keys as `append` does; return a snapshot of just this version, whatever is appended after it.
+
+        :param name: owner and name.
+        :param tensors: as for `append`.
+        :param condition: checked in the same step; default none.
+        """
         ...
 
     def snapshot(self, name: MemoryName, version: str | None = None) -> MemorySnapshot:
-        """Return a memory for reading; a version is the only one that will do.
+        """Return a memory for reading; its time to live begins anew.
+
+        :param name: owner and name.
+        :param version: the only one that will do; default the current one.
 
         Raises MemoryNotFound or VersionGone.
         """
@@ -182,29 +200,44 @@ class MemoryStore(Protocol):
         """Return a snapshot as `snapshot` does where that waits neither for a file nor for another thread, else None.
 
         For callers that must not wait: an event loop that answers small requests itself.
+
+        :param name: owner and name.
+        :param version: the only one that will do; default the current one.
+
+        Raises MemoryNotFound or VersionGone.
         """
         ...
 
     def describe(self, name: MemoryName) -> MemoryDescription:
         """Return the description of a memory; no use that the time to live counts from.
 
+        :param name: owner and name.
+
         Raises MemoryNotFound.
         """
         ...
 
     def list(self, owner: str, limit: int, after: str = "") -> list[MemoryDescription]:
-        """Return the first `limit` memories of an owner whose names sort behind `after`, by name."""
+        """Return descriptions of an owner's memories, sorted by name.
+
+        :param owner: of the memories.
+        :param limit: maximum number of them.
+        :param after: the name behind which the list begins; default the first.
+        """
         ...
 
     def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
         """Remove a memory.
+
+        :param name: owner and name.
+        :param condition: checked in the same step; default none.
 
         Raises MemoryNotFound or VersionMismatch.
         """
         ...
 
     def usage(self) -> StoreUsage:
-        """Return what all memories hold."""
+        """Return the number and the bytes of all memories."""
         ...
 
     def sweep(self) -> int:
