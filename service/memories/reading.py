@@ -98,7 +98,7 @@ class MemoryReader:
             return None
         try:
             self.follow(state, row)
-            if not state.is_loaded:
+            if state.arrays is None:
                 return None
             _require_version(name, version, state.end)
             return self.snapshot_of(state, row, self.follow)
