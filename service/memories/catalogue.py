@@ -143,6 +143,8 @@ class Catalogue:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        # SQLite gives its other files the mode of this one.
+        path.touch(mode=0o600)
         with self._connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as connection:

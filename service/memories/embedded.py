@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from service.memories.catalogue import Catalogue
 from service.memories.errors import QuotaExceeded
-from service.memories.files import storage_errors, sync_directory
+from service.memories.files import make_private, storage_errors, sync_directory
 from service.memories.locks import FileLocks
 from service.memories.maintenance import Maintenance
 from service.memories.naming import MemoryName
@@ -38,10 +38,11 @@ Result = TypeVar("Result")
 class EmbeddedStore:
     """A `MemoryStore` in a directory.
 
-    :param directory: made where there is none; no other user may enter it.
+    :param directory: made where there is none; other users may not enter it, nor read its files.
     :param limits: of bytes and times.
     :param clock: seconds since 1970.
     :param has_upkeep: whether a thread in the background sweeps and compacts.
+    :param on_expired: called with the number of memories that a sweep has removed, in the thread that sweeps.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class EmbeddedStore:
         *,
         clock: Callable[[], float] = time.time,
         has_upkeep: bool = True,
+        on_expired: Callable[[int], None] | None = None,
     ) -> None:
         limits = limits or StoreLimits()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
+        make_private(directory)
         locks = FileLocks(directory / "locks")
         # Two processes that switch a new database to write-ahead mode at once do not wait for each other.
         with storage_errors(), locks.hold_opening():
@@ -71,7 +72,7 @@ class EmbeddedStore:
             sync_directory(directory)
         self._reader = MemoryReader(self._of)
         self._writer = MemoryWriter(self._of, self._reader)
-        self._maintenance = Maintenance(self._of, self._writer)
+        self._maintenance = Maintenance(self._of, self._writer, on_expired)
         self._is_closed = False
         if has_upkeep:
             self._maintenance.start()

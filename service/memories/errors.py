@@ -10,6 +10,7 @@
     ├── QuotaExceeded           more bytes than one memory, or all together, may hold
     ├── StorageFull             the file system takes no more; the memory is as before
     ├── MemoryDamaged           a file that is missing, shortened or changed
+    ├── StoreDamaged            the catalogue itself is damaged
     └── StoreUnavailable        the store does not answer; worth trying again
 """
 
@@ -117,6 +118,16 @@ class MemoryDamaged(_OfMemory):
         self.reason = reason
         super().__init__(
             name, f"expected the memory {name.name!r} as it was stored; received {reason}. Delete or replace it."
+        )
+
+
+class StoreDamaged(MemoryStoreError):
+    """The catalogue of all memories is damaged: none can be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"expected the catalogue of the memories as it was stored; received: {reason}. Restore the directory, or "
+            "begin with an empty one."
         )
 
 

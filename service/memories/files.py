@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from service.memories.errors import DamagedFile, StorageFull, StoreUnavailable
+from service.memories.errors import DamagedFile, StorageFull, StoreDamaged, StoreUnavailable
 
 WRITE_BYTES = 4 * 1024 * 1024
 """Bytes that are checked and written at a time, so that the checksum reads them from the processor's cache."""
@@ -82,6 +82,15 @@ def _create_locked(path: Path) -> Descriptor:
             return descriptor
 
 
+def make_private(directory: Path) -> None:
+    """Make a directory that no other user may enter; one that belongs to another user, as a mounted volume may, is used
+    as it is.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid == os.geteuid():
+        directory.chmod(0o700)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -120,17 +129,21 @@ def abandoned(paths: Iterable[Path]) -> Iterator[tuple[Path, Descriptor]]:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Raise StorageFull for a file system or a database without room, and StoreUnavailable for one that is locked."""
+    """Raise StorageFull where there is no room, StoreUnavailable for a database that is locked for long, and
+    StoreDamaged for one that is damaged.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise StorageFull(os.strerror(error.errno)) from error
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         # SQLite says SQLITE_FULL for ENOSPC and SQLITE_IOERR_WRITE for the other errors in `FULL`.
         if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
             raise StorageFull(str(error)) from error
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreUnavailable(str(error)) from error
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StoreDamaged(str(error)) from error
         raise

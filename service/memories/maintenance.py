@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from service.memories.catalogue import Row
 from service.memories.errors import MemoryStoreError
@@ -35,9 +36,13 @@ class Maintenance:
 
     :param resources: of the store.
     :param writer: of the store.
+    :param on_expired: called with the number of memories that a sweep has removed.
     """
 
-    def __init__(self, resources: StoreResources, writer: MemoryWriter) -> None:
+    def __init__(
+        self, resources: StoreResources, writer: MemoryWriter, on_expired: Callable[[int], None] | None
+    ) -> None:
+        self._on_expired = on_expired
         self._of = resources
         self._writer = writer
         self._retries: dict[str, float] = {}
@@ -58,6 +63,8 @@ class Maintenance:
         """Remove expired memories, and files that no memory has; return the number of memories."""
         expired = [row.name for row in self._of.catalogue.expiring() if self._of.uses.has_expired(row)]
         removed = sum(map(self._writer.remove_expired, expired))
+        if removed and self._on_expired is not None:
+            self._on_expired(removed)
         files = self._of.files.unnamed(self._of.catalogue.live_files())
         generations = self._of.uses.generations()
         # What the catalogue names now was committed after the first look.

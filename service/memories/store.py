@@ -146,7 +146,7 @@ class StoreUsage:
 class MemoryStore(Protocol):
     """A store of memories, synchronous and safe to use from many threads and processes.
 
-    Every method may raise StoreUnavailable, and every method with a name MemoryDamaged.
+    Every method may raise StoreUnavailable or StoreDamaged, and every method with a name MemoryDamaged.
     """
 
     def put(

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from service.memories import MemoryName, Precondition, append_log, segment
-from service.memories.errors import MemoryDamaged
+from service.memories.errors import MemoryDamaged, StoreDamaged
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME, OTHER = MemoryName("", "dragon"), MemoryName("", "other")
@@ -105,6 +105,13 @@ def test_a_damaged_log_that_is_closed(open_store, directory):
     store.put(OTHER, tensors([8, 9]), OPTIONS)
     flip(path, 100)
     check_damaged(open_store, path.name, "checksum")
+
+
+def test_a_damaged_catalogue_says_so(open_store, directory):
+    open_store().close()
+    (directory / "catalogue.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreDamaged, match="file is not a database"):
+        open_store()
 
 
 def test_a_damaged_memory_is_seen_in_appends_and_conditions(open_store, directory):

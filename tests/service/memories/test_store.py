@@ -1,23 +1,40 @@
 """The embedded store keeps tensors as they were sent, under conditions, quotas and times to live."""
 
+import sqlite3
 import stat
+import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from attention_wire.datatypes import round_to_bfloat16
-from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition
+from service.memories import (
+    EmbeddedStore,
+    MemoryName,
+    MemoryOptions,
+    MemoryTensors,
+    Precondition,
+    StoreLimits,
+    catalogue,
+    maintenance,
+)
 from service.memories.errors import (
     IncompatibleTensors,
     MemoryNotFound,
     QuotaExceeded,
+    StoreUnavailable,
     VersionGone,
     VersionMismatch,
 )
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME = MemoryName("", "dragon")
+
+WAIT_SECONDS = 30
+"""Longest wait for the background to have done something."""
 
 DTYPES = {
     "float64": lambda array: array,
@@ -83,8 +100,11 @@ def test_a_description_says_everything_but_the_numbers(store, clock):
 def test_the_directory_is_private_and_segments_are_read_only(store, directory):
     store.put(NAME, tensors([1]), OPTIONS)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    [segment] = (directory / "segments").iterdir()
-    assert stat.S_IMODE(segment.stat().st_mode) == 0o400
+    store.append(NAME, tensors([2]))
+    modes = {path.suffix or path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*")}
+    assert modes.pop(".safetensors") == 0o400
+    assert {modes.pop(name) for name in ("segments", "logs", "uses")} == {0o700}
+    assert set(modes.values()) == {0o600}, modes
 
 
 def test_appends_of_every_length_follow_each_other(open_store):
@@ -281,6 +301,47 @@ def test_a_memory_that_has_expired_can_be_made_anew(store, clock):
     _, is_new = store.put(NAME, tensors([2]), OPTIONS, Precondition(absent=True))
     assert is_new
     assert numbers_of(store.snapshot(NAME)) == [2]
+
+
+def test_a_sweep_says_how_many_memories_have_expired(tmp_path, clock):
+    counts = []
+    store = EmbeddedStore(tmp_path, clock=clock, has_upkeep=False, on_expired=counts.append)
+    for place in range(3):
+        store.put(MemoryName("", f"memory-{place}"), tensors([place]), replace(OPTIONS, ttl_seconds=10 * place + 10))
+    store.sweep()
+    clock.now += 20
+    store.sweep()
+    store.close()
+    assert counts == [2]
+
+
+def test_upkeep_goes_on_in_the_background(tmp_path, monkeypatch):
+    monkeypatch.setattr(maintenance, "INTERVAL_SECONDS", 0.01)
+    expired = threading.Event()
+    store = EmbeddedStore(tmp_path, StoreLimits(idle_seconds=0), on_expired=lambda _: expired.set())
+    store.put(MemoryName("", "short"), tensors([1]), replace(OPTIONS, ttl_seconds=0.01))
+    store.put(NAME, tensors([1]), OPTIONS)
+    store.append(NAME, tensors([2]))
+    assert expired.wait(WAIT_SECONDS)
+    until = time.monotonic() + WAIT_SECONDS
+    while list((tmp_path / "logs").iterdir()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert numbers_of(store.snapshot(NAME)) == [1, 2]
+    store.close()
+
+
+def test_a_database_that_another_process_holds_for_long_is_unavailable(open_store, directory, monkeypatch):
+    monkeypatch.setattr(catalogue, "BUSY_SECONDS", 0.01)
+    store = open_store()
+    with closing(sqlite3.connect(directory / "catalogue.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable) as raised:
+            store.put(NAME, tensors([1]), OPTIONS)
+        assert raised.value.retry_seconds == 1
+        assert not list((directory / "segments").iterdir())
+        other.execute("ROLLBACK")
+    store.put(NAME, tensors([1]), OPTIONS)
 
 
 def test_relaxed_appends_are_on_the_disk_soon(open_store, monkeypatch):
