@@ -4,15 +4,23 @@ import fcntl
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
+from service.memories.errors import StoreUnavailable
 from service.memories.naming import MemoryName
 
 OPENING, UPKEEP = 0, 1
 """Bytes that are locked while a store is opened, and by the process that sweeps and compacts; names have others."""
+
+WAIT_SECONDS = 30
+"""Longest wait for a lock: a process that is stopped in the middle of a write must not stop all others."""
+
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.0005, 0.002
+"""Pauses between attempts: the kernel could wait itself, but without a limit of time."""
 
 _FLOCK = struct.Struct("hhqqi4x")
 """`struct flock` of Linux on machines of 64 bits: type, whence, start, length, process."""
@@ -28,11 +36,14 @@ class FileLocks:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._mutex = threading.Lock()
-        self._in_process: dict[int, tuple[threading.Lock, int]] = {}
+        self._threads: dict[int, tuple[threading.Lock, int]] = {}
 
     @contextmanager
     def hold(self, name: MemoryName) -> Iterator[None]:
-        """Wait for the lock of a name, and hold it."""
+        """Wait for the lock of a name, and hold it.
+
+        Raises StoreUnavailable where others hold it for longer than `WAIT_SECONDS`.
+        """
         digest = blake2b("\0".join(name).encode(), digest_size=7).digest()
         with self._hold(1 + UPKEEP + int.from_bytes(digest, "little")):
             yield
@@ -46,12 +57,12 @@ class FileLocks:
     @contextmanager
     def try_upkeep(self) -> Iterator[bool]:
         """Hold the lock of upkeep if no other process does; yield whether it is held."""
-        held = self._apply(fcntl.F_WRLCK, UPKEEP, wait=False)
+        held = self._try(UPKEEP)
         try:
             yield held
         finally:
             if held:
-                self._apply(fcntl.F_UNLCK, UPKEEP)
+                self._release(UPKEEP)
 
     def close(self) -> None:
         """Give up every lock."""
@@ -59,30 +70,49 @@ class FileLocks:
 
     @contextmanager
     def _hold(self, place: int) -> Iterator[None]:
+        until = time.monotonic() + WAIT_SECONDS
+        with self._in_process(place, until):
+            pause = MIN_PAUSE_SECONDS
+            while not self._try(place):
+                if time.monotonic() > until:
+                    raise StoreUnavailable("another process holds the lock of the memory")
+                time.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            try:
+                yield
+            finally:
+                self._release(place)
+
+    @contextmanager
+    def _in_process(self, place: int, until: float) -> Iterator[None]:
+        """Hold a lock among the threads of this process."""
         with self._mutex:
-            lock, users = self._in_process.get(place, (None, 0))
+            lock, users = self._threads.get(place, (None, 0))
             lock = lock or threading.Lock()
-            self._in_process[place] = lock, users + 1
+            self._threads[place] = lock, users + 1
         try:
-            with lock:
-                self._apply(fcntl.F_WRLCK, place)
-                try:
-                    yield
-                finally:
-                    self._apply(fcntl.F_UNLCK, place)
+            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise StoreUnavailable("another request holds the lock of the memory")
+            try:
+                yield
+            finally:
+                lock.release()
         finally:
             with self._mutex:
-                lock, users = self._in_process[place]
-                if users == 1:
-                    del self._in_process[place]
-                else:
-                    self._in_process[place] = lock, users - 1
+                _, users = self._threads.pop(place)
+                if users > 1:
+                    self._threads[place] = lock, users - 1
 
-    def _apply(self, kind: int, place: int, *, wait: bool = True) -> bool:
-        """Lock or unlock a byte; return whether that succeeded, which only one that does not wait may miss."""
-        request = _FLOCK.pack(kind, os.SEEK_SET, place, 1, 0)
+    def _try(self, place: int) -> bool:
+        """Lock a byte unless another description of the file has it; return whether that succeeded."""
         try:
-            fcntl.fcntl(self._file, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, request)
+            self._apply(fcntl.F_WRLCK, place)
         except BlockingIOError:
             return False
         return True
+
+    def _release(self, place: int) -> None:
+        self._apply(fcntl.F_UNLCK, place)
+
+    def _apply(self, kind: int, place: int) -> None:
+        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, place, 1, 0))

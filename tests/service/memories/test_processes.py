@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTensors
+from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTensors, locks
+from service.memories.errors import StoreUnavailable
 from tests.service.memories.appending import NAME
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 from tests.service.memories.programs import run, start
@@ -90,3 +91,15 @@ def test_a_store_that_another_process_has_open_can_be_opened(directory):
     assert [len(store.list("", 10)) for store in opened] == [3, 3, 3]
     for store in opened:
         store.close()
+
+
+def test_a_process_that_is_stopped_in_a_write_does_not_stop_the_others(open_store, monkeypatch):
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.05)
+    stopped, store = open_store(), open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    with stopped._of.locks.hold(NAME):
+        for writer in (stopped, store):
+            with pytest.raises(StoreUnavailable, match="holds the lock"):
+                writer.append(NAME, tensors([1]))
+        assert numbers_of(store.snapshot(NAME)) == [0]
+    assert store.append(NAME, tensors([1])).keys == 2
