@@ -1,7 +1,8 @@
 """Keys, values and labels of a memory as arrays: those of a segment as they lie, or buffers with room for appends."""
 
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from service.memories.segment import MAX_READ_BYTES, Rows, decode_labels
 
 MIN_SPARE_KEYS = 64
 """Keys that a buffer has room for beyond those that it is made for; half of those if that is more."""
+
+STRING_BYTES = 60
+"""Bytes that a string takes beside its characters, with its place in a list."""
 
 
 def numbers(form: TensorForm, raw: NDArray[np.uint8]) -> NDArray[Any]:
@@ -61,6 +65,31 @@ class GrowingTensor:
         return (*(slice(None),) * self._axis, slice(first, end))
 
 
+class LabelsView(Sequence[str]):
+    """The first labels of a list that others are appended to.
+
+    :param labels: at least `keys` of them.
+    :param keys: number of labels in view.
+    """
+
+    def __init__(self, labels: list[str], keys: int) -> None:
+        self._labels = labels
+        self._keys = keys
+
+    def __len__(self) -> int:
+        """Return the number of labels."""
+        return self._keys
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        """Return one label, or a list of some."""
+        places = range(self._keys)[index]
+        return self._labels[places] if isinstance(places, int) else [self._labels[place] for place in places]
+
+
 class GrowingLabels:
     """Labels that others are appended to; they are read from JSON when a snapshot asks for them."""
 
@@ -68,19 +97,24 @@ class GrowingLabels:
         self._encoded: list[Buffer] = []
         self._labels: list[str] = []
         self._mutex = threading.Lock()
+        self.nbytes = 0
+        """Bytes of memory, about."""
 
     def append(self, encoded: Buffer) -> None:
         """Add the labels of one part."""
         with self._mutex:
             self._encoded.append(encoded)
+            self.nbytes += len(encoded)
 
-    def first(self, keys: int) -> list[str]:
+    def first(self, keys: int) -> LabelsView:
         """Return the labels of the first keys."""
         with self._mutex:
             for encoded in self._encoded:
-                self._labels += decode_labels(encoded)
+                decoded = decode_labels(encoded)
+                self._labels += decoded
+                self.nbytes += STRING_BYTES * len(decoded)
             self._encoded.clear()
-            return self._labels[:keys]
+        return LabelsView(self._labels, keys)
 
 
 class MemoryArrays:
@@ -105,9 +139,10 @@ class MemoryArrays:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that other processes do not share; a mapped segment takes none."""
+        labels = 0 if self.labels is None else self.labels.nbytes
         if self._is_mapped and not self._tensors[0].is_buffer:
-            return 0
-        return sum(tensor.nbytes for tensor in self._tensors)
+            return labels
+        return labels + sum(tensor.nbytes for tensor in self._tensors)
 
     def append(self, rows: Rows) -> None:
         """Add keys."""

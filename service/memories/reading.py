@@ -1,6 +1,6 @@
 """Reading memories: without locks, and begun again where a writer has replaced the files in the meantime."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class EmbeddedSnapshot:
     growing_labels: GrowingLabels | None
 
     @property
-    def labels(self) -> list[str] | None:
+    def labels(self) -> Sequence[str] | None:
         """A text for each key; None for none."""
         return None if self.growing_labels is None else self.growing_labels.first(self.description.keys)
 

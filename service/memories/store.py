@@ -126,7 +126,7 @@ class MemorySnapshot(Protocol):
         ...
 
     @property
-    def labels(self) -> list[str] | None:
+    def labels(self) -> Sequence[str] | None:
         """A text for each key; None for none."""
         ...
 

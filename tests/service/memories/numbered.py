@@ -24,6 +24,6 @@ def numbers_of(snapshot):
     expected = tensors(found, labels=snapshot.labels is not None)
     np.testing.assert_array_equal(snapshot.key, expected.key)
     np.testing.assert_array_equal(snapshot.value, expected.value)
-    assert snapshot.labels == expected.labels
+    assert expected.labels == (None if snapshot.labels is None else list(snapshot.labels))
     assert snapshot.description.keys == len(found)
     return found

@@ -34,6 +34,17 @@ def test_a_held_snapshot_outlives_the_memory(open_store, directory, monkeypatch,
         assert numbers_of(snapshot) == numbers
 
 
+def test_labels_are_read_one_by_one_or_in_slices(open_store):
+    store = open_store()
+    store.put(NAME, tensors([5, 6, 7]), OPTIONS)
+    labels = store.snapshot(NAME).labels
+    store.append_and_read(NAME, tensors([8]))
+    assert (labels[0], labels[-1], labels[1:], labels[::-2]) == ("键 5", "键 7", ["键 6", "键 7"], ["键 7", "键 5"])
+    with pytest.raises(IndexError):
+        labels[3]
+    assert len(labels) == 3
+
+
 def test_compaction_changes_no_version_and_no_number(open_store, directory, monkeypatch):
     monkeypatch.setattr(writing, "MAX_RECORD_BYTES", 20_000)
     store, other = open_store(idle_seconds=0), open_store(idle_seconds=0)
