@@ -19,7 +19,7 @@ OPENING, UPKEEP = 0, 1
 WAIT_SECONDS = 30
 """Longest wait for a lock: a process that is stopped in the middle of a write must not stop all others."""
 
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.0005, 0.002
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.0001, 0.001
 """Pauses between attempts: the kernel could wait itself, but without a limit of time."""
 
 _FLOCK = struct.Struct("hhqqi4x")

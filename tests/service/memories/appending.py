@@ -1,7 +1,8 @@
 """Append to one memory under conditions, beside other processes that do the same.
 
 ``python -m tests.service.memories.appending DIRECTORY FIRST COUNT`` appends the keys FIRST, FIRST + 1, …, each to the
-version that it has read, and tries again where another process was faster.  Prints how often that was.
+version that it has read, and tries again where another process was faster.  Prints "ready", begins at a line of
+standard input, and prints how often another was faster.
 """
 
 import sys
@@ -16,6 +17,8 @@ NAME = MemoryName("", "shared")
 
 def main(directory, first, count):
     store, refused = EmbeddedStore(directory), 0
+    print("ready", flush=True)
+    sys.stdin.readline()
     version = store.describe(NAME).version
     for number in range(first, first + count):
         while True:

@@ -36,9 +36,14 @@ def test_conditional_appends_of_two_processes_lose_no_update(open_store, directo
     store.put(NAME, tensors([]), OPTIONS)
     with ExitStack() as running:
         both = [running.enter_context(start("appending", directory, first, each)) for first in (0, each)]
+        assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+        for process in both:
+            process.stdin.write("\n")
+            process.stdin.flush()
         refused = [int(process.communicate()[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     report_figure(f"memories: 2 x {each} conditional appends, refused {refused} times")
+    assert sum(refused) > 0
     found = numbers_of(store.snapshot(NAME))
     assert [number for number in found if number < each] == list(range(each))
     assert [number for number in found if number >= each] == list(range(each, 2 * each))
