@@ -3,9 +3,12 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from service.memories import MemoryName, segment, writing
+from attention_core import attend
+from attention_wire.datatypes import BY_DTYPE
+from service.memories import MemoryName, MemoryOptions, MemoryTensors, segment, writing
 from service.memories.errors import MemoryNotFound, VersionGone
 from service.memories.state import MemoryState
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
@@ -32,6 +35,20 @@ def test_a_held_snapshot_outlives_the_memory(open_store, directory, monkeypatch,
         reader.snapshot(NAME)
     for snapshot, numbers in held:
         assert numbers_of(snapshot) == numbers
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_attention_over_a_snapshot_has_the_bits_of_attention_over_sent_tensors(open_store, dtype):
+    """Before an append the arrays lie as in the file, behind one as in a buffer with room between the heads."""
+    rng, store = np.random.default_rng(0), open_store()
+    query, key, value = (BY_DTYPE[dtype].round(rng.standard_normal((2, length, 16))) for length in (3, 2500, 2500))
+    store.put(NAME, MemoryTensors(key[:, :2000], value[:, :2000]), MemoryOptions(dtype))
+    more = MemoryTensors(key[:, 2000:], value[:, 2000:])
+    for snapshot, keys in ((store.snapshot(NAME), 2000), (store.append_and_read(NAME, more), 2500)):
+        found = attend(query, snapshot.key, snapshot.value, dtype=dtype)
+        expected = attend(query, key[:, :keys], value[:, :keys], dtype=dtype)
+        assert found.output.tobytes() == expected.output.tobytes()
+        assert found.weights.tobytes() == expected.weights.tobytes()
 
 
 def test_labels_are_read_one_by_one_or_in_slices(open_store):
