@@ -6,6 +6,7 @@ standard input, and prints how often another was faster.
 """
 
 import sys
+import time
 from pathlib import Path
 
 from service.memories import EmbeddedStore, MemoryName, Precondition
@@ -13,6 +14,9 @@ from service.memories.errors import VersionMismatch
 from tests.service.memories.numbered import tensors
 
 NAME = MemoryName("", "shared")
+
+PAUSE_SECONDS = 0.0005
+"""Pause behind an append, in which the other process makes the next version."""
 
 
 def main(directory, first, count):
@@ -29,6 +33,7 @@ def main(directory, first, count):
                 refused += 1
             else:
                 break
+        time.sleep(PAUSE_SECONDS)
     store.close()
     print(refused)
 
