@@ -35,6 +35,8 @@ WITHIN_THIS_MACHINE = {
     "service/serving/listening.py": {"socket.getaddrinfo", "probe.connect"},
     # The health check of a container, a command of its own, asks the service beside it.
     "service/health.py": {"http.client", "self.sock.connect"},
+    # A database in a file.
+    "service/memories/catalogue.py": {"sqlite3.connect"},
 }
 """Files that name what no other may, with all of it: for what never leaves the machine."""
 
