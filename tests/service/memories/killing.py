@@ -149,8 +149,9 @@ def run(directory, kills, seed):
             fork(directory, writer, chance.getrandbits(32), NUMBERS * (WRITERS * turn + writer))
             for writer in range(WRITERS)
         ]
-        for child in children:
-            time.sleep(chance.uniform(0, 0.5) if child != children[0] else chance.uniform(0.2, 0.9))
+        for writer, child in enumerate(children):
+            wait_for_lines(directory / f"writer-{writer}.journal", chance.randrange(4, 150), child)
+            time.sleep(chance.uniform(0, 0.02))
             os.kill(child, signal.SIGKILL)
         for child in children:
             _, status = os.waitpid(child, 0)
@@ -165,6 +166,14 @@ def run(directory, kills, seed):
         assert sum(path.stat().st_size for path in files) == store.usage().bytes, "files are left over, or missing"
         store.close()
     return {"kills": WRITERS * -(-kills // WRITERS), "processor seconds to open": round(slowest, 3), **expected.count}
+
+
+def wait_for_lines(journal, lines, child):
+    """Wait until a journal has this many lines."""
+    while not journal.exists() or journal.read_bytes().count(b"\n") < lines:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        assert not ended, f"a writer ended with status {status}"
+        time.sleep(0.002)
 
 
 def fork(directory, writer, seed, start):
