@@ -20,6 +20,9 @@ PART_SUFFIX = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a file system without room, and of one that allows no file of this length."""
 
+PRIMARY_CODE = 0xFF
+"""Bits of an error code of SQLite that name the error; others say more about it."""
+
 Buffer = bytes | memoryview
 
 
@@ -139,11 +142,12 @@ def storage_errors() -> Iterator[None]:
             raise
         raise StorageFull(os.strerror(error.errno)) from error
     except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
         # SQLite says SQLITE_FULL for ENOSPC and SQLITE_IOERR_WRITE for the other errors in `FULL`.
-        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
             raise StorageFull(str(error)) from error
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code & PRIMARY_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreUnavailable(str(error)) from error
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if code & PRIMARY_CODE in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StoreDamaged(str(error)) from error
         raise

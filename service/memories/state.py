@@ -106,8 +106,13 @@ class MemoryState:
         if log.file_id != self.end.log_id:
             self.end = self.end._replace(log_id=log.file_id, position=log_start(log.file_id))
         unsynced = -inf if row.options.durability == "strict" else SYNC_SECONDS
+        end = log.check if log.kind == "closed_log" else log.size
+        if self.end.position.offset >= end:
+            return
         for appended, position in read_records(open_log(log), self.end.position, row.form, unsynced):
             self.extend(appended, position)
+            if position.offset >= end:
+                return
 
     def load(self, row: Row, files: PartFiles) -> MemoryArrays:
         """Read the parts of a row that take no appends into arrays, and go to the start of its log.

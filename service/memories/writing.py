@@ -77,13 +77,13 @@ class MemoryWriter:
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> MemoryDescription:
         """Add keys; see `MemoryStore.append`."""
         with storage_errors(), self._of.locks.hold(name), damage_of(name):
-            row, state = self._append(name, tensors, condition)
-            return self._reader.description(row, state.end)
+            row, _, end = self._append(name, tensors, condition)
+            return self._reader.description(row, end)
 
     def append_and_read(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> EmbeddedSnapshot:
         """Add keys and return a snapshot; see `MemoryStore.append_and_read`."""
         with storage_errors(), self._of.locks.hold(name), damage_of(name):
-            row, state = self._append(name, tensors, condition)
+            row, state, _ = self._append(name, tensors, condition)
             with state.mutex:
                 self._reader.follow_locked(state, row)
                 return self._reader.snapshot_of(state, row, self._reader.follow_locked)
@@ -139,8 +139,10 @@ class MemoryWriter:
                 self._commit(fresh, replace(fresh, parts=(segment, *fresh.parts[len(merged) :])), new)
                 return True
 
-    def _append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> tuple[Row, MemoryState]:
-        """Add keys; return the row and the state, which has reached the new version."""
+    def _append(
+        self, name: MemoryName, tensors: MemoryTensors, condition: Precondition
+    ) -> tuple[Row, MemoryState, MemoryEnd]:
+        """Add keys; return the row, the state, and the new version: other threads may move the state meanwhile."""
         row = self._reader.find(name)
         state = self._of.states.get(row)
         end = self._end(row, state)
@@ -157,23 +159,31 @@ class MemoryWriter:
                 end = self._end(row, state)
             self._write_record(row, state, end, encode_record(end.position, appended))
         self._of.uses.record(row)
-        return row, state
+        return row, state, self._end(row, state)
 
     def _write_record(self, row: Row, state: MemoryState, end: MemoryEnd, record: bytes) -> None:
-        """Write a record to the log of a row, which has room for it, and read it back into the state."""
+        """Write a record to the log of a row, which has room for it.
+
+        A record that could not be written whole is cleared away.  One that could not be synced stays, since others may
+        have read it.
+        """
         log = row.parts[-1]
         file = self._of.files.open_log(log)
         if state.cleared_log != log.file_id:
             clear_from(file, end.position.offset, log.size)
             state.cleared_log = log.file_id
         written = 0
-        while written < len(record):
-            written += os.pwrite(file.number, memoryview(record)[written:], end.position.offset + written)
+        try:
+            while written < len(record):
+                written += os.pwrite(file.number, memoryview(record)[written:], end.position.offset + written)
+        except OSError:
+            with suppress(OSError):
+                clear_from(file, end.position.offset, log.size)
+            raise
         if row.options.durability == "strict":
             os.fdatasync(file.number)
         else:
             self._of.syncer.add(file)
-        self._end(row, state)
 
     def _append_segment(self, row: Row, state: MemoryState, end: MemoryEnd, appended: Appended) -> Row:
         """Make an append a segment of its own, behind the log, which is closed."""

@@ -1,12 +1,13 @@
 """Records of appends that were cut off are no records, wherever they were cut off."""
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from service.memories import MemoryName, append_log
-from service.memories.errors import MemoryDamaged
+from service.memories.errors import MemoryDamaged, StorageFull
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME = MemoryName("", "dragon")
@@ -62,6 +63,46 @@ def test_a_long_record_of_a_process_that_was_killed_leaves_nothing_behind_a_shor
     assert end - first > 10_000
     for store in (survivor, open_store()):
         assert numbers_of(store.snapshot(NAME)) == [*HELD, 30]
+
+
+def test_bytes_behind_the_end_of_a_closed_log_are_not_read(open_store, directory):
+    """A power loss may have left them, where the next append was too long for the log."""
+    writer, reader = open_store(), open_store()
+    writer.put(NAME, tensors([0]), OPTIONS)
+    writer.append(NAME, tensors([1]))
+    [path] = (directory / "logs").iterdir()
+    assert numbers_of(reader.snapshot(NAME)) == [0, 1]
+    writer.append(NAME, tensors([2]))
+    before = path.read_bytes()
+    numbers = list(range(3, 1500))
+    writer.append(NAME, tensors(numbers))
+    assert len(list((directory / "logs").iterdir())) == 2
+    end = len(before.rstrip(b"\0")) + 200
+    path.write_bytes(before[:end] + b"left behind" * 20 + before[end + 220 :])
+    for store in (reader, open_store()):
+        assert numbers_of(store.snapshot(NAME)) == [0, 1, 2, *numbers]
+
+
+def test_a_write_that_fails_halfway_leaves_nothing(open_store, monkeypatch):
+    store = open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    described = store.append(NAME, tensors(HELD[1:]))
+    write = os.pwrite
+
+    def write_a_little(number, data, offset):
+        if len(data) < 100:
+            monkeypatch.undo()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(number, data[: -(-len(data) // 2)], offset)
+
+    monkeypatch.setattr("service.memories.writing.os.pwrite", write_a_little)
+    with pytest.raises(StorageFull, match="No space left"):
+        store.append(NAME, tensors([30, 31]))
+    for one in (store, open_store()):
+        assert one.describe(NAME) == described
+        assert numbers_of(one.snapshot(NAME)) == HELD
+    store.append(NAME, tensors([32]))
+    assert numbers_of(open_store().snapshot(NAME)) == [*HELD, 32]
 
 
 def test_sectors_that_a_power_loss_took_away_are_no_damage(open_store, log):
