@@ -82,19 +82,21 @@ def test_bytes_behind_the_end_of_a_closed_log_are_not_read(open_store, directory
         assert numbers_of(store.snapshot(NAME)) == [0, 1, 2, *numbers]
 
 
-def test_a_write_that_fails_halfway_leaves_nothing(open_store, monkeypatch):
+@pytest.mark.parametrize("length", [40, 300], ids=["in its header", "in its keys"])
+def test_a_write_that_fails_halfway_leaves_nothing(open_store, monkeypatch, length):
     store = open_store()
     store.put(NAME, tensors([0]), OPTIONS)
     described = store.append(NAME, tensors(HELD[1:]))
-    write = os.pwrite
+    write, written = os.pwrite, []
 
-    def write_a_little(number, data, offset):
-        if len(data) < 100:
-            monkeypatch.undo()
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(number, data[: -(-len(data) // 2)], offset)
+    def write_the_first_bytes(number, data, offset):
+        if not written:
+            written.append(write(number, data[:length], offset))
+            return written[0]
+        monkeypatch.undo()
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("service.memories.writing.os.pwrite", write_a_little)
+    monkeypatch.setattr("service.memories.writing.os.pwrite", write_the_first_bytes)
     with pytest.raises(StorageFull, match="No space left"):
         store.append(NAME, tensors([30, 31]))
     for one in (store, open_store()):
