@@ -129,7 +129,7 @@ def read_records(
         payload = memoryview(rest)[: header.payload_bytes]
         footer = _FOOTER.pack(header.checksum, header.payload_checksum)
         following = header.following(position)
-        if zlib.crc32(payload) != header.payload_checksum or rest[header.payload_bytes :] != footer:
+        if len(payload) != header.payload_bytes or zlib.crc32(payload) != header.payload_checksum:
             whole = rest[header.payload_bytes :] == footer and _has_no_empty_sector(position.offset, rest)
             damaged = whole or _is_synced(file, following, header.modified + unsynced_seconds)
             raise TornRecord(f"a record at byte {position.offset} with another checksum" if damaged else None)

@@ -1,11 +1,13 @@
 """Files that were shortened, changed or removed: the memory is damaged, says so by name, and others work."""
 
 import os
+import random
 
 import pytest
 
 from service.memories import MemoryName, Precondition, append_log, segment
 from service.memories.errors import MemoryDamaged, StoreDamaged
+from tests.sampling import draws
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME, OTHER = MemoryName("", "dragon"), MemoryName("", "other")
@@ -105,6 +107,34 @@ def test_a_damaged_log_that_is_closed(open_store, directory):
     store.put(OTHER, tensors([8, 9]), OPTIONS)
     flip(path, 100)
     check_damaged(open_store, path.name, "checksum")
+
+
+@pytest.mark.draws
+@pytest.mark.parametrize("directory_name", ["segments", "logs"])
+def test_no_changed_bit_changes_a_number(open_store, directory, directory_name):
+    """Wherever a bit is changed, the memory is damaged, or all numbers are right where the bit is padding."""
+    chance = random.Random(1)
+    store = open_store()
+    store.put(NAME, tensors(range(20)), OPTIONS)
+    store.append(NAME, tensors(range(20, 40)))
+    described = store.append(NAME, tensors([40]))
+    [path] = (directory / directory_name).iterdir()
+    content, damaged = path.read_bytes(), 0
+    path.chmod(0o600)
+    for _ in range(draws(160)):
+        changed = bytearray(content)
+        changed[chance.randrange(len(content.rstrip(b"\0")))] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        fresh = open_store()
+        try:
+            snapshot = fresh.snapshot(NAME)
+        except MemoryDamaged:
+            damaged += 1
+        else:
+            assert snapshot.description == described
+            assert numbers_of(snapshot) == list(range(41))
+        fresh.close()
+    assert damaged > draws(160) // 2
 
 
 def test_a_damaged_catalogue_says_so(open_store, directory):
