@@ -11,6 +11,11 @@
     ├── UnsupportedMediaType   a body in a media type that is not read
     ├── UnsupportedEncoding    a body in a content coding that is not read
     ├── RangeNotSatisfiable    a range of bytes that begins behind the end of a file
+    ├── PreconditionFailed     If-Match or If-None-Match asks for another state of a memory
+    ├── Conflict               a version of a memory that is gone
+    ├── InsufficientStorage    the file system of the memories is full
+    ├── DamagedMemory          a memory that cannot be read as it was stored
+    ├── MemoriesUnavailable    the store of the memories does not answer
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
@@ -101,6 +106,34 @@ class RangeNotSatisfiable(ServiceError, slug="range-not-satisfiable"):
         super().__init__(detail)
 
 
+class PreconditionFailed(ServiceError, slug="precondition-failed"):
+    """If-Match or If-None-Match asks for another state of a memory; `current` is its version, None where there is none."""
+
+    def __init__(self, detail: str, current: str | None) -> None:
+        self.current = current
+        super().__init__(detail)
+
+
+class Conflict(ServiceError, slug="conflict"):
+    """The request names a version of a memory that is gone."""
+
+
+class InsufficientStorage(ServiceError, slug="insufficient-storage"):
+    """The file system of the memories has no room."""
+
+
+class DamagedMemory(ServiceError, slug="memory-damaged"):
+    """A memory, or the catalogue of all, cannot be read as it was stored."""
+
+
+class MemoriesUnavailable(ServiceError, slug="memories-unavailable"):
+    """The store of the memories does not answer; trying again makes sense after `retry_seconds`."""
+
+    def __init__(self, detail: str, retry_seconds: float) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__(detail)
+
+
 class TooLarge(ServiceError, slug="too-large"):
     """The body, the predicted result or the predicted operations exceed a limit."""
 
@@ -118,7 +151,11 @@ class NoRoom(ServiceError, slug="queue-full"):
 
 
 class DeadlineExceeded(ServiceError, slug="deadline-exceeded"):
-    """The answer was not ready before the deadline."""
+    """The answer was not ready before the deadline; `version` is that of a memory which the request has changed."""
+
+    def __init__(self, detail: str, version: str | None = None) -> None:
+        self.version = version
+        super().__init__(detail)
 
 
 class Draining(ServiceError, slug="draining"):

@@ -21,6 +21,7 @@ from service.codecs.json import native
 from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
 from service.keys import Keyring
+from service.memories import Memories, open_memories
 from service.middleware.api_key import ApiKeyMiddleware
 from service.middleware.cross_origin import CrossOriginMiddleware, PreflightMiddleware
 from service.middleware.forwarded import ForwardedPrefixMiddleware, TrustedProxies
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ProcessMetrics(store),
         Statistics(store),
         kernel,
+        Memories(None, "it is starting"),
     )
     tracing = _tracing(settings)
     app = FastAPI(
@@ -134,6 +136,7 @@ async def _lifespan(
     # Without a directory there are no other workers that answer scrapes with the numbers of this one.
     measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
     # The compute threads share the cores, so that BLAS must not start threads of its own.
+    state.memories = await run_in_threadpool(open_memories, state.settings)
     with one_blas_thread():
         state.ready = True
         yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}
@@ -142,6 +145,7 @@ async def _lifespan(
             measuring.cancel()
         state.admission.close()
         workers.close()
+        await run_in_threadpool(state.memories.close)
         if tracing is not None:
             await run_in_threadpool(tracing.close)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from platformdirs import user_state_path
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +18,7 @@ from service.setting_types import (
     Collector,
     KernelChoice,
     KeyFile,
+    MemoriesUrl,
     Origins,
     PathPrefix,
     Proxies,
@@ -25,6 +27,7 @@ from service.setting_types import (
 )
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 MAX_JSON_DEPTH = 254
 """Levels of JSON that every parser and writer of the service manages; orjson writes no more."""
@@ -55,6 +58,8 @@ class Environment(PydanticBaseSettingsSource):
             del found["port"]  # a platform sets it for every program
         return found
 
+
+DEFAULT_MEMORIES_DIRECTORY = str(user_state_path("attention-service", appauthor=False) / "memories")
 
 KEY_SETTINGS = ("api_keys", "api_keys_file")
 """Settings that close the service: for these an empty value never means none."""
@@ -219,6 +224,27 @@ class Settings(BaseSettings):
             en="Directory where several processes add up what they count; default: a temporary one.",
         ),
     ] = ""
+    memories_directory: Annotated[
+        str,
+        Setting(
+            zh="保存记忆的目录；空值表示不提供记忆。",
+            en="Directory that keeps the memories; empty switches them off.",
+            shown_default={"zh": "平台的状态目录", "en": "the platform's state directory"},
+        ),
+    ] = DEFAULT_MEMORIES_DIRECTORY
+    memories_url: Annotated[
+        MemoriesUrl,
+        Setting(
+            zh="由多个副本共用的 Redis 或 Valkey，例如 redis://localhost:6379；此时上述目录只作缓存。",
+            en="Redis or Valkey that keeps the memories for several replicas, such as redis://localhost:6379; the "
+            "directory is a cache then.",
+        ),
+    ] = ""
+    memories_bytes: Annotated[
+        Bytes,
+        Setting(zh="全部记忆合计最多占用的字节数。", en="Maximum bytes that all memories together take on the disk."),
+    ] = 4 * GIB
+    memory_bytes: Annotated[Bytes, Setting(zh="一个记忆的最大字节数。", en="Maximum bytes of one memory.")] = GIB
     otlp_endpoint: Annotated[
         Collector,
         Setting(
@@ -254,10 +280,14 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _not_empty(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take an empty text for the default where that is empty too, but never for no keys."""
+        """Take an empty text for the default where that is empty too, but never for no keys; an empty directory of
+        memories is none.
+        """
         if not isinstance(value, str) or value.strip():
             return value
         name = info.field_name or ""
+        if name == "memories_directory":
+            return ""
         default = cls.model_fields[name].default
         if name not in KEY_SETTINGS and default in ("", ()):
             return default

@@ -17,6 +17,7 @@ from service.admission.request_body import read_body, too_large
 from service.admission.timed_receive import Receive
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run, decoding_bytes
 from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull
+from service.memories import MustWait, Stopping
 from service.settings import Settings
 
 # A hop to a compute thread takes longer than a small request.  Computed on the event loop, the request of the row
@@ -111,12 +112,15 @@ class AdmittedRequest:
         """
         context = self._context
         if len(body.content) > MAX_INLINE_BODY_BYTES or body.encoding is not None or progress is not None:
-            return await self._run_in_thread(lambda: self._prepare(body, prepare), progress)
-        prepared: Prepared = prepare(body, context.settings)
+            return await self._run_in_thread(body, lambda: self._prepare(body, prepare), progress)
+        try:
+            prepared: Prepared = prepare(body, context.settings)
+        except MustWait:
+            return await self._run_in_thread(body, lambda: self._prepare(body, prepare), None)
         plain = body.wanted_encoding.name is None
         max_operations = MAX_INLINE_OPERATIONS if plain else MAX_INLINE_OPERATIONS_COMPRESSED
-        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES:
-            return await self._run_in_thread(lambda: (prepared, 0), None)
+        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or prepared.waits:
+            return await self._run_in_thread(body, lambda: (prepared, 0), None)
         return prepared.complete(Run(context.workers, meter=context.meter))
 
     @contextmanager
@@ -139,8 +143,18 @@ class AdmittedRequest:
         settings = self._context.settings
         decoding = decoding_bytes(body, settings)
         # The estimate is an upper bound.  A request that is alone is admitted all the same: body limits bound it too.
-        self._reserve_work(min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes))
-        return prepare(body, settings), decoding // 2
+        first = min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes)
+        self._reserve_work(first)
+        further = 0
+
+        def reserve(size: int) -> None:
+            nonlocal further
+            further += size
+            self._reserve_work(first + further)
+
+        if body.memories is not None:
+            body.memories.in_thread(reserve)
+        return prepare(body, settings), decoding // 2 + further
 
     def _reserve_work(self, size: int) -> None:
         """Wait in a thread until the request holds `size` bytes beside its body."""
@@ -154,16 +168,20 @@ class AdmittedRequest:
             except CancelledError:
                 raise Stopped("cancelled while waiting for memory") from None
 
-    async def _run_in_thread(self, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
-        """Return the answer, or report why there is none."""
+    async def _run_in_thread(self, body: Body, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
+        """Return the answer, or report why there is none, and whether a memory was changed."""
         try:
             with self._reporting_rejections():
                 return await self._first_outcome(prepare, progress)
         except Stopped:
+            changed, version = "", None
+            if body.memories is not None:
+                changed, version = body.memories.end()
             raise DeadlineExceeded(
                 "expected an answer before the deadline; received more work than that time allows. Send less at once, "
                 "or allow more time: Request-Timeout up to "
-                f"{self._context.settings.deadline_seconds:g} seconds."
+                f"{self._context.settings.deadline_seconds:g} seconds.{changed}",
+                version,
             ) from None
 
     async def _first_outcome(self, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
@@ -215,12 +233,18 @@ class AdmittedRequest:
                 progress.start()
                 return prepared.complete(Run(context.workers, should_stop, progress.publish, context.meter))
 
+        def complete_or_stop() -> Reply:
+            try:
+                return complete()
+            except Stopping:
+                raise Stopped("the request ended before it wrote to a memory") from None
+
         def finish(done: Future[Reply]) -> None:
             # The event loop is closed where a process ends before its threads.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._finish, done, answered)
 
-        context.threads.submit(complete).add_done_callback(finish)
+        context.threads.submit(complete_or_stop).add_done_callback(finish)
         try:
             return await answered
         finally:

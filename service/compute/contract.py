@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from attention_core import Workers
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
+from service.memories import MemoryAccess
 from service.settings import Settings
 
 
@@ -24,6 +25,8 @@ class Body(NamedTuple):
     """Content coding of the answer."""
     json_end: int | None = None
     """Byte at which the JSON of an inference ends and its raw tensors begin; None without raw tensors."""
+    memories: MemoryAccess | None = None
+    """Those that the request may reach; None for a body that comes from no server."""
 
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -35,6 +38,7 @@ class Reply(NamedTuple):
     content: bytes
     media_type: str
     headers: Mapping[str, str] = NO_HEADERS
+    status: int = 200
 
 
 class Meter(Protocol):
@@ -83,7 +87,9 @@ class Prepared(NamedTuple):
     """Predicted bytes that computing and the answer hold beside the inputs."""
     complete: Callable[[Run], Reply]
     """Computes and encodes; raises Stopped when ``run.should_stop`` answers True."""
+    waits: bool = False
+    """Whether completing waits for a disk or another process."""
 
 
 Prepare = Callable[[Body, Settings], Prepared]
-"""Decodes, validates and resolves a body, and predicts its cost."""
+"""Decodes, validates and resolves a body, and predicts its cost; raises MustWait for a memory that is not at hand."""

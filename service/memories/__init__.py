@@ -3,8 +3,10 @@
 `MemoryStore` is the interface, `EmbeddedStore` keeps memories in a directory; `docs/adr/0002-memories.md` says how.
 """
 
+from service.memories.access import EVERYONE, Memories, MemoryAccess, MustWait, Stopping
 from service.memories.embedded import EmbeddedStore
-from service.memories.naming import NAME, MemoryName
+from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
+from service.memories.opening import open_memories
 from service.memories.resources import StoreLimits
 from service.memories.store import (
     ALWAYS,
@@ -19,15 +21,22 @@ from service.memories.store import (
 
 __all__ = [
     "ALWAYS",
+    "EVERYONE",
+    "MEMORY_VERSION_FIELD",
     "NAME",
     "EmbeddedStore",
+    "Memories",
+    "MemoryAccess",
     "MemoryDescription",
     "MemoryName",
     "MemoryOptions",
     "MemorySnapshot",
     "MemoryStore",
     "MemoryTensors",
+    "MustWait",
     "Precondition",
+    "Stopping",
     "StoreLimits",
     "StoreUsage",
+    "open_memories",
 ]

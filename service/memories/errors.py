@@ -11,7 +11,8 @@
     ├── StorageFull             the file system takes no more; the memory is as before
     ├── MemoryDamaged           a file that is missing, shortened or changed
     ├── StoreDamaged            the catalogue itself is damaged
-    └── StoreUnavailable        the store does not answer; worth trying again
+    ├── StoreUnavailable        the store does not answer; worth trying again
+    └── StoreOff                this service keeps no memories
 """
 
 from service.memories.naming import MemoryName
@@ -140,6 +141,19 @@ class StoreUnavailable(MemoryStoreError):
     def __init__(self, reason: str, retry_seconds: float = 1) -> None:
         self.retry_seconds = retry_seconds
         super().__init__(f"expected an answer of the store of memories; received: {reason}. Try again later.")
+
+
+class StoreOff(MemoryStoreError):
+    """The service keeps no memories.
+
+    :param reason: why, as "ATTENTION_MEMORIES_DIRECTORY is empty".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"expected a service that keeps memories; this one does not: {reason}. Send key and value instead, or ask "
+            "its operator."
+        )
 
 
 class DamagedFile(Exception):

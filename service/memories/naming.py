@@ -14,6 +14,10 @@ VERSION_LENGTH = 16
 """Characters of a version: URL-safe base64, so that it may stand in an ETag."""
 
 
+MEMORY_VERSION_FIELD = "Attention-Memory-Version"
+"""Header field of an answer: the version of the memory that it was computed from, or that a request has made."""
+
+
 class MemoryName(NamedTuple):
     """An owner and the name of one of its memories."""
 

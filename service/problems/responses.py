@@ -1,6 +1,7 @@
 """Exceptions become problem documents (RFC 9457)."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from math import ceil
 from typing import Any
 
 import orjson
@@ -9,13 +10,17 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.errors import (
+    DeadlineExceeded,
     InvalidRequest,
+    MemoriesUnavailable,
+    PreconditionFailed,
     RangeNotSatisfiable,
     ServiceError,
     UnsupportedEncoding,
     UnsupportedMediaType,
     Violation,
 )
+from service.memories import MEMORY_VERSION_FIELD
 from service.problems.kinds import INFERENCE_MEDIA_TYPE, MEDIA_TYPE, PROBLEMS
 
 DEFECT = "expected no defect; received one. Report it with the request id in instance."
@@ -30,13 +35,19 @@ async def on_service_error(request: Request, error: ServiceError) -> Response:
 
 
 def _headers_of(error: ServiceError) -> Mapping[str, str]:
-    """Return the header fields of one error: the accepted types or codings (RFC 7694), or the size of a file."""
+    """Return the header fields of one error: accepted types or codings (RFC 7694), a size, a version, a time."""
     if isinstance(error, UnsupportedMediaType):
         return {"Accept": ", ".join(error.accepted)}
     if isinstance(error, UnsupportedEncoding):
         return {"Accept-Encoding": ", ".join(error.accepted)}
     if isinstance(error, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{error.size}"}
+    if isinstance(error, PreconditionFailed):
+        return {} if error.current is None else {"ETag": f'"{error.current}"'}
+    if isinstance(error, MemoriesUnavailable):
+        return {"Retry-After": str(ceil(error.retry_seconds))}
+    if isinstance(error, DeadlineExceeded):
+        return {} if error.version is None else {MEMORY_VERSION_FIELD: error.version}
     return {}
 
 

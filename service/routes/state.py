@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from service.admission import AdmissionController
 from service.compute import Statistics
+from service.memories import Memories
 from service.settings import Settings
 from service.telemetry.metrics import MetricStore, ProcessMetrics
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class ServiceState:
     """Everything that routes share; `ready` is true between start and drain.
 
-    `kernel` is the name of the kernel that computes; `document` is the served OpenAPI document, built for the first
-    request.
+    `kernel` is the name of the kernel that computes; `memories` are off until the service starts; `document` is the
+    served OpenAPI document, built for the first request.
     """
 
     settings: Settings
@@ -28,6 +29,7 @@ class ServiceState:
     process_metrics: ProcessMetrics
     statistics: Statistics
     kernel: str
+    memories: Memories
     ready: bool = False
     document: "ServedDocument | None" = None
 
