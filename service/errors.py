@@ -107,7 +107,7 @@ class RangeNotSatisfiable(ServiceError, slug="range-not-satisfiable"):
 
 
 class PreconditionFailed(ServiceError, slug="precondition-failed"):
-    """If-Match or If-None-Match asks for another state of a memory; `current` is its version, None where there is none."""
+    """If-Match or If-None-Match asks for another state of a memory than version `current`; None is no memory."""
 
     def __init__(self, detail: str, current: str | None) -> None:
         self.current = current

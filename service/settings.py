@@ -59,7 +59,9 @@ class Environment(PydanticBaseSettingsSource):
         return found
 
 
-DEFAULT_MEMORIES_DIRECTORY = str(user_state_path("attention-service", appauthor=False) / "memories")
+def _memories_directory() -> str:
+    return str(user_state_path("attention-service", appauthor=False) / "memories")
+
 
 KEY_SETTINGS = ("api_keys", "api_keys_file")
 """Settings that close the service: for these an empty value never means none."""
@@ -231,7 +233,7 @@ class Settings(BaseSettings):
             en="Directory that keeps the memories; empty switches them off.",
             shown_default={"zh": "平台的状态目录", "en": "the platform's state directory"},
         ),
-    ] = DEFAULT_MEMORIES_DIRECTORY
+    ] = Field(default_factory=_memories_directory)
     memories_url: Annotated[
         MemoriesUrl,
         Setting(

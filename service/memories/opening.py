@@ -9,7 +9,7 @@ from service.memories.embedded import EmbeddedStore
 from service.memories.errors import MemoryStoreError
 from service.memories.resources import StoreLimits
 from service.memories.store import MemoryStore
-from service.settings import DEFAULT_MEMORIES_DIRECTORY, Settings
+from service.settings import Settings
 
 log = logging.getLogger("service.memories")
 
@@ -36,7 +36,7 @@ def open_memories(
     try:
         return Memories(_open(settings, limits, on_expired), meter=meter)
     except (OSError, MemoryStoreError) as error:
-        if settings.memories_directory != DEFAULT_MEMORIES_DIRECTORY or settings.memories_url:
+        if "memories_directory" in settings.model_fields_set or settings.memories_url:
             raise
         reason = f"the directory of its state cannot be used ({error}); set ATTENTION_MEMORIES_DIRECTORY"
         log.warning("memories are off: %s", reason)
