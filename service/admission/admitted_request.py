@@ -16,7 +16,7 @@ from service.admission.progress import ProgressChannel
 from service.admission.request_body import read_body, too_large
 from service.admission.timed_receive import Receive
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run, decoding_bytes
-from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull
+from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull, TooLarge
 from service.memories import MustWait, Stopping
 from service.settings import Settings
 
@@ -149,6 +149,12 @@ class AdmittedRequest:
 
         def reserve(size: int) -> None:
             nonlocal further
+            limit = self._context.memory.limit_bytes
+            if size > limit:
+                raise TooLarge(
+                    f"expected to hold at most {limit} bytes; received a request that converts a memory to {size}. Ask "
+                    "for the dtype of the memory, without rotary, or keep fewer keys in it."
+                )
             further += size
             self._reserve_work(first + further)
 

@@ -214,7 +214,7 @@ def _validate_document(
     for name, shape in zip(VECTORS, (query, key, value), strict=True):
         document[name] = None if shape is None else np.broadcast_to(zero, shape)
     try:
-        request, call = resolve_document(document)
+        request, call, _ = resolve_document(document)
     except ServiceError:
         return None
     return CachedCall(request, call, predict(call, threads), {}) if _uses_as_sent(call, document) else None
@@ -232,7 +232,7 @@ def _validate_json_inference(
     for tensor, shape in zip(document["inputs"], shapes, strict=True):
         tensor["data"] = np.broadcast_to(np.float64(0), shape)
     try:
-        request, call = read_inference(model, document, memoryview(b""), max_depth)
+        request, (_, call, _) = read_inference(model, document, memoryview(b""), max_depth)
     except ServiceError:
         return None
     return CachedCall(request, call, predict(call, threads), {}) if _uses_as_sent(call, request.document) else None
@@ -243,7 +243,9 @@ def _validate_inference(
 ) -> CachedCall[InferenceRequest] | None:
     """Return the call of an inference with zeros for its raw bytes; None if its JSON holds tensors as well."""
     try:
-        request, call = read_inference(model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth)
+        request, (_, call, _) = read_inference(
+            model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth
+        )
     except ServiceError:
         return None
     if not set(request.inputs).issubset(VECTORS) or not _uses_as_sent(call, request.document):

@@ -13,7 +13,7 @@ from service.compute.budget import predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.encodings import decoded, encoded
-from service.compute.requests import read_inference
+from service.compute.requests import read_inference, resolve_call
 from service.compute.statistics import Stopwatch
 from service.schemas.parse import call_errors
 from service.settings import Settings
@@ -39,10 +39,11 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     if cached is None:
         document = decode_head(head, limits)
         cached = None if raw else CALLS.find_json_inference(order.model, document, limits, settings.compute_threads)
+    memory = None
     if cached is not None:
         request, call, cost = cached
     else:
-        request, call = read_inference(order.model, document, raw, limits.depth)
+        request, (_, call, memory) = read_inference(order.model, document, raw, limits.depth, body.memories)
         cost = predict_within(settings, call)
     dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
@@ -52,12 +53,17 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
         """Compute and write the outputs, compressed if the client accepts it and that makes them smaller."""
         watch.started = perf_counter_ns()
         with request.located(), call_errors(write=write_place):
-            result = run_call(call, run, cost.operations)
+            used = call
+            if memory is not None:
+                used = memory.call_to_run(call, lambda one: resolve_call(one, memory, write_place), run.should_stop)
+            result = run_call(used, run, cost.operations)
         watch.computed = perf_counter_ns()
-        content, json_length = write_response(order.model, request, result)
+        content, json_length = write_response(order.model, request, result, None if memory is None else memory.used)
         headers = {} if json_length is None else {HEADER: str(json_length)}
+        if memory is not None:
+            headers |= memory.headers
         reply = encoded(Reply(content, JSON if json_length is None else OCTETS, headers), body.wanted_encoding)
         watch.written = perf_counter_ns()
         return reply
 
-    return Prepared(cost.operations, held, complete)
+    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.appends)

@@ -1,5 +1,6 @@
 """The memories of one process, and those that one request may reach."""
 
+import builtins
 from collections.abc import Callable
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -87,7 +88,18 @@ class MemoryAccess:
     :param condition: of the header fields If-Match and If-None-Match.
     """
 
-    __slots__ = ("_ended", "_has_begun", "_lock", "_written", "condition", "may_wait", "memories", "owner", "reserve")
+    __slots__ = (
+        "_ended",
+        "_has_begun",
+        "_lock",
+        "_opened",
+        "_written",
+        "condition",
+        "may_wait",
+        "memories",
+        "owner",
+        "reserve",
+    )
 
     def __init__(self, memories: Memories, owner: str = EVERYONE, condition: Precondition = ALWAYS) -> None:
         self.memories = memories
@@ -97,6 +109,7 @@ class MemoryAccess:
         """Whether the request is in a thread, where it may wait for files."""
         self.reserve: Callable[[int], None] = reserve_nothing
         """Waits in that thread until the request holds so many further bytes."""
+        self._opened: dict[str, MemorySnapshot] = {}
         self._has_begun = False
         self._written: MemoryDescription | None = None
         self._ended = False
@@ -115,14 +128,18 @@ class MemoryAccess:
         if not self.may_wait:
             raise MustWait
 
-    def open(self, name: str, version: str | None = None) -> MemorySnapshot:
-        """Return a memory for reading.
+    def open(self, name: str, version: str | None = None, *, anew: bool = False) -> MemorySnapshot:
+        """Return a memory for reading; a request that opens it several times sees one version of it.
 
         :param name: of the memory.
         :param version: the only one that will do; None for the current one.
+        :param anew: whether to read the current version whatever the request has seen before.
 
         Raises MustWait, MemoryNotFound, VersionGone, MemoryDamaged, StoreOff, StoreDamaged or StoreUnavailable.
         """
+        found = None if anew else self._opened.get(name)
+        if found is not None and version in (None, found.description.version):
+            return found
         store = self.memories.store
         if self.may_wait:
             snapshot = self._among(name, lambda one: store.snapshot(one, version))
@@ -131,9 +148,14 @@ class MemoryAccess:
             if loaded is None:
                 raise MustWait
             snapshot = loaded
+        self._opened[name] = snapshot
         if self.memories.meter is not None:
             self.memories.meter.memory_read()
         return snapshot
+
+    def require(self, description: MemoryDescription) -> None:
+        """Raise VersionMismatch unless the header fields of the request allow this version."""
+        self.condition.check(MemoryName(self.owner, description.name), description.version)
 
     def describe(self, name: str) -> MemoryDescription:
         """Return the description of a memory; raises what `open` raises but MustWait and VersionGone."""
@@ -182,6 +204,10 @@ class MemoryAccess:
             return own
         named = {one.name: one for one in store.list(EVERYONE, limit, after)} | {one.name: one for one in own}
         return [named[name] for name in sorted(named)][:limit]
+
+    def names(self, limit: int) -> builtins.list[str]:
+        """Return the first names of memories."""
+        return [one.name for one in self.list(limit)]
 
     def end(self) -> tuple[str, str | None]:
         """Let no write begin any more, since the request is answered without its result.

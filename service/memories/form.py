@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attention_wire.datatypes import BY_DTYPE, Datatype
 from service.memories.errors import IncompatibleTensors
-from service.memories.store import MemoryTensors
+from service.memories.store import MemoryDescription, MemoryTensors
 
 Shape = tuple[int, ...]
 
@@ -129,13 +129,29 @@ def form_of(tensors: MemoryTensors, dtype: str, layout: str) -> MemoryForm:
     def tensor_form(name: str, array: NDArray[Any]) -> TensorForm:
         if array.ndim < 2:
             raise IncompatibleTensors(name, "rank 2 or more", f"shape {list(array.shape)}")
-        axis = 1 if layout == "bshd" and array.ndim == 4 else array.ndim - 2
+        axis = _key_axis(array.ndim, layout)
         return TensorForm(name, BY_DTYPE[dtype], array.shape[:axis], array.shape[axis + 1 :])
 
     value = None if tensors.value is None else tensor_form("value", tensors.value)
     form = MemoryForm(tensor_form("key", tensors.key), value, tensors.labels is not None)
     form.count(tensors)
     return form
+
+
+def form_of_description(description: MemoryDescription) -> MemoryForm:
+    """Return the form of a memory as its description says it."""
+    options = description.options
+
+    def tensor_form(name: str, shape: Shape) -> TensorForm:
+        axis = _key_axis(len(shape), options.layout)
+        return TensorForm(name, BY_DTYPE[options.dtype], shape[:axis], shape[axis + 1 :])
+
+    value = None if description.value_shape is None else tensor_form("value", description.value_shape)
+    return MemoryForm(tensor_form("key", description.key_shape), value, description.labels)
+
+
+def _key_axis(rank: int, layout: str) -> int:
+    return 1 if layout == "bshd" and rank == 4 else rank - 2
 
 
 def form_to_json(form: MemoryForm) -> dict[str, Any]:
