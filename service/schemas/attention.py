@@ -78,7 +78,7 @@ IN_PLACE_OF_MEMORY = ("key", "value", "past_key", "past_value")
 """Fields that a memory takes the place of."""
 
 
-class AttentionRequest(StrictModel, json_schema_extra={"anyOf": [{"required": ["key"]}, {"required": ["memory"]}]}):
+class AttentionRequest(StrictModel):
     """Queries, keys and values, and how to score, normalise and mask them. Null means absent: the default applies.
 
     查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用缺省值。
