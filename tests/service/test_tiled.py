@@ -141,7 +141,7 @@ SLOW = {name: [[0.5]] * 90_000 for name in ("query", "key", "value")} | {"includ
 def own_server(tmp_path, monkeypatch):
     """A server of three compute threads, whatever the machine has, that was told to let BLAS start two."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
-    with running_server(tmp_path, COMPUTE_THREADS="3") as server:
+    with running_server(tmp_path, COMPUTE_THREADS="3", MEMORIES_DIRECTORY="") as server:
         yield server
 
 

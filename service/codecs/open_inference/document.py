@@ -116,7 +116,7 @@ class Builder:
                 return replace(violation, pointer=f"/parameters/{self._scalars[path]}")
         for path, name in self._scalars.items():
             # The fault of an object, of which a parameter is a member.
-            if path[: len(steps)] == steps:
+            if steps[0] not in self._options and path[: len(steps)] == steps:
                 return replace(violation, pointer=f"/parameters/{name}")
         if steps[:1] == ("include",):
             field = self.document["include"][int(steps[1])]
