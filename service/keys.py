@@ -46,7 +46,7 @@ Owner = NewType("Owner", str)
 """An identifier of those who hold the keys of one name, or one key without a name; shows neither key nor digest."""
 
 EVERYONE = Owner("")
-"""The owner of what is made while no keys are asked for."""
+"""The owner of memories that are made while no keys are asked for."""
 
 error_log = logging.getLogger("service.keys")
 

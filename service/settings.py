@@ -202,8 +202,9 @@ class Settings(BaseSettings):
     api_keys: Annotated[
         ApiKeys,
         Setting(
-            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。",
-            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas.",
+            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。可以写上所有者的名称：`team-a=sha256:…`。",
+            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas. The name of their "
+            "owner may stand in front: `team-a=sha256:…`.",
         ),
     ] = ()
     api_keys_file: Annotated[
