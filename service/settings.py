@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from service.cores import usable_cores
 from service.environment import PLATFORM_VARIABLES, our_variable, variable_of, variables
+from service.keys import owners_by_digest, read_keys
 from service.setting_types import (
     ApiKeys,
     Bytes,
@@ -70,7 +71,7 @@ KEY_SETTINGS = ("api_keys", "api_keys_file")
 class Settings(BaseSettings):
     """Read from environment variables of the same names with the prefix ``ATTENTION_``."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     host: Annotated[str, Setting(zh="监听的地址。", en="Address to listen on.", flag=True)] = "127.0.0.1"
     port: Annotated[
@@ -201,8 +202,9 @@ class Settings(BaseSettings):
     api_keys: Annotated[
         ApiKeys,
         Setting(
-            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。",
-            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas.",
+            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。可以写上所有者的名称：`team-a=sha256:…`。",
+            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas. The name of their "
+            "owner may stand in front: `team-a=sha256:…`.",
         ),
     ] = ()
     api_keys_file: Annotated[
@@ -311,6 +313,11 @@ class Settings(BaseSettings):
                 f"expected either {our_variable('uds')} or a host and a port; received "
                 f"{' and '.join(map(our_variable, beside))} as well. Unset one or the other."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_owner_of_each_key(self) -> "Settings":
+        owners_by_digest((*self.api_keys, *(read_keys(self.api_keys_file) if self.api_keys_file else ())))
         return self
 
     @property

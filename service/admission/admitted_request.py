@@ -259,7 +259,7 @@ class AdmittedRequest:
     def _finish(self, done: Future[Reply], answered: "asyncio.Future[Reply]") -> None:
         """Release the thread, which may end long after the request has stopped waiting for it."""
         error = CancelledError() if done.cancelled() else done.exception()
-        self._context.memory.finish_computing(self._reservation, 0 if error else len(done.result().content))
+        self._context.memory.finish_computing(self._reservation, 0 if error else done.result().held_bytes)
         self._context.limiter.release()
         if answered.done():
             return

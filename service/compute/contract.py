@@ -1,6 +1,6 @@
 """Types that a transport and the centre exchange."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
@@ -32,6 +32,16 @@ class Body(NamedTuple):
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class Stream(NamedTuple):
+    """Bytes behind the content of an answer, which are made while they are sent."""
+
+    length: int
+    """Bytes of all pieces."""
+    held_bytes: int
+    """Bytes of memory that cannot be freed until the last piece is sent."""
+    pieces: Iterable[bytes | memoryview]
+
+
 class Reply(NamedTuple):
     """The body of an answer, its media type and further header fields about it."""
 
@@ -39,6 +49,12 @@ class Reply(NamedTuple):
     media_type: str
     headers: Mapping[str, str] = NO_HEADERS
     status: int = 200
+    stream: Stream | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that the answer takes until it is sent."""
+        return len(self.content) + (0 if self.stream is None else self.stream.held_bytes)
 
 
 class Meter(Protocol):

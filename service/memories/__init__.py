@@ -4,6 +4,7 @@
 """
 
 from service.memories.access import EVERYONE, Memories, MemoryAccess, MustWait, Stopping
+from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
 from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
 from service.memories.opening import open_memories
@@ -38,5 +39,7 @@ __all__ = [
     "Stopping",
     "StoreLimits",
     "StoreUsage",
+    "entity_tag",
     "open_memories",
+    "read_precondition",
 ]

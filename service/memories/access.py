@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol, TypeVar
 
-from service.memories.errors import MemoryNotFound, StoreOff
+from service.memories.errors import MemoryDamaged, MemoryNotFound, StoreOff, VersionMismatch
 from service.memories.naming import MemoryName
 from service.memories.store import (
     ALWAYS,
@@ -62,6 +62,11 @@ class Memories:
         if self._store is None:
             raise StoreOff(self._off)
         return self._store
+
+    def require_kept(self) -> None:
+        """Raise StoreOff where there is no store."""
+        if self._store is None:
+            raise StoreOff(self._off)
 
     @property
     def are_kept(self) -> bool:
@@ -193,8 +198,12 @@ class MemoryAccess:
         return snapshot
 
     def delete(self, name: str) -> None:
-        """Remove a memory as `MemoryStore.delete` does."""
-        self._among(name, lambda one: self.memories.store.delete(one, self.condition))
+        """Remove a memory as `MemoryStore.delete` does; raises Stopping if the request has ended.
+
+        The precondition of a memory that does not exist counts for nothing (RFC 9110, 13.2.1): MemoryNotFound.
+        """
+        self._begin_write()
+        self._among(name, self._delete)
 
     def list(self, limit: int, after: str = "") -> list[MemoryDescription]:
         """Return the descriptions of the first memories whose names sort behind `after`, by name."""
@@ -234,20 +243,30 @@ class MemoryAccess:
         if self.memories.meter is not None:
             self.memories.meter.memory_appended()
 
+    def _delete(self, name: MemoryName) -> None:
+        try:
+            self.memories.store.delete(name, self.condition)
+        except VersionMismatch as error:
+            if error.current is None:
+                raise MemoryNotFound(name) from None
+            raise
+
     def _name_of(self, name: str) -> MemoryName:
         """Return what a name means for a write: a memory of the owner, or of everyone, or a new one of the owner."""
-        if self.owner == EVERYONE:
-            return MemoryName(EVERYONE, name)
+        own, shared = MemoryName(self.owner, name), MemoryName(EVERYONE, name)
+        if self.owner == EVERYONE or self._exists(own) or not self._exists(shared):
+            return own
+        return shared
+
+    def _exists(self, name: MemoryName) -> bool:
+        """Return whether there is a memory, whole or damaged: a damaged one can be replaced."""
         try:
-            self.memories.store.describe(MemoryName(self.owner, name))
+            self.memories.store.describe(name)
         except MemoryNotFound:
-            try:
-                self.memories.store.describe(MemoryName(EVERYONE, name))
-            except MemoryNotFound:
-                pass
-            else:
-                return MemoryName(EVERYONE, name)
-        return MemoryName(self.owner, name)
+            return False
+        except MemoryDamaged:
+            pass
+        return True
 
     def _among(self, name: str, act: Callable[[MemoryName], Result]) -> Result:
         """Return the result for the owner's memory of a name, or else for everyone's."""

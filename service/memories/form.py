@@ -89,6 +89,9 @@ class MemoryForm:
 
         Raises IncompatibleTensors.
         """
+        dtype = self.key.datatype.dtype
+        if tensors.dtype not in (None, dtype):
+            raise IncompatibleTensors("dtype", f"{dtype}, the dtype of the memory", f"{tensors.dtype}")
         axis = len(self.key.leading)
         if tensors.key.ndim <= axis:
             raise IncompatibleTensors("key", f"rank {axis + 1 + len(self.key.trailing)}", f"rank {tensors.key.ndim}")

@@ -21,11 +21,13 @@ class MemoryTensors:
         that of the dtype, and float32 for bfloat16.
     :param value: the same with its own number of features; None for none.
     :param labels: a text for each key; None for none.
+    :param dtype: to which the numbers are rounded, of an append: the memory must have the same; None for unchecked.
     """
 
     key: NDArray[Any]
     value: NDArray[Any] | None = None
     labels: Sequence[str] | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +50,49 @@ class MemoryOptions:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The header fields If-None-Match and If-Match of a write (RFC 9110, 13.1).
+    """The header fields If-Match and If-None-Match of a request (RFC 9110, 13.1).
 
     :param absent: whether there must be no memory of the name, as `If-None-Match: *` asks.
     :param versions: versions of which one must be current, as `If-Match` lists them; None for any state.
     :param present: whether there must be a memory of the name, as `If-Match: *` asks.
+    :param excluded: versions of which none must be current, as `If-None-Match` lists them.
     """
 
     absent: bool = False
     versions: tuple[str, ...] | None = None
     present: bool = False
+    excluded: tuple[str, ...] = ()
 
     def check(self, name: MemoryName, current: str | None) -> None:
-        """Raise VersionMismatch unless the precondition holds.
+        """Raise VersionMismatch unless the precondition of a write holds.
 
         :param name: the memory.
         :param current: its version; None where there is none.
         """
-        if self.absent and current is not None:
-            raise VersionMismatch(name, "no memory of this name", current)
+        self.check_match(name, current)
+        if self.excludes(current):
+            expected = "no memory of this name" if self.absent else "a version that If-None-Match does not list"
+            raise VersionMismatch(name, expected, current)
+
+    def check_match(self, name: MemoryName, current: str | None) -> None:
+        """Raise VersionMismatch unless If-Match holds, which is evaluated first (RFC 9110, 13.2.2).
+
+        :param name: the memory.
+        :param current: its version; None where there is none.
+        """
         if self.present and current is None:
             raise VersionMismatch(name, "a memory of this name", current)
         if self.versions is not None and current not in self.versions:
-            raise VersionMismatch(name, f"version {' or '.join(map(repr, self.versions))}", current)
+            listed = " or ".join(map(repr, self.versions))
+            expected = f"version {listed}" if listed else "a version in If-Match without W/, which never matches"
+            raise VersionMismatch(name, expected, current)
+
+    def excludes(self, current: str | None) -> bool:
+        """Return whether If-None-Match does not hold: a write fails, and a reader has this version already.
+
+        :param current: version of the memory; None where there is none.
+        """
+        return current is not None and (self.absent or current in self.excluded)
 
 
 ALWAYS = Precondition()
