@@ -1,6 +1,5 @@
 """Everything that /v1/memories does: put, append, describe, list, download, delete."""
 
-
 from attention_core.arrays import FloatArray
 from attention_core.dtypes import DTYPES, DType
 from attention_wire.datatypes import BY_DTYPE

@@ -3,7 +3,7 @@
 `MemoryStore` is the interface, `EmbeddedStore` keeps memories in a directory; `docs/adr/0002-memories.md` says how.
 """
 
-from service.memories.access import EVERYONE, Memories, MemoryAccess, MustWait, Stopping
+from service.memories.access import EVERYONE, Memories, MemoryAccess, MustWait, Stopping, reserve_nothing
 from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
 from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
@@ -42,4 +42,5 @@ __all__ = [
     "entity_tag",
     "open_memories",
     "read_precondition",
+    "reserve_nothing",
 ]
