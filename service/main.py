@@ -136,7 +136,7 @@ async def _lifespan(
     # Without a directory there are no other workers that answer scrapes with the numbers of this one.
     measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
     # The compute threads share the cores, so that BLAS must not start threads of its own.
-    state.memories = await run_in_threadpool(open_memories, state.settings)
+    state.memories = await run_in_threadpool(open_memories, state.settings, metrics, metrics.memories_expired)
     with one_blas_thread():
         state.ready = True
         yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}
