@@ -27,7 +27,7 @@ from service.middleware.cross_origin import CrossOriginMiddleware, PreflightMidd
 from service.middleware.forwarded import ForwardedPrefixMiddleware, TrustedProxies
 from service.middleware.request_context import RequestContextMiddleware
 from service.problems import HANDLERS
-from service.routes import attention, catalogue, document, open_inference, operations, pages
+from service.routes import attention, catalogue, document, memories, open_inference, operations, pages
 from service.routes.fast_path import FastPathMiddleware
 from service.routes.state import ServiceState
 from service.routes.unmatched import on_http_exception
@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
-    for module in (attention, open_inference, catalogue, operations, document, pages):
+    for module in (attention, open_inference, memories, catalogue, operations, document, pages):
         # Not include_router, which looks for a route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
@@ -136,7 +136,7 @@ async def _lifespan(
     # Without a directory there are no other workers that answer scrapes with the numbers of this one.
     measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
     # The compute threads share the cores, so that BLAS must not start threads of its own.
-    state.memories = open_memories(state.settings)
+    state.memories = open_memories(state.settings, metrics, metrics.memories_expired)
     with one_blas_thread():
         state.ready = True
         yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}

@@ -22,11 +22,12 @@ from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_wire.open_inference import BINARY_SIZE
 from service.codecs.json import as_array
-from service.codecs.open_inference import InferenceRequest
+from service.codecs.open_inference import InferenceRequest, read_request
 from service.codecs.open_inference.framing import Limits, decode_head
 from service.compute.requests import read_inference, resolve_document
 from service.errors import ServiceError
 from service.schemas.attention import AttentionRequest
+from service.schemas.parse import parse
 
 VECTORS = ("query", "key", "value")
 """Inputs whose numbers are no part of a form."""
@@ -78,6 +79,14 @@ class CachedCall(NamedTuple, Generic[RequestT]):
     """Parts of the raw bytes of a request of the same form, by vector; empty where vectors come as arrays."""
 
 
+class CachedMemoryRequest(NamedTuple):
+    """A valid inference that reads a memory, with zeros for its vectors; its call depends on what the memory holds."""
+
+    inference: InferenceRequest
+    request: AttentionRequest
+    views: Mapping[str, BufferView]
+
+
 class CallCache:
     """The calls of the last MAX_ENTRIES forms of JSON bodies and of inferences; safe to use from several threads.
 
@@ -88,6 +97,7 @@ class CallCache:
     def __init__(self) -> None:
         self.documents = lru_cache(maxsize=MAX_ENTRIES)(_validate_document)
         self.inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_inference)
+        self.memory_inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_memory_inference)
         self.json_inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_json_inference)
 
     def find(self, document: Any, threads: int) -> tuple[AttentionRequest, ResolvedCall, Cost] | None:
@@ -177,6 +187,24 @@ class CallCache:
         call = cached.call.replace_inputs(views["query"].read(raw), views["key"].read(raw), value)
         return cached.request, call, cached.cost
 
+    def find_memory_inference(
+        self, model: str, head: bytes, raw: memoryview, limits: Limits
+    ) -> tuple[InferenceRequest, AttentionRequest] | None:
+        """Return a valid inference that reads a memory, and its request; None if it is to be validated itself.
+
+        :param model: its name in the path.
+        :param head: its JSON.
+        :param raw: its raw tensors.
+        :param limits: bounds of the JSON.
+        """
+        if not raw or len(raw) > MAX_RAW_BYTES or len(head) > MAX_FORM_BYTES:
+            return None
+        cached = self.memory_inferences(model, head, len(raw), limits)
+        if cached is None:
+            return None
+        vectors = {name: view.read(raw) for name, view in cached.views.items()}
+        return cached.inference, cached.request.model_copy(update=vectors)
+
 
 def _form_of(rest: dict[str, Any], option: int = 0) -> bytes | None:
     """Return everything of a request but the numbers of its vectors, as JSON; None if that cannot be kept.
@@ -250,13 +278,34 @@ def _validate_inference(
         return None
     if not set(request.inputs).issubset(VECTORS) or not _uses_as_sent(call, request.document):
         return None
+    views = _views_of(request, raw_bytes)
+    return None if views is None else CachedCall(request, call, predict(call, threads), views)
+
+
+def _validate_memory_inference(model: str, head: bytes, raw_bytes: int, limits: Limits) -> CachedMemoryRequest | None:
+    """Return an inference that reads a memory, with zeros for its raw bytes; None if its JSON holds tensors as well."""
+    try:
+        inference = read_request(model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth)
+        request = parse(AttentionRequest, inference.document)
+    except ServiceError:
+        return None
+    if request.memory is None or not set(inference.inputs).issubset(VECTORS):
+        return None
+    views = _views_of(inference, raw_bytes)
+    return None if views is None else CachedMemoryRequest(inference, request, views)
+
+
+def _views_of(request: InferenceRequest, raw_bytes: int) -> Mapping[str, BufferView] | None:
+    """Return where the numbers of each input are; None unless all of them are raw.
+
+    Tensors in the JSON, and bfloat16, which is read into four bytes, add up to more than the raw bytes.
+    """
     views, offset = {}, 0
     for name in request.inputs:
         array = request.document[name]
         views[name] = BufferView(offset, array.shape, array.dtype)
         offset += array.nbytes
-    # Tensors in the JSON, and bfloat16, which is read into four bytes, add up to more than the raw bytes.
-    return CachedCall(request, call, predict(call, threads), views) if offset == raw_bytes else None
+    return views if offset == raw_bytes else None
 
 
 def _uses_as_sent(call: ResolvedCall, document: Mapping[str, Any]) -> bool:

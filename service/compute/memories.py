@@ -1,5 +1,7 @@
 """Everything that /v1/memories does: put, append, describe, list, download, delete."""
 
+from collections.abc import Sequence
+
 from attention_core.arrays import FloatArray
 from attention_core.dtypes import DTYPES, DType
 from attention_wire.datatypes import BY_DTYPE
@@ -90,12 +92,13 @@ def prepare_append(access: MemoryAccess, name: str, body: Body, settings: Settin
     request = parse(MemoryAppendRequest, read_document(body, settings))
     with errors_on_path():
         dtype = access.describe(name).options.dtype
-    if request.dtype not in (None, dtype):
+    received = request.dtype or dtype
+    if received != dtype:
         raise InvalidRequest.at(
             "/dtype",
             f"expected {dtype}, the dtype of the memory, which safetensors calls {BY_DTYPE[dtype].safetensors_name}; "
-            f"received {request.dtype}, {BY_DTYPE[request.dtype or dtype].safetensors_name}. Store the tensors in that "
-            "type, or send JSON, whose numbers are rounded to it.",
+            f"received {received}, {BY_DTYPE[received].safetensors_name}. Store the tensors in that type, or send "
+            "JSON, whose numbers are rounded to it.",
         )
     tensors = _tensors(request, dtype)
 
@@ -205,7 +208,7 @@ def _count_keys(request: MemoryRequest) -> int:
     return int(request.key.shape[axis])
 
 
-def _check_labels(labels: list[str], keys: int) -> None:
+def _check_labels(labels: Sequence[str], keys: int) -> None:
     if len(labels) != keys:
         detail = f"expected {keys} labels, one for each key; received {len(labels)}. Name each once."
         raise InvalidRequest.at("/labels/key", detail, "shape-mismatch")

@@ -147,7 +147,8 @@ class OpenMemory:
             value = None if form.value is None else np.broadcast_to(zero, form.value.shape(self._keys))
         else:
             key, value = self._snapshot.key, self._snapshot.value
-        call = request.to_call(self._arranged(key), None if value is None else self._arranged(value))
+        wanted = request.layout or "bhsd"
+        call = request.to_call(self._arranged(key, wanted), None if value is None else self._arranged(value, wanted))
         call.dtype = dtype.name
         return call if self._new is None else self._with_offset(call, self._keys - self._new.keys)
 
@@ -195,8 +196,21 @@ class OpenMemory:
                 except VersionMismatch:
                     self._snapshot = self._access.open(name, self._reference.version, anew=True)
                     self._access.require(self._snapshot.description)
-                    resolve(self.call())
-        return resolve(self.call())
+                    checked = resolve(self.call())
+        return self._with_tensors(checked) or resolve(self.call())
+
+    def _with_tensors(self, checked: ResolvedCall) -> ResolvedCall | None:
+        """Return a call that was checked with zeros, with the tensors of the memory; None where it has changed them.
+
+        RESULTS.md, a decoding step that appends: 0.1 ms less than to check the call again.
+        """
+        kept = self._snapshot.value
+        key = self._arranged(self._snapshot.key, "bhsd")
+        value = None if kept is None else self._arranged(kept, "bhsd")
+        used = ((checked.key, key), (checked.value, value))
+        if checked.present is not None or not all(_is_all_zeros(zeros, array) for zeros, array in used):
+            return None
+        return replace(checked, key=key, value=value)
 
     def errors(self) -> AbstractContextManager[None]:
         """Translate errors of the memory."""
@@ -224,10 +238,9 @@ class OpenMemory:
         positions = before + np.arange(call.query.shape[axis])
         return replace(call, positions=Positions(positions, call.positions.key))
 
-    def _arranged(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return keys or values in the layout of the request, with an axis for the batch beside those of its query."""
+    def _arranged(self, array: NDArray[Any], wanted: str) -> NDArray[Any]:
+        """Return keys or values in a layout, with an axis for the batch where the query has one."""
         request, layout = self._request, self._snapshot.description.options.layout
-        wanted = request.layout or "bhsd"
         if array.ndim == 3 and request.query.ndim == 4 and request.heads is None:
             array, layout = array[None], "bhsd"
         return array.swapaxes(1, 2) if array.ndim == 4 and layout != wanted else array
@@ -256,6 +269,13 @@ class OpenMemory:
 
     def _known_names(self) -> list[str]:
         return self._access.names(MAX_NAMES)
+
+
+def _is_all_zeros(zeros: NDArray[Any] | None, array: NDArray[Any] | None) -> bool:
+    """Return whether `zeros` is the one zero of `OpenMemory.call` still, in the shape of an array."""
+    if zeros is None or array is None:
+        return zeros is array
+    return zeros.shape == array.shape and zeros.dtype == array.dtype and not any(zeros.strides)
 
 
 def with_version(reply: Reply, memory: OpenMemory | None) -> Reply:

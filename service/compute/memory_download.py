@@ -63,7 +63,7 @@ def _beside_tensors(snapshot: MemorySnapshot) -> dict[str, Any]:
     members = {
         "dtype": options.dtype,
         "layout": options.layout,
-        "labels": None if labels is None else {"key": labels[:]},
+        "labels": None if labels is None else {"key": list(labels)},
         "ttl_seconds": options.ttl_seconds,
         "durability": options.durability,
         "note": options.note,

@@ -19,7 +19,7 @@ def require_fitting(key: NDArray[Any], value: NDArray[Any] | None, layout: Layou
     :param value: (…, Lk, Dv), or (B, Lk, H, Dv); None for none.
     :param layout: order of the axes at rank 4.
     """
-    first: CallError | None = None
+    errors: list[CallError] = []
     for query in _query_shapes(key, value, layout):
         call = AttentionCall(
             query=_placeholder(query),
@@ -31,12 +31,11 @@ def require_fitting(key: NDArray[Any], value: NDArray[Any] | None, layout: Layou
         try:
             resolve(call)
         except CallError as error:
-            first = first or error
+            errors.append(error)
         else:
             return
     with call_errors():
-        assert first is not None
-        raise first
+        raise errors[0]
 
 
 def _query_shapes(key: NDArray[Any], value: NDArray[Any] | None, layout: Layout | None) -> Iterator[Shape]:

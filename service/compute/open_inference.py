@@ -13,7 +13,7 @@ from service.compute.budget import predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.encodings import decoded, encoded
-from service.compute.requests import read_inference, resolve_call
+from service.compute.requests import read_inference, resolve_call, resolve_parsed
 from service.compute.statistics import Stopwatch
 from service.schemas.parse import call_errors
 from service.settings import Settings
@@ -36,14 +36,23 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     head, raw = split(decoded(body, settings), order.header_length, order.lead)
     limits = Limits(settings.max_json_bytes, settings.max_json_depth)
     cached = CALLS.find_inference(order.model, head, raw, limits, settings.compute_threads)
-    if cached is None:
+    if cached is None and not raw:
         document = decode_head(head, limits)
-        cached = None if raw else CALLS.find_json_inference(order.model, document, limits, settings.compute_threads)
+        cached = CALLS.find_json_inference(order.model, document, limits, settings.compute_threads)
     memory = None
     if cached is not None:
         request, call, cost = cached
     else:
-        request, (_, call, memory) = read_inference(order.model, document, raw, limits.depth, body.memories)
+        known = CALLS.find_memory_inference(order.model, head, raw, limits)
+        if known is None:
+            request, read = read_inference(
+                order.model, decode_head(head, limits) if raw else document, raw, limits.depth, body.memories
+            )
+        else:
+            request, attention = known
+            with request.located():
+                read = resolve_parsed(attention, body.memories, write_place)
+        call, memory = read.call, read.memory
         cost = predict_within(settings, call)
     dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))

@@ -54,7 +54,13 @@ def resolve_document(
     :param write: how the request that was sent spells places, for hints.
     :param may_append: whether the endpoint appends to memories, or prices that.
     """
-    request = parse(AttentionRequest, document, write)
+    return resolve_parsed(parse(AttentionRequest, document, write), memories, write, may_append=may_append)
+
+
+def resolve_parsed(
+    request: AttentionRequest, memories: MemoryAccess | None, write: Write = as_json, *, may_append: bool = True
+) -> ReadRequest:
+    """Resolve a valid attention request as `resolve_document` does."""
     memory = open_memory(request, memories, may_append=may_append)
     return ReadRequest(request, resolve_request(request, memory, write), memory)
 

@@ -13,7 +13,7 @@ STATE = "header_fields"
 
 LIST_FIELDS = frozenset(
     b"accept accept-encoding access-control-request-headers connection "
-    b"content-encoding if-none-match tracestate transfer-encoding".split()
+    b"content-encoding if-match if-none-match tracestate transfer-encoding".split()
 )
 """Fields whose value is a list: their lines are joined with commas."""
 

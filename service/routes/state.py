@@ -1,6 +1,6 @@
 """The state of the application, for its routes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
@@ -9,7 +9,7 @@ from service.admission import AdmissionController
 from service.compute import Statistics
 from service.memories import Memories
 from service.settings import Settings
-from service.telemetry.metrics import MetricStore, ProcessMetrics
+from service.telemetry.metrics import MemoryMetrics, MetricStore, ProcessMetrics
 
 if TYPE_CHECKING:
     from service.routes.document import ServedDocument
@@ -30,8 +30,13 @@ class ServiceState:
     statistics: Statistics
     kernel: str
     memories: Memories
+    memory_metrics: MemoryMetrics = field(init=False)
     ready: bool = False
     document: "ServedDocument | None" = None
+
+    def __post_init__(self) -> None:
+        """Measure the memories that there are when a scrape asks."""
+        self.memory_metrics = MemoryMetrics(self.metric_store, lambda: self.memories)
 
 
 def state_of(request: Request) -> ServiceState:
