@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-overload openapi generate lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload openapi generate lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -101,11 +101,11 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-core bench-http bench-overload
+bench: bench-core bench-http bench-memories bench-overload
 
 # Each peer that the service is measured beside has an environment of its own, with its own versions.
 CORE_PEERS := pytorch onnxruntime jax
-HTTP_PEERS := fastapi mlserver kserve
+HTTP_PEERS := fastapi mlserver kserve faiss
 PEER_VENV := .venv-bench
 PEERS_READY := $(patsubst %,$(PEER_VENV)-%/installed,$(CORE_PEERS) $(HTTP_PEERS))
 BENCH_THREADS ?= 2
@@ -122,11 +122,15 @@ bench-core: $(VENV)/tested $(CORE_PEERS:%=$(PEER_VENV)-%/installed)
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 
-bench-http: $(VENV)/tested $(HTTP_PEERS:%=$(PEER_VENV)-%/installed) $(PEER_VENV)-pytorch/installed
+bench-http: $(VENV)/tested $(filter-out %faiss/installed,$(HTTP_PEERS:%=$(PEER_VENV)-%/installed)) $(PEER_VENV)-pytorch/installed
 	$(BIN)/python -m benchmarks.over_http.table
 	$(BIN)/python -m benchmarks.over_http.sizes
 	$(BIN)/python -m benchmarks.over_http.shares
 	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
+
+bench-memories: $(VENV)/tested $(PEER_VENV)-faiss/installed
+	$(BIN)/python -m benchmarks.over_http.memories
 	$(BIN)/python -m benchmarks.report
 
 bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
