@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from service.memories.catalogue import Row
-from service.memories.errors import MemoryStoreError
+from service.memories.errors import MemoryDamaged, MemoryStoreError
 from service.memories.parts import closed_parts, file_id_of
 from service.memories.resources import StoreResources
 from service.memories.segment import MAX_READ_BYTES
@@ -92,7 +92,9 @@ class Maintenance:
             return self._writer.compact(row.name, closes_log=is_idle)
         except MemoryStoreError as error:
             self._retries[row.generation] = time.monotonic() + RETRY_SECONDS
-            logger.warning("the parts of a memory could not be merged: %s", error)
+            # No name of a memory goes into a log.
+            reason = error.reason if isinstance(error, MemoryDamaged) else error
+            logger.warning("the parts of a memory could not be merged: %s", reason)
             return False
 
     def _is_idle(self, row: Row) -> bool:
