@@ -3,7 +3,8 @@
 `MemoryStore` is the interface, `EmbeddedStore` keeps memories in a directory; `docs/adr/0002-memories.md` says how.
 """
 
-from service.memories.access import EVERYONE, Memories, MemoryAccess, MustWait, Stopping, reserve_nothing
+from service.keys import EVERYONE
+from service.memories.access import Memories, MemoryAccess, MustWait, Stopping, reserve_nothing
 from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
 from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol, TypeVar
 
+from service.keys import EVERYONE
 from service.memories.errors import MemoryDamaged, MemoryNotFound, StoreOff, VersionMismatch
 from service.memories.naming import MemoryName
 from service.memories.store import (
@@ -16,9 +17,6 @@ from service.memories.store import (
     MemoryTensors,
     Precondition,
 )
-
-EVERYONE = ""
-"""Owner of the memories that were made while no API keys were asked for."""
 
 Result = TypeVar("Result")
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from service.memories.form import MemoryForm, form_from_json, form_to_json
 from service.memories.naming import MemoryName
+from service.memories.private import make_private_file
 from service.memories.store import Durability, MemoryOptions
 
 BUSY_SECONDS = 10
@@ -144,7 +145,7 @@ class Catalogue:
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         # SQLite gives its other files the mode of this one.
-        path.touch(mode=0o600)
+        make_private_file(path)
         with self._connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as connection:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from service.memories import parts, uses
 from service.memories.catalogue import Catalogue
 from service.memories.errors import QuotaExceeded
-from service.memories.files import make_private, storage_errors, sync_directory
+from service.memories.files import storage_errors, sync_directory
 from service.memories.locks import FileLocks
 from service.memories.maintenance import Maintenance
 from service.memories.naming import MemoryName
 from service.memories.parts import PartFiles
+from service.memories.private import make_private
 from service.memories.reading import EmbeddedSnapshot, MemoryReader
 from service.memories.resources import StoreLimits, StoreResources
 from service.memories.state import StateCache
@@ -33,6 +35,11 @@ from service.memories.uses import Uses
 from service.memories.writing import MemoryWriter
 
 Result = TypeVar("Result")
+
+CATALOGUE, LOCKS = "catalogue.sqlite3", "locks"
+
+ENTRIES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", LOCKS, *parts.DIRECTORIES, uses.DIRECTORY)
+"""Names of what the directory of a store holds."""
 
 
 class EmbeddedStore:
@@ -55,14 +62,14 @@ class EmbeddedStore:
         on_expired: Callable[[int], None] | None = None,
     ) -> None:
         limits = limits or StoreLimits()
-        make_private(directory)
-        locks = FileLocks(directory / "locks")
+        make_private(directory, ENTRIES, CATALOGUE)
+        locks = FileLocks(directory / LOCKS)
         # Two processes that switch a new database to write-ahead mode at once do not wait for each other.
         with storage_errors(), locks.hold_opening():
             self._of = StoreResources(
                 limits=limits,
                 clock=clock,
-                catalogue=Catalogue(directory / "catalogue.sqlite3"),
+                catalogue=Catalogue(directory / CATALOGUE),
                 files=PartFiles(directory),
                 locks=locks,
                 states=StateCache(limits.cache_bytes),

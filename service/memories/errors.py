@@ -11,6 +11,7 @@
     ├── StorageFull             the file system takes no more; the memory is as before
     ├── MemoryDamaged           a file that is missing, shortened or changed
     ├── StoreDamaged            the catalogue itself is damaged
+    ├── UnsuitableDirectory     a directory that is not the store's own
     ├── StoreUnavailable        the store does not answer; worth trying again
     └── StoreOff                this service keeps no memories
 """
@@ -129,6 +130,18 @@ class StoreDamaged(MemoryStoreError):
         super().__init__(
             f"expected the catalogue of the memories as it was stored; received: {reason}. Restore the directory, or "
             "begin with an empty one."
+        )
+
+
+class UnsuitableDirectory(MemoryStoreError):
+    """The directory of a store holds files of something else, or one that another user has put there.
+
+    :param found: the file, and why it does not belong there.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"expected a directory of its own for the memories; received {found}. Name another one, or remove that."
         )
 
 

@@ -23,14 +23,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PRIMARY_CODE = 0xFF
 """Bits of an error code of SQLite that name the error; others say more about it."""
 
+FILE_MODE = 0o600
+"""Mode of files that are written to."""
+
 Buffer = bytes | memoryview
 
 
 class Descriptor:
-    """An open file that is closed with the last reference to it, since other threads may still be reading."""
+    """An open file that is closed with the last reference to it, since other threads may still be reading.
+
+    Symbolic links are not followed, and a pipe is not waited for.
+    """
 
     def __init__(self, path: Path, flags: int) -> None:
-        self.number = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        self.number = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
 
     def __del__(self) -> None:
         """Close the file; one that could not be opened has no number."""
@@ -85,15 +91,6 @@ def _create_locked(path: Path) -> Descriptor:
             return descriptor
 
 
-def make_private(directory: Path) -> None:
-    """Make a directory that no other user may enter; one that belongs to another user, as a mounted volume may, is used
-    as it is.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_uid == os.geteuid():
-        directory.chmod(0o700)
-
-
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -112,7 +109,12 @@ def open_existing(path: Path, size: int, flags: int = os.O_RDONLY) -> Descriptor
 
     Raises FileNotFoundError, since a compaction may have replaced the file, or DamagedFile.
     """
-    descriptor = Descriptor(path, flags)
+    try:
+        descriptor = Descriptor(path, flags)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise DamagedFile(f"{path.name} as a symbolic link") from error
     found = os.fstat(descriptor.number).st_size
     if found != size:
         raise DamagedFile(f"{path.name} with {found} bytes instead of {size}")

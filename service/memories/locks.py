@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service.memories.errors import StoreUnavailable
 from service.memories.naming import MemoryName
+from service.memories.private import make_private_file
 
 OPENING, UPKEEP = 0, 1
 """Bytes that are locked while a store is opened, and by the process that sweeps and compacts; names have others."""
@@ -34,7 +35,8 @@ class FileLocks:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_private_file(path)
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._mutex = threading.Lock()
         self._threads: dict[int, tuple[threading.Lock, int]] = {}
 

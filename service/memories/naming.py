@@ -27,6 +27,10 @@ class MemoryName(NamedTuple):
     """One that `NAME` matches."""
 
 
+FILE_ID = re.compile(rf"[0-9a-f]{{{2 * VERSION_BYTES}}}")
+"""The form of the stem of the name of a file."""
+
+
 def new_version() -> str:
     """Return a version that no memory has had: random, since a counter would start anew with a new directory, and since
     appends that a power loss took away must not share their versions with later ones.
@@ -35,5 +39,5 @@ def new_version() -> str:
 
 
 def new_file_id() -> str:
-    """Return the stem of the name of a new file."""
+    """Return the stem of the name of a new file; no part of it comes from a client."""
     return secrets.token_hex(VERSION_BYTES)

@@ -1,6 +1,7 @@
 """Files with the parts of memories: made, read, opened and removed."""
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,16 +11,31 @@ from service.memories import append_log, segment
 from service.memories.append_log import TornRecord, log_start, read_records
 from service.memories.catalogue import Part, Row
 from service.memories.errors import DamagedFile
-from service.memories.files import Descriptor, NewFile, abandoned, open_existing
+from service.memories.files import (
+    FILE_MODE,
+    PART_SUFFIX,
+    Descriptor,
+    NewFile,
+    abandoned,
+    open_existing,
+)
 from service.memories.form import MemoryForm
-from service.memories.naming import new_file_id
+from service.memories.naming import FILE_ID, new_file_id
+from service.memories.private import make_private_directory
 from service.memories.segment import Rows, join_rows, open_segment, write_segment
 
 MAX_OPEN_LOGS = 64
 """Logs that a process keeps open."""
 
-READ_ONLY, PRIVATE = 0o400, 0o600
-"""Modes of segments and of logs."""
+READ_ONLY = 0o400
+"""Mode of segments."""
+
+DIRECTORIES = ("segments", "logs")
+
+FILE_NAME = re.compile(
+    rf"{FILE_ID.pattern}({re.escape(segment.SUFFIX)}|{re.escape(append_log.SUFFIX)})({PART_SUFFIX})?"
+)
+"""The form of the names of files that a sweep may remove; it leaves what anyone else puts there alone."""
 
 
 def closed_parts(row: Row) -> tuple[Part, ...]:
@@ -34,9 +50,9 @@ class PartFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        self._segments, self._logs = root / "segments", root / "logs"
+        self._segments, self._logs = (root / name for name in DIRECTORIES)
         for directory in (self._segments, self._logs):
-            directory.mkdir(mode=0o700, exist_ok=True)
+            make_private_directory(directory)
         self._open_logs: OrderedDict[str, Descriptor] = OrderedDict()
         self._mutex = Lock()
 
@@ -71,7 +87,7 @@ class PartFiles:
         new = NewFile(self._logs, file_id + append_log.SUFFIX)
         try:
             new.write((bytes(capacity),))
-            new.publish(PRIVATE)
+            new.publish(FILE_MODE)
         except BaseException:
             new.discard()
             raise
@@ -121,7 +137,9 @@ class PartFiles:
 
     def unnamed(self, live: set[str]) -> list[tuple[Path, Descriptor]]:
         """Return the files, open and locked, that the catalogue did not name and no process is making."""
-        paths = [path for directory in (self._segments, self._logs) for path in directory.iterdir()]
+        entries = [entry for directory in (self._segments, self._logs) for entry in os.scandir(directory)]
+        ours = [one for one in entries if FILE_NAME.fullmatch(one.name) and one.is_file(follow_symlinks=False)]
+        paths = (Path(entry) for entry in ours)
         return list(abandoned(path for path in paths if file_id_of(path) not in live))
 
     def _read_closed_log(self, path: Path, part: Part, form: MemoryForm) -> Rows:

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.memories.catalogue import Row
+from service.memories.files import FILE_MODE
+from service.memories.naming import FILE_ID
+from service.memories.private import make_private_directory
+
+DIRECTORY = "uses"
 
 NANOSECONDS = 1_000_000_000
 
@@ -20,8 +25,8 @@ class Uses:
     """
 
     def __init__(self, root: Path, clock: Callable[[], float]) -> None:
-        self._directory = root / "uses"
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._directory = root / DIRECTORY
+        make_private_directory(self._directory)
         self._clock = clock
 
     def record(self, row: Row) -> None:
@@ -33,7 +38,7 @@ class Uses:
         try:
             os.utime(path, ns=(now, now))
         except FileNotFoundError:
-            path.touch(mode=0o600)
+            path.touch(mode=FILE_MODE)
             os.utime(path, ns=(now, now))
 
     def expires(self, row: Row) -> float | None:
@@ -57,4 +62,4 @@ class Uses:
 
     def generations(self) -> list[str]:
         """Return the generations that have a file."""
-        return [path.name for path in self._directory.iterdir()]
+        return [path.name for path in self._directory.iterdir() if FILE_ID.fullmatch(path.name)]
