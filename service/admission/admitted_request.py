@@ -27,7 +27,7 @@ from service.settings import Settings
 MAX_INLINE_BODY_BYTES = 8 * 1024
 """Largest body that is decoded on the event loop, which takes up to 100 µs."""
 
-MAX_INLINE_OPERATIONS = 2_000_000
+MAX_INLINE_OPERATIONS = 3_000_000
 """Most operations of a call that is computed on the event loop, which takes up to 100 µs more."""
 
 MAX_INLINE_OPERATIONS_COMPRESSED = MAX_INLINE_OPERATIONS // 8

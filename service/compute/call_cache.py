@@ -7,7 +7,7 @@ a form, with zeros for the numbers, and kept.
 RESULTS.md, small JSON requests: 38 µs less; a decode step over V2: 9 µs of preparation instead of 111.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -24,8 +24,11 @@ from attention_wire.open_inference import BINARY_SIZE
 from service.codecs.json import as_array
 from service.codecs.open_inference import InferenceRequest, read_request
 from service.codecs.open_inference.framing import Limits, decode_head
-from service.compute.requests import read_inference, resolve_document
+from service.codecs.open_inference.places import write_place
+from service.compute.memory_calls import OpenMemory, open_memory
+from service.compute.requests import ReadRequest, read_inference, resolve_call, resolve_document, resolve_parsed
 from service.errors import ServiceError
+from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import parse
 
@@ -40,6 +43,9 @@ MAX_RAW_BYTES = 1 << 18
 
 MAX_FORM_BYTES = 4096
 """Largest size of the JSON that a form holds, so that the cache stays below a few MiB."""
+
+MAX_MEMORY_FORMS = 16
+"""Forms of memories that are kept for one inference."""
 
 MAX_ENTRIES = 256
 """Forms of each kind that are kept; a new one replaces the least recently used."""
@@ -79,12 +85,51 @@ class CachedCall(NamedTuple, Generic[RequestT]):
     """Parts of the raw bytes of a request of the same form, by vector; empty where vectors come as arrays."""
 
 
+class CheckedForm(NamedTuple):
+    """A call with zeros for query, key and value, and what it costs."""
+
+    call: ResolvedCall
+    cost: Cost
+
+
 class CachedMemoryRequest(NamedTuple):
-    """A valid inference that reads a memory, with zeros for its vectors; its call depends on what the memory holds."""
+    """A valid inference that reads a memory, with zeros for its vectors."""
 
     inference: InferenceRequest
     request: AttentionRequest
     views: Mapping[str, BufferView]
+    forms: dict[Hashable, CheckedForm | None]
+    """Its call by the form of the memory and the number of threads; None where it depends on the numbers."""
+
+    def resolve(self, raw: memoryview, memories: MemoryAccess | None, threads: int) -> tuple[ReadRequest, Cost]:
+        """Return the request with its raw tensors, its call and what that costs.
+
+        :param raw: the raw tensors.
+        :param memories: those that the request may reach.
+        :param threads: compute threads, of which the cost depends.
+
+        Raises InvalidRequest, or what opening a memory raises.
+        """
+        vectors = {name: view.read(raw) for name, view in self.views.items()}
+        memory = None if self.request.append else open_memory(self.request, memories)
+        if memory is not None:
+            place = (memory.form, threads)
+            if place not in self.forms:
+                if len(self.forms) == MAX_MEMORY_FORMS:
+                    self.forms.clear()
+                self.forms[place] = self._check(memory, threads)
+            found = self.forms[place]
+            call = None if found is None else memory.with_tensors(found.call, vectors["query"])
+            if found is not None and call is not None:
+                return ReadRequest(self.request, call, memory), found.cost
+        read = resolve_parsed(self.request.model_copy(update=vectors), memories, write_place)
+        return read, predict(read.call, threads)
+
+    def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
+        """Return the call of a form of memories; None where it depends on the numbers."""
+        call = resolve_call(memory.call(with_zeros=True), memory, write_place)
+        as_sent = _same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
+        return CheckedForm(call, predict(call, threads)) if as_sent and memory.with_tensors(call) else None
 
 
 class CallCache:
@@ -189,8 +234,8 @@ class CallCache:
 
     def find_memory_inference(
         self, model: str, head: bytes, raw: memoryview, limits: Limits
-    ) -> tuple[InferenceRequest, AttentionRequest] | None:
-        """Return a valid inference that reads a memory, and its request; None if it is to be validated itself.
+    ) -> CachedMemoryRequest | None:
+        """Return a valid inference that reads a memory; None if it is to be validated itself.
 
         :param model: its name in the path.
         :param head: its JSON.
@@ -199,11 +244,7 @@ class CallCache:
         """
         if not raw or len(raw) > MAX_RAW_BYTES or len(head) > MAX_FORM_BYTES:
             return None
-        cached = self.memory_inferences(model, head, len(raw), limits)
-        if cached is None:
-            return None
-        vectors = {name: view.read(raw) for name, view in cached.views.items()}
-        return cached.inference, cached.request.model_copy(update=vectors)
+        return self.memory_inferences(model, head, len(raw), limits)
 
 
 def _form_of(rest: dict[str, Any], option: int = 0) -> bytes | None:
@@ -292,7 +333,7 @@ def _validate_memory_inference(model: str, head: bytes, raw_bytes: int, limits: 
     if request.memory is None or not set(inference.inputs).issubset(VECTORS):
         return None
     views = _views_of(inference, raw_bytes)
-    return None if views is None else CachedMemoryRequest(inference, request, views)
+    return None if views is None else CachedMemoryRequest(inference, request, views, {})
 
 
 def _views_of(request: InferenceRequest, raw_bytes: int) -> Mapping[str, BufferView] | None:

@@ -1,6 +1,6 @@
 """Attention requests whose keys and values come from a memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from math import prod
@@ -134,14 +134,23 @@ class OpenMemory:
             return given.key
         return self._snapshot.labels
 
-    def call(self) -> AttentionCall:
-        """Return the call; raises MustWait where keys and values are to be converted, and TooLarge for too many."""
+    @property
+    def form(self) -> Hashable:
+        """What the check of a request depends on, of all that the memory holds."""
+        about = self._snapshot.description
+        return about.key_shape, about.value_shape, about.options.dtype, about.options.layout
+
+    def call(self, *, with_zeros: bool = False) -> AttentionCall:
+        """Return the call; raises MustWait where keys and values are to be converted, and TooLarge for too many.
+
+        :param with_zeros: whether one zero stands for all keys and values, as it does before an append.
+        """
         request, about = self._request, self._snapshot.description
         form = form_of_description(about)
         dtype = DTYPES[request.dtype or about.options.dtype]
         if self._converts(dtype):
             self.reserve(dtype.compute.itemsize)
-        if self.is_pending:
+        if self.is_pending or with_zeros:
             zero = np.zeros((), form.key.numpy_dtype)
             key = np.broadcast_to(zero, form.key.shape(self._keys))
             value = None if form.value is None else np.broadcast_to(zero, form.value.shape(self._keys))
@@ -197,20 +206,26 @@ class OpenMemory:
                     self._snapshot = self._access.open(name, self._reference.version, anew=True)
                     self._access.require(self._snapshot.description)
                     checked = resolve(self.call())
-        return self._with_tensors(checked) or resolve(self.call())
+        return self.with_tensors(checked) or resolve(self.call())
 
-    def _with_tensors(self, checked: ResolvedCall) -> ResolvedCall | None:
+    def with_tensors(self, checked: ResolvedCall, query: NDArray[Any] | None = None) -> ResolvedCall | None:
         """Return a call that was checked with zeros, with the tensors of the memory; None where it has changed them.
 
-        RESULTS.md, a decoding step that appends: 0.1 ms less than to check the call again.
+        :param checked: the call.
+        :param query: as `ResolvedCall.replace_inputs` takes it; default that of the call.
+
+        A decoding step takes 0.1 ms less than with a second check.
         """
         kept = self._snapshot.value
-        key = self._arranged(self._snapshot.key, "bhsd")
-        value = None if kept is None else self._arranged(kept, "bhsd")
-        used = ((checked.key, key), (checked.value, value))
-        if checked.present is not None or not all(_is_all_zeros(zeros, array) for zeros, array in used):
+        key = self._arranged(self._snapshot.key, checked.layout)
+        value = None if kept is None else self._arranged(kept, checked.layout)
+        if query is None:
+            query = checked.query.swapaxes(1, 2) if checked.layout == "bshd" else checked.query
+        call = checked.replace_inputs(query, key, value)
+        used = ((checked.key, call.key), (checked.value, call.value))
+        if checked.present is not None or not all(_is_one_zero(zeros, array) for zeros, array in used):
             return None
-        return replace(checked, key=key, value=value)
+        return call
 
     def errors(self) -> AbstractContextManager[None]:
         """Translate errors of the memory."""
@@ -271,7 +286,7 @@ class OpenMemory:
         return self._access.names(MAX_NAMES)
 
 
-def _is_all_zeros(zeros: NDArray[Any] | None, array: NDArray[Any] | None) -> bool:
+def _is_one_zero(zeros: NDArray[Any] | None, array: NDArray[Any] | None) -> bool:
     """Return whether `zeros` is the one zero of `OpenMemory.call` still, in the shape of an array."""
     if zeros is None or array is None:
         return zeros is array

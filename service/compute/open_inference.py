@@ -13,7 +13,7 @@ from service.compute.budget import predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.encodings import decoded, encoded
-from service.compute.requests import read_inference, resolve_call, resolve_parsed
+from service.compute.requests import read_inference, resolve_call
 from service.compute.statistics import Stopwatch
 from service.schemas.parse import call_errors
 from service.settings import Settings
@@ -45,15 +45,14 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     else:
         known = CALLS.find_memory_inference(order.model, head, raw, limits)
         if known is None:
-            request, read = read_inference(
-                order.model, decode_head(head, limits) if raw else document, raw, limits.depth, body.memories
-            )
+            sent = decode_head(head, limits) if raw else document
+            request, read = read_inference(order.model, sent, raw, limits.depth, body.memories)
+            cost = predict_within(settings, read.call)
         else:
-            request, attention = known
+            request = known.inference
             with request.located():
-                read = resolve_parsed(attention, body.memories, write_place)
+                read, cost = known.resolve(raw, body.memories, settings.compute_threads)
         call, memory = read.call, read.memory
-        cost = predict_within(settings, call)
     dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
     watch.prepared = perf_counter_ns()

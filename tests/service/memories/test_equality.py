@@ -12,7 +12,17 @@ import pytest
 from attention_core import NORMALIZERS, SCORE_MODELS, Workers
 from attention_core.dtypes import DTYPES
 from service.codecs.negotiate import JSON
-from service.compute import Body, Prepare, Run, prepare_attention, prepare_check, prepare_gradients
+from service.compute import (
+    Body,
+    InferenceOrder,
+    Prepare,
+    Run,
+    Stopwatch,
+    prepare_attention,
+    prepare_check,
+    prepare_gradients,
+    prepare_infer,
+)
 from service.compute.compare import prepare_compare
 from service.compute.explain import prepare_explain
 from service.memories import (
@@ -203,3 +213,63 @@ def test_labels_of_a_memory_are_those_of_its_keys(store: EmbeddedStore, run: Run
     appended = ranked(key=[[0, 9, 0]], append=True, labels={"key": ["new"]})
     assert appended == ["new", "middle", "right", "left"]
     assert ranked() == appended
+
+
+INFERENCES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "causal": {"causal": True},
+    "heads third": {"layout": "bshd"},
+    "rotary": {"options": '{"position": "rotary"}'},
+    "packed": {"query_heads": 2, "key_value_heads": 1},
+    "half": {},
+}
+
+
+@pytest.mark.parametrize("appends", [False, True])
+@pytest.mark.parametrize("name", INFERENCES)
+def test_an_inference_has_the_numbers_of_sent_tensors_whether_its_form_is_known(
+    name: str, appends: bool, store: EmbeddedStore, run: Run
+) -> None:
+    """The form of a request is kept from its second time on, without the numbers of its vectors and of the memory."""
+    parameters = INFERENCES[name]
+    dtype = "float16" if name == "half" else "float32"
+    shape = (2, 6, 4) if name == "packed" else (1, 2, 6, 4)
+    axis = 1 if name in ("heads third", "packed") else 2
+    options = MemoryOptions(dtype=dtype, layout=parameters.get("layout", "bhsd"))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        # One key head serves both query heads of a packed query.
+        query = rng.normal(size=(2, 6, 8) if name == "packed" else shape).astype(dtype)
+        key, value = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+        if name == "heads third":
+            query, key, value = (np.ascontiguousarray(array.swapaxes(1, 2)) for array in (query, key, value))
+        old, new = ([array.take(range(*ends), axis) for array in (key, value)] for ends in ((0, 4), (4, 6)))
+        sent = parameters | ({"offset": 4} if appends else {})
+        expected = inferred({"query": query, "key": key, "value": value}, sent, run)
+        tensors = old if appends else [key, value]
+        store.put(NAME, MemoryTensors(*tensors), options)
+        brought = {"query": query} | (dict(zip(("key", "value"), new, strict=True)) if appends else {})
+        received = inferred(brought, parameters | {"memory": NAME.name, "append": appends}, run, store)
+        assert received == expected, f"time {seed}"
+
+
+def inferred(
+    arrays: dict[str, np.ndarray], parameters: dict[str, Any], run: Run, store: EmbeddedStore | None = None
+) -> bytes:
+    """The raw outputs of an inference with raw tensors."""
+    datatypes = {"float16": "FP16", "float32": "FP32"}
+    inputs = [
+        {"name": name, "shape": array.shape, "datatype": datatypes[array.dtype.name],
+         "parameters": {"binary_data_size": array.nbytes}}
+        for name, array in arrays.items()
+    ]  # fmt: skip
+    head = orjson.dumps({"inputs": inputs, "parameters": parameters | {"binary_data_output": True}})
+    content = head + b"".join(array.tobytes() for array in arrays.values())
+
+    access = None
+    if store is not None:
+        access = MemoryAccess(Memories(store))
+        access.in_thread(reserve_nothing)
+    order = InferenceOrder("scaled_dot_product", str(len(head)))
+    reply = prepare_infer(order, Stopwatch(), Body(content, memories=access), SETTINGS).complete(run)
+    return reply.content[int(reply.headers["Inference-Header-Content-Length"]) :]
