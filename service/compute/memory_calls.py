@@ -23,7 +23,6 @@ from service.memories.form import form_of_description
 from service.schemas.attention import AttentionRequest
 from service.schemas.memory_reference import MemoryReference
 from service.schemas.parse import call_errors
-from service.schemas.results import MemoryUsed
 
 MAX_NAMES = 1000
 """Names among which a misspelt one is looked for."""
@@ -119,7 +118,7 @@ class OpenMemory:
     def used(self) -> dict[str, Any]:
         """What an answer says of the memory."""
         about = self._snapshot.description
-        return MemoryUsed(name=about.name, version=about.version, keys=about.keys).model_dump()
+        return {"name": about.name, "version": about.version, "keys": about.keys}
 
     @property
     def headers(self) -> Mapping[str, str]:
