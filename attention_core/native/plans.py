@@ -135,7 +135,7 @@ def make_plan(given: PlanInputs) -> Plan | None:
     takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
     is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
     request.fields["plain"] = int(is_plain)
-    partial_numbers = request.share_among(given.threads, given.kernel, may_split=not asks_for_matrices)
+    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=asks_for_matrices)
     pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
     return Plan(
         pack_call(request.fields),

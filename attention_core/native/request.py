@@ -111,12 +111,15 @@ class KernelRequest:
         self.fields[f"{name}_position"] = self.kept.keep(part.array)
         self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
-    def share_among(self, threads: int, kernel: Kernel, *, may_split: bool) -> tuple[int, int]:
+    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> tuple[int, int]:
         """Divide the call into tasks, on which results do not depend; return the numbers of partial results.
+
+        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
+        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
-        :param may_split: whether the spans of a row may be tasks of their own.
+        :param has_matrices: whether scores, logits or weights are written.
         """
         fields = self.fields
         group_rows = int(fields["group"] * fields["n_queries"])
@@ -126,7 +129,8 @@ class KernelRequest:
         spans = -(-int(fields["n_keys"]) // kernel.span)
         all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
         fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
-        if may_split and fits and spans > 1 and threads > 1 and tasks < TASKS_PER_THREAD * threads:
+        max_split_tasks = threads if has_matrices else TASKS_PER_THREAD * threads
+        if fits and spans > 1 and threads > 1 and tasks < max_split_tasks:
             fields["split_spans"] = 1
             tasks *= spans
             partial_rows = all_partial

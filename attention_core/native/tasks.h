@@ -212,7 +212,7 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
     if (call->split_spans) {
         const int64_t span = task % spans;
         T(evaluate_span)(call, space, rows, span * SPAN);
-        T(store_partial)(call, space, rows, span);
+        if (call->normalizer != SCORES_ONLY) T(store_partial)(call, space, rows, span);
         return;
     }
     memset(space->totals, 0, rows * width * sizeof(REAL));
@@ -253,6 +253,7 @@ static void T(run)(struct call *call, REAL *scratch) {
         if (task >= call->n_tasks || T(is_cancelled)(call)) return;
         T(run_task)(call, &space, task);
         const int64_t done = __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
-        if (call->split_spans && done == call->n_tasks) T(merge_partials)(call, space.totals);
+        if (call->split_spans && call->normalizer != SCORES_ONLY && done == call->n_tasks)
+            T(merge_partials)(call, space.totals);
     }
 }
