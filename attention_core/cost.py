@@ -71,7 +71,7 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
         passes += SELECTION_COST if selects_ranked_keys(call.key_length, call.top_k) else SORTING_COST
     passes += LOGIT_STEP_COST if "mean_weights" in call.include else 0
     operations += ELEMENTWISE_COST * pairs * passes + pairs * _formula_operations(call)
-    if "output" in call.include and call.value is not None:
+    if "output" in call.include and call.stored_value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     held += leading * model.projected_numbers(call.query_length, call.key_length)
     sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]

@@ -1,11 +1,14 @@
 """The request to a kernel: fields of `struct call`, and the arrays that they point into."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray, IntArray
+from attention_core.arrays import IntArray
 from attention_core.call import ResolvedCall
+from attention_core.dtypes import BFLOAT16
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, Kernel
@@ -47,15 +50,17 @@ class KernelRequest:
         n_matrices = prod(self.leading)
         self.fields.update(n_matrices=n_matrices, n_queries=call.query_length, n_keys=call.key_length, group=1)
 
-    def set_vectors(self, name: str, array: FloatArray, repeats: int = 1) -> None:
+    def set_vectors(self, name: str, array: NDArray[Any], repeats: int = 1) -> None:
         """Set the layout of query, key or value; their addresses come with each run.
 
         :param name: "query", "key" or "value".
-        :param array: (…, n, features), as `leading.contiguous` returns it.
+        :param array: (…, n, features), as `leading.contiguous` returns it; keys and values may be as they are stored.
         :param repeats: consecutive query heads that share one head of the array.
         """
         rows = operand(array, self.leading, 2, repeats)
         self.fields[f"{name}_at"], self.fields[f"{name}_stride"] = self.kept.keep_starts(rows), rows.strides[0]
+        if array.dtype != self.dtype:
+            self.fields[f"{name}_storage"] = CONSTANTS["bfloat" if array.dtype == BFLOAT16 else "half"]
 
     def set_pair_function(self, pair: PairFunction, repeats: int) -> None:
         """Set the fields of the score model."""
