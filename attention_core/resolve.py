@@ -1,10 +1,12 @@
 """Resolve a call: check every argument, cast arrays, resolve defaults and bind models, once for both paths."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import LAYOUTS, RESULT_FIELDS, AttentionCall, ResolvedCall, ResultField
@@ -29,6 +31,7 @@ from attention_core.layouts import (
 from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
 from attention_core.notes import call_notes
+from attention_core.positions import Alibi
 from attention_core.scores import ScaledDotProduct
 from attention_core.shapes import (
     Shape,
@@ -56,13 +59,16 @@ DEFAULT_FIELDS: frozenset[ResultField] = DEFAULT_FIELDS_WITHOUT_VALUE | {"output
 
 
 class _Vectors(NamedTuple):
-    """Queries, keys and values in the compute type, heads unpacked, past and new joined, not rotated."""
+    """Queries, keys and values in the compute type, heads unpacked, past and new joined, not rotated.
+
+    Keys and values alone may be as they are stored, if nothing is to be computed of them here.
+    """
 
     query: FloatArray
     """(…, Lq, Dq)."""
-    key: FloatArray
+    key: NDArray[Any]
     """(…, Lk, Dk)."""
-    value: FloatArray | None
+    value: NDArray[Any] | None
     """(…, Lk, Dv)."""
     past_length: int
     """P."""
@@ -153,8 +159,9 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     if call.layout is not None:
         check_layout(call)
-    query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
-    value = None if call.value is None else dtype.load(call.value, ("value",))
+    query, load = dtype.load(call.query, ("query",)), _loader(call, dtype)
+    key = load(call.key, ("key",))
+    value = None if call.value is None else load(call.value, ("value",))
     if call.heads is not None:
         check_heads(call.heads)
         query = unpack_heads(query, call.heads.query, "query")
@@ -186,6 +193,13 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
             advice="Send what an earlier answer returned as present_key and present_value.",
         )
     return _Vectors(query, joined_key, joined_value, past_key.shape[-2])
+
+
+def _loader(call: AttentionCall, dtype: DType) -> Callable[[FloatArray, ArgumentPath], NDArray[Any]]:
+    """Return what loads keys and values: as they are stored, unless they are rotated, joined or returned."""
+    may_rotate = not (call.position is None or type(call.position) is Alibi)
+    is_returned = call.include is not None and "present" in call.include
+    return dtype.load if may_rotate or is_returned or call.past_key is not None else dtype.load_stored
 
 
 def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:

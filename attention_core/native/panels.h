@@ -53,6 +53,38 @@ static void T(pack_keys)(const REAL *keys, int64_t stride, int n, int64_t n_feat
     }
 }
 
+/* Write n rows of numbers of two bytes as rows of `width` floats; return whether none is NaN or infinite. */
+static int T(widen_rows)(const uint16_t *rows, int64_t stride, int64_t storage, int n, int64_t width, REAL *widened) {
+    const int lanes = VECTOR_BYTES / sizeof(float);
+    float *out = (float *)widened;
+    float_vector zeros = {0};
+    for (int k = 0; k < n; k++) {
+        for (int64_t c = 0; c < width; c += lanes) {
+            const int64_t present = width - c < lanes ? width - c : lanes;
+            uint16_vector x = {0};
+            if (present == lanes) memcpy(&x, rows + k * stride + c, sizeof x);
+            else memcpy(&x, rows + k * stride + c, present * sizeof *rows);
+            const float_vector wide = storage == HALF ? widen_half(x) : widen_bfloat(x);
+            zeros += wide * 0;
+            if (present == lanes) memcpy(out + k * width + c, &wide, sizeof wide);
+            else memcpy(out + k * width + c, &wide, present * sizeof *out);
+        }
+    }
+    int finite = 1;
+    for (int i = 0; i < lanes; i++) finite &= zeros[i] == 0;
+    return finite;
+}
+
+/* `pack_keys` of keys of two bytes a number, by way of the rows of one panel. */
+static void T(pack_stored_keys)(const uint16_t *keys, int64_t stride, int64_t storage, int n, int64_t n_features,
+                                REAL *rows, REAL *panels) {
+    for (int first = 0; first < n; first += PANEL) {
+        const int present = n - first < PANEL ? n - first : PANEL;
+        T(widen_rows)(keys + first * stride, stride, storage, present, n_features, rows);
+        T(pack_keys)(rows, n_features, present, n_features, panels + (int64_t)first * n_features);
+    }
+}
+
 /* The pair function of `rows` queries and one panel, to scores[row * BLOCK + 0 … PANEL − 1].
  *
  * Each CHUNK features are summed from 0 and their sums added up, as rounding errors grow with the number of summands;

@@ -33,8 +33,10 @@ class Operands(NamedTuple):
     """The arrays that differ from one run of a plan to the next, as the kernel reads them."""
 
     query: FloatArray
-    key: FloatArray
-    value: FloatArray | None
+    key: NDArray[Any]
+    """In the compute type, or in the type in which the call stores numbers."""
+    value: NDArray[Any] | None
+    """In the compute type, or in the type in which the call stores numbers."""
 
 
 class PlanInputs(NamedTuple):
@@ -103,9 +105,9 @@ def _signature(given: PlanInputs) -> Hashable | None:
     if pair.query_terms is not None or pair.score_vector is not None or any(map(_is_array, scalars)):
         return None
     query, key, value = given.operands
-    layouts = (query.shape, query.strides, key.shape, key.strides)
-    values = None if value is None else (value.shape, value.strides)
-    form = (given.kernel.name, given.threads, call.dtype.compute.char, call.score_shape, call.queries_per_kv_head)
+    layouts = (query.shape, query.strides, key.shape, key.strides, key.itemsize)
+    values = None if value is None else (value.shape, value.strides, value.itemsize)
+    form = (given.kernel.name, given.threads, call.dtype.name, call.score_shape, call.queries_per_kv_head)
     return (form, layouts, values, pair.kind, scalars, normalizer.kind, call.softcap, given.required)
 
 
@@ -135,7 +137,7 @@ def make_plan(given: PlanInputs) -> Plan | None:
     takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
     is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
     request.fields["plain"] = int(is_plain)
-    partial_numbers = request.share_among(given.threads, given.kernel, may_split=not asks_for_matrices)
+    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=asks_for_matrices)
     pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
     return Plan(
         pack_call(request.fields),
@@ -163,7 +165,7 @@ def _result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tu
     shapes: dict[str, tuple[int, ...]] = {}
     shapes.update((name, call.score_shape) for name in MATRIX_FIELDS if name in required)
     shapes.update((name, call.score_shape[:-1]) for name in ("logsumexp", "divisor") if name in required)
-    if "output" in required and call.value is not None:
+    if "output" in required and call.stored_value is not None:
         shapes["output"] = output_shape(call)
     return shapes
 

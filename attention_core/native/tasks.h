@@ -11,6 +11,8 @@ struct T(workspace) {
     REAL *logits;  /* (TILE_ROWS, BLOCK), kept where values are not finite */
     REAL *sums;    /* (task rows, value features) of the span */
     REAL *totals;  /* (task rows, value features) of the spans before */
+    REAL *keys;    /* (PANEL, features), widened from two bytes */
+    REAL *values;  /* (BLOCK, value features), widened from two bytes */
     struct T(row) *rows;
 };
 
@@ -54,8 +56,10 @@ INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspa
         else T(update_elementwise)((int)call->normalizer, row + r, low, padded, logits, scale);
     }
     if (!call->output || !seen) return;
-    const int64_t width = call->n_value_features, stride = call->value_stride;
+    const int is_widened = call->value_storage != COMPUTED;
+    const int64_t width = call->n_value_features, stride = is_widened ? width : call->value_stride;
     const REAL *values = (const REAL *)call->value + call->value_at[row->matrix] + begin * stride;
+    if (is_widened) values = space->values;
     REAL *sums = space->sums + first_row * width;
     int few = 0;
     for (int r = 0; r < rows; r++) few |= row[r].few;
@@ -118,6 +122,24 @@ static void T(write_hidden)(const struct call *call, const struct T(row) *row, i
     }
 }
 
+/* Turn the keys of a block into panels and widen its values; return whether the values, if there are any, are finite. */
+static int T(load_block)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
+    const int64_t key = call->key_at[matrix] + begin * call->key_stride, features = call->n_features;
+    if (call->key_storage == COMPUTED) {
+        T(read_ahead)((const REAL *)call->key + key, call->key_stride, n, features);
+        T(pack_keys)((const REAL *)call->key + key, call->key_stride, n, features, space->panels);
+    } else {
+        T(pack_stored_keys)((const uint16_t *)call->key + key, call->key_stride, call->key_storage, n, features,
+                            space->keys, space->panels);
+    }
+    if (!call->output || !call->n_value_features) return 1;
+    const int64_t value = call->value_at[matrix] + begin * call->value_stride, width = call->n_value_features;
+    if (call->value_storage == COMPUTED)
+        return T(all_finite)((const REAL *)call->value + value, call->value_stride, n, width);
+    return T(widen_rows)((const uint16_t *)call->value + value, call->value_stride, call->value_storage, n, width,
+                         space->values);
+}
+
 /* Evaluate the rows of a task against one span of keys; stop early, with any numbers, once the call is cancelled. */
 static void T(evaluate_span)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
     const int64_t matrix = space->rows->matrix, width = call->output ? call->n_value_features : 0;
@@ -143,14 +165,7 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
                 r += count;
                 continue;
             }
-            if (!packed) {
-                const REAL *keys = (const REAL *)call->key + call->key_at[matrix] + begin * call->key_stride;
-                T(read_ahead)(keys, call->key_stride, n, call->n_features);
-                T(pack_keys)(keys, call->key_stride, n, call->n_features, space->panels);
-            }
-            if (!packed && width)
-                finite = T(all_finite)((const REAL *)call->value + call->value_at[matrix] + begin * call->value_stride,
-                                       call->value_stride, n, width);
+            if (!packed) finite = T(load_block)(call, space, matrix, begin, n);
             packed = 1;
             r += T(one_tile)(call, space, r, count, begin, n, seen, finite);
         }
@@ -212,7 +227,7 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
     if (call->split_spans) {
         const int64_t span = task % spans;
         T(evaluate_span)(call, space, rows, span * SPAN);
-        T(store_partial)(call, space, rows, span);
+        if (call->normalizer != SCORES_ONLY) T(store_partial)(call, space, rows, span);
         return;
     }
     memset(space->totals, 0, rows * width * sizeof(REAL));
@@ -228,11 +243,20 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
         T(finish_row)(call, space->rows + r, space->totals + r * width);
 }
 
+/* Numbers of the scratch memory for keys, and for values, that are stored in two bytes. */
+INLINE int64_t T(widened_keys)(const struct call *call) {
+    return call->key_storage == COMPUTED ? 0 : PANEL * call->n_features;
+}
+INLINE int64_t T(widened_values)(const struct call *call) {
+    return call->value_storage == COMPUTED ? 0 : BLOCK * call->n_value_features;
+}
+
 /* Bytes of scratch memory that one thread needs. */
 static int64_t T(scratch_size)(const struct call *call) {
     const int64_t rows = call->task_rows, features = call->n_features;
     const int64_t numbers = rows * (features + 2 * call->n_value_features) + BLOCK * features + 2 * TILE_ROWS * BLOCK;
-    return (numbers + 6 * 16) * (int64_t)sizeof(REAL) + rows * (int64_t)sizeof(struct T(row));
+    const int64_t widened = T(widened_keys)(call) + T(widened_values)(call);
+    return (numbers + widened + 8 * 16) * (int64_t)sizeof(REAL) + rows * (int64_t)sizeof(struct T(row));
 }
 
 static void T(run)(struct call *call, REAL *scratch) {
@@ -246,6 +270,8 @@ static void T(run)(struct call *call, REAL *scratch) {
     space.logits = TAKE(TILE_ROWS * BLOCK);
     space.sums = TAKE(rows * width);
     space.totals = TAKE(rows * width);
+    space.keys = TAKE(T(widened_keys)(call));
+    space.values = TAKE(T(widened_values)(call));
     space.rows = (struct T(row) *)scratch;
 #undef TAKE
     for (;;) {
@@ -253,6 +279,7 @@ static void T(run)(struct call *call, REAL *scratch) {
         if (task >= call->n_tasks || T(is_cancelled)(call)) return;
         T(run_task)(call, &space, task);
         const int64_t done = __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
-        if (call->split_spans && done == call->n_tasks) T(merge_partials)(call, space.totals);
+        if (call->split_spans && call->normalizer != SCORES_ONLY && done == call->n_tasks)
+            T(merge_partials)(call, space.totals);
     }
 }

@@ -53,8 +53,10 @@ def lengths(call, item):
 
     found = {
         "query": part("query", (queries - 1) * call["query_stride"] + features),
-        "key": part("key", (keys - 1) * call["key_stride"] + features),
-        "value": part("value", (keys - 1) * call["value_stride"] + width) if call["output"] else 0,
+        "key": part("key", (keys - 1) * call["key_stride"] + features, 2 if call["key_storage"] else item),
+        "value": part("value", (keys - 1) * call["value_stride"] + width, 2 if call["value_storage"] else item)
+        if call["output"]
+        else 0,
         "query_terms": part("query_terms", queries),
         "key_terms": part("key_terms", keys),
         "score_vector": part("score_vector", features),
