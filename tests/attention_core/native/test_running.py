@@ -36,14 +36,12 @@ LARGE = {
 """Calls that take long enough to be looked after."""
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE)
-@every_kernel
+@pytest.mark.parametrize(("kernel", "shape", "threads"), product_sample(3, KERNELS, LARGE, [1, 2]))
 def test_progress_rises_to_the_end(kernel, shape, threads):
     told = []
     run(
         kernel,
-        **call(*shape, features=32),
+        **call(*LARGE[shape], features=32),
         include=("output",),
         workers=Workers(threads),
         progress=lambda done, total: told.append((done, total)),
