@@ -90,6 +90,7 @@ async def test_weights_that_no_machine_could_hold_are_refused_at_once(server):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.soak
 async def test_what_does_not_fit_the_queue_is_refused_at_once_and_the_rest_is_answered(narrow):
     async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:
         slow = [asyncio.create_task(client.post("/v1/attention", json=SLOW)) for _ in range(3)]
@@ -111,6 +112,7 @@ async def test_a_deadline_is_kept_while_computing(narrow, seconds):
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.soak
 async def test_what_expires_in_the_queue_is_never_computed(narrow):
     async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:
         running = asyncio.create_task(client.post("/v1/attention", json=SLOW))
