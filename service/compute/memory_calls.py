@@ -150,7 +150,7 @@ class OpenMemory:
         if self._converts(dtype):
             self.reserve(dtype.compute.itemsize)
         if self.is_pending or with_zeros:
-            zero = np.zeros((), form.key.numpy_dtype)
+            zero = np.zeros((), form.key.stored_dtype)
             key = np.broadcast_to(zero, form.key.shape(self._keys))
             value = None if form.value is None else np.broadcast_to(zero, form.value.shape(self._keys))
         else:
@@ -221,7 +221,7 @@ class OpenMemory:
         if query is None:
             query = checked.query.swapaxes(1, 2) if checked.layout == "bshd" else checked.query
         call = checked.replace_inputs(query, key, value)
-        used = ((checked.key, call.key), (checked.value, call.value))
+        used = ((checked.stored_key, call.stored_key), (checked.stored_value, call.stored_value))
         if checked.present is not None or not all(_is_one_zero(zeros, array) for zeros, array in used):
             return None
         return call
@@ -234,7 +234,7 @@ class OpenMemory:
         """Return whether keys and values are copied for the call: to another type, or turned by their positions."""
         kept = self._snapshot.description.options.dtype
         turned = self._request.position is not None and self._request.position.core is Rotary
-        return turned or dtype.name != kept or dtype.narrow
+        return turned or dtype.name != kept
 
     @property
     def _keys(self) -> int:

@@ -19,8 +19,8 @@ STRING_BYTES = 60
 
 
 def numbers(form: TensorForm, raw: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return the numbers of (outer, keys, bytes of a key), in their shape; a view but for bfloat16."""
-    return form.datatype.load(raw.reshape(-1).view(form.datatype.wire).reshape(form.shape(raw.shape[1])))
+    """Return the numbers of (outer, keys, bytes of a key) in their shape, as they are stored; a view."""
+    return raw.reshape(-1).view(form.stored_dtype).reshape(form.shape(raw.shape[1]))
 
 
 class GrowingTensor:
@@ -127,7 +127,7 @@ class MemoryArrays:
 
     def __init__(self, form: MemoryForm, rows: Rows, room: int) -> None:
         self._form = form
-        self._is_mapped = form.nbytes(rows.keys) > MAX_READ_BYTES and form.key.datatype.name != "BF16"
+        self._is_mapped = form.nbytes(rows.keys) > MAX_READ_BYTES
         self.keys = rows.keys
         self._tensors = [
             GrowingTensor(one, numbers(one, raw), room) for one, raw in zip(form.tensors, rows.tensors, strict=True)

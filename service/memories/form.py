@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attention_core import BFLOAT16
 from attention_wire.datatypes import BY_DTYPE, Datatype
 from service.memories.errors import IncompatibleTensors
 from service.memories.store import MemoryDescription, MemoryTensors
@@ -45,6 +46,11 @@ class TensorForm:
     def numpy_dtype(self) -> np.dtype[Any]:
         """NumPy type in which the house holds the datatype: float32 for bfloat16."""
         return np.dtype(np.float32) if self.datatype.name == "BF16" else self.datatype.wire.newbyteorder("=")
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """NumPy type of the numbers as they are stored: `BFLOAT16` for the bits of bfloat16."""
+        return BFLOAT16 if self.datatype.name == "BF16" else self.datatype.wire.newbyteorder("=")
 
     def shape(self, keys: int) -> Shape:
         """Return the shape of a tensor with this number of keys."""

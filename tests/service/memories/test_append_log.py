@@ -97,7 +97,7 @@ def test_a_write_that_fails_halfway_leaves_nothing(open_store, monkeypatch, leng
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("service.memories.writing.os.pwrite", write_the_first_bytes)
-    with pytest.raises(StorageFull, match="No space left"):
+    with pytest.raises(StorageFull, match="no space left"):
         store.append(NAME, tensors([30, 31]))
     for one in (store, open_store()):
         assert one.describe(NAME) == described
