@@ -137,8 +137,8 @@ class MemorySnapshot(Protocol):
 
     @property
     def key(self) -> NDArray[Any]:
-        """Keys, read-only, in the NumPy type of their dtype, `BFLOAT16` of the core for bfloat16; the rows of a vector are
-        contiguous, other axes may not be.
+        """Keys, read-only, in the NumPy type of the dtype, `BFLOAT16` for bfloat16; rows are contiguous, other
+        axes may not be.
         """
         ...
 
