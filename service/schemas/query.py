@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from attention_core import UnknownName
-from attention_core.errors import InvalidValue
+from attention_core.errors import echo
 from attention_core.hints import did_you_mean
-from service.schemas.parse import call_errors
+from service.errors import InvalidRequest
 
 INTEGER = re.compile(r"[0-9]{1,9}")
 
@@ -17,16 +16,15 @@ def check_query(names: Sequence[str], known: Sequence[str]) -> None:
     :param names: every name, as often as it is given.
     :param known: the names that the path has.
     """
-    with call_errors():
-        for position, name in enumerate(names):
-            if name not in known:
-                error = UnknownName((name,), expected="a name in the query", kind="field", received=name, known=known)
-                error.advice = did_you_mean(name, known) or "Use one of these names."
-                raise error
-            if name in names[:position]:
-                raise InvalidValue(
-                    (name,), expected="each name once in the query", received=f"{name} twice", advice="Leave one out."
-                )
+    for position, name in enumerate(names):
+        if name not in known:
+            advice = did_you_mean(name, known) or "Use one of these names."
+            expected = f"expected a name in the query, one of {', '.join(sorted(known))}"
+            raise InvalidRequest.at((name,), f"{expected}; received {echo(name)}. {advice}", "unknown-name")
+        if name in names[:position]:
+            raise InvalidRequest.at(
+                (name,), f"expected each name once in the query; received {name} twice. Leave one out."
+            )
 
 
 def read_integer(name: str, text: str | None, *, default: int, least: int, most: int) -> int:
@@ -40,11 +38,8 @@ def read_integer(name: str, text: str | None, *, default: int, least: int, most:
         return default
     number = int(text) if INTEGER.fullmatch(text) else -1
     if not least <= number <= most:
-        with call_errors():
-            raise InvalidValue(
-                (name,),
-                expected=f"an integer from {least} to {most}",
-                received=repr(text[:40]),
-                advice="Send digits alone, or leave it out.",
-            )
+        detail = (
+            f"expected an integer from {least} to {most}; received {echo(text)}. Send digits alone, or leave it out."
+        )
+        raise InvalidRequest.at((name,), detail)
     return number
