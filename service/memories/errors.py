@@ -50,8 +50,8 @@ class VersionMismatch(_OfMemory):
 
     def __init__(self, name: MemoryName, expected: str, current: str | None) -> None:
         self.current = current
-        found = "no memory of this name" if current is None else f"version {current!r}"
-        super().__init__(name, f"expected {expected}; there is {found}. Read the memory, and send its version or none.")
+        found = "none, since there is no memory of this name" if current is None else f"version {current!r}"
+        super().__init__(name, f"expected {expected}; received {found}. Read the memory, and send its version or none.")
 
 
 class VersionGone(_OfMemory):
@@ -107,7 +107,10 @@ class StorageFull(MemoryStoreError):
     """The file system has no room for a write, or allows no file of its length; the memory is as before."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"expected room on the file system of the memories; received: {reason}.")
+        found = f"{reason[:1].lower()}{reason[1:]}"
+        super().__init__(
+            f"expected room on the file system of the memories; received: {found}. Delete memories that are not needed."
+        )
 
 
 class MemoryDamaged(_OfMemory):
@@ -164,8 +167,8 @@ class StoreOff(MemoryStoreError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"expected a service that keeps memories; this one does not: {reason}. Send key and value instead, or ask "
-            "its operator."
+            f"expected a service that keeps memories; received a request to one that does not: {reason}. Send key and "
+            "value instead, or ask its operator."
         )
 
 

@@ -43,9 +43,26 @@ def test_header_fields_are_read(if_match, if_none_match, expected):
 
 
 @pytest.mark.parametrize(
-    "field", [b"", b",", b"a", b"'a'", b'"a', b'a"', b'"a" "b"', b'"a"b', b'w/"a"', b'W/ "a"', b'*, "a"', b"**", b'"a b"',
-              b'"a", b', b'"\x7f"', b"W/*"],
-)  # fmt: skip
+    "field",
+    [
+        b"",
+        b",",
+        b"a",
+        b"'a'",
+        b'"a',
+        b'a"',
+        b'"a" "b"',
+        b'"a"b',
+        b'w/"a"',
+        b'W/ "a"',
+        b'"a b"',
+        b'"a", b',
+        b'"\x7f"',
+        b"W/*",
+        b"**",
+        b'*, "a"',
+    ],
+)
 @pytest.mark.parametrize("names", ["If-Match", "If-None-Match"])
 def test_a_field_that_is_malformed_is_named(field, names):
     fields = (field, None) if names == "If-Match" else (None, field)
