@@ -25,8 +25,8 @@ SERVE_FLAGS: Mapping[str, str] = {
 }
 """Settings that are flags as well, with their help; here as importing the settings takes most of a health check."""
 
-SECRETS = ("api_keys",)
-"""Settings whose values no message shows."""
+SECRETS = ("api_keys", "memories_url")
+"""Settings whose values no message shows; a URL may hold a password."""
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C has ended, as shells report it."""

@@ -100,7 +100,7 @@ class MemoryResponse(BaseModel, extra="forbid", title="MemoryDescription"):
 
     name: str = Field(description="As in the path. 名称。")
     version: str = Field(description="Opaque, never used twice for a name; also the ETag, in quotes. 版本号。")
-    shape: MemoryShape = Field(description="Shapes of the tensors. 张量的形状。")
+    shape: MemoryShape = Field(description="Of keys and values. 键与值的形状。")
     keys: int = Field(description="Number of keys, Lk. 键数。")
     dtype: DType = Field(description="How numbers are stored. 数值的存储类型。")
     layout: Layout = Field(description="Order of the axes at rank 4. 秩 4 张量各轴的顺序。")

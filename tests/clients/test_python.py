@@ -95,7 +95,7 @@ def described_bodies() -> Iterator[tuple[str, Any]]:
     yield "AttentionResponse", json.loads(first_answer())
     contents = [
         *JSON_BODIES.values(),
-        *(one for response in RESPONSES.values() for one in response["content"].values()),
+        *(one for response in RESPONSES.values() for one in response.get("content", {}).values()),
     ]
     for content in contents:
         if "$ref" in content["schema"]:

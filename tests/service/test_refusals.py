@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.problems import PROBLEMS
-from tests.service.specification import JSON_BODIES, OPERATIONS, body_validator, component, examples_of, validator
+from tests.service.specification import ANSWERING, OPERATIONS, body_validator, component, examples_of, validator
 from tests.service.strategies import Request
 from tests.service.wrong_merges import PART, WRONG_MERGES
 from tests.service.wrong_merges import PATH as MERGE
@@ -52,7 +52,7 @@ MISSPELT = {
 def test_every_body_has_a_question_or_partials() -> None:
     """But the inference, which says the same in other words."""
     paths = (MERGE, *(question.path for question in QUESTIONS.values()))
-    assert {f"POST {path}" for path in paths} == set(JSON_BODIES) - {INFERENCE}
+    assert {f"POST {path}" for path in paths} == set(ANSWERING) - {INFERENCE}
 
 
 WIDE: Request = {"query": [[[1]]] * 50_000, "key": [[1]] * 1000, "value": [[1]] * 1000}

@@ -325,6 +325,14 @@ async def test_bodies_that_cannot_be_decoded_are_refused(client, name, body):
         check(answer, 400, "malformed-body")
 
 
+async def test_a_name_twice_in_an_object_is_refused(client, name):
+    twice = b'{"key": [[1]], "labels": {"key": ["a"], "key": ["b"]}}'
+    for method, path in (("PUT", ""), ("POST", "/append")):
+        answer = await client.request(method, f"{MEMORIES}/{name}{path}", content=twice)
+        assert "/labels/key" in check(answer, 400, "malformed-body")["detail"]
+        await put(client, name)
+
+
 @pytest.mark.parametrize(
     ("coding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)]
 )
