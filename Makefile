@@ -169,6 +169,9 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --extra otel --constraint requirements/service.txt --output-file requirements/otel.txt
+	$(COMPILE) pyproject.toml --extra redis --constraint requirements/service.txt --output-file requirements/redis.txt
+	$(COMPILE) pyproject.toml --extra otel --extra redis --constraint requirements/otel.txt \
+		--output-file requirements/otel-redis.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) --group clients --output-file requirements/clients.txt
 	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt

@@ -157,6 +157,7 @@ TOOLS = {
     "npm": ("/usr/bin/npm", "npm"),
     "prometheus": ("/usr/bin/prometheus", "prometheus"),
     "qemu": ("/usr/bin/qemu-aarch64", "qemu-user"),
+    "redis": ("/usr/bin/redis-server", "redis-server"),
 }
 """Markers, the program that their tests need, and the Debian package it comes in."""
 

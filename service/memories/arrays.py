@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from service.memories.files import Buffer
 from service.memories.form import MemoryForm, TensorForm
 from service.memories.segment import MAX_READ_BYTES, Rows, decode_labels
+from service.memories.store import MemoryDescription
 
 MIN_SPARE_KEYS = 64
 """Keys that a buffer has room for beyond those that it is made for; half of those if that is more."""
@@ -55,9 +57,9 @@ class GrowingTensor:
         self._array[self._range(self._keys, keys)] = more
         self._keys = keys
 
-    def view(self) -> NDArray[Any]:
-        """Return all keys so far, read-only."""
-        view = self._array[self._range(0, self._keys)]
+    def view(self, keys: int | None = None) -> NDArray[Any]:
+        """Return the first keys, read-only; by default all so far."""
+        view = self._array[self._range(0, self._keys if keys is None else keys)]
         view.flags.writeable = False
         return view
 
@@ -152,7 +154,24 @@ class MemoryArrays:
             self.labels.append(rows.labels)
         self.keys += rows.keys
 
-    def views(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Return keys and values so far, read-only."""
-        key, *value = (tensor.view() for tensor in self._tensors)
+    def views(self, keys: int | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Return the first keys and values, read-only; by default all so far."""
+        key, *value = (tensor.view(keys) for tensor in self._tensors)
         return key, value[0] if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySnapshot:
+    """A `MemorySnapshot` whose arrays are views: of a mapped or read segment, or of a buffer behind whose keys others
+    may be appended.  Files that are removed stay readable for as long as they are mapped.
+    """
+
+    description: MemoryDescription
+    key: NDArray[Any]
+    value: NDArray[Any] | None
+    growing_labels: GrowingLabels | None
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """A text for each key; None for none."""
+        return None if self.growing_labels is None else self.growing_labels.first(self.description.keys)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.memories import parts, uses
+from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Catalogue
 from service.memories.errors import QuotaExceeded
 from service.memories.files import storage_errors, sync_directory
@@ -19,7 +20,7 @@ from service.memories.maintenance import Maintenance
 from service.memories.naming import MemoryName
 from service.memories.parts import PartFiles
 from service.memories.private import make_private
-from service.memories.reading import EmbeddedSnapshot, MemoryReader
+from service.memories.reading import MemoryReader
 from service.memories.resources import StoreLimits, StoreResources
 from service.memories.state import StateCache
 from service.memories.store import (
@@ -96,16 +97,16 @@ class EmbeddedStore:
 
     def append_and_read(
         self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
-    ) -> EmbeddedSnapshot:
+    ) -> ArraySnapshot:
         """Add keys, and return a snapshot of this version; see `MemoryStore.append_and_read`."""
         return self._with_room(lambda: self._writer.append_and_read(name, tensors, condition))
 
-    def snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot:
+    def snapshot(self, name: MemoryName, version: str | None = None) -> ArraySnapshot:
         """Return a memory for reading; see `MemoryStore.snapshot`."""
         with storage_errors():
             return self._reader.snapshot(name, version)
 
-    def loaded_snapshot(self, name: MemoryName, version: str | None = None) -> EmbeddedSnapshot | None:
+    def loaded_snapshot(self, name: MemoryName, version: str | None = None) -> ArraySnapshot | None:
         """Return a memory for reading if that needs no wait; see `MemoryStore.loaded_snapshot`."""
         with storage_errors():
             return self._reader.loaded_snapshot(name, version)

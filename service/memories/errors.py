@@ -8,7 +8,7 @@
     ├── VersionGone             a snapshot that was asked of another version
     ├── IncompatibleTensors     tensors that do not fit each other, or the memory that they extend
     ├── QuotaExceeded           more bytes than one memory, or all together, may hold
-    ├── StorageFull             the file system takes no more; the memory is as before
+    ├── StorageFull             file system or Redis takes no more; the memory is as before
     ├── MemoryDamaged           a file that is missing, shortened or changed
     ├── StoreDamaged            the catalogue itself is damaged
     ├── UnsuitableDirectory     a directory that is not the store's own
@@ -104,12 +104,14 @@ class QuotaExceeded(MemoryStoreError):
 
 
 class StorageFull(MemoryStoreError):
-    """The file system has no room for a write, or allows no file of its length; the memory is as before."""
+    """The file system has no room for a write, or allows no file of its length, or Redis is at its limit of memory; the
+    memory is as before.
+    """
 
     def __init__(self, reason: str) -> None:
         found = f"{reason[:1].lower()}{reason[1:]}"
         super().__init__(
-            f"expected room on the file system of the memories; received: {found}. Delete memories that are not needed."
+            f"expected room where the memories are kept; received: {found}. Delete memories that are not needed."
         )
 
 

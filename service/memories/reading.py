@@ -1,15 +1,12 @@
 """Reading memories: without locks, and begun again where a writer has replaced the files in the meantime."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from service.memories.append_log import TornRecord, clear_from
-from service.memories.arrays import GrowingLabels
+from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Row
 from service.memories.errors import DamagedFile, MemoryDamaged, MemoryNotFound, VersionGone
 from service.memories.naming import MemoryName
@@ -21,23 +18,6 @@ Result = TypeVar("Result")
 
 Follow = Callable[[MemoryState, Row], None]
 """Brings a state, whose mutex is held, to the end of the log of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedSnapshot:
-    """A `MemorySnapshot` whose arrays are views: of a mapped or read segment, or of a buffer behind whose keys others
-    may be appended.  Files that are removed stay readable for as long as they are mapped.
-    """
-
-    description: MemoryDescription
-    key: NDArray[Any]
-    value: NDArray[Any] | None
-    growing_labels: GrowingLabels | None
-
-    @property
-    def labels(self) -> Sequence[str] | None:
-        """A text for each key; None for none."""
-        return None if self.growing_labels is None else self.growing_labels.first(self.description.keys)
 
 
 @contextmanager
@@ -74,14 +54,14 @@ class MemoryReader:
         """Return the description of a memory."""
         return self._read(name, self._describe)
 
-    def snapshot(self, name: MemoryName, version: str | None) -> EmbeddedSnapshot:
+    def snapshot(self, name: MemoryName, version: str | None) -> ArraySnapshot:
         """Return a memory for reading, and note the use.
 
         :param name: the memory.
         :param version: the only one that will do; None for the current one.
         """
 
-        def take(row: Row, follow: Follow) -> EmbeddedSnapshot:
+        def take(row: Row, follow: Follow) -> ArraySnapshot:
             state = self._of.states.get(row)
             with state.mutex:
                 follow(state, row)
@@ -90,7 +70,7 @@ class MemoryReader:
 
         return self._read(name, take)
 
-    def loaded_snapshot(self, name: MemoryName, version: str | None) -> EmbeddedSnapshot | None:
+    def loaded_snapshot(self, name: MemoryName, version: str | None) -> ArraySnapshot | None:
         """Return a snapshot where the arrays are in this process and no thread is reading them in, else None."""
         row = self.find(name)
         state = self._of.states.get(row)
@@ -138,7 +118,7 @@ class MemoryReader:
                 raise DamagedFile(f"{self._of.files.path(log).name} with {error.reason}") from None
             clear_from(self._of.files.open_log(log), state.end.position.offset, log.size)
 
-    def snapshot_of(self, state: MemoryState, row: Row, follow: Follow) -> EmbeddedSnapshot:
+    def snapshot_of(self, state: MemoryState, row: Row, follow: Follow) -> ArraySnapshot:
         """Return the version that a state, whose mutex is held, has reached; note the use.
 
         :param state: of the memory.
@@ -151,7 +131,7 @@ class MemoryReader:
             follow(state, row)
             self._of.states.trim()
         self._of.uses.record(row)
-        return EmbeddedSnapshot(self.description(row, state.end), *arrays.views(), arrays.labels)
+        return ArraySnapshot(self.description(row, state.end), *arrays.views(), arrays.labels)
 
     def description(self, row: Row, end: MemoryEnd) -> MemoryDescription:
         """Return the description of a version."""

@@ -9,7 +9,7 @@ import mmap
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from attention_wire.datatypes import DATATYPES
 from attention_wire.safetensors import LENGTH_BYTES, write_header
 from service.memories.errors import DamagedFile
-from service.memories.files import Buffer, NewFile, open_existing
+from service.memories.files import Buffer, open_existing
 from service.memories.form import MemoryForm, TensorForm
 
 MAX_READ_BYTES = 64 * 1024 * 1024
@@ -65,10 +65,18 @@ def raw_rows(form: TensorForm, array: NDArray[Any], keys: int) -> NDArray[np.uin
     return np.frombuffer(form.datatype.store(array), np.uint8).reshape(form.outer, keys, form.row_bytes)
 
 
-def write_segment(new: NewFile, form: MemoryForm, parts: Sequence[Rows]) -> None:
+class SegmentSink(Protocol):
+    """Takes the bytes of a segment."""
+
+    def write(self, buffers: Iterable[Buffer]) -> None:
+        """Take buffers, one behind the other."""
+        ...
+
+
+def write_segment(new: SegmentSink, form: MemoryForm, parts: Sequence[Rows]) -> None:
     """Write the keys of all parts, in their order.
 
-    :param new: an empty file.
+    :param new: an empty file, or another sink.
     :param form: of the memory.
     :param parts: at least one.
     """
@@ -112,9 +120,18 @@ def open_segment(path: Path, size: int, checksum: int, form: MemoryForm, keys: i
             content = file.read()
     if len(content) != size or zlib.crc32(content) != checksum:
         raise DamagedFile(f"{path.name} with another checksum than it was stored with")
+    return split_segment(content, form, keys)
+
+
+def split_segment(content: Buffer | mmap.mmap, form: MemoryForm, keys: int) -> Rows:
+    """Return the keys of the bytes of a segment."""
     view = memoryview(content)
-    begin = LENGTH_BYTES + int.from_bytes(view[:LENGTH_BYTES], "little")
-    tensors = []
+    return split_rows(view[LENGTH_BYTES + int.from_bytes(view[:LENGTH_BYTES], "little") :], form, keys)
+
+
+def split_rows(view: memoryview, form: MemoryForm, keys: int) -> Rows:
+    """Return the keys whose tensors, one behind the other, and labels are in a buffer."""
+    tensors, begin = [], 0
     for tensor in form.tensors:
         end = begin + tensor.nbytes(keys)
         raw = np.frombuffer(view[begin:end], np.uint8)

@@ -2,9 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import inf
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.memories.append_log import Appended, LogPosition, TornRecord, log_start, read_records
 from service.memories.arrays import MemoryArrays
@@ -127,7 +127,28 @@ class MemoryState:
         return arrays
 
 
-class StateCache:
+class CachedArrays(Protocol):
+    """The arrays of a memory, which take bytes of this process."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that other processes do not share."""
+        ...
+
+
+class CachedState(Protocol):
+    """A state whose arrays may be dropped by one who holds its mutex."""
+
+    mutex: threading.Lock
+    arrays: Any
+    """`CachedArrays`, or None."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+State = TypeVar("State", bound=CachedState)
+
+
+class RecentStates(Generic[Key, State]):
     """The states of the memories that were used last; every thread may use it.
 
     :param max_bytes: of arrays that are kept.
@@ -135,24 +156,24 @@ class StateCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._states: OrderedDict[str, MemoryState] = OrderedDict()
+        self._states: OrderedDict[Key, State] = OrderedDict()
         self._mutex = threading.Lock()
 
-    def get(self, row: Row) -> MemoryState:
+    def obtain(self, key: Key, make: Callable[[], State]) -> State:
         """Return the state of a memory, a new one where none is kept."""
         with self._mutex:
-            state = self._states.get(row.generation)
+            state = self._states.get(key)
             if state is None:
-                state = self._states[row.generation] = MemoryState(row)
+                state = self._states[key] = make()
                 if len(self._states) > MAX_STATES:
                     self._states.popitem(last=False)
-            self._states.move_to_end(row.generation)
+            self._states.move_to_end(key)
             return state
 
-    def forget(self, generation: str) -> None:
+    def forget(self, key: Key) -> None:
         """Drop the state of a memory that was replaced or deleted."""
         with self._mutex:
-            self._states.pop(generation, None)
+            self._states.pop(key, None)
 
     def trim(self) -> None:
         """Drop the arrays that were used longest ago until the others fit; those of the last memory used stay."""
@@ -160,15 +181,23 @@ class StateCache:
             states = list(self._states.values())
         held = 0
         for place, state in enumerate(reversed(states)):
-            arrays = state.arrays
+            arrays: CachedArrays | None = state.arrays
             held += 0 if arrays is None else arrays.nbytes
             if place and held > self._max_bytes and arrays is not None and state.mutex.acquire(blocking=False):
                 state.arrays = None
                 held -= arrays.nbytes
                 state.mutex.release()
 
-    def keep_only(self, generations: set[str]) -> None:
+    def keep_only(self, keys: set[Key]) -> None:
         """Drop the states of memories that other processes have replaced or deleted."""
         with self._mutex:
-            for generation in set(self._states) - generations:
-                del self._states[generation]
+            for key in set(self._states) - keys:
+                del self._states[key]
+
+
+class StateCache(RecentStates[str, MemoryState]):
+    """The states of an embedded store by the generations of memories."""
+
+    def get(self, row: Row) -> MemoryState:
+        """Return the state of a memory, a new one where none is kept."""
+        return self.obtain(row.generation, lambda: MemoryState(row))

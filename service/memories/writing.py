@@ -13,13 +13,14 @@ from service.memories.append_log import (
     encode_record,
     record_bytes,
 )
+from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Part, Row
 from service.memories.errors import MemoryNotFound, QuotaExceeded
 from service.memories.files import NewFile, storage_errors
 from service.memories.form import MemoryForm, form_of
 from service.memories.naming import MemoryName, new_file_id, new_version
 from service.memories.parts import closed_parts
-from service.memories.reading import EmbeddedSnapshot, MemoryReader, damage_of
+from service.memories.reading import MemoryReader, damage_of
 from service.memories.resources import StoreResources
 from service.memories.segment import Rows, encode_labels, raw_rows
 from service.memories.state import MemoryEnd, MemoryState, start_of
@@ -80,7 +81,7 @@ class MemoryWriter:
             row, _, end = self._append(name, tensors, condition)
             return self._reader.description(row, end)
 
-    def append_and_read(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> EmbeddedSnapshot:
+    def append_and_read(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> ArraySnapshot:
         """Add keys and return a snapshot; see `MemoryStore.append_and_read`."""
         with storage_errors(), self._of.locks.hold(name), damage_of(name):
             row, state, _ = self._append(name, tensors, condition)

@@ -1,8 +1,14 @@
 """Stores of memories for tests."""
 
+from itertools import count
+
 import pytest
 
-from service.memories import EmbeddedStore, StoreLimits
+from service.memories import StoreLimits
+from tests.service.memories.locations import held_at, open_store_at
+from tests.service.memories.redis_server import RedisServer
+
+_prefixes = count()
 
 
 class Clock:
@@ -20,13 +26,39 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(params=["embedded", pytest.param("redis", marks=pytest.mark.redis)])
+def kind(request):
+    """The kind of store: a test runs with each, or says with which (`marks.EMBEDDED_ONLY`)."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """A server for all tests that neither stop it nor change how it is set up."""
+    server = RedisServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def open_store(tmp_path, clock):
-    """Open stores in one directory, as processes do; without upkeep, which the tests ask for."""
+def redis_url(redis_server):
+    """The URL of an empty store."""
+    return redis_server.url(f"test-{next(_prefixes)}")
+
+
+@pytest.fixture
+def location(kind, request):
+    """Where the stores of a test keep their memories."""
+    return request.getfixturevalue("redis_url" if kind == "redis" else "directory")
+
+
+@pytest.fixture
+def open_store(location, clock):
+    """Open stores that share their memories, as processes do; without upkeep, which the tests ask for."""
     opened = []
 
     def open_one(**limits):
-        store = EmbeddedStore(tmp_path / "memories", StoreLimits(**limits), clock=clock, has_upkeep=False)
+        store = open_store_at(location, StoreLimits(**limits), clock=clock, has_upkeep=False)
         opened.append(store)
         return store
 
@@ -36,10 +68,24 @@ def open_store(tmp_path, clock):
 
 
 @pytest.fixture
+def short_records(kind, monkeypatch):
+    """Make segments of appends of more than 20 000 bytes."""
+    module = "service.memories.redis.writing" if kind == "redis" else "service.memories.writing"
+    monkeypatch.setattr(f"{module}.MAX_RECORD_BYTES", 20_000)
+
+
+@pytest.fixture
 def store(open_store):
     return open_store()
 
 
 @pytest.fixture
+def held(location):
+    """Count what all stores of a test hold."""
+    return lambda: held_at(location)
+
+
+@pytest.fixture
 def directory(tmp_path):
+    """The directory of an embedded store."""
     return tmp_path / "memories"

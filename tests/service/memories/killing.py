@@ -1,9 +1,10 @@
 """Kill writers of a store with SIGKILL at random moments; every acknowledged write must be there, and whole.
 
-``python -m tests.service.memories.killing DIRECTORY KILLS SEED`` runs rounds of several writers.  Each writer owns a
-few names, and all of them append to one more.  Before a write a writer notes in a journal of its own which one it will
-be, and afterwards that it is done.  Once all are killed, the store is opened, and each memory must be as the journals
-say: with or without the one write that was under way.  Prints counts, and the processor time of opening, as JSON.
+``python -m tests.service.memories.killing LOCATION JOURNALS KILLS SEED`` runs rounds of several writers.  Each writer
+owns a few names, and all of them append to one more.  Before a write a writer notes in a journal of its own which one
+it will be, and afterwards that it is done.  Once all are killed, the store is opened, and each memory must be as the
+journals say: with or without the one write that was under way.  Prints counts, and the processor time of opening, as
+JSON.
 """
 
 import json
@@ -16,8 +17,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from service.memories import EmbeddedStore, MemoryName, StoreLimits, append_log, maintenance, writing
+from service.memories import MemoryName, StoreLimits, append_log, maintenance, redis, writing
 from service.memories.errors import MemoryNotFound
+from tests.service.memories.locations import held_at, open_store_at
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 WRITERS = 4
@@ -36,13 +38,19 @@ def quicken():
     writing.MAX_RECORD_BYTES = 12 * 1024
     maintenance.INTERVAL_SECONDS = 0.02
     maintenance.MIN_MERGED_BYTES = 32 * 1024
+    redis.writing.MAX_RECORD_BYTES = 12 * 1024
+    redis.segments.CHUNK_BYTES = 20_000
+    redis.upkeep.INTERVAL_SECONDS = 0.02
+    redis.upkeep.MIN_MERGED_BYTES = 32 * 1024
+    redis.upkeep.MAX_TAIL_RECORDS = 20
+    redis.upkeep.CLAIM_SECONDS = 1
 
 
-def write(directory, writer, seed, start):
+def write(location, journals, writer, seed, start):
     """Write until killed; numbers of keys count from `start`."""
     quicken()
-    chance, store = random.Random(seed), EmbeddedStore(directory, LIMITS)
-    journal = os.open(directory / f"writer-{writer}.journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    chance, store = random.Random(seed), open_store_at(location, LIMITS)
+    journal = os.open(journals / f"writer-{writer}.journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     held: dict[str, bool] = {}
     number = start
     while True:
@@ -99,10 +107,10 @@ class Expected:
         self.shared = set()
         self.count = Counter()
 
-    def check(self, directory, store):
+    def check(self, journals, store):
         """Read the journals, compare them with the store, and go on from what it holds."""
         for writer in range(WRITERS):
-            journal = directory / f"writer-{writer}.journal"
+            journal = journals / f"writer-{writer}.journal"
             lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
             journal.unlink(missing_ok=True)
             pending = lines.pop() if lines and lines[-1] != "done" else None
@@ -138,32 +146,31 @@ def short(numbers):
     return numbers if numbers is None else (len(numbers), numbers[:3], numbers[-3:])
 
 
-def run(directory, kills, seed):
+def run(location, journals, kills, seed):
     """Kill at least this many writers; return counts, and the longest processor time of opening the store."""
     chance, expected, slowest = random.Random(seed), Expected(), 0.0
-    store = EmbeddedStore(directory, LIMITS)
+    store = open_store_at(location, LIMITS)
     store.put(SHARED, tensors([]), OPTIONS)
     store.close()
     for turn in range(-(-kills // WRITERS)):
         children = [
-            fork(directory, writer, chance.getrandbits(32), NUMBERS * (WRITERS * turn + writer))
+            fork(location, journals, writer, chance.getrandbits(32), NUMBERS * (WRITERS * turn + writer))
             for writer in range(WRITERS)
         ]
         for writer, child in enumerate(children):
-            wait_for_lines(directory / f"writer-{writer}.journal", chance.randrange(4, 150), child)
+            wait_for_lines(journals / f"writer-{writer}.journal", chance.randrange(4, 150), child)
             time.sleep(chance.uniform(0, 0.02))
             os.kill(child, signal.SIGKILL)
         for child in children:
             _, status = os.waitpid(child, 0)
             assert os.WTERMSIG(status) == signal.SIGKILL, f"a writer ended with status {status}"
         started = time.process_time()
-        store = EmbeddedStore(directory, LIMITS, has_upkeep=False)
+        store = open_store_at(location, LIMITS, has_upkeep=False)
         store.list("", 1000)
         slowest = max(slowest, time.process_time() - started)
-        expected.check(directory, store)
+        expected.check(journals, store)
         store.sweep()
-        files = [path for name in ("segments", "logs") for path in (directory / name).iterdir()]
-        assert sum(path.stat().st_size for path in files) == store.usage().bytes, "files are left over, or missing"
+        assert held_at(location).bytes == store.usage().bytes, "segments or appends are left over, or missing"
         store.close()
     return {"kills": WRITERS * -(-kills // WRITERS), "processor seconds to open": round(slowest, 3), **expected.count}
 
@@ -176,16 +183,16 @@ def wait_for_lines(journal, lines, child):
         time.sleep(0.002)
 
 
-def fork(directory, writer, seed, start):
+def fork(location, journals, writer, seed, start):
     """Start a writer; this process has no threads and no open store."""
     child = os.fork()
     if child == 0:
         try:
-            write(directory, writer, seed, start)
+            write(location, journals, writer, seed, start)
         finally:
             os._exit(1)
     return child
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    print(json.dumps(run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))

@@ -8,7 +8,10 @@ import pytest
 
 from service.memories import MemoryName, append_log
 from service.memories.errors import MemoryDamaged, StorageFull
+from tests.service.memories.marks import EMBEDDED_ONLY
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
+
+pytestmark = EMBEDDED_ONLY
 
 NAME = MemoryName("", "dragon")
 

@@ -8,7 +8,10 @@ import pytest
 from service.memories import MemoryName, Precondition, append_log, segment
 from service.memories.errors import MemoryDamaged, StoreDamaged
 from tests.sampling import draws
+from tests.service.memories.marks import EMBEDDED_ONLY
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
+
+pytestmark = EMBEDDED_ONLY
 
 NAME, OTHER = MemoryName("", "dragon"), MemoryName("", "other")
 

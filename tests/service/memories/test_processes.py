@@ -11,6 +11,7 @@ import pytest
 from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTensors, locks
 from service.memories.errors import StoreUnavailable
 from tests.service.memories.appending import NAME
+from tests.service.memories.marks import EMBEDDED_ONLY
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 from tests.service.memories.programs import run, start
 
@@ -19,10 +20,11 @@ START_SECONDS = 1
 
 
 @pytest.mark.parametrize("kills", [pytest.param(16, id="16"), pytest.param(200, id="200", marks=pytest.mark.soak)])
-def test_killed_writers_lose_and_tear_nothing(directory, report_figure, kills):
-    directory.mkdir()
-    counts = json.loads(run("killing", directory, kills, kills))
-    report_figure(f"memories: {counts}")
+def test_killed_writers_lose_and_tear_nothing(location, kind, tmp_path, report_figure, kills):
+    journals = tmp_path / "journals"
+    journals.mkdir()
+    counts = json.loads(run("killing", location, journals, kills, kills))
+    report_figure(f"memories, {kind}: {counts}")
     assert counts["kills"] == kills
     assert counts["append"] > counts["delete"] > 0
     assert counts["processor seconds to open"] < START_SECONDS
@@ -31,18 +33,18 @@ def test_killed_writers_lose_and_tear_nothing(directory, report_figure, kills):
 @pytest.mark.parametrize(
     "each", [pytest.param(300, id="300"), pytest.param(10_000, id="10000", marks=pytest.mark.soak)]
 )
-def test_conditional_appends_of_two_processes_lose_no_update(open_store, directory, report_figure, each):
+def test_conditional_appends_of_two_processes_lose_no_update(open_store, location, kind, report_figure, each):
     store = open_store()
     store.put(NAME, tensors([]), OPTIONS)
     with ExitStack() as running:
-        both = [running.enter_context(start("appending", directory, first, each)) for first in (0, each)]
+        both = [running.enter_context(start("appending", location, first, each)) for first in (0, each)]
         assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
         for process in both:
             process.stdin.write("\n")
             process.stdin.flush()
         refused = [int(process.communicate()[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    report_figure(f"memories: 2 x {each} conditional appends, refused {refused} times")
+    report_figure(f"memories, {kind}: 2 x {each} conditional appends, refused {refused} times")
     assert sum(refused) > 0
     found = numbers_of(store.snapshot(NAME))
     assert [number for number in found if number < each] == list(range(each))
@@ -50,6 +52,7 @@ def test_conditional_appends_of_two_processes_lose_no_update(open_store, directo
     assert store.describe(NAME).keys == 2 * each
 
 
+@EMBEDDED_ONLY
 def test_two_processes_share_the_pages_of_a_large_memory(open_store, directory, report_figure):
     """Each has all pages, and half of them by the proportional count of the kernel."""
     keys = np.ones((72 * 1024 * 1024 // 4 // 64, 64), np.float32)
@@ -98,6 +101,7 @@ def test_a_store_that_another_process_has_open_can_be_opened(directory):
         store.close()
 
 
+@EMBEDDED_ONLY
 def test_a_process_that_is_stopped_in_a_write_does_not_stop_the_others(open_store, monkeypatch):
     monkeypatch.setattr(locks, "WAIT_SECONDS", 0.05)
     stopped, store = open_store(), open_store()

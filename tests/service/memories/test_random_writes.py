@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.memories import MemoryName, Precondition, segment, writing
+from service.memories import MemoryName, Precondition, redis, segment, writing
 from service.memories.errors import MemoryNotFound, VersionMismatch
 from tests.sampling import every
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
@@ -19,13 +19,16 @@ LIFETIMES = (None, None, 50)
 class Model:
     """What the store must hold: for each name the numbers of its keys, its version and its last use."""
 
-    def __init__(self, open_store, clock, seed):
+    def __init__(self, open_store, clock, seed, idle_seconds):
         self.chance, self.clock, self.open_store = random.Random(seed), clock, open_store
+        self.idle_seconds = idle_seconds
         self.stores = [self._open(), self._open()]
         self.held, self.memories, self.versions, self.next = [], {}, set(), 0
 
     def _open(self):
-        return self.open_store(idle_seconds=0, cache_bytes=self.chance.choice((0, 50_000, 10**9)))
+        return self.open_store(
+            idle_seconds=self.chance.choice(self.idle_seconds), cache_bytes=self.chance.choice((0, 50_000, 10**9))
+        )
 
     def numbers(self):
         """Return the numbers of new keys."""
@@ -127,16 +130,20 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", every(9, range(40)))
-def test_random_writes_are_as_a_model_says(open_store, directory, clock, monkeypatch, seed):
+def test_random_writes_are_as_a_model_says(open_store, kind, held, clock, monkeypatch, seed):
     monkeypatch.setattr(writing, "MIN_LOG_BYTES", 4096)
     monkeypatch.setattr(writing, "MAX_LOG_BYTES", 16_384)
     monkeypatch.setattr(writing, "RECORDS_PER_LOG", 1)
     monkeypatch.setattr(writing, "MAX_RECORD_BYTES", 12_000)
     monkeypatch.setattr(segment, "MAX_READ_BYTES", (0, 64 * 1024 * 1024)[seed % 2])
-    model = Model(open_store, clock, seed)
+    monkeypatch.setattr(redis.segments, "CHUNK_BYTES", 6000)
+    monkeypatch.setattr(redis.reading, "PAGE_BYTES", 10_000)
+    monkeypatch.setattr(redis.writing, "PAGE_BYTES", 10_000)
+    monkeypatch.setattr(redis.writing, "MAX_RECORD_BYTES", 12_000)
+    monkeypatch.setattr(redis.upkeep, "MAX_TAIL_RECORDS", 4)
+    model = Model(open_store, clock, seed, idle_seconds=(0, 30) if kind == "redis" else (0,))
     for _ in range(STEPS):
         model.step()
     model.check()
     model.stores[0].sweep()
-    files = [path.stat().st_size for name in ("segments", "logs") for path in (directory / name).iterdir()]
-    assert sum(files) == model.stores[1].usage().bytes
+    assert held().bytes == model.stores[1].usage().bytes

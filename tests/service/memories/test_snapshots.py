@@ -8,32 +8,33 @@ import pytest
 
 from attention_core import attend
 from attention_wire.datatypes import BY_DTYPE
-from service.memories import MemoryName, MemoryOptions, MemoryTensors, segment, writing
+from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTensors, segment, writing
 from service.memories.errors import MemoryNotFound, VersionGone
 from service.memories.state import MemoryState
+from tests.service.memories.marks import EMBEDDED_ONLY
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 NAME = MemoryName("", "dragon")
 
 
 @pytest.mark.parametrize("max_read_bytes", [0, 64 * 1024 * 1024], ids=["mapped", "read"])
-def test_a_held_snapshot_outlives_the_memory(open_store, directory, monkeypatch, max_read_bytes):
+def test_a_held_snapshot_outlives_the_memory(open_store, held, monkeypatch, max_read_bytes):
     monkeypatch.setattr(segment, "MAX_READ_BYTES", max_read_bytes)
     reader, writer = open_store(idle_seconds=0), open_store(idle_seconds=0)
     writer.put(NAME, tensors(range(500)), OPTIONS)
-    held = [(reader.snapshot(NAME), list(range(500)))]
+    snapshots = [(reader.snapshot(NAME), list(range(500)))]
     for number in range(500, 520):
         writer.append(NAME, tensors([number]))
-        held.append((reader.snapshot(NAME), list(range(number + 1))))
+        snapshots.append((reader.snapshot(NAME), list(range(number + 1))))
     assert writer.compact() == 1
-    held.append((reader.snapshot(NAME), list(range(520))))
+    snapshots.append((reader.snapshot(NAME), list(range(520))))
     writer.put(NAME, tensors([7]), OPTIONS)
-    held.append((reader.snapshot(NAME), [7]))
+    snapshots.append((reader.snapshot(NAME), [7]))
     writer.delete(NAME)
-    assert not list((directory / "segments").iterdir())
+    assert held() == (0, 0, 0, 0)
     with pytest.raises(MemoryNotFound):
         reader.snapshot(NAME)
-    for snapshot, numbers in held:
+    for snapshot, numbers in snapshots:
         assert numbers_of(snapshot) == numbers
 
 
@@ -62,8 +63,7 @@ def test_labels_are_read_one_by_one_or_in_slices(open_store):
     assert len(labels) == 3
 
 
-def test_compaction_changes_no_version_and_no_number(open_store, directory, monkeypatch):
-    monkeypatch.setattr(writing, "MAX_RECORD_BYTES", 20_000)
+def test_compaction_changes_no_version_and_no_number(open_store, held, short_records):
     store, other = open_store(idle_seconds=0), open_store(idle_seconds=0)
     store.put(NAME, tensors([0]), OPTIONS)
     numbers = [0]
@@ -74,8 +74,7 @@ def test_compaction_changes_no_version_and_no_number(open_store, directory, monk
     assert numbers_of(other.snapshot(NAME)) == numbers
     assert store.compact() == 1
     assert store.compact() == 0
-    assert len(list((directory / "segments").iterdir())) == 1
-    assert not list((directory / "logs").iterdir())
+    assert held()[:2] == (1, 0)
     for one in (store, other, open_store()):
         assert one.describe(NAME) == described
         assert numbers_of(one.snapshot(NAME)) == numbers
@@ -83,6 +82,7 @@ def test_compaction_changes_no_version_and_no_number(open_store, directory, monk
     assert numbers_of(store.snapshot(NAME)) == [*numbers, len(numbers)]
 
 
+@EMBEDDED_ONLY
 def test_a_caller_that_must_not_wait_gets_a_snapshot_once_the_memory_is_loaded(open_store):
     writer, reader = open_store(), open_store()
     writer.put(NAME, tensors([0]), OPTIONS)
@@ -102,6 +102,7 @@ def test_a_caller_that_must_not_wait_gets_a_snapshot_once_the_memory_is_loaded(o
         reader.loaded_snapshot(NAME)
 
 
+@EMBEDDED_ONLY
 def test_a_reader_goes_on_behind_logs_that_were_closed(open_store, monkeypatch):
     """A reader in another process loads a memory once, however many logs its writers have filled."""
     loads = []
@@ -125,15 +126,17 @@ def test_a_reader_goes_on_behind_logs_that_were_closed(open_store, monkeypatch):
 
 
 def during_compaction(monkeypatch, store, act):
-    """Have a store act after it has read the parts that it merges, and before it holds the lock again."""
-    make = store._of.files.make_segment
+    """Have a store act after it has read the parts that it merges, and before others see what it has made of them."""
+    is_embedded = isinstance(store, EmbeddedStore)
+    files, method = (store._of.files, "make_segment") if is_embedded else (store._of.segments, "upload")
+    make = getattr(files, method)
 
     def make_later(_, form, rows):
         monkeypatch.undo()
         act()
         return make(form, rows)
 
-    monkeypatch.setattr(type(store._of.files), "make_segment", make_later)
+    monkeypatch.setattr(type(files), method, make_later)
 
 
 def test_appends_go_on_while_a_memory_is_compacted(open_store, monkeypatch):
@@ -146,14 +149,14 @@ def test_appends_go_on_while_a_memory_is_compacted(open_store, monkeypatch):
     assert numbers_of(other.snapshot(NAME)) == [0, 1, 2]
 
 
-def test_a_memory_that_is_replaced_during_compaction_is_left_alone(open_store, directory, monkeypatch):
+def test_a_memory_that_is_replaced_during_compaction_is_left_alone(open_store, held, monkeypatch):
     store, other = open_store(idle_seconds=0), open_store()
     store.put(NAME, tensors([0]), OPTIONS)
     store.append(NAME, tensors([1]))
     during_compaction(monkeypatch, store, lambda: other.put(NAME, tensors([5]), OPTIONS))
     assert store.compact() == 0
     assert numbers_of(store.snapshot(NAME)) == [5]
-    assert len(list((directory / "segments").iterdir())) == 1
+    assert held()[:2] == (1, 0)
 
 
 def test_threads_read_whole_appends_in_their_order(open_store):

@@ -1,0 +1,71 @@
+"""A server of Redis with a directory and a socket of its own."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+PROGRAM = "/usr/bin/redis-server"
+
+START_SECONDS = 20
+
+QUIET = {"port": "0", "save": "", "loglevel": "warning", "daemonize": "no"}
+DURABLE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+
+
+class RedisServer:
+    """A server that a test starts, stops and kills; it keeps its data when it is started again.
+
+    :param options: of redis-server, beside those above.
+    """
+
+    def __init__(self, **options):
+        self._directory = tempfile.TemporaryDirectory(prefix="redis-")
+        self.socket = Path(self._directory.name) / "socket"
+        self._options = {**QUIET, **DURABLE, "dir": self._directory.name, "unixsocket": str(self.socket), **options}
+        self._process = None
+        self.start()
+
+    def url(self, prefix):
+        """Return the URL of a store whose keys begin with a prefix."""
+        return f"unix://{self.socket}?prefix={prefix}:"
+
+    def client(self):
+        """Return a client for what a test does behind the back of a store."""
+        return Redis(unix_socket_path=str(self.socket))
+
+    def start(self):
+        """Start the server, and wait until it answers."""
+        words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        log = Path(self._directory.name) / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen([PROGRAM, *words], stdout=output, stderr=output)
+        until = time.monotonic() + START_SECONDS
+        with self.client() as client:
+            while True:
+                try:
+                    client.ping()
+                except RedisConnectionError:
+                    assert self._process.poll() is None, log.read_text()
+                    assert time.monotonic() < until, log.read_text()
+                    time.sleep(0.01)
+                else:
+                    return
+
+    def stop(self):
+        """Stop the server as an operator does."""
+        self._process.terminate()
+        self._process.wait()
+
+    def kill(self):
+        """Kill the server."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self):
+        """End the server and remove its data."""
+        self.kill()
+        self._directory.cleanup()
