@@ -24,6 +24,9 @@ from attention_client.tensors import round_tensor
 from attention_wire.datatypes import RawTensor
 from attention_wire.documents import pointer as pointer_of
 
+NAME_OF_MEMORY = ("memory", "name")
+"""Path of a name that may stand for its object: errors point to the object, as those of /v1 do."""
+
 MAX_EXACT = 2**53
 """Largest integer up to which float64 holds every one."""
 
@@ -62,7 +65,7 @@ class Inference:
         if is_array and name is not None:
             self._add_input(name, RawTensor.of(_accepted_type(leaf, path)), path)
         elif not is_array and path in PARAMETERS:
-            self._origins[f"/parameters/{PARAMETERS[path]}"] = path
+            self._origins[f"/parameters/{PARAMETERS[path]}"] = path if path != NAME_OF_MEMORY else path[:1]
             self.parameters[PARAMETERS[path]] = leaf
         else:
             _require_finite(leaf, path)

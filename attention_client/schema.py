@@ -455,7 +455,7 @@ class GradientOptions(TypedDict, total=False):
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).
     """
-    memory: str | MemoryReference | None
+    memory: str | MemoryReference | tuple[str, str] | None
     """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
     append: bool | None
     """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
@@ -498,7 +498,7 @@ class Options(TypedDict, total=False):
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).
     """
-    memory: str | MemoryReference | None
+    memory: str | MemoryReference | tuple[str, str] | None
     """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
     append: bool | None
     """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
