@@ -77,7 +77,10 @@ export function createGrid(root, on) {
         );
         if (!wrong.has(field) && parseNumber(field.value) !== model.values[row][column])
           field.value = String(model.values[row][column]);
-        setAttributes(field, { "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null });
+        setAttributes(field, {
+          "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null,
+          readonly: model.readOnly,
+        });
       }),
     );
   }
@@ -126,7 +129,7 @@ export function createGrid(root, on) {
   });
   table.addEventListener("keydown", (event) => walk(event, fields, names));
   table.addEventListener("paste", (event) => {
-    if (event.target.dataset.row === undefined) return;
+    if (event.target.dataset.row === undefined || model.readOnly) return;
     const block = parseBlock(event.clipboardData.getData("text/plain"));
     if (!block) return;
     event.preventDefault();

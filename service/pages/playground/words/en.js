@@ -45,6 +45,36 @@ export default {
   "default.feature": "feature {number}",
   "default.value": "value {number}",
 
+  "memory.title": "Memories",
+  "memory.help": "The service keeps keys and values under a name, to be used with many queries.",
+  "memory.keep_as": "Keep these keys and values as",
+  "memory.keep": "Keep",
+  "memory.kept": "Kept as “{name}”, with this many keys: {keys}.",
+  "memory.name_wrong":
+    "“{text}” is not a possible name: it has 1 to 128 letters, digits and . _ -, and begins with a letter or digit.",
+  "memory.replace_question": "There is a memory “{name}” already, with this many keys: {keys}. Replace it?",
+  "memory.replace": "Replace",
+  "memory.delete_question": "Delete the memory “{name}” for good?",
+  "memory.delete": "Delete",
+  "memory.delete_name": "Delete {name}",
+  "memory.deleted": "“{name}” has been deleted.",
+  "memory.cancel": "Cancel",
+  "memory.list": "Kept memories",
+  "memory.none": "There is no memory yet.",
+  "memory.more": "More",
+  "memory.use": "Use",
+  "memory.use_name": "Use {name}",
+  "memory.about": "keys: {keys}, {dtype}, K {key}, V {value}",
+  "memory.about_keys": "keys: {keys}, {dtype}, K {key}, no values",
+  "memory.used": "Keys and values come from the memory “{name}” ({about}).",
+  "memory.release": "Back to typed keys",
+  "memory.loading": "The memory “{name}” is on its way.",
+  "memory.failed": "The memory “{name}” could not be loaded.",
+  "memory.source": "From the memory “{name}”.",
+  "memory.large": "{shape} numbers of the memory “{name}”, too many to show.",
+  "memory.off": "This service keeps no memories.",
+  "memory.away": "The service cannot be reached. Try again in a moment.",
+
   "option.score_model": "Score model",
   "option.normalizer": "Normalizer",
   "option.mask": "Mask",
@@ -106,6 +136,11 @@ export default {
   "stage.mask_hint": "click or Space hides a key",
   "stage.weights_hint": "how the attention is shared",
   "stage.output_hint": "weights times values",
+  "ranking.caption": "{query}: the {count} keys with the largest weights",
+  "ranking.key": "Key",
+  "ranking.output": "Output: {numbers}",
+  "ranking.more": ", and {count} more",
+  "ranking.unexplained": "Single weights are explained where all keys are shown. Of a large memory these are the keys with the largest weights.",
   "map.no_values": "There is no output without values.",
   "formula.mask": "if visible, else −∞",
   "legend.visible": "✓ visible",
@@ -136,6 +171,7 @@ export default {
   "check.mismatch_row":
     "browser vs service differ: {matrix} of {query}: service {service}, browser {browser}, |Δ| = {difference} > {tolerance}",
   "check.missing": "nothing",
+  "check.unchecked_memory": "Not checked: the browser does not have the numbers of this memory",
   "check.unchecked": "Not checked: the browser does not know this method",
 
   "explain.pair": "{query} → {key}",
@@ -211,6 +247,9 @@ export default {
   "problem.shape_key":
     "K has {keyFeatures} columns and Q has {queryFeatures}; this score model needs equally many. Add or remove columns.",
   "problem.shape_value": "V has {values} rows and K has {keys}; each key needs one value. Add or remove rows.",
+  "problem.shape_memory":
+    "The keys of the memory have {keyFeatures} columns and Q has {queryFeatures}; this score model needs equally many. Change Q.",
+  "problem.memory_gone": "There is no such memory, or no longer. Choose another, or go back to typed keys.",
   "problem.proportional":
     "Proportions need scores that are not negative. Choose another normalizer, or mask those keys.",
   // generated: problems

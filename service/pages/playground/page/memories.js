@@ -1,0 +1,67 @@
+// Memories on the page: which one is used, and the way back.  The panel itself is loaded when it is opened, or when a
+// link names a memory.
+import { fitMask } from "../state/edits.js";
+import { fitParameters } from "../state/defaults.js";
+import { pick, release } from "../state/used_memory.js";
+import { t } from "../words/i18n.js";
+import { aboutOf } from "../words/memories.js";
+import { byId, setText } from "./dom.js";
+
+// `keyNeeded` is called when the service does not know who asks, and `notices` say that the panel cannot be loaded.
+export function createMemories({ store, catalogue, notices, keyNeeded }) {
+  const root = byId("memory");
+  const bar = byId("memory-used");
+  const [text, back] = bar.children;
+  let panel = null;
+  let loading = null;
+
+  // Another memory has other sizes.
+  function change(edit) {
+    store.change((draft) => {
+      edit(draft);
+      fitMask(draft);
+      const entry = catalogue.scoreModels.find(({ name }) => name === draft.scoreModel.name);
+      draft.scoreModel.parameters = fitParameters(entry, draft.scoreModel.parameters, draft);
+    });
+  }
+
+  async function withPanel(act) {
+    try {
+      const { createMemoryPanel } = await import("../inputs/memories.js");
+      panel ??= createMemoryPanel({ store, change, keyNeeded });
+      notices.set("memory", null);
+      act(panel);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      notices.set("memory", { key: "memory.away", canClose: true });
+    }
+  }
+
+  root.addEventListener("toggle", () => root.open && withPanel((opened) => opened.refresh()));
+  back.addEventListener("click", () => {
+    change(release);
+    byId("memory-title").focus();
+  });
+
+  return {
+    update(state) {
+      const { memory } = state;
+      setText(byId("memory-title"), t("memory.title"));
+      bar.hidden = !memory;
+      if (memory) {
+        const about = memory.about && aboutOf(memory.about);
+        setText(text, t(about ? "memory.used" : `memory.${memory.status}`, { name: memory.name, about }));
+        setText(back, t("memory.release"));
+      }
+      panel?.update();
+      const name = memory?.status === "loading" ? memory.name : null;
+      if (name !== null && name !== loading) withPanel((opened) => opened.load(name));
+      loading = name;
+    },
+    // The service may know now who asks.
+    again() {
+      if (store.get().memory?.status === "failed") store.change((draft) => pick(draft, draft.memory.name));
+      if (root.open) withPanel((opened) => opened.refresh());
+    },
+  };
+}
