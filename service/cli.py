@@ -28,6 +28,9 @@ SERVE_FLAGS: Mapping[str, str] = {
 SECRETS = ("api_keys", "memories_url")
 """Settings whose values no message shows; a URL may hold a password."""
 
+WRONG_SETTING = 2
+"""The exit code of a program that a setting has ended, as argparse has it for a wrong flag."""
+
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C has ended, as shells report it."""
 
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, ValidationError):
             raise
         _complain(_explain(error))
-        return 2
+        return WRONG_SETTING
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -120,10 +123,16 @@ def _serve(options: argparse.Namespace) -> int:
     _pass_flags_on({name: str(value) for name in SERVE_FLAGS if (value := getattr(options, name)) is not None})
     _start_no_blas_threads()
 
+    from service.memories import why_unusable
     from service.serving.server import serve
     from service.settings import Settings
 
-    return serve(Settings(), list(_warnings()))
+    settings = Settings()
+    reason = why_unusable(settings)
+    if reason is not None:
+        _complain(f"attention-service: {our_variable('memories_directory')}: {reason}")
+        return WRONG_SETTING
+    return serve(settings, list(_warnings()))
 
 
 def _pass_flags_on(flags: Mapping[str, str]) -> None:

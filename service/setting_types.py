@@ -72,6 +72,8 @@ def _memories_url(url: str) -> str:
     # The URL may hold a password, so that no text shows it.
     if url and not MEMORIES_URL.fullmatch(url):
         raise ValueError("expected a URL such as redis://localhost:6379, rediss://… or unix://…")
+    if url and find_spec("redis") is None:
+        raise ValueError("expected the extra redis to be installed: pip install 'attention-service[redis]'")
     return url
 
 

@@ -8,7 +8,7 @@ from service.memories.access import Memories, MemoryAccess, MustWait, Stopping, 
 from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
 from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
-from service.memories.opening import open_memories
+from service.memories.opening import open_memories, why_unusable
 from service.memories.resources import StoreLimits
 from service.memories.store import (
     ALWAYS,
@@ -44,4 +44,5 @@ __all__ = [
     "open_memories",
     "read_precondition",
     "reserve_nothing",
+    "why_unusable",
 ]

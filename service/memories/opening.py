@@ -13,6 +13,9 @@ from service.settings import Settings
 
 log = logging.getLogger("service.memories")
 
+CACHE = "redis"
+"""The directory in that of the memories for copies of segments that are kept in Redis."""
+
 EMPTY = "ATTENTION_MEMORIES_DIRECTORY is empty"
 
 
@@ -36,13 +39,35 @@ def open_memories(
     try:
         return Memories(_open(settings, limits, on_expired), meter=meter)
     except (OSError, MemoryStoreError) as error:
-        if "memories_directory" in settings.model_fields_set or settings.memories_url:
+        if _is_asked_for(settings):
             raise
         reason = f"the directory of its state cannot be used ({error}); set ATTENTION_MEMORIES_DIRECTORY"
         log.warning("memories are off: %s", reason)
         return Memories(None, "the directory of its state cannot be used", meter)
 
 
+def why_unusable(settings: Settings) -> str | None:
+    """Return why the directory that a setting names cannot keep memories; None if it can, or if there is no setting."""
+    if not _is_asked_for(settings):
+        return None
+    try:
+        open_memories(settings).close()
+    except (OSError, MemoryStoreError) as error:
+        return str(error)
+    return None
+
+
+def _is_asked_for(settings: Settings) -> bool:
+    """Return whether a setting says where the memories are kept."""
+    return "memories_directory" in settings.model_fields_set or bool(settings.memories_url)
+
+
 def _open(settings: Settings, limits: StoreLimits, on_expired: Callable[[int], None] | None) -> MemoryStore:
     directory = Path(settings.memories_directory)
-    return EmbeddedStore(directory, limits, on_expired=on_expired)
+    if not settings.memories_url:
+        return EmbeddedStore(directory, limits, on_expired=on_expired)
+    # The client of Redis is an extra.
+    from service.memories.redis import RedisStore  # noqa: PLC0415
+
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return RedisStore(settings.memories_url, directory / CACHE, limits, on_expired=on_expired)
