@@ -25,9 +25,11 @@ REQUEST = {"query": [[1.0, 2.0]], "key": [[1.0, 0.0], [0.5, 1.0]], "value": [[1.
 BODIES = {
     **{endpoint.path: next(iter(endpoint.examples.values()))["value"] for endpoint in ENDPOINTS},
     "/v2/repository/index": {},
+    "/v1/memories/table": {"key": [[1, 2]]},
+    "/v1/memories/table/append": {"key": [[3, 4]]},
 }
 
-PARAMETERS = {"model": "dot_product", "version": "1", "id": "causal", "slug": "not-found"}
+PARAMETERS = {"model": "dot_product", "version": "1", "id": "causal", "slug": "not-found", "name": "table"}
 
 
 def uncounted() -> dict[str, int]:

@@ -11,6 +11,13 @@ from service.memories.errors import MemoryNotFound
 from service.memories.parts import FILE_NAME
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
+
+@pytest.fixture
+def kind():
+    """Directories are those of embedded stores."""
+    return "embedded"
+
+
 ACCEPTED = [
     "a",
     "0",

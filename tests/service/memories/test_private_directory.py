@@ -12,6 +12,13 @@ from service.memories import MemoryName, maintenance, private
 from service.memories.errors import MemoryDamaged, UnsuitableDirectory
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
+
+@pytest.fixture
+def kind():
+    """Directories are those of embedded stores."""
+    return "embedded"
+
+
 NAME, OTHER = MemoryName("", "dragon"), MemoryName("team-a", "other")
 
 CONTENT = b"of something else"
