@@ -34,7 +34,7 @@ class MemoryLabelsSchema(StrictModel, title="MemoryLabels"):
     key: Names | None = Field(None, description="One for each key. 每个键一个名称。")
 
 
-class MemoryRequest(StrictModel, title="Memory"):
+class MemoryRequest(StrictModel):
     """Keys and values to keep, in the shapes in which an attention request takes them.
 
     要保存的键与值，形状与注意力请求中的相同。
@@ -71,7 +71,7 @@ class MemoryRequest(StrictModel, title="Memory"):
     )
 
 
-class MemoryAppendRequest(StrictModel, title="MemoryAppend"):
+class MemoryAppendRequest(StrictModel):
     """Keys behind those of a memory: shapes as there but for the number of keys. 追加的键：除键数外形状相同。"""
 
     key: Vectors = Field(description="Keys, (…, L, Dk). 键。")

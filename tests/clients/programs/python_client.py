@@ -65,7 +65,7 @@ def problem(client: AuthenticatedClient) -> list[str]:
 
 def refused_by_mypy() -> None:
     """Never called; under warn_unused_ignores each line fails where it is not refused."""
-    AttentionRequest(query=QUERY)  # type: ignore[call-arg]
+    AttentionRequest(key=KEY)  # type: ignore[call-arg]
     AttentionRequest(query=QUERY, key=KEY, normalizer="softmaxx")  # type: ignore[arg-type]
     AttentionRequest(query=QUERY, key=KEY, normalizer=ScaledDotProduct(name="scaled_dot_product"))  # type: ignore[arg-type]
     Additive(name="additive")  # type: ignore[call-arg]
