@@ -30,7 +30,7 @@ class Stopping(Exception):
 
 
 class MemoryMeter(Protocol):
-    """Counts what is done with memories, for the metrics."""
+    """Counts reads of memories and appends, for the metrics."""
 
     def memory_read(self) -> None:
         """Count a request that reads a memory."""
@@ -78,7 +78,7 @@ class Memories:
 
 
 def reserve_nothing(_: int) -> None:
-    """Reserve no memory, where nobody counts it."""
+    """Reserve no memory, where no budget counts it."""
 
 
 class MemoryAccess:
@@ -111,7 +111,7 @@ class MemoryAccess:
         self.may_wait = False
         """Whether the request is in a thread, where it may wait for files."""
         self.reserve: Callable[[int], None] = reserve_nothing
-        """Waits in that thread until the request holds so many further bytes."""
+        """Waits in that thread until the request holds that number of further bytes."""
         self._opened: dict[str, MemorySnapshot] = {}
         self._has_begun = False
         self._written: MemoryDescription | None = None
@@ -121,7 +121,7 @@ class MemoryAccess:
     def in_thread(self, reserve: Callable[[int], None]) -> None:
         """Let the request wait.
 
-        :param reserve: waits until the request holds so many further bytes.
+        :param reserve: waits until the request holds a number of further bytes.
         """
         self.may_wait = True
         self.reserve = reserve

@@ -190,7 +190,7 @@ class AttentionRequest(StrictModel):
         """Return the core's call.
 
         :param key: keys, those of the request or of its memory.
-        :param value: values, likewise; None for none.
+        :param value: values, those of the request or of its memory; None for none.
         """
         return AttentionCall(
             query=self.query,

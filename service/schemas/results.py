@@ -70,7 +70,7 @@ class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True)
     score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
     normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
     dtype: DType = Field(description="Type of the returned numbers. 返回数值的类型。")
-    memory: MemoryUsed | None = Field(None, description="With memory: what was read. 所读的记忆。")
+    memory: MemoryUsed | None = Field(None, description="With memory: the version that was read. 所读的记忆。")
     notes: list[str] = Field(
         description='Rows and requests that need a word, such as "row 3: no visible key; …". 说明。'
     )

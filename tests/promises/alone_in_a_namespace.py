@@ -56,7 +56,7 @@ def ask_everything(server: Server) -> dict[str, int]:
             for route in create_app(Settings(log_level="error")).routes
             for method in sorted(set(getattr(route, "methods", None) or {"GET"}) - {"HEAD"})
         ]
-        # What is put is there until it has been read.
+        # A memory is there until it has been read.
         order = {"PUT": 0, "DELETE": 2}
         for method, route in sorted(asked, key=lambda one: order.get(one[0], 1)):
             path = route.path.format(**PARAMETERS) if hasattr(route, "endpoint") else f"{route.path}/docs.js"

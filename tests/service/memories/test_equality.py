@@ -76,7 +76,7 @@ def rounded(numbers: Any, dtype: str) -> np.ndarray:
 
 
 def kept_in_a_memory(document: dict[str, Any], store: EmbeddedStore, layout: str = "bhsd") -> dict[str, Any]:
-    """Put the past of a request, or else its keys and values; return what is left to be sent."""
+    """Put the past of a request, or else its keys and values; return the rest, to be sent."""
     rest, dtype = dict(document), document["dtype"]
     has_past = "past_key" in rest
     names = ("past_key", "past_value") if has_past else ("key", "value")
@@ -89,9 +89,9 @@ def assert_same(document: dict[str, Any], store: EmbeddedStore, run: Run, wanted
     sent = answer(prepare_attention, document, run, wanted=wanted)
     rest = kept_in_a_memory(document, store)
     read = answer(prepare_attention, rest, run, store, wanted)
-    assert NAME.name.encode() in read, "the answer says what it read"
+    assert NAME.name.encode() in read, "the answer names the memory"
     if wanted != JSON:
-        # The header has another length: compare what is behind it.
+        # The header has another length: compare the bytes behind it.
         sent, read = (one[8 + int.from_bytes(one[:8], "little") :] for one in (sent, read))
     assert MEMBER.sub(b"", read) == sent, document
 

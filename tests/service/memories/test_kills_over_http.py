@@ -1,4 +1,4 @@
-"""Servers that are killed while clients append over HTTP: what was acknowledged is there, once and in order."""
+"""Servers that are killed while clients append over HTTP: every acknowledged key is there, once and in order."""
 
 import random
 import signal
