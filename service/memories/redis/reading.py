@@ -111,6 +111,8 @@ class RedisReader:
                     continue
                 if page.is_last:
                     return page.row, arrays
+                if not page.records:
+                    raise DamagedFile("fewer appends than were stored")
 
     def describe(self, name: MemoryName) -> MemoryDescription:
         """Return the description of a memory."""

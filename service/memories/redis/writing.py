@@ -149,8 +149,10 @@ class RedisWriter:
         decoded: list[Record] = []
         while row.first + len(records) < row.records:
             page = self._reader.page(row, row.first + len(records), version)
-            if not page.is_known or page.row.segments != row.segments or not page.records:
+            if not page.is_known or page.row.segments != row.segments:
                 return None
+            if not page.records:
+                raise DamagedFile("fewer appends than were stored")
             records += page.records[: row.records - row.first - len(records)]
             decoded += [decode_record(record, row.form) for record in records[len(decoded) :]]
             version = decoded[-1].version

@@ -6,14 +6,19 @@ import time
 from pathlib import Path
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 
 PROGRAM = "/usr/bin/redis-server"
 
 START_SECONDS = 20
 
+NEVER = Retry(NoBackoff(), 0)
+
 QUIET = {"port": "0", "save": "", "loglevel": "warning", "daemonize": "no"}
-DURABLE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+# With "everysec" a server that is killed while it syncs loses what it has answered since.
+DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 class RedisServer:
@@ -35,7 +40,7 @@ class RedisServer:
 
     def client(self):
         """Return a client for what a test does behind the back of a store."""
-        return Redis(unix_socket_path=str(self.socket))
+        return Redis(unix_socket_path=str(self.socket), password=self._options.get("requirepass"), retry=NEVER)
 
     def start(self):
         """Start the server, and wait until it answers."""
@@ -69,3 +74,10 @@ class RedisServer:
         """End the server and remove its data."""
         self.kill()
         self._directory.cleanup()
+
+
+def count_calls(store, monkeypatch):
+    """Return a list that gets every command that a store sends from now on."""
+    calls, execute = [], store._of.connection._execute
+    monkeypatch.setattr(store._of.connection, "_execute", lambda *words: calls.append(words) or execute(*words))
+    return calls
