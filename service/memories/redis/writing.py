@@ -84,8 +84,8 @@ class RedisWriter:
         answer = self._commit(PUT_SCRIPT, upload, *arguments, *upload.chunk_keys)
         self._require_ok(name, condition, answer)
         self._of.states.forget(name)
-        _, values, is_new = answer
-        return row_of(name, values).description(), bool(is_new)
+        _, lines, is_new = answer
+        return row_of(name, lines).description(), bool(is_new)
 
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> MemoryDescription:
         """Add keys; see `MemoryStore.append`."""
@@ -198,8 +198,8 @@ class RedisWriter:
                 state.row = None
                 continue
             self._require_ok(name, condition, answer)
-            _, values, before = answer
-            state.row = row = row_of(name, values)
+            _, lines, before = answer
+            state.row = row = row_of(name, lines)
             if arrays is not None:
                 with damage_of(name):
                     arrays.extend(seen[0], [*self._reader.decode(before, row.form), (version, rows)])

@@ -14,6 +14,8 @@ PROGRAM = "/usr/bin/redis-server"
 
 START_SECONDS = 20
 
+WAIT_SECONDS = 60
+
 NEVER = Retry(NoBackoff(), 0)
 
 QUIET = {"port": "0", "save": "", "loglevel": "warning", "daemonize": "no"}
@@ -32,11 +34,15 @@ class RedisServer:
         self.socket = Path(self._directory.name) / "socket"
         self._options = {**QUIET, **DURABLE, "dir": self._directory.name, "unixsocket": str(self.socket), **options}
         self._process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def url(self, prefix):
-        """Return the URL of a store whose keys begin with a prefix."""
-        return f"unix://{self.socket}?prefix={prefix}:"
+        """Return the URL of a store whose keys begin with a prefix; it waits, since the machine may be busy."""
+        return f"unix://{self.socket}?socket_timeout={WAIT_SECONDS}&prefix={prefix}:"
 
     def client(self):
         """Return a client for what a test does behind the back of a store."""
@@ -67,8 +73,9 @@ class RedisServer:
 
     def kill(self):
         """Kill the server."""
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def close(self):
         """End the server and remove its data."""

@@ -328,7 +328,7 @@ def test_a_server_that_does_not_answer_in_time(tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.05)
     with store_at_wrong_server(tmp_path, b"") as store:
         for call in (store.describe, store.delete):
-            with pytest.raises(StoreUnavailable, match="no answer of Redis within"):
+            with pytest.raises(StoreUnavailable, match="no answer of Redis in time"):
                 call(NAME)
 
 
