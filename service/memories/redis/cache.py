@@ -1,7 +1,7 @@
 """A directory of this machine with copies of segments, which all processes share.
 
-Every copy can be fetched again: nothing is synced, and what is damaged or gone is replaced.  A copy that is removed
-stays readable for the processes that have it open or mapped.
+Every copy can be fetched again: nothing is synced, and a damaged one is replaced.  A copy that is removed stays
+readable for the processes that have it open or mapped.
 """
 
 import os

@@ -25,7 +25,8 @@ Result = TypeVar("Result")
 
 CONNECT_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
-"""Longest waits for a connection, and for each piece of an answer."""
+"""Longest waits for a connection, and for each piece of an answer; those of a URL, socket_connect_timeout and
+socket_timeout, are stronger."""
 
 READ_BYTES: Final = 1024 * 1024
 """Bytes that are read from the socket at a time."""
@@ -211,7 +212,7 @@ def _translate(error: RedisError) -> MemoryStoreError | None:
     if isinstance(error, (AuthenticationError, NoPermissionError)):
         return StoreUnavailable("Redis refuses the user, the password or a command")
     if isinstance(error, RedisTimeoutError):
-        return StoreUnavailable(f"no answer of Redis within {ANSWER_SECONDS:g} s")
+        return StoreUnavailable("no answer of Redis in time")
     if isinstance(error, RedisConnectionError):
         return StoreUnavailable("no connection to Redis, or one that broke")
     return None

@@ -111,6 +111,8 @@ class RedisReader:
                     continue
                 if page.is_last:
                     return page.row, arrays
+                if not page.records:
+                    raise DamagedFile("fewer appends than were stored")
 
     def describe(self, name: MemoryName) -> MemoryDescription:
         """Return the description of a memory."""
@@ -123,7 +125,7 @@ class RedisReader:
             prefix, place, now = script_arguments(self._of.keys.prefix, MemoryName(owner, ""), self._of.clock())
             wanted = limit - len(described)
             [_, listed] = self._of.connection.read(LIST_SCRIPT, prefix, place.rstrip(":"), now, after, wanted)
-            rows = [row_of(MemoryName(owner, name.decode()), values) for name, values in listed if values]
+            rows = [row_of(MemoryName(owner, name.decode()), lines) for name, lines in listed if lines]
             described += [row.description() for row in rows]
             if len(listed) < wanted:
                 break
@@ -180,8 +182,8 @@ class RedisReader:
         if status == b"missing":
             self._of.states.forget(name)
             raise MemoryNotFound(name)
-        values, is_known, first, records, is_noted = answer
-        row = row_of(name, values)
+        lines, is_known, first, records, is_noted = answer
+        row = row_of(name, lines)
         if not is_noted:
             # The server is at its limit of memory, or takes no writes: a read goes on.
             with suppress(MemoryStoreError):

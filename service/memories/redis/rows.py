@@ -1,7 +1,6 @@
 """Memories as Redis has them: the fields of a hash, read and written."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -73,16 +72,16 @@ class RedisRow:
         )
 
 
-def row_of(name: MemoryName, values: Sequence[bytes]) -> RedisRow:
+def row_of(name: MemoryName, lines: bytes) -> RedisRow:
     """Return a memory.
 
     :param name: the memory.
-    :param values: of `FIELDS`, as Redis returns them.
+    :param lines: the values of `FIELDS`, none of which has a line break.
 
     Raises StoreDamaged where they are not those that the store has written.
     """
     try:
-        field = dict(zip(FIELDS, values, strict=True))
+        field = dict(zip(FIELDS, lines.split(b"\n"), strict=True))
         ttl = float(field["ttl"]) if field["ttl"] else None
         form, options = _described(field["described"], ttl)
         return RedisRow(
@@ -103,7 +102,7 @@ def row_of(name: MemoryName, values: Sequence[bytes]) -> RedisRow:
             record_bytes=int(field["record_bytes"]),
             stored=int(field["stored"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise StoreDamaged(f"fields of the memory {name.name!r} that the store has not written") from error
 
 

@@ -52,10 +52,17 @@ local function whole(number) return string.format('%.0f', number) end
 local function find(place)
   local values = redis.call('HMGET', key_of('memory', place), unpack(FIELDS))
   if not values[1] then return nil end
-  local row = {{values = values}}
+  local row = {{}}
   for index, field in ipairs(FIELDS) do row[field] = values[index] or '' end
   row.expired = row.ttl ~= '' and tonumber(row.used) + tonumber(row.ttl) <= tonumber(now)
   return row
+end
+
+-- The fields as lines, which a client reads faster than values.
+local function lines_of(row)
+  local lines = {{}}
+  for index, field in ipairs(FIELDS) do lines[index] = row[field] end
+  return table.concat(lines, '\\n')
 end
 
 local function find_current(place)
@@ -151,7 +158,7 @@ if use == '1' and row.ttl ~= '' and (wanted == '' or wanted == row.version) then
   local noted = redis.pcall('HSET', key_of('memory', place), 'used', now)
   if type(noted) == 'table' and noted.err then is_noted = 0 end
 end
-return {'ok', row.values, is_known and 1 or 0, first, records, is_noted}
+return {'ok', lines_of(row), is_known and 1 or 0, first, records, is_noted}
 """
 )
 
@@ -190,7 +197,7 @@ local colon = string.find(place, ':', 1, true)
 redis.call('ZADD', key_of('names', string.sub(place, 1, colon - 1)), 0, string.sub(place, colon + 1))
 if ttl ~= '' then redis.call('ZADD', prefix .. 'expiring', tonumber(now) + tonumber(ttl), place) end
 count(tonumber(stored), 1)
-return {'ok', find(place).values, current and 0 or 1}
+return {'ok', lines_of(find(place)), current and 0 or 1}
 """
 )
 
@@ -232,7 +239,7 @@ redis.call('HSET', key_of('memory', place), 'version', version, 'keys', whole(to
   'record_bytes', whole(tonumber(row.record_bytes) + #record), 'stored', whole(tonumber(row.stored) + stored))
 redis.call('ZADD', prefix .. 'fragmented', now, place)
 count(stored, 0)
-return {'ok', find(place).values, before}
+return {'ok', lines_of(find(place)), before}
 """
 )
 
@@ -307,14 +314,14 @@ return {'ok'}
 LIST = (
     _PRELUDE
     + """
--- The fields of the first memories of an owner, in the place of `place`, behind a name; expired ones with no field.
+-- The fields of the first memories of an owner, in the place of `place`, behind a name; expired ones without.
 local after, limit = ARGV[4], ARGV[5]
 local low = '-'
 if after ~= '' then low = '(' .. after end
 local listed = {}
 for _, name in ipairs(redis.call('ZRANGEBYLEX', key_of('names', place), low, '+', 'LIMIT', 0, limit)) do
   local row = find_current(place .. ':' .. name)
-  listed[#listed + 1] = {name, row and row.values or {}}
+  listed[#listed + 1] = {name, row and lines_of(row) or ''}
 end
 return {'ok', listed}
 """
@@ -327,7 +334,7 @@ FRAGMENTED = (
 local listed = {}
 for _, place in ipairs(redis.call('ZRANGE', prefix .. 'fragmented', 0, tonumber(ARGV[4]) - 1)) do
   local row = find_current(place)
-  if row then listed[#listed + 1] = {place, row.values} end
+  if row then listed[#listed + 1] = {place, lines_of(row)} end
 end
 return {'ok', listed}
 """

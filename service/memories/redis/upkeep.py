@@ -81,7 +81,7 @@ class Upkeep:
         """Merge the parts of memories that are due; return the number of memories."""
         arguments = self._of.keys.prefix, "", repr(self._of.clock()), MERGED_AT_ONCE
         [_, listed] = self._of.connection.read(FRAGMENTED_SCRIPT, *arguments)
-        return sum(self._compact(row_of(name_of(place.decode()), values)) for place, values in listed)
+        return sum(self._compact(row_of(name_of(place.decode()), lines)) for place, lines in listed)
 
     def _compact(self, row: RedisRow) -> bool:
         """Merge the parts of a memory if that is due; one for which it failed is left alone for a while."""

@@ -84,8 +84,8 @@ class RedisWriter:
         answer = self._commit(PUT_SCRIPT, upload, *arguments, *upload.chunk_keys)
         self._require_ok(name, condition, answer)
         self._of.states.forget(name)
-        _, values, is_new = answer
-        return row_of(name, values).description(), bool(is_new)
+        _, lines, is_new = answer
+        return row_of(name, lines).description(), bool(is_new)
 
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> MemoryDescription:
         """Add keys; see `MemoryStore.append`."""
@@ -149,8 +149,10 @@ class RedisWriter:
         decoded: list[Record] = []
         while row.first + len(records) < row.records:
             page = self._reader.page(row, row.first + len(records), version)
-            if not page.is_known or page.row.segments != row.segments or not page.records:
+            if not page.is_known or page.row.segments != row.segments:
                 return None
+            if not page.records:
+                raise DamagedFile("fewer appends than were stored")
             records += page.records[: row.records - row.first - len(records)]
             decoded += [decode_record(record, row.form) for record in records[len(decoded) :]]
             version = decoded[-1].version
@@ -196,8 +198,8 @@ class RedisWriter:
                 state.row = None
                 continue
             self._require_ok(name, condition, answer)
-            _, values, before = answer
-            state.row = row = row_of(name, values)
+            _, lines, before = answer
+            state.row = row = row_of(name, lines)
             if arrays is not None:
                 with damage_of(name):
                     arrays.extend(seen[0], [*self._reader.decode(before, row.form), (version, rows)])

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from service.memories import StoreLimits
+from service.memories.redis import RedisStore
 from tests.service.memories.locations import held_at, open_store_at
 from tests.service.memories.redis_server import RedisServer
 
@@ -89,3 +90,31 @@ def held(location):
 def directory(tmp_path):
     """The directory of an embedded store."""
     return tmp_path / "memories"
+
+
+@pytest.fixture
+def open_replica(redis_url, tmp_path, clock):
+    """Open stores as replicas do, each on a machine of its own; or on one, with the directory of the first."""
+    opened = []
+
+    def open_one(*, machine=None, **limits):
+        directory = tmp_path / f"machine-{len(opened) if machine is None else machine}"
+        opened.append(RedisStore(redis_url, directory, StoreLimits(**limits), clock=clock, has_upkeep=False))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def client(redis_server):
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def key(redis_url):
+    """Return the key of a store by what follows its prefix."""
+    prefix = redis_url.partition("prefix=")[2]
+    return lambda rest: prefix + rest
