@@ -21,8 +21,8 @@ from attention_core.call import (
     ResolvedCall,
     ResultField,
 )
-from attention_core.dense import evaluate_dense, list_required_matrices
-from attention_core.diagnostics import diagnose, rank_keys
+from attention_core.dense import evaluate_dense, list_ranked_fields, list_required_matrices
+from attention_core.diagnostics import diagnose, gather_ranking, rank_keys
 from attention_core.dtypes import BFLOAT16
 from attention_core.execution_path import choose_path
 from attention_core.head_average import evaluate_with_mean
@@ -223,9 +223,12 @@ def evaluate_fields(
         return _evaluate_with_modified(call, workers, should_stop, progress)
     result = scorer = None
     if kernel is not None:
-        required = list_required_matrices(call.include)
+        required, ranked = list_required_matrices(call.include), list_ranked_fields(call)
         with np.errstate(all="ignore"):
-            result = evaluate_with_kernel(kernel, call, required, workers, should_stop, progress)
+            result = evaluate_with_kernel(kernel, call, ranked or required, workers, should_stop, progress)
+            if ranked is not None and result is not None and result.unsafe is not None:
+                # Rows that NumPy computes again are ranked with the others, by their weights.
+                result = evaluate_with_kernel(kernel, call, required, workers, should_stop, None)
     if result is not None and result.unsafe is None:
         return result.fields, result.maximum
     if result is not None:
@@ -294,6 +297,8 @@ def _diagnostics(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Diagno
 def _ranking(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Ranking | None:
     if "ranking" not in call.include:
         return None
+    if "ranked_keys" in fields:
+        return gather_ranking(fields)
     with np.errstate(all="ignore"):
         return rank_keys(fields["weights"], fields["scores"], fields["logits"], call.top_k)
 

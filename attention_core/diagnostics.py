@@ -1,6 +1,10 @@
 """Diagnostics of weights and the ranking of keys."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import BoolArray, IntArray, Logits, Scores, Weights
 from attention_core.call import Diagnostics, Ranking
@@ -36,6 +40,22 @@ def diagnose(weights: Weights, logits: Logits, normalizer: Normalizer) -> Diagno
         top_key=np.where(any_visible & ~np.isnan(largest), top, -1),
         softmax_sensitivity=sensitivity,
         received_weight=np.sum(weights, axis=-2),
+    )
+
+
+def gather_ranking(fields: Mapping[str, NDArray[Any]]) -> Ranking:
+    """Return the ranking of a call whose keys a kernel has ranked.
+
+    :param fields: what the kernel computed: "ranked_keys", "ranked_weights" and "ranked_counts", and "scores", or
+        "logits" if these are the scores.
+    """
+    keys = fields["ranked_keys"]
+    scores = fields.get("scores", fields["logits"])
+    return Ranking(
+        keys=keys,
+        scores=np.take_along_axis(scores, keys, axis=-1),
+        weights=fields["ranked_weights"],
+        counts=np.minimum(fields["ranked_counts"], keys.shape[-1]),
     )
 
 

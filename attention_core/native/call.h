@@ -55,6 +55,10 @@ struct call {
     void *maximum, *logsumexp;               /* (matrices, queries) */
     void *divisor;                           /* (matrices, queries): exp((z − maximum)/T), z or max(z, 0) over a weight */
     void *scores, *capped_scores, *logits, *weights; /* (matrices, queries, keys) */
+    int64_t n_ranked;                        /* keys of the ranking of each row, of whose logits it is made; 0: none */
+    int64_t *ranked_keys;                    /* (matrices, queries, n_ranked): visible ones by descending weight, then hidden ones */
+    void *ranked_weights;                    /* (matrices, queries, n_ranked) */
+    int64_t *ranked_counts;                  /* (matrices, queries): visible keys */
     uint8_t *unsafe;                         /* (matrices, queries): whether a row's numbers are not all finite */
 
     void *partial_output, *partial_state;    /* split_spans: (spans, matrices, queries, value features) and (…, 4) */

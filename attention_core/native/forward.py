@@ -59,6 +59,8 @@ def evaluate_with_kernel(
     :param kernel: the kernel.
     :param call: any call.
     :param required: names of arrays: output, logsumexp, scores, capped_scores, logits, weights; others are ignored.
+        With "ranking" and "logits" the `top_k` keys of each row are ranked: "ranked_keys" and "ranked_weights", each
+        (…, Lq, top_k), hidden keys behind visible ones, and "ranked_counts", the visible keys of each row, (…, Lq).
     :param workers: threads that share the tasks; None for the calling thread alone.
     :param should_stop: called about every 10 ms while a large call runs, from one thread at a time.
     :param progress: called as often with the numbers of tasks done and in total, and at the end.

@@ -53,26 +53,37 @@ static void T(pack_keys)(const REAL *keys, int64_t stride, int n, int64_t n_feat
     }
 }
 
+/* Widen `lanes` numbers of two bytes, and add 0 to `zeros` for each that is finite; less than a vector if `whole` is 0. */
+INLINE void T(widen_vector)(int storage, int whole, int lanes, const uint16_t *from, float *to, float_vector *zeros) {
+    uint16_vector x = {0};
+    if (whole) memcpy(&x, from, sizeof x);
+    else memcpy(&x, from, lanes * sizeof *from);
+    const float_vector wide = storage == HALF ? widen_half(x) : widen_bfloat(x);
+    *zeros += wide * 0;
+    if (whole) memcpy(to, &wide, sizeof wide);
+    else memcpy(to, &wide, lanes * sizeof *to);
+}
+
+INLINE int T(widen_rows_of)(int storage, const uint16_t *rows, int64_t stride, int n, int64_t width, float *out) {
+    const int lanes = VECTOR_BYTES / sizeof(float);
+    float_vector zeros[4] = {{0}};
+    for (int k = 0; k < n; k++, rows += stride, out += width) {
+        int64_t c = 0;
+        for (; c + 4 * lanes <= width; c += 4 * lanes)
+            for (int i = 0; i < 4; i++) T(widen_vector)(storage, 1, lanes, rows + c + i * lanes, out + c + i * lanes, zeros + i);
+        for (; c + lanes <= width; c += lanes) T(widen_vector)(storage, 1, lanes, rows + c, out + c, zeros + k % 4);
+        if (c < width) T(widen_vector)(storage, 0, (int)(width - c), rows + c, out + c, zeros + k % 4);
+    }
+    const float_vector sum = (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
+    int finite = 1;
+    for (int i = 0; i < lanes; i++) finite &= sum[i] == 0;
+    return finite;
+}
+
 /* Write n rows of numbers of two bytes as rows of `width` floats; return whether none is NaN or infinite. */
 static int T(widen_rows)(const uint16_t *rows, int64_t stride, int64_t storage, int n, int64_t width, REAL *widened) {
-    const int lanes = VECTOR_BYTES / sizeof(float);
-    float *out = (float *)widened;
-    float_vector zeros = {0};
-    for (int k = 0; k < n; k++) {
-        for (int64_t c = 0; c < width; c += lanes) {
-            const int64_t present = width - c < lanes ? width - c : lanes;
-            uint16_vector x = {0};
-            if (present == lanes) memcpy(&x, rows + k * stride + c, sizeof x);
-            else memcpy(&x, rows + k * stride + c, present * sizeof *rows);
-            const float_vector wide = storage == HALF ? widen_half(x) : widen_bfloat(x);
-            zeros += wide * 0;
-            if (present == lanes) memcpy(out + k * width + c, &wide, sizeof wide);
-            else memcpy(out + k * width + c, &wide, present * sizeof *out);
-        }
-    }
-    int finite = 1;
-    for (int i = 0; i < lanes; i++) finite &= zeros[i] == 0;
-    return finite;
+    if (storage == HALF) return T(widen_rows_of)(HALF, rows, stride, n, width, (float *)widened);
+    return T(widen_rows_of)(BFLOAT, rows, stride, n, width, (float *)widened);
 }
 
 /* `pack_keys` of keys of two bytes a number, by way of the rows of one panel. */

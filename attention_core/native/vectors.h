@@ -91,16 +91,17 @@ INLINE double_vector max_double(DOUBLES) { return (double_vector)_mm_max_pd((__m
 #undef DOUBLES
 
 /* Numbers of two bytes as floats, exactly: the upper halves of floats, and IEEE binary16. */
-INLINE float_vector widen_bfloat(uint16_vector x) {
-    return (float_vector)(__builtin_convertvector(x, uint32_vector) << 16);
-}
 #if defined(__AVX512F__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)((uint32_vector)_mm512_cvtepu16_epi32((__m256i)x) << 16); }
 INLINE float_vector widen_half(uint16_vector x) { return (float_vector)_mm512_cvtph_ps((__m256i)x); }
 #elif defined(__F16C__) && defined(__AVX2__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)((uint32_vector)_mm256_cvtepu16_epi32((__m128i)x) << 16); }
 INLINE float_vector widen_half(uint16_vector x) { return (float_vector)_mm256_cvtph_ps((__m128i)x); }
 #elif defined(__aarch64__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)vshll_n_u16((uint16x4_t)x, 16); }
 INLINE float_vector widen_half(uint16_vector x) { return (float_vector)vcvt_f32_f16((float16x4_t)x); }
 #else
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)(__builtin_convertvector(x, uint32_vector) << 16); }
 INLINE float_vector widen_half(uint16_vector x) {
     const uint32_vector bits = __builtin_convertvector(x, uint32_vector), size = bits & 0x7fff;
     /* The exponent is biased by 127 instead of 15; that of infinity and NaN goes from 31 to 255. */

@@ -1,15 +1,31 @@
 """The ranking selects from long rows what sorting all their keys would put first."""
 
+import importlib
 import random
 
 import numpy as np
 import pytest
 
-from attention_core import Allowed, Identity, KeyLengths, Relu, Sigmoid, Softmax, Sparsemax, Workers, attend
+from attention_core import (
+    All,
+    Allowed,
+    Identity,
+    KeyLengths,
+    Relu,
+    Segments,
+    Sigmoid,
+    Softmax,
+    Sparsemax,
+    Workers,
+    attend,
+)
 from attention_core.diagnostics import MAX_GROUP_KEYS, rank_keys
 from attention_core.execution_path import MIN_SELECTED_KEYS
+from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
 from tests.sampling import draws
+
+attend_module = importlib.import_module("attention_core.attend")
 
 LENGTHS = (MIN_SELECTED_KEYS - 1, MIN_SELECTED_KEYS, MIN_SELECTED_KEYS + 1, 2049, 4100, 10_007)
 NORMALIZERS = (Softmax(), Softmax(temperature=0.01), Softmax(sink=2.0), Sigmoid(), Relu(), Identity(), Sparsemax())
@@ -106,6 +122,73 @@ def test_the_ranking_of_a_call_is_that_of_its_weights(kernel, normalizer):
             assert_same_bits(few.scores, whole.ranking.scores[..., :10], (dtype, given))
             np.testing.assert_array_equal(few.keys, whole.ranking.keys[..., :10])
             np.testing.assert_array_equal(few.counts, np.minimum(whole.ranking.counts, 10))
+
+
+def assert_first(few, whole, top_k, case):
+    """Fail unless a ranking of `top_k` keys is the first part of a ranking of all, in every bit."""
+    np.testing.assert_array_equal(few.keys, whole.keys[..., :top_k], err_msg=str(case))
+    np.testing.assert_array_equal(few.counts, np.minimum(whole.counts, top_k), err_msg=str(case))
+    assert few.keys.dtype == few.counts.dtype == np.int64
+    for name in ("scores", "weights"):
+        assert_same_bits(getattr(few, name), getattr(whole, name)[..., :top_k], (case, name))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    "seed", [*range(8000, 8010), *(pytest.param(one, marks=pytest.mark.soak) for one in range(8100, 8160))]
+)
+def test_a_kernel_ranks_the_keys_that_sorting_puts_first(kernel, seed):
+    drawn, chance = draw(seed), random.Random(seed)
+    arguments = dict(drawn.arguments)
+    n_keys = max(drawn.keys, MIN_SELECTED_KEYS + seed % 100)
+    # Few different numbers have many equal weights; keys come again and again.
+    places = np.resize(np.arange(drawn.keys), n_keys)
+    for name in ("key", "value"):
+        arguments[name] = np.round(arguments[name][..., places, :] * chance.choice((1, 2, 100)))
+    masks = [one for one in drawn.masks if not isinstance(one, Allowed | Segments)]
+    if chance.random() < 0.5:
+        masks.append(Allowed(np.random.default_rng(seed).random((drawn.queries, n_keys)) < chance.choice((0.002, 0.6))))
+    arguments["mask"] = All(tuple(masks)) if masks else None
+    if arguments["normalizer"].name == "proportional":
+        arguments["bias"] = np.full((1, 1), 1e13)  # no logit may be negative
+    elif arguments["bias"] is not None:
+        arguments["bias"] = arguments["bias"][:, places]
+    whole = run(kernel, **arguments, include=("ranking", "weights")).ranking
+    with Workers(3) as workers:
+        for top_k in (1, 10, n_keys // 9):
+            for threads in (None, workers):
+                found = run(kernel, **arguments, include=("ranking",), top_k=top_k, workers=threads)
+                assert_first(found.ranking, whole, top_k, (seed, top_k))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weights_of", [name for name in WEIGHTS if not name.startswith("infinities")])
+def test_a_kernel_ranks_any_order_of_logits(kernel, dtype, weights_of):
+    rng = np.random.default_rng([*WEIGHTS].index(weights_of))
+    for n_keys in LENGTHS[1:]:
+        key = np.array(WEIGHTS[weights_of](rng, (1, n_keys)), np.float64)[0]
+        for bias in (None, np.where(rng.random((1, n_keys)) < 0.99, 0.0, -np.inf)):
+            call = {
+                "query": [[1.0]],
+                "key": np.where(np.isneginf(key), -1e30, key)[:, None],
+                "bias": bias,
+                "dtype": dtype,
+            }
+            for normalizer in (Softmax(), Identity(), Sigmoid(), Relu()):
+                whole = run(kernel, **call, normalizer=normalizer, include=("ranking", "weights")).ranking
+                for top_k in (1, 10, n_keys // 8):
+                    few = run(kernel, **call, normalizer=normalizer, include=("ranking",), top_k=top_k).ranking
+                    assert_first(few, whole, top_k, (weights_of, n_keys, normalizer.name, top_k))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_kernel_that_ranks_keys_makes_no_matrix_of_weights(kernel, monkeypatch):
+    monkeypatch.setattr(attend_module, "rank_keys", lambda *_: pytest.fail("whole weights are ranked"))
+    query, key = np.ones((2, 4)), np.ones((5000, 4))
+    for mask in (None, KeyLengths(np.array([30]))):
+        ranking = run(kernel, query=query, key=key, mask=mask, include=("ranking", "logsumexp"), top_k=3).ranking
+        assert ranking.keys.tolist() == [[0, 1, 2]] * 2
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -17,7 +17,10 @@ from attention_core.native.library import CALL_FIELDS
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 TILE_ROWS, SPAN, KEY_BLOCK = 12, 2048, 192
 FIELDS = list(CALL_FIELDS)
-RESULTS = {"output", "maximum", "logsumexp", "scores", "capped_scores", "logits", "weights", "unsafe"}
+RESULTS = {
+    *("output", "maximum", "logsumexp", "scores", "capped_scores", "logits", "weights", "unsafe"),
+    *("ranked_keys", "ranked_weights", "ranked_counts"),
+}
 ALIGNMENT = 64
 
 
@@ -70,6 +73,9 @@ def lengths(call, item):
         "maximum": rows * item,
         "logsumexp": rows * item,
         "unsafe": rows,
+        "ranked_keys": rows * call["n_ranked"] * 8,
+        "ranked_weights": rows * call["n_ranked"] * item,
+        "ranked_counts": rows * 8,
         "partial_output": spans * rows * width * item,
         "partial_state": spans * rows * 4 * item,
     }

@@ -57,6 +57,7 @@ def call(seed):
     matrices = ("scores", "capped_scores", "logits", "weights") if seed % 2 else ()
     result = attend(**arguments, include=("output", *softmax, *matrices), workers=InTurn())
     attend(**{**arguments, "normalizer": Sparsemax()}, include=("output", *matrices), workers=InTurn())
+    attend(**arguments, include=("ranking",), top_k=1 + drawn.keys // 9, workers=InTurn())
     for dtype in STORED:
         attend(**in_two_bytes(arguments, dtype), include=("output", *matrices), workers=InTurn())
     gradient = np.array(result.output)
