@@ -163,5 +163,5 @@ async def test_a_client_that_leaves_a_stream_is_no_defect(tmp_path, harder, pref
             async with client.stream("POST", "/v1/attention", content=harder, headers=headers) as response:
                 await anext(response.aiter_lines())
         await until_seen(server.url, lambda now: now.value("attention_in_flight") == 0)
-        lines = [json.loads(line) for line in server.log.read_text().splitlines() if "gone" in line]
+        lines = log_lines(server, "gone")
     assert [line["level"] for line in lines] == ["info"]
