@@ -320,8 +320,10 @@ def test_a_signal_ends_the_server_in_order(
             assert connection.getresponse().read()
         started = time.monotonic()
         running.process.send_signal(number)
-        code, seconds = running.process.wait(30), time.monotonic() - started
+        if connected:
+            assert connection.sock.recv(1) == b"", "an idle connection is ended; a client that keeps it is waited for"
         connection.close()
+        code, seconds = running.process.wait(30), time.monotonic() - started
         # multiprocessing's own helper process notices the end of its parent a moment later.
         while any(map(is_running, children)) and time.monotonic() < started + STOP_SECONDS:
             time.sleep(0.01)

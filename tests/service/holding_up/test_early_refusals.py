@@ -56,6 +56,7 @@ async def test_other_refusals_do_not_wait_for_the_body_and_are_seen_too(keyed, s
     assert await answers_to(keyed.url + path, 20 * MIB, {"X-API-Key": "k1"} | headers) == {(status, slug)}
 
 
+@pytest.mark.alone
 @pytest.mark.curl
 async def test_a_full_queue_is_seen_behind_a_body_too(narrow, harder):
     async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:

@@ -147,7 +147,7 @@ def test_the_service_is_named(traced):
 
 @pytest.mark.alone
 def test_a_collector_that_does_not_answer_delays_no_request(tmp_path):
-    with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="2") as server:
+    with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="1") as server:
         for _ in range(20):
             assert httpx.post(f"{server.url}/v1/attention", json=REQUEST).elapsed.total_seconds() < 1
         code, seconds = server.stop()
