@@ -37,6 +37,7 @@ def open_memories(
         return Memories(_open(settings, limits, on_expired), meter=meter)
     except (OSError, MemoryStoreError) as error:
         if "memories_directory" in settings.model_fields_set or settings.memories_url:
+            log.critical("the memories in ATTENTION_MEMORIES_DIRECTORY cannot be opened: %s", error)
             raise
         reason = f"the directory of its state cannot be used ({error}); set ATTENTION_MEMORIES_DIRECTORY"
         log.warning("memories are off: %s", reason)
