@@ -1,4 +1,4 @@
-"""The command line as the two READMEs show it: run in a shell, in a directory of its own."""
+"""The command line, and scripts with curl, as the pages show them: run in a shell, in a directory of its own."""
 
 import os
 import re
@@ -10,7 +10,9 @@ import pytest
 
 from service.cli import COMMANDS, INTERRUPTED
 from service.offline import DEFECT, DIFFERS, DONE, REFUSED
+from tests.promises.curl import ADDRESS
 from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
+from tests.server import Server
 
 COMMAND = Path(sys.executable).parent / "attention-service"
 ONE_REQUEST = ("attend", "check", "gradients")
@@ -39,6 +41,14 @@ def test_commands_print_what_is_shown(tmp_path: Path, page: str) -> None:
     (tmp_path / ".venv" / "bin" / "attention-service").symlink_to(COMMAND)
     for script, text in with_results(page, "bash shell"):
         assert shell(script, tmp_path) == text
+
+
+@pytest.mark.curl
+@pytest.mark.parametrize("page", pages_with("bash curl"))
+def test_scripts_that_ask_with_curl_print_what_is_shown(server: Server, tmp_path: Path, page: str) -> None:
+    """One after the other, in one directory; they ask the server of the tests."""
+    for script, text in with_results(page, "bash curl"):
+        assert shell(script.replace(ADDRESS, server.url), tmp_path) == (text or "")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
