@@ -65,7 +65,12 @@ async def get_memory(request: RawRequest) -> None:
 
 @router.put(MEMORY, **memory_operation("put_memory"))
 async def put_memory(request: RawRequest) -> None:
-    """Keep keys and values under a name, in the place of those that are there. 以某个名称保存键与值，替换原有的。"""
+    """Keep keys and values under a name, in the place of those that are there. 以某个名称保存键与值，替换原有的。
+
+    Then compute with them. Once the first example is kept as `heroes`, POST /v1/attention answers
+    `{"query": [[2, 1, 1, 0]], "memory": "heroes"}`.
+    之后即可用于计算：把第一个示例保存为 `heroes` 后，把上面的请求体发给 POST /v1/attention。
+    """
     access, name = access_on_path(request), request.path_params["name"]
     require_writable_name(access, name)
     location = f"{request.scope.get('root_path', '')}{MEMORIES}/{quote(name)}"

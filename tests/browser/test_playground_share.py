@@ -155,6 +155,9 @@ SPOILED: list[tuple[tuple[Any, ...], Any]] = [
     (("x",), {"positions/key": [0.5]}),
     (("x",), {"positions/key": [1e300]}),
     (("x",), {"score_modifier/parameters": {"w": "text"}}),
+    (("y",), "../livez"),
+    (("y",), ["heroes"]),
+    (("y",), "x" * 129),
 ]
 
 GARBAGE = (
