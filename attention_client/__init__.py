@@ -10,6 +10,7 @@ Arguments are those of ``POST /v1/attention``; arrays are sent as raw bytes by t
 """
 
 from attention_client.clients import AsyncAttentionClient, AttentionClient
+from attention_client.decoding import AsyncDecodingSession, DecodingSession, StepInterrupted
 from attention_client.errors import (
     AttentionServiceError,
     Conflict,
@@ -45,6 +46,7 @@ from attention_client.schema import Heads, Mask, Options, Window
 
 __all__ = [
     "AsyncAttentionClient",
+    "AsyncDecodingSession",
     "AsyncMemories",
     "AttentionClient",
     "AttentionGradients",
@@ -53,6 +55,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "DeadlineExceeded",
+    "DecodingSession",
     "Heads",
     "InsufficientStorage",
     "InvalidArgument",
@@ -79,6 +82,7 @@ __all__ = [
     "ServiceBusy",
     "ServiceFailed",
     "ShapeMismatch",
+    "StepInterrupted",
     "TooLarge",
     "UnknownName",
     "UnreadableAnswer",

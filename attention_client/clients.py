@@ -13,10 +13,12 @@ from attention_client import calls
 from attention_client.arguments import Document, build_document
 from attention_client.calls import Call
 from attention_client.connection import Configured, failure_of, reader_of, request_of
+from attention_client.decoding import DecodingLoop, DecodingSession, with_asyncio
 from attention_client.errors import AttentionServiceError
 from attention_client.exchange import Attempt, Exchange, exchange
 from attention_client.gradients import AttentionGradients
 from attention_client.memories import AsyncMemories, Memories
+from attention_client.memory_calls import Durability
 from attention_client.partials import LogBase, Mergeable, MergedResult
 from attention_client.procedures import Procedure, awaited, drive, drive_async
 from attention_client.progress import OnProgress
@@ -189,6 +191,41 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         """
         return self._run(calls.merge(partials, dtype, log_base, layout))
 
+    def decoding(
+        self,
+        name: str,
+        key: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        *,
+        existing: bool = False,
+        keep: bool | None = None,
+        ttl_seconds: float | None = None,
+        durability: Durability | None = None,
+        note: str | None = None,
+        **options: Unpack[Options],
+    ) -> DecodingSession:
+        """Return a decoding loop whose keys and values are a memory; a ``with`` block begins and ends it.
+
+        :param name: of the memory, which no other client may write to; of a new one without `existing`.
+        :param key: keys of the prompt, in the shapes of `attend`; None to begin with the first step.
+        :param value: values of the prompt.
+        :param existing: whether to go on behind the last key of a memory that is there.
+        :param keep: whether the memory stays when the loop ends; default if it was there before.
+        :param ttl_seconds: after the last step, when a new memory is gone; default never.  It removes the memory of a
+            client that ends without closing the session.
+        :param durability: of a new memory: strict, the default, or relaxed, which is faster; see `Memories.put`.
+        :param note: of a new memory: any text; default none.
+        :param options: of every step, as for `attend`: score_model, normalizer, heads, layout, dtype, include and
+            others.  The default of include is the output, and a mask is causal unless it says ``"causal": False``.
+
+        Raises InvalidArgument.  The session raises PreconditionFailed as it begins if a new memory has the name of one
+        that is there.
+        """
+        memory_options = {"ttl_seconds": ttl_seconds, "durability": durability, "note": note}
+        prompt = None if key is None else (key, value)
+        loop = DecodingLoop(name, prompt, options, memory_options, is_there=existing, keeps=keep)
+        return DecodingSession(self._drive, loop)
+
     def score_models(self) -> list[Document]:
         """Return title, formula, parameters, source and example of each score model."""
         return self._run(calls.SCORE_MODELS)
@@ -283,6 +320,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     explain = awaited(AttentionClient.explain)
     check = awaited(AttentionClient.check)
     merge = awaited(AttentionClient.merge)
+    decoding = with_asyncio(AttentionClient.decoding)
     score_models = awaited(AttentionClient.score_models)
     normalizers = awaited(AttentionClient.normalizers)
     expressions = awaited(AttentionClient.expressions)

@@ -7,6 +7,7 @@
     ├── ConnectionFailed       no response: refused, reset, or not HTTP
     ├── DeadlineExceeded       no response within the time-out of the client, or 504
     ├── UnreadableAnswer       a response that is not one of this service
+    ├── StepInterrupted        the answer to a step of a decoding session was lost; has appended
     └── RequestRefused         any other 4xx, and 501; has status, slug, detail, errors and request_id
         ├── MalformedRequest   400
         ├── NotAuthorized      401, 403

@@ -158,12 +158,14 @@ def _without_fraction(array: NDArray[Any], path: Path) -> NDArray[Any]:
 def _pop_model(document: Document) -> str:
     """Remove the name of the score model, which is a part of the path of the request, and return it."""
     parameters = document.pop("score_model", {"name": "scaled_dot_product"})
-    name = parameters.pop("name", None) if isinstance(parameters, dict) else None
+    name = parameters.get("name") if isinstance(parameters, dict) else None
     if not isinstance(name, str):
         advice = "Add 'name': 'expression'." if isinstance(parameters, dict) and "formula" in parameters else "Add one."
         raise InvalidArgument("/score_model", f"expected a name, or a mapping with a name; received neither. {advice}")
-    if parameters:
-        document["score_model"] = parameters
+    # A session sends the same document again.
+    rest = {member: value for member, value in parameters.items() if member != "name"}
+    if rest:
+        document["score_model"] = rest
     return name
 
 

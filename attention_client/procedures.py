@@ -61,13 +61,13 @@ class OfClient:
     """
 
     def __init__(self, client_drive: Any) -> None:
-        self._client_drive = client_drive
+        self.client_drive = client_drive
 
     def _run(self, call: Call[T]) -> T:
         return self._drive(single(call))
 
     def _drive(self, procedure: Procedure[T]) -> T:
-        result: T = self._client_drive(procedure)
+        result: T = self.client_drive(procedure)
         return result
 
 

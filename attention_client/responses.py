@@ -116,8 +116,8 @@ def read_inference(reply: Reply, dtype: str) -> AttentionResult:
         score_model=str(document.get("model_name")),
         dtype=dtype,
         request_id=reply.headers.get(REQUEST_ID),
-        notes=_notes(document.get("parameters")),
-        memory_version=reply.headers.get(MEMORY_VERSION),
+        notes=_notes(_parameter(document, "notes")),
+        memory_version=_parameter(document, "memory_version"),
     )
 
 
@@ -154,11 +154,16 @@ def array_of(nested: Any, dtype: str) -> FloatArray:
     return BY_DTYPE[dtype].round(numbers)
 
 
-def _notes(parameters: Any) -> tuple[str, ...]:
-    """Return the notes of an inference: the parameter `notes` is a JSON list in a string."""
-    text = parameters.get("notes", "[]") if isinstance(parameters, dict) else "[]"
+def _parameter(document: Mapping[str, Any], name: str) -> str | None:
+    """Return a parameter of an inference; None without it."""
+    parameters = document.get("parameters")
+    return parameters.get(name) if isinstance(parameters, dict) else None
+
+
+def _notes(text: Any) -> tuple[str, ...]:
+    """Return the notes of an inference, which are a JSON list in a string; None is none."""
     try:
-        notes = json.loads(text)
+        notes = json.loads("[]" if text is None else text)
     except (TypeError, ValueError):
         raise UnreadableAnswer(f"expected notes as a JSON list; received {str(text)[:80]!r}.") from None
     return tuple(map(str, notes)) if isinstance(notes, list) else ()
