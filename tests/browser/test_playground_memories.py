@@ -1,18 +1,15 @@
 """Memories in the playground: keep the keys on the screen, compute with those that are kept, replace and delete them."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, Request, Route, expect
+from playwright.async_api import Locator, Page, Request, expect
 
-from service.problems import PROBLEMS
 from tests.browser.conftest import OpenPage
-from tests.browser.playground import LOCALES, STAGES, TAGS, Playground, number, opened
-from tests.browser.proxy import stripping_proxy
-from tests.server import Server, running_server
+from tests.browser.playground import STAGES, Playground, opened
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
