@@ -1,4 +1,4 @@
-"""Memories in the playground: keep the keys on the screen, compute with those that are kept, replace and delete them."""
+"""Memories in the playground: keep the keys on the screen, compute with kept ones, replace and delete them."""
 
 import json
 from typing import Any

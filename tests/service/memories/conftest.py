@@ -108,7 +108,7 @@ def open_replica(redis_url, tmp_path, clock):
 
 
 @pytest.fixture
-def client(redis_server):
+def redis_client(redis_server):
     with redis_server.client() as client:
         yield client
 

@@ -112,27 +112,27 @@ def test_merged_memories_are_those_of_their_owners(open_replica):
         assert numbers_of(store.snapshot(MemoryName(owner, "a"))) == [place, 100 + place]
 
 
-def test_stores_with_different_prefixes_share_a_server(redis_server, redis_url, tmp_path, client):
+def test_stores_with_different_prefixes_share_a_server(redis_server, redis_url, tmp_path, redis_client):
     strangers = {b"attention": b"of another program"}
-    client.mset(strangers)
+    redis_client.mset(strangers)
     url = f"unix://{redis_server.socket}?db=0"
     stores = [
         RedisStore(one, tmp_path / f"cache-{place}", has_upkeep=False)
         for place, one in enumerate((url, redis_url, f"{url}&prefix=other%3A"))
     ]
-    before = set(client.keys())
+    before = set(redis_client.keys())
     for place, store in enumerate(stores):
         store.put(NAME, tensors([place]), replace(OPTIONS, ttl_seconds=60))
         store.append(NAME, tensors([place]))
     prefixes = (b"attention:", redis_url.partition("prefix=")[2].encode(), b"other:")
-    made = set(client.keys()) - before
+    made = set(redis_client.keys()) - before
     assert {key for key in made if not key.startswith(prefixes)} == set()
     assert [sum(key.startswith(prefix) for key in made) for prefix in prefixes] == [8] * 3
     for place, store in enumerate(stores):
         assert numbers_of(store.snapshot(NAME)) == [place, place]
         store.delete(NAME)
         store.close()
-    assert client.get("attention") == strangers[b"attention"]
+    assert redis_client.get("attention") == strangers[b"attention"]
 
 
 def test_a_url_may_have_a_password_and_a_database(tmp_path):
@@ -146,8 +146,8 @@ def test_a_url_may_have_a_password_and_a_database(tmp_path):
             with pytest.raises(StoreUnavailable, match="refuses the user, the password") as raised:
                 store.snapshot(NAME)
             assert "wrong" not in str(raised.value)
-        with server.client() as client:
-            assert dict(client.info("keyspace")).keys() == {"db3"}
+        with server.client() as redis_client:
+            assert dict(redis_client.info("keyspace")).keys() == {"db3"}
     finally:
         server.close()
 
@@ -209,7 +209,7 @@ def test_a_reader_goes_on_behind_appends_that_were_merged(open_replica, monkeypa
     assert numbers_of(reader.snapshot(NAME)) == numbers_of(late.snapshot(NAME)) == list(range(1009))
 
 
-def test_a_long_append_is_checked_before_its_segment_is_sent(open_replica, client, key, monkeypatch):
+def test_a_long_append_is_checked_before_its_segment_is_sent(open_replica, redis_client, key, monkeypatch):
     monkeypatch.setattr("service.memories.redis.writing.MAX_RECORD_BYTES", 1000)
     store = open_replica()
     store.put(NAME, tensors([1]), OPTIONS)
@@ -219,7 +219,7 @@ def test_a_long_append_is_checked_before_its_segment_is_sent(open_replica, clien
     assert not [words for words in calls if words[0] == "SET"]
 
 
-def test_one_replica_at_a_time_does_the_upkeep(redis_url, tmp_path, monkeypatch, client, key):
+def test_one_replica_at_a_time_does_the_upkeep(redis_url, tmp_path, monkeypatch, redis_client, key):
     monkeypatch.setattr(upkeep, "INTERVAL_SECONDS", 0.01)
     expired = threading.Event()
     stores = [
@@ -234,7 +234,7 @@ def test_one_replica_at_a_time_does_the_upkeep(redis_url, tmp_path, monkeypatch,
     while held_at(redis_url).logs:
         assert time.monotonic() < until
         time.sleep(0.01)
-    assert client.get(key("upkeep")).decode() in {store._upkeep._holder for store in stores}
+    assert redis_client.get(key("upkeep")).decode() in {store._upkeep._holder for store in stores}
     for store in stores:
         assert numbers_of(store.snapshot(NAME)) == [1, 2]
         store.close()

@@ -15,11 +15,11 @@ pytestmark = pytest.mark.redis
 NAME = MemoryName("", "dragon")
 
 
-def test_segments_are_split_into_chunks(open_replica, client, key, monkeypatch):
+def test_segments_are_split_into_chunks(open_replica, redis_client, key, monkeypatch):
     monkeypatch.setattr(segments, "CHUNK_BYTES", 5000)
     first, second = open_replica(), open_replica()
     first.put(NAME, tensors(range(100)), OPTIONS)
-    sizes = sorted(client.strlen(one) for one in client.keys(key("chunk:*")))
+    sizes = sorted(redis_client.strlen(one) for one in redis_client.keys(key("chunk:*")))
     assert sizes[1:] == [5000] * (len(sizes) - 1)
     assert len(sizes) > 4
     assert numbers_of(second.snapshot(NAME)) == list(range(100))

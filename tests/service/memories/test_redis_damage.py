@@ -19,21 +19,21 @@ NAME, OTHER = MemoryName("", "dragon"), MemoryName("", "other")
 
 @pytest.mark.parametrize("damage", ["change", "shorten", "remove"])
 @pytest.mark.parametrize("what", ["chunk", "records"])
-def test_damaged_data_of_the_server_are_damage_of_one_memory(open_replica, client, key, what, damage):
+def test_damaged_data_of_the_server_are_damage_of_one_memory(open_replica, redis_client, key, what, damage):
     first, second = open_replica(idle_seconds=0), open_replica(idle_seconds=0)
     first.put(NAME, tensors([1, 2, 3]), OPTIONS)
-    [chunk] = client.keys(key("chunk:*"))
+    [chunk] = redis_client.keys(key("chunk:*"))
     first.append(NAME, tensors([4]))
     first.put(OTHER, tensors([8, 9]), OPTIONS)
     list_key = key("records::dragon")
-    content = client.get(chunk) if what == "chunk" else client.lindex(list_key, 0)
+    content = redis_client.get(chunk) if what == "chunk" else redis_client.lindex(list_key, 0)
     content = content[:-1] + (b"?" if damage == "change" else b"")
     if damage == "remove":
-        client.delete(chunk if what == "chunk" else list_key)
+        redis_client.delete(chunk if what == "chunk" else list_key)
     elif what == "chunk":
-        client.set(chunk, content)
+        redis_client.set(chunk, content)
     else:
-        client.lset(list_key, 0, content)
+        redis_client.lset(list_key, 0, content)
     with pytest.raises(MemoryDamaged, match="'dragon'") as raised:
         second.snapshot(NAME)
     assert raised.value.name == NAME
@@ -45,10 +45,10 @@ def test_damaged_data_of_the_server_are_damage_of_one_memory(open_replica, clien
 
 
 @pytest.mark.parametrize(("field", "value"), [("keys", "many"), ("described", "{}"), ("segments", "?")])
-def test_fields_that_the_store_has_not_written_say_so(open_replica, client, key, field, value):
+def test_fields_that_the_store_has_not_written_say_so(open_replica, redis_client, key, field, value):
     store = open_replica()
     store.put(NAME, tensors([1]), OPTIONS)
-    client.hset(key("memory::dragon"), field, value)
+    redis_client.hset(key("memory::dragon"), field, value)
     with pytest.raises(StoreDamaged, match="'dragon'"):
         store.describe(NAME)
     store.delete(NAME)
@@ -58,34 +58,34 @@ def test_fields_that_the_store_has_not_written_say_so(open_replica, client, key,
 
 @pytest.mark.parametrize("later", [[], [5], [5, 6], [5, 6, 7]])
 @pytest.mark.parametrize("merged", [False, True])
-def test_appends_that_a_server_has_lost_are_gone_for_every_replica(open_replica, client, key, later, merged):
+def test_appends_that_a_server_has_lost_are_gone_for_every_replica(open_replica, redis_client, key, later, merged):
     """A server that was started from an older copy, or a replica of it that took over, has others in their place."""
     writer, reader, other = open_replica(idle_seconds=0), open_replica(), open_replica()
     writer.put(NAME, tensors([1]), OPTIONS)
     writer.append(NAME, tensors([2]))
     if merged:
         writer.compact()
-    kept = {one: client.dump(one) for one in client.keys(key("*"))}
+    kept = {one: redis_client.dump(one) for one in redis_client.keys(key("*"))}
     for number in (3, 4):
         writer.append(NAME, tensors([number]))
     assert numbers_of(reader.snapshot(NAME)) == [1, 2, 3, 4]
-    client.delete(*client.keys(key("*")))
+    redis_client.delete(*redis_client.keys(key("*")))
     for one, content in kept.items():
-        client.restore(one, 0, content)
+        redis_client.restore(one, 0, content)
     for number in later:
         other.append(NAME, tensors([number]))
     assert numbers_of(reader.snapshot(NAME)) == [1, 2, *later]
     assert numbers_of(writer.append_and_read(NAME, tensors([8]))) == [1, 2, *later, 8]
 
 
-def test_an_upload_that_takes_too_long_makes_no_memory(open_replica, client, key, monkeypatch):
+def test_an_upload_that_takes_too_long_makes_no_memory(open_replica, redis_client, key, monkeypatch):
     store = open_replica()
     upload = store._of.segments.upload
 
     def upload_and_expire(form, rows):
         made = upload(form, rows)
-        assert {client.ttl(one) > 0 for one in client.keys(key("chunk:*"))} == {True}
-        client.delete(*client.keys(key("chunk:*")))
+        assert {redis_client.ttl(one) > 0 for one in redis_client.keys(key("chunk:*"))} == {True}
+        redis_client.delete(*redis_client.keys(key("chunk:*")))
         return made
 
     monkeypatch.setattr(store._of.segments, "upload", upload_and_expire)
