@@ -56,7 +56,7 @@ def test_a_directory_that_is_named_and_cannot_be_used_ends_the_start(no_director
     assert ended.returncode == WRONG_SETTING
     [line] = ended.stderr.splitlines()
     assert line.startswith("attention-service: ATTENTION_MEMORIES_DIRECTORY: ")
-    assert str(no_directory) in line
+    assert str(no_directory.parent) in line
 
 
 def test_without_a_named_directory_a_state_that_cannot_be_used_switches_memories_off(
