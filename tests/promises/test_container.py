@@ -360,12 +360,21 @@ def test_a_signal_ends_the_server_in_order(
         assert "Traceback" not in running.log.read_text()
 
 
-def test_both_locks_that_an_image_can_have_are_whole(project: Path, stages: list[list[Instruction]]) -> None:
-    """What traces need comes on top of the service, in the same versions."""
+TRACES = {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "added"), [("otel", TRACES), ("redis", {"redis"}), ("otel-redis", {*TRACES, "redis"})]
+)
+def test_every_lock_that_an_image_can_have_is_whole(
+    project: Path, stages: list[list[Instruction]], lock: str, added: set[str]
+) -> None:
+    """What an extra needs comes on top of the service, in the same versions."""
     assert only(stages[0], "ARG") == ["LOCK=service"]
-    service, otel = (locked(project / "requirements" / f"{name}.txt") for name in ("service", "otel"))
-    assert service.items() <= otel.items()
-    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(otel) - set(service)
+    service, whole = (locked(project / "requirements" / f"{name}.txt") for name in ("service", lock))
+    assert service.items() <= whole.items()
+    assert added <= set(whole) - set(service)
+    assert any(f"requirements/{lock}.txt" in copied.split() for copied in only(stages[0], "COPY"))
 
 
 def locked(path: Path) -> dict[str, str]:

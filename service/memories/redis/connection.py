@@ -152,6 +152,10 @@ class RedisConnection:
                 return True
             return self._execute("GET", key) == holder.encode()
 
+    def prolong(self, key: str, seconds: int) -> None:
+        """Let the server remove a key, if it is there, only after some seconds from now."""
+        self._twice(lambda: self._execute("EXPIRE", key, seconds))
+
     def close(self) -> None:
         """Close every connection."""
         self._redis.close()

@@ -20,6 +20,9 @@ from service.memories.segment import MAX_READ_BYTES
 CLAIM_SECONDS: Final = 10
 """Time after which another replica takes the upkeep over from one that was killed."""
 
+MIN_MERGE_BYTES_PER_SECOND: Final = 5 * 1024 * 1024
+"""Bytes that a merge reads and sends a second at least: the upkeep is not taken over before a merge should be done."""
+
 SWEPT_AT_ONCE: Final = 100
 """Memories that one script looks at, since Redis answers nothing else meanwhile."""
 
@@ -90,6 +93,7 @@ class Upkeep:
         first = first_merged(row, self._of.clock(), self._of.limits.idle_seconds)
         if first is None:
             return False
+        self._of.connection.prolong(self._of.keys.upkeep, CLAIM_SECONDS + row.stored // MIN_MERGE_BYTES_PER_SECOND)
         try:
             return self._writer.merge(row, first)
         except StoreUnavailable:
@@ -119,7 +123,7 @@ class Upkeep:
                 self._is_failing = False
             except StoreUnavailable as error:
                 if not self._is_failing:
-                    logger.warning("the upkeep of memories waits for Redis: %s", error)
+                    logger.warning("the upkeep of memories waits for Redis: %s", error.__cause__ or error)
                 self._is_failing = True
             except Exception:
                 logger.exception("the upkeep of memories failed; it is tried again")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from select import select
 
-MOST_BYTES = 1024 * 1024
+MAX_READ_BYTES = 1024 * 1024
 
 
 class LossyProxy:
@@ -50,7 +50,7 @@ class LossyProxy:
             server.connect(str(self._server))
             while True:
                 for ready in select([client, server], [], [])[0]:
-                    content = ready.recv(MOST_BYTES)
+                    content = ready.recv(MAX_READ_BYTES)
                     if not content:
                         return
                     if ready is server:
@@ -65,5 +65,5 @@ class LossyProxy:
         (what, _), self._loses = self._loses, None
         server.sendall(request if what == "answer" else request[: len(request) // 2])
         if what == "answer":
-            server.recv(MOST_BYTES)
+            server.recv(MAX_READ_BYTES)
         self.lost += 1

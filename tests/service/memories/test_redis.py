@@ -1,5 +1,7 @@
 """What only the store in Redis has: replicas that share memories, keys, and a URL."""
 
+import shutil
+import subprocess
 import threading
 import time
 from contextlib import closing
@@ -148,6 +150,28 @@ def test_a_url_may_have_a_password_and_a_database(tmp_path):
             assert "wrong" not in str(raised.value)
         with server.client() as redis_client:
             assert dict(redis_client.info("keyspace")).keys() == {"db3"}
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs the Debian package openssl")
+def test_a_url_may_ask_for_tls(tmp_path):
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [*request, *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    options = {"tls-port": str(port), "tls-cert-file": str(certificate), "tls-key-file": str(key)}
+    server = RedisServer(**options, **{"tls-auth-clients": "no"})
+    try:
+        url = f"rediss://127.0.0.1:{port}"
+        with closing(RedisStore(f"{url}?ssl_ca_certs={certificate}", tmp_path / "cache")) as store:
+            store.put(NAME, tensors([1]), OPTIONS)
+            assert numbers_of(store.snapshot(NAME)) == [1]
+        # A certificate that no authority vouches for is refused.
+        refused = pytest.raises(StoreUnavailable)
+        with closing(RedisStore(url, tmp_path / "cache", has_upkeep=False)) as store, refused:
+            store.snapshot(NAME)
     finally:
         server.close()
 

@@ -1,4 +1,4 @@
-"""Data of a server that are damaged, or older than what was read before."""
+"""Data of a server that are damaged, or older than those that a replica has read."""
 
 import pytest
 

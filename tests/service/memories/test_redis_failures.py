@@ -208,7 +208,7 @@ def test_a_read_whose_connection_breaks_is_asked_again(behind_proxy, proxy):
 
 @contextmanager
 def limited(server, megabytes):
-    """Let a server hold so much more than it does."""
+    """Let a server hold this number of MiB more than it does."""
     with server.client() as client:
         client.config_set("maxmemory", client.info("memory")["used_memory"] + megabytes * 1024 * 1024)
         yield
@@ -227,7 +227,7 @@ def test_a_server_at_its_limit_of_memory_leaves_memories_as_they_were(own_server
         appended = append_until_full(store, small)
         assert store.describe(NAME).keys == 500 * (1 + appended)
         assert numbers_of(store.snapshot(NAME)) == [*range(500)] * (1 + appended)
-        # A read counts as a use even now, and what is deleted makes room.
+        # A read counts as a use even now, and a deletion makes room.
         used = store.describe(OTHER).expires
         assert store.snapshot(OTHER).description.expires > used
         assert store.describe(OTHER).expires > used
