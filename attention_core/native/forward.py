@@ -31,6 +31,10 @@ from attention_core.positions import Alibi, Rotary
 _UNSAFE_ROWS, _NOTABLE_ROWS = FIELD_INDEX["unsafe_rows"], FIELD_INDEX["notable_rows"]
 
 
+ZERO = bytes(8)
+"""A number of a stand-in for keys."""
+
+
 class KernelResult(NamedTuple):
     """What a kernel computed."""
 
@@ -116,7 +120,8 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
         return None
     if call.stored_key.dtype != call.dtype.compute and keeps_keys(call.score_model):
         # The model sees a stand-in of the same shape that takes no memory.
-        keys = np.broadcast_to(call.dtype.compute.type(), call.stored_key.shape)
+        shape, dtype = call.stored_key.shape, call.dtype.compute
+        keys: FloatArray = np.ndarray(shape, dtype, ZERO, strides=(0,) * len(shape))
         pair = call.score_model.pair_function(call.query, keys, partial(project_rows, kernel))
         return None if pair is None else pair._replace(keys=call.stored_key)
     return call.score_model.pair_function(call.query, call.key, partial(project_rows, kernel))

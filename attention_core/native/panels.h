@@ -147,28 +147,41 @@ static __attribute__((noinline)) void T(score_rows_additive)(int rows, const REA
 #undef UPDATE_ABSOLUTE
 #undef UPDATE_ADDITIVE
 
-/* outputs = outputs · rescale + weights · values, the product summed over the keys from `low` to `n` first. */
-INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const REAL *values, int64_t stride,
-                          int64_t width, REAL *outputs, const REAL *rescale) {
-    int64_t column = 0;
-    for (; column + PANEL <= width; column += PANEL) {
-        VECTOR sums[TILE_ROWS][2];
-        _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (VECTOR){0};
+/* The part of `add_values` for `vectors` vectors of columns at a time; return the first column that is left. */
+INLINE int64_t T(add_columns)(int rows, int vectors, int64_t column, int low, int n, const REAL *weights,
+                              const REAL *values, int64_t stride, int64_t width, REAL *outputs, const REAL *rescale) {
+    for (; column + vectors * LANES <= width; column += vectors * LANES) {
+        VECTOR sums[TILE_ROWS][MAX_COLUMN_VECTORS];
+        _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++) sums[r][i] = (VECTOR){0};
         for (int k = low; k < n; k++) {
-            VECTOR v0 = T(load)(values + k * stride + column), v1 = T(load)(values + k * stride + column + LANES);
+            VECTOR v[MAX_COLUMN_VECTORS];
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+                v[i] = T(load)(values + k * stride + column + i * LANES);
             _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) {
                 VECTOR w = T(all)(weights[r * BLOCK + k]);
-                sums[r][0] = T(fma)(w, v0, sums[r][0]);
-                sums[r][1] = T(fma)(w, v1, sums[r][1]);
+                _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++) sums[r][i] = T(fma)(w, v[i], sums[r][i]);
             }
         }
         _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) {
             REAL *output = outputs + r * width + column;
             VECTOR factor = T(all)(rescale[r]);
-            T(store)(output, T(fma)(T(load)(output), factor, sums[r][0]));
-            T(store)(output + LANES, T(fma)(T(load)(output + LANES), factor, sums[r][1]));
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+                T(store)(output + i * LANES, T(fma)(T(load)(output + i * LANES), factor, sums[r][i]));
         }
     }
+    return column;
+}
+
+/* outputs = outputs · rescale + weights · values, the product summed over the keys from `low` to `n` first.
+ *
+ * A sum waits for the one before it: one row has eight at a time, two rows four each. */
+INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const REAL *values, int64_t stride,
+                          int64_t width, REAL *outputs, const REAL *rescale) {
+    int64_t column = 0;
+    if (rows <= 2)
+        column = T(add_columns)(rows, MAX_COLUMN_VECTORS / rows, 0, low, n, weights, values, stride, width, outputs, rescale);
+    column = T(add_columns)(rows, 2, column, low, n, weights, values, stride, width, outputs, rescale);
     for (; column < width; column += LANES) {
         const int present = width - column < LANES ? (int)(width - column) : LANES;
         VECTOR sums[TILE_ROWS];

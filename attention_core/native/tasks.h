@@ -16,16 +16,33 @@ struct T(workspace) {
     struct T(row) *rows;
 };
 
-/* Score `rows` rows of a tile against the panels of a block. */
+/* Turn n keys of a block into panels. */
+static void T(load_keys)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
+    const int64_t at = call->key_at[matrix] + begin * call->key_stride, features = call->n_features;
+    if (call->key_storage == COMPUTED) {
+        const REAL *keys = (const REAL *)call->key + at;
+        T(read_ahead)(keys, call->key_stride, n, features);
+        T(pack_keys)(keys, call->key_stride, n, features, space->panels);
+    } else {
+        T(pack_stored_keys)((const uint16_t *)call->key + at, call->key_stride, call->key_storage, n, features, space->keys,
+                            space->panels);
+    }
+}
+
+/* Score `rows` rows of a tile against the panels of a block; or, if `alone`, against one panel after the other as it is
+ * turned, so that it stays in the first cache. */
 INLINE void T(score_tile)(int rows, const struct call *call, const struct T(workspace) *space, const struct T(row) *row,
-                          int low, int n) {
+                          int64_t begin, int low, int n, int alone) {
     const int64_t features = call->n_features;
     const REAL *queries = space->queries + (row - space->rows) * features;
     REAL *tile = space->tile;
     const REAL *vector = call->score == ADDITIVE ? T(score_vector)(call, row->matrix) : 0;
 #define SCORE(NAME)                                                                                                    \
-    for (int first = low; first < n; first += PANEL)                                                                   \
-        T(NAME)(rows, queries, features, space->panels + first * features, features, vector, tile + first);
+    for (int first = low; first < n; first += PANEL) {                                                                 \
+        const int present = n - first < PANEL ? n - first : PANEL;                                                     \
+        if (alone) T(load_keys)(call, space, row->matrix, begin + first, present);                                     \
+        T(NAME)(rows, queries, features, space->panels + (alone ? 0 : first * features), features, vector, tile + first); \
+    }
     if (call->score == DOT) SCORE(score_dot)
     else if (call->score == PROJECTION) SCORE(score_projection)
     else if (call->score == SQUARED_DISTANCE) SCORE(score_squared)
@@ -36,11 +53,11 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
 
 /* Evaluate a tile at one block, with a height that the compiler knows. */
 INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspace) *space, int64_t first_row,
-                       int64_t begin, int low, int n, int seen, int finite) {
+                       int64_t begin, int low, int n, int seen, int finite, int alone) {
     REAL rescale[TILE_ROWS];
     struct T(row) *row = space->rows + first_row;
     REAL *tile = space->tile;
-    T(score_tile)(rows, call, space, row, low, n);
+    T(score_tile)(rows, call, space, row, begin, low, n, alone);
     const int padded = (n + PANEL - 1) / PANEL * PANEL;
     for (int r = 0; r < rows; r++) {
         REAL *logits = tile + r * BLOCK;
@@ -82,10 +99,15 @@ INLINE int T(asks_for_matrices)(const struct call *call) {
     return call->scores || call->capped_scores || call->logits || call->weights;
 }
 
+/* Whether one tile may have so many rows: the heights of `one_tile`. */
+INLINE int T(is_height)(int64_t rows) {
+    return rows == TILE_ROWS || (TILE_ROWS > 8 && rows == 8) || rows == 4 || rows == 2 || rows == 1;
+}
+
 /* Evaluate a tile of up to `rows_left` rows; return its height. */
 static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, const struct T(workspace) *space,
                                                      int64_t first_row, int64_t rows_left, int64_t begin, int n,
-                                                     int seen, int finite) {
+                                                     int seen, int finite, int alone) {
     int low = 0;
     if (!T(asks_for_matrices)(call)) {
         /* Leave out keys that none of the rows sees: panels before the first, and keys after the last that one sees. */
@@ -100,7 +122,7 @@ static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, co
     }
 #define HEIGHT(rows)                                                                                                   \
     if (rows_left >= rows) {                                                                                           \
-        T(tile_of)(rows, call, space, first_row, begin, low, n, seen, finite);                                         \
+        T(tile_of)(rows, call, space, first_row, begin, low, n, seen, finite, alone);                                  \
         return rows;                                                                                                   \
     }
     HEIGHT(TILE_ROWS)
@@ -122,16 +144,8 @@ static void T(write_hidden)(const struct call *call, const struct T(row) *row, i
     }
 }
 
-/* Turn the keys of a block into panels and widen its values; return whether the values, if there are any, are finite. */
-static int T(load_block)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
-    const int64_t key = call->key_at[matrix] + begin * call->key_stride, features = call->n_features;
-    if (call->key_storage == COMPUTED) {
-        T(read_ahead)((const REAL *)call->key + key, call->key_stride, n, features);
-        T(pack_keys)((const REAL *)call->key + key, call->key_stride, n, features, space->panels);
-    } else {
-        T(pack_stored_keys)((const uint16_t *)call->key + key, call->key_stride, call->key_storage, n, features,
-                            space->keys, space->panels);
-    }
+/* Widen the values of a block; return whether all, if there are any, are finite. */
+static int T(load_values)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
     if (!call->output || !call->n_value_features) return 1;
     const int64_t value = call->value_at[matrix] + begin * call->value_stride, width = call->n_value_features;
     if (call->value_storage == COMPUTED)
@@ -149,7 +163,7 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
     memset(space->sums, 0, rows * width * sizeof(REAL));
     for (int64_t begin = span; begin < span_end; begin += BLOCK) {
         const int n = span_end - begin < BLOCK ? (int)(span_end - begin) : BLOCK;
-        int packed = 0, finite = 1;
+        int loaded = 0, finite = 1;
         for (int64_t r = 0; r < rows;) {
             /* Once a tile: where matrices are written, most of its time may be the system's, which provides memory. */
             if (T(is_cancelled)(call)) return;
@@ -165,9 +179,14 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
                 r += count;
                 continue;
             }
-            if (!packed) finite = T(load_block)(call, space, matrix, begin, n);
-            packed = 1;
-            r += T(one_tile)(call, space, r, count, begin, n, seen, finite);
+            /* Whether one tile has all rows, so that each panel of keys is read once. */
+            const int alone = count == rows && T(is_height)(rows);
+            if (!loaded) {
+                finite = T(load_values)(call, space, matrix, begin, n);
+                if (!alone) T(load_keys)(call, space, matrix, begin, n);
+            }
+            loaded = 1;
+            r += T(one_tile)(call, space, r, count, begin, n, seen, finite, alone);
         }
     }
 }
