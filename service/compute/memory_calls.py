@@ -18,7 +18,7 @@ from service.compute.contract import Reply
 from service.compute.memory_errors import errors_at
 from service.errors import InvalidRequest, Location
 from service.memories import MEMORY_VERSION_FIELD, MemoryAccess, MemorySnapshot, MemoryTensors, Precondition
-from service.memories.errors import StoreOff, VersionMismatch
+from service.memories.errors import VersionMismatch
 from service.memories.form import form_of_description
 from service.schemas.attention import AttentionRequest
 from service.schemas.memory_reference import MemoryReference
@@ -27,7 +27,10 @@ from service.schemas.parse import call_errors
 MAX_NAMES = 1000
 """Names among which a misspelt one is looked for."""
 
-NO_SERVER = "requests are computed without a server here"
+NO_SERVICE = (
+    "expected key and value, since this is computed without a service, and only a service keeps memories; received "
+    "memory. Send the request to a running service, or send key and value."
+)
 
 REFERENCE_BYTES = 8
 """Bytes of each number where everything is computed in float64."""
@@ -60,9 +63,9 @@ def open_memory(
             "expected no append, since nothing but /v1/attention and inferences append; received true. Append with "
             "POST /v1/memories/{name}/append first, and leave append out.",
         )
-    with errors_at((*within, "memory"), lambda: [] if access is None else access.names(MAX_NAMES)):
-        if access is None:
-            raise StoreOff(NO_SERVER)
+    if access is None:
+        raise InvalidRequest.at((*within, "memory"), NO_SERVICE, "unknown-name")
+    with errors_at((*within, "memory"), lambda: access.names(MAX_NAMES)):
         snapshot = access.open(reference.name, reference.version)
         access.require(snapshot.description)
     return OpenMemory(request, reference, access, within, snapshot)

@@ -29,6 +29,7 @@ from tests.attention_client.equality import ML_DTYPES, assert_same_bits
 from tests.attention_client.losing import TRANSPORTS, Losses
 from tests.attention_client.scripted import answer, problem, scripted
 from tests.attention_client.test_memories import DESCRIPTION
+from tests.sampling import sample
 from tests.server import Server, free_port, running_server
 
 QUICK = Retry(first_seconds=0.01)
@@ -159,7 +160,7 @@ async def test_each_step_has_the_bits_of_a_call_with_all_tensors(
         await description(server.url, name)
 
 
-@pytest.mark.parametrize("case", LOOPS)
+@pytest.mark.parametrize("case", sample(LOOPS, "packed heads", "bshd"))
 async def test_a_loop_begins_with_its_first_step_and_goes_on_where_it_was_left(
     server: Server, decoding: Begin, name: str, case: str
 ) -> None:
@@ -179,7 +180,7 @@ async def test_a_loop_begins_with_its_first_step_and_goes_on_where_it_was_left(
 
 
 @pytest.mark.parametrize("retry", [QUICK, ONCE], ids=["again", "once"])
-@pytest.mark.parametrize("case", LOOPS)
+@pytest.mark.parametrize("case", sample(LOOPS, "grouped heads", "rotary", "another model"))
 async def test_a_step_whose_answer_is_lost_is_appended_once(
     server: Server, decoding: Begin, name: str, case: str, retry: Retry
 ) -> None:
@@ -353,7 +354,7 @@ async def test_a_cancelled_step_is_resumed(server: Server, name: str) -> None:
         assert (await client.memories.get(name)).keys == TOKENS
 
 
-@pytest.mark.parametrize("durability", ["strict", "relaxed"])
+@pytest.mark.parametrize("durability", sample(["strict", "relaxed"], "relaxed"))
 async def test_a_service_that_is_killed_in_the_loop_loses_and_doubles_no_step(
     tmp_path: Path, name: str, durability: Any
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import COMMANDS, INTERRUPTED
-from service.offline import DEFECT, DIFFERS, DONE, REFUSED
+from service.streams import DEFECT, DIFFERS, DONE, REFUSED, UNAVAILABLE
 from tests.promises.curl import ADDRESS
 from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
 from tests.server import Server
@@ -81,4 +81,4 @@ def test_the_options_are_those_that_help_names(language: str, command: str, tmp_
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_exit_codes_are_those_of_the_program(language: str) -> None:
     shown = [int(codes(row[0])[0]) for row in table(language, "Exit code")]
-    assert shown == [DONE, DIFFERS, REFUSED, DEFECT, INTERRUPTED]
+    assert shown == [DONE, DIFFERS, REFUSED, UNAVAILABLE, DEFECT, INTERRUPTED]
