@@ -1,7 +1,7 @@
 """Memories as Redis has them: the fields of a hash, read and written."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -10,7 +10,7 @@ from service.memories.form import MemoryForm, form_from_json, form_to_json
 from service.memories.naming import MemoryName
 from service.memories.redis.keyspace import place_of
 from service.memories.redis.scripts import FIELDS
-from service.memories.store import Durability, MemoryDescription, MemoryOptions, Precondition
+from service.memories.store import ALWAYS, Durability, MemoryDescription, MemoryOptions, Precondition
 
 
 class SegmentPart(NamedTuple):
@@ -132,13 +132,9 @@ def _segments(text: bytes) -> tuple[SegmentPart, ...]:
     return tuple(SegmentPart(*part) for part in json.loads(text))
 
 
-def condition_arguments(condition: Precondition) -> tuple[str, str, str]:
-    """Return a precondition as scripts take it: flags for absent and present, and versions between commas."""
-    versions = ""
-    if condition.versions is not None:
-        # No version has a comma, so that one which has is never current.
-        versions = f",{','.join(version for version in condition.versions if version and ',' not in version)},"
-    return str(int(condition.absent)), str(int(condition.present)), versions
+def condition_argument(condition: Precondition) -> str:
+    """Return a precondition as scripts take it: JSON with its members; empty for one that always holds."""
+    return "" if condition == ALWAYS else json.dumps(asdict(condition))
 
 
 def script_arguments(prefix: str, name: MemoryName, now: float) -> tuple[str, str, str]:

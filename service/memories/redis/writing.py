@@ -22,7 +22,7 @@ from service.memories.redis.resources import RedisResources
 from service.memories.redis.rows import (
     RedisRow,
     SegmentPart,
-    condition_arguments,
+    condition_argument,
     describe,
     row_of,
     script_arguments,
@@ -73,14 +73,14 @@ class RedisWriter:
         rows = rows_of(form, tensors, form.count(tensors))
         nbytes = form.nbytes(rows.keys) + len(rows.labels)
         self._require_memory_quota(nbytes)
-        begin, limit = condition_arguments(condition), self._of.limits.memories_bytes
+        asked, limit = condition_argument(condition), self._of.limits.memories_bytes
         # Asked before anything is sent: what would be refused costs no memory of the server.
-        answer = self._of.connection.read(PUT_SCRIPT, *self._place(name), 1, *begin, limit, nbytes, *[""] * 7)
+        answer = self._of.connection.read(PUT_SCRIPT, *self._place(name), 1, asked, limit, nbytes, *[""] * 7)
         self._require_ok(name, condition, answer)
         upload, part = self._of.segments.upload(form, [rows])
         ttl = "" if options.ttl_seconds is None else repr(options.ttl_seconds)
         fields = (new_file_id(), new_version(), rows.keys, nbytes, ttl, describe(form, options), json.dumps([part]))
-        arguments = (*self._place(name), 0, *begin, limit, part.size, *fields)
+        arguments = (*self._place(name), 0, asked, limit, part.size, *fields)
         answer = self._commit(PUT_SCRIPT, upload, *arguments, *upload.chunk_keys)
         self._require_ok(name, condition, answer)
         self._of.states.forget(name)
@@ -99,7 +99,7 @@ class RedisWriter:
 
     def delete(self, name: MemoryName, condition: Precondition) -> None:
         """Remove a memory; see `MemoryStore.delete`."""
-        answer = self._of.connection.write(DELETE_SCRIPT, *self._place(name), *condition_arguments(condition))
+        answer = self._of.connection.write(DELETE_SCRIPT, *self._place(name), condition_argument(condition))
         self._require_ok(name, condition, answer)
         self._of.states.forget(name)
 
@@ -184,12 +184,13 @@ class RedisWriter:
                 continue
             version = new_version()
             upload, record = self._encode(row, rows, version, condition)
-            begin, seen = condition_arguments(condition), (0, "") if arrays is None else arrays.seen
+            seen = (0, "") if arrays is None else arrays.seen
             added = rows.keys, row.form.nbytes(rows.keys) + len(rows.labels)
             answer = self._commit(
                 APPEND_SCRIPT,
                 upload,
-                *(*self._place(name), *begin, self._of.limits.memory_bytes, self._of.limits.memories_bytes),
+                *(*self._place(name), condition_argument(condition)),
+                *(self._of.limits.memory_bytes, self._of.limits.memories_bytes),
                 *(row.generation, version, *added, record, 0 if upload is None else upload.size),
                 *(int(reads), *seen, PAGE_BYTES),
                 *([] if upload is None else upload.chunk_keys),

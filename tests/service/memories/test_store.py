@@ -183,6 +183,21 @@ def test_preconditions_of_writes(store):
         store.delete(NAME)
 
 
+@pytest.mark.parametrize("others", [(), ("other", 'a "tag", of another')])
+def test_writes_of_all_but_some_versions(store, others):
+    for call in (lambda condition: store.append(NAME, tensors([2]), condition), lambda one: store.delete(NAME, one)):
+        version = store.put(NAME, tensors([1]), OPTIONS, Precondition(excluded=("other", *others)))[0].version
+        with pytest.raises(VersionMismatch) as raised:
+            store.put(NAME, tensors([2]), OPTIONS, Precondition(excluded=(*others, version)))
+        assert raised.value.current == version
+        with pytest.raises(VersionMismatch):
+            call(Precondition(excluded=(version, *others)))
+        assert numbers_of(store.snapshot(NAME, version)) == [1]
+        call(Precondition(versions=(*others, version), excluded=("other", *others)))
+        with pytest.raises(VersionMismatch):
+            store.put(NAME, tensors([2]), OPTIONS, Precondition(versions=()))
+
+
 def test_a_version_that_is_not_current_is_gone(store):
     first, _ = store.put(NAME, tensors([1]), OPTIONS)
     second = store.append(NAME, tensors([2]))
