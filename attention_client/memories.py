@@ -19,7 +19,7 @@ class Memories(OfClient):
 
     A write with a precondition is tried again as any call is.  One without is tried again only where nothing can have
     happened: after 429, and where there was no connection.  The attribute `may_have_changed` of an error says whether
-    a lost attempt may have written; ``memories.get(name)`` then tells what is there.
+    a lost attempt may have written; ``memories.get(name)`` then tells the version that is there.
 
     >>> with AttentionClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
     ...     client.memories.put("heroes", key, value)

@@ -83,18 +83,19 @@ def run(action: str, order: Order) -> int:
 
 def put(order: Order) -> None:
     """Create or replace a memory from a file."""
-    _print(_send_file("PUT", order.path, order), order)
+    _print_row(_send_file("PUT", order.path, order), order)
 
 
 def append(order: Order) -> None:
     """Add the keys of a file to a memory."""
-    _print(_send_file("POST", f"{order.path}/append", order), order)
+    _print_row(_send_file("POST", f"{order.path}/append", order), order)
 
 
 def get(order: Order) -> None:
     """Describe a memory, or download its tensors to a file."""
     if order.output.path is None:
-        _print(_read(order, "GET", order.path), order)
+        content = _read(order, "GET", order.path)
+        order.output.write(_shown(content, order, memory_text(_description(content), order.output.screen)))
         return
     with _answer(order, "GET", f"{order.path}/tensors", {"Accept": SAFETENSORS}) as response:
         _save(response, order.output.path)
@@ -110,10 +111,8 @@ def list_all(order: Order) -> None:
         after = page["next"]
         if after is None:
             break
-    if order.output.form == "json":
-        order.output.write(orjson.dumps({"memories": found, "next": None}) + b"\n")
-    else:
-        order.output.write(memories_text(found, order.output.screen).encode())
+    content = orjson.dumps({"memories": found, "next": None})
+    order.output.write(_shown(content, order, memories_text(found, order.output.screen)))
 
 
 def delete(order: Order) -> None:
@@ -135,11 +134,17 @@ def _is_safetensors(content: bytes) -> bool:
     return content[7:8] == b"\0"
 
 
-def _print(content: bytes, order: Order) -> None:
-    """Print the description of a memory."""
-    document = _document(content, "name", "version")
-    is_json = order.output.form == "json"
-    order.output.write(content + b"\n" if is_json else memory_text(document, order.output.screen).encode())
+def _print_row(content: bytes, order: Order) -> None:
+    """Print the description of a memory as a list of one."""
+    order.output.write(_shown(content, order, memories_text([_description(content)], order.output.screen)))
+
+
+def _shown(content: bytes, order: Order, table: str) -> bytes:
+    return content + b"\n" if order.output.form == "json" else table.encode()
+
+
+def _description(content: bytes) -> dict[str, Any]:
+    return _document(content, "name", "version")
 
 
 def _document(content: bytes, *members: str) -> dict[str, Any]:

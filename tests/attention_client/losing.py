@@ -39,7 +39,7 @@ class LosingTransport(httpx.HTTPTransport):
         self._losses = losses
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and lose what is to be lost."""
+        """Send a request; raise where it or its answer is to be lost."""
         self._losses.before(request)
         response = super().handle_request(request)
         if request.method in self._losses.answers:
@@ -57,7 +57,7 @@ class AsyncLosingTransport(httpx.AsyncHTTPTransport):
         self._losses = losses
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and lose what is to be lost."""
+        """Send a request; raise where it or its answer is to be lost."""
         self._losses.before(request)
         response = await super().handle_async_request(request)
         if request.method in self._losses.answers:

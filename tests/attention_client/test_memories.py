@@ -1,4 +1,4 @@
-"""Memories through the client: what is put is what is queried, and a lost answer never writes twice unseen."""
+"""Memories through the client: queries have the bits of sent tensors, and a lost answer never writes twice unseen."""
 
 import json
 from datetime import timedelta

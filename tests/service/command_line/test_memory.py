@@ -67,9 +67,8 @@ def test_the_address_comes_from_a_variable_unless_a_flag_names_it(url: str, name
 
 
 def test_tables_are_for_people(url: str, name: str) -> None:
-    shown = text(
-        "memory", "put", name, "-", "--url", url, body={**KEYS, "note": "三个英雄\t与野怪", "dtype": "float32"}
-    )
+    put = text("memory", "put", name, "-", "--url", url, body={**KEYS, "note": "三个英雄\t与野怪", "dtype": "float32"})
+    shown = text("memory", "get", name, "--url", url, body=None)
     lines = shown.splitlines()
     assert lines[0] == f"memory 记忆 {name}"
     cells = dict(zip(MEMORY_LINES, ["", *(line.split(maxsplit=2)[2] for line in lines[1:])], strict=True))
@@ -81,6 +80,7 @@ def test_tables_are_for_people(url: str, name: str) -> None:
     table = text("memory", "list", "--url", url, body=None).splitlines()
     assert table[0].split()[:2] == ["name", "名称"]
     [row] = [line for line in table if line.startswith(f"{name} ")]
+    assert [line.split() for line in put.splitlines()] == [table[0].split(), row.split()]
     assert row.split()[1:10] == ["4", "[4,", "4]", "[4,", "3]", "float32", str(about["bytes"]), "–", row.split()[9]]
     coloured = text("memory", "list", "--url", url, "--color", "always", body=None)
     assert coloured.startswith("\x1b[1mname")
