@@ -198,6 +198,15 @@ def test_writes_of_all_but_some_versions(store, others):
             store.put(NAME, tensors([2]), OPTIONS, Precondition(versions=()))
 
 
+def test_an_append_in_another_dtype_than_the_memory_is_refused(store):
+    """Also where the numbers have the same NumPy type, as those of float32 and bfloat16."""
+    store.put(NAME, tensors([1]), OPTIONS)
+    for dtype in ("bfloat16", "float64"):
+        with pytest.raises(IncompatibleTensors, match=f"expected float32, the dtype of the memory; received {dtype}"):
+            store.append(NAME, replace(tensors([2]), dtype=dtype))
+    assert store.append(NAME, replace(tensors([2]), dtype="float32")).keys == 2
+
+
 def test_a_version_that_is_not_current_is_gone(store):
     first, _ = store.put(NAME, tensors([1]), OPTIONS)
     second = store.append(NAME, tensors([2]))
