@@ -275,3 +275,18 @@ async def test_a_reader_that_goes_away_frees_its_place(own):
         whole = await client.get(f"{MEMORIES}/large/tensors")
         assert len(whole.content) == int(whole.headers["content-length"]) > 2**25
     await until_seen(own.url, lambda seen: seen.value("attention_in_flight") == 0)
+
+
+async def test_a_memory_larger_than_all_requests_may_hold_can_still_be_read(tmp_path, directory):
+    """Appended to in steps; its download, alone, takes all of the budget."""
+    with running_server(tmp_path, MEMORIES_DIRECTORY=str(directory), BYTES_IN_FLIGHT=str(2**20)) as server:
+        async with connected(server) as client:
+            step = np.arange(2**14, dtype=np.float64).reshape(-1, 8)
+            await put_file(client, "grown", {"key": step})
+            for _ in range(11):
+                answer = await client.post(f"{MEMORIES}/grown/append", content=saved({"key": step}, {}), headers=SEND)
+                assert answer.status_code == 200
+            assert checked(answer)["bytes"] > 2**20
+            for _ in range(2):
+                _, tensors = await download(client, "grown")
+                np.testing.assert_array_equal(tensors["key"], np.concatenate([step] * 12))
