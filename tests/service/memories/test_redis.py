@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition, StoreLimits
+from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition, StoreLimits, why_unusable
 from service.memories.errors import (
     MemoryNotFound,
     StoreUnavailable,
@@ -18,6 +18,7 @@ from service.memories.errors import (
     VersionMismatch,
 )
 from service.memories.redis import RedisStore, reading, upkeep
+from service.settings import Settings
 from tests.server import free_port
 from tests.service.memories.locations import held_at
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
@@ -174,6 +175,19 @@ def test_a_url_may_ask_for_tls(tmp_path):
             store.snapshot(NAME)
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@localhost:six", "unix:///nowhere?secret=1"])
+def test_a_url_that_the_client_does_not_take_names_its_setting(tmp_path, url):
+    settings = Settings(memories_url=url, memories_directory=str(tmp_path))
+    name, reason = why_unusable(settings)
+    assert name == "memories_url"
+    assert "secret" not in reason
+    named = {"memories_url": "unix:///nowhere", "memories_directory": str(tmp_path / "memories")}
+    assert why_unusable(Settings(**named)) is None, "a server need not answer yet"
+    (tmp_path / "memories").rename(tmp_path / "others")
+    (tmp_path / "memories").write_text("no directory")
+    assert why_unusable(Settings(**named))[0] == "memories_directory"
 
 
 @pytest.mark.parametrize(
