@@ -210,6 +210,23 @@ def test_an_append_is_not_taken_for_one_to_another_generation(open_replica):
     assert numbers_of(second.append_and_read(NAME, tensors([6]))) == [5, 6]
 
 
+def test_an_append_goes_on_where_another_thread_forgets_the_memory(open_replica, monkeypatch):
+    first, second = open_replica(), open_replica()
+    first.put(NAME, tensors([1]), OPTIONS)
+    second.append(NAME, tensors([2]))
+    first.put(NAME, MemoryTensors(np.ones((3, 2))), MemoryOptions())
+    asked, find = [], second._reader.find
+
+    def forget_and_find(name):
+        asked.append(name)
+        assert len(asked) < 10
+        second._of.states.forget(name)
+        return find(name)
+
+    monkeypatch.setattr(second._reader, "find", forget_and_find)
+    assert second.append(NAME, MemoryTensors(np.ones((1, 2)))).keys == 4
+
+
 def test_a_snapshot_of_an_append_has_its_version_and_no_later_one(open_replica, monkeypatch):
     """Another thread of the process reads a later version before the answer of the append is worked on."""
     store, other = open_replica(), open_replica()
