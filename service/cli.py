@@ -192,9 +192,10 @@ def _serve(options: argparse.Namespace) -> int:
     from service.settings import Settings
 
     settings = Settings()
-    reason = why_unusable(settings)
-    if reason is not None:
-        _complain(f"attention-service: {our_variable('memories_directory')}: {reason}")
+    unusable = why_unusable(settings)
+    if unusable is not None:
+        name, reason = unusable
+        _complain(f"attention-service: {our_variable(name)}: {reason}")
         return WRONG_SETTING
     return serve(settings, list(_warnings()))
 

@@ -31,7 +31,8 @@ def open_memories(
     :param meter: counts reads and appends.
     :param on_expired: called with the number of memories that a sweep has removed.
 
-    Raises OSError or MemoryStoreError for a directory that a setting names and that cannot be used.
+    Raises OSError or MemoryStoreError for a directory that a setting names and that cannot be used, and ValueError for
+    a URL that the client of Redis does not take.
     """
     if not settings.memories_directory:
         return Memories(None, EMPTY, meter)
@@ -46,14 +47,21 @@ def open_memories(
         return Memories(None, "the directory of its state cannot be used", meter)
 
 
-def why_unusable(settings: Settings) -> str | None:
-    """Return why the directory that a setting names cannot keep memories; None if it can, or if there is no setting."""
+def why_unusable(settings: Settings) -> tuple[str, str] | None:
+    """Return the setting that names a directory or a URL which cannot be used, and why; None if they can.
+
+    Whether a server answers at the URL does not matter yet.
+
+    :param settings: of the service.
+    """
     if not _is_asked_for(settings):
         return None
     try:
         open_memories(settings).close()
+    except ValueError as error:
+        return "memories_url", str(error)
     except (OSError, MemoryStoreError) as error:
-        return str(error)
+        return "memories_directory", str(error)
     return None
 
 

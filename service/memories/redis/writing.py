@@ -172,8 +172,9 @@ class RedisWriter:
         self, name: MemoryName, tensors: MemoryTensors, condition: Precondition, *, reads: bool
     ) -> tuple[RedisRow, LoadedArrays | None]:
         """Add keys; return the memory with them, and arrays that hold its keys if it is to be read."""
-        state = self._of.states.get(name)
         while True:
+            # Another thread may have dropped the state.
+            state = self._of.states.get(name)
             row, arrays = state.row, state.arrays if reads else None
             if reads and (row is None or arrays is None or arrays.generation != row.generation):
                 row, arrays = self._reader.load(name)

@@ -12,12 +12,12 @@ from service.memories import EmbeddedStore, MemoryName, MemoryOptions, MemoryTen
 from service.memories.errors import StoreUnavailable
 from tests.operations import Limit
 from tests.service.memories.appending import NAME
-from tests.service.memories.marks import EMBEDDED_ONLY
+from tests.service.memories.marks import EMBEDDED_ONLY, of_each_kind
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 from tests.service.memories.programs import run, start
 
 
-@pytest.mark.parametrize("kills", [pytest.param(16, id="16"), pytest.param(200, id="200", marks=pytest.mark.soak)])
+@of_each_kind("kills", embedded=16, redis=8, soak=200)
 def test_killed_writers_lose_and_tear_nothing(location, kind, tmp_path, report_figure, kills):
     journals = tmp_path / "journals"
     journals.mkdir()
@@ -29,9 +29,7 @@ def test_killed_writers_lose_and_tear_nothing(location, kind, tmp_path, report_f
     assert counts["processor seconds to open"] < Limit.MEMORIES_OPEN.number
 
 
-@pytest.mark.parametrize(
-    "each", [pytest.param(300, id="300"), pytest.param(10_000, id="10000", marks=pytest.mark.soak)]
-)
+@of_each_kind("each", embedded=300, redis=150, soak=10_000)
 def test_conditional_appends_of_two_processes_lose_no_update(open_store, location, kind, report_figure, each):
     store = open_store()
     store.put(NAME, tensors([]), OPTIONS)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition, StoreLimits
+from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition, StoreLimits, why_unusable
 from service.memories.errors import (
     MemoryNotFound,
     StoreUnavailable,
@@ -18,6 +18,7 @@ from service.memories.errors import (
     VersionMismatch,
 )
 from service.memories.redis import RedisStore, reading, upkeep
+from service.settings import Settings
 from tests.server import free_port
 from tests.service.memories.locations import held_at
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
@@ -176,6 +177,19 @@ def test_a_url_may_ask_for_tls(tmp_path):
         server.close()
 
 
+@pytest.mark.parametrize("url", ["redis://:secret@localhost:six", "unix:///nowhere?secret=1"])
+def test_a_url_that_the_client_does_not_take_names_its_setting(tmp_path, url):
+    settings = Settings(memories_url=url, memories_directory=str(tmp_path))
+    name, reason = why_unusable(settings)
+    assert name == "memories_url"
+    assert "secret" not in reason
+    named = {"memories_url": "unix:///nowhere", "memories_directory": str(tmp_path / "memories")}
+    assert why_unusable(Settings(**named)) is None, "a server need not answer yet"
+    (tmp_path / "memories").rename(tmp_path / "others")
+    (tmp_path / "memories").write_text("no directory")
+    assert why_unusable(Settings(**named))[0] == "memories_directory"
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost", "localhost:6379", "redis://:secret@localhost:six", "redis://localhost?secret=1"]
 )
@@ -194,6 +208,23 @@ def test_an_append_is_not_taken_for_one_to_another_generation(open_replica):
     assert second.append(NAME, MemoryTensors(np.ones((1, 2)))).keys == 4
     first.put(NAME, tensors([5]), OPTIONS)
     assert numbers_of(second.append_and_read(NAME, tensors([6]))) == [5, 6]
+
+
+def test_an_append_goes_on_where_another_thread_forgets_the_memory(open_replica, monkeypatch):
+    first, second = open_replica(), open_replica()
+    first.put(NAME, tensors([1]), OPTIONS)
+    second.append(NAME, tensors([2]))
+    first.put(NAME, MemoryTensors(np.ones((3, 2))), MemoryOptions())
+    asked, find = [], second._reader.find
+
+    def forget_and_find(name):
+        asked.append(name)
+        assert len(asked) < 10
+        second._of.states.forget(name)
+        return find(name)
+
+    monkeypatch.setattr(second._reader, "find", forget_and_find)
+    assert second.append(NAME, MemoryTensors(np.ones((1, 2)))).keys == 4
 
 
 def test_a_snapshot_of_an_append_has_its_version_and_no_later_one(open_replica, monkeypatch):
