@@ -147,9 +147,17 @@ static __attribute__((noinline)) void T(score_rows_additive)(int rows, const REA
 #undef UPDATE_ABSOLUTE
 #undef UPDATE_ADDITIVE
 
+/* A vector of values, of any storage; two bytes: the kernel in float alone. */
+INLINE VECTOR T(load_stored)(int storage, const void *values, int64_t at) {
+    if (storage == COMPUTED) return T(load)((const REAL *)values + at);
+    uint16_vector x;
+    memcpy(&x, (const uint16_t *)values + at, sizeof x);
+    return (VECTOR)(storage == HALF ? widen_half(x) : widen_bfloat(x));
+}
+
 /* The part of `add_values` for `vectors` vectors of columns at a time; return the first column that is left. */
-INLINE int64_t T(add_columns)(int rows, int vectors, int64_t column, int low, int n, const REAL *weights,
-                              const REAL *values, int64_t stride, int64_t width, REAL *outputs, const REAL *rescale) {
+INLINE int64_t T(add_columns)(int rows, int vectors, int storage, int64_t column, int low, int n, const REAL *weights,
+                              const void *values, int64_t stride, int64_t width, REAL *outputs, const REAL *rescale) {
     for (; column + vectors * LANES <= width; column += vectors * LANES) {
         VECTOR sums[TILE_ROWS][MAX_COLUMN_VECTORS];
         _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
@@ -157,7 +165,7 @@ INLINE int64_t T(add_columns)(int rows, int vectors, int64_t column, int low, in
         for (int k = low; k < n; k++) {
             VECTOR v[MAX_COLUMN_VECTORS];
             _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
-                v[i] = T(load)(values + k * stride + column + i * LANES);
+                v[i] = T(load_stored)(storage, values, k * stride + column + i * LANES);
             _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) {
                 VECTOR w = T(all)(weights[r * BLOCK + k]);
                 _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++) sums[r][i] = T(fma)(w, v[i], sums[r][i]);
@@ -180,8 +188,9 @@ INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const R
                           int64_t width, REAL *outputs, const REAL *rescale) {
     int64_t column = 0;
     if (rows <= 2)
-        column = T(add_columns)(rows, MAX_COLUMN_VECTORS / rows, 0, low, n, weights, values, stride, width, outputs, rescale);
-    column = T(add_columns)(rows, 2, column, low, n, weights, values, stride, width, outputs, rescale);
+        column = T(add_columns)(rows, MAX_COLUMN_VECTORS / rows, COMPUTED, 0, low, n, weights, values, stride, width,
+                                outputs, rescale);
+    column = T(add_columns)(rows, 2, COMPUTED, column, low, n, weights, values, stride, width, outputs, rescale);
     for (; column < width; column += LANES) {
         const int present = width - column < LANES ? (int)(width - column) : LANES;
         VECTOR sums[TILE_ROWS];
@@ -203,7 +212,34 @@ INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const R
     }
 }
 
-/* The same for one row.  Keys that `logits`, if given, hides are left out: 0 · NaN would be NaN.  A row that sees few
+/* The same for one row and values of two bytes; `width` is a multiple of PANEL. */
+static __attribute__((noinline)) void T(add_stored_values)(int64_t storage, int low, int n, const REAL *weights,
+                                                           const uint16_t *values, int64_t stride, int64_t width,
+                                                           REAL *outputs, const REAL *rescale) {
+#define ADD(STORAGE, VECTORS, COLUMN)                                                                                  \
+    T(add_columns)(1, VECTORS, STORAGE, COLUMN, low, n, weights, values, stride, width, outputs, rescale)
+    if (storage == HALF) ADD(HALF, 2, ADD(HALF, MAX_COLUMN_VECTORS, 0));
+    else ADD(BFLOAT, 2, ADD(BFLOAT, MAX_COLUMN_VECTORS, 0));
+#undef ADD
+}
+
+/* Whether no number of n rows of two bytes a number is NaN or infinite; `width` is a multiple of VECTOR_BYTES / 2. */
+static int T(all_stored_finite)(const uint16_t *rows, int64_t stride, int64_t storage, int n, int64_t width) {
+    /* Bit 15 of a magnitude plus this is set from infinity on. */
+    const uint16_t rest = storage == HALF ? 0x8000 - 0x7c00 : 0x8000 - 0x7f80;
+    whole_uint16_vector reached = {0};
+    for (int k = 0; k < n; k++, rows += stride)
+        for (int64_t c = 0; c < width; c += VECTOR_BYTES / 2) {
+            whole_uint16_vector x;
+            memcpy(&x, rows + c, sizeof x);
+            reached |= (x & 0x7fff) + rest;
+        }
+    int largest = 0;
+    for (int i = 0; i < VECTOR_BYTES / 2; i++) largest |= reached[i];
+    return largest < 0x8000;
+}
+
+/* The same as `add_values` for one row.  Keys that `logits`, if given, hides are left out: 0 · NaN would be NaN.  A row that sees few
  * keys has the rounding errors of products and sums added at the end, since few numbers even nothing out.  Ogita, Rump &
  * Oishi 2005, "Accurate Sum and Dot Product", algorithm Dot2. */
 #define ADD_VALUES_OF_ROW(NAME, LOAD)                                                                                  \

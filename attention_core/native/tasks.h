@@ -16,6 +16,15 @@ struct T(workspace) {
     struct T(row) *rows;
 };
 
+/* A block of keys, for the rows of a task. */
+struct T(key_block) {
+    int64_t begin;
+    int n;
+    int alone;    /* whether one tile has all rows, so that each panel of keys is read once */
+    int in_place; /* whether that one row reads values of two bytes as they lie */
+    int finite;   /* whether no value is NaN or infinite */
+};
+
 /* Turn n keys of a block into panels. */
 static void T(load_keys)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
     const int64_t at = call->key_at[matrix] + begin * call->key_stride, features = call->n_features;
@@ -53,11 +62,13 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
 
 /* Evaluate a tile at one block, with a height that the compiler knows. */
 INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspace) *space, int64_t first_row,
-                       int64_t begin, int low, int n, int seen, int finite, int alone) {
+                       const struct T(key_block) *block, int low, int n, int seen) {
     REAL rescale[TILE_ROWS];
     struct T(row) *row = space->rows + first_row;
     REAL *tile = space->tile;
-    T(score_tile)(rows, call, space, row, begin, low, n, alone);
+    const int64_t begin = block->begin;
+    const int finite = block->finite;
+    T(score_tile)(rows, call, space, row, begin, low, n, block->alone);
     const int padded = (n + PANEL - 1) / PANEL * PANEL;
     for (int r = 0; r < rows; r++) {
         REAL *logits = tile + r * BLOCK;
@@ -75,9 +86,14 @@ INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspa
     if (!call->output || !seen) return;
     const int is_widened = call->value_storage != COMPUTED;
     const int64_t width = call->n_value_features, stride = is_widened ? width : call->value_stride;
-    const REAL *values = (const REAL *)call->value + call->value_at[row->matrix] + begin * stride;
-    if (is_widened) values = space->values;
+    const int64_t at = call->value_at[row->matrix] + begin * call->value_stride;
+    const REAL *values = is_widened ? space->values : (const REAL *)call->value + at;
     REAL *sums = space->sums + first_row * width;
+    if (rows == 1 && block->in_place) {
+        T(add_stored_values)(call->value_storage, low, n, tile, (const uint16_t *)call->value + at, call->value_stride,
+                             width, sums, rescale);
+        return;
+    }
     int few = 0;
     for (int r = 0; r < rows; r++) few |= row[r].few;
     if (finite && !few) {
@@ -106,9 +122,10 @@ INLINE int T(is_height)(int64_t rows) {
 
 /* Evaluate a tile of up to `rows_left` rows; return its height. */
 static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, const struct T(workspace) *space,
-                                                     int64_t first_row, int64_t rows_left, int64_t begin, int n,
-                                                     int seen, int finite, int alone) {
-    int low = 0;
+                                                     int64_t first_row, int64_t rows_left,
+                                                     const struct T(key_block) *block, int seen) {
+    const int64_t begin = block->begin;
+    int low = 0, n = block->n;
     if (!T(asks_for_matrices)(call)) {
         /* Leave out keys that none of the rows sees: panels before the first, and keys after the last that one sees. */
         int64_t first = n, end = 0;
@@ -122,7 +139,7 @@ static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, co
     }
 #define HEIGHT(rows)                                                                                                   \
     if (rows_left >= rows) {                                                                                           \
-        T(tile_of)(rows, call, space, first_row, begin, low, n, seen, finite, alone);                                  \
+        T(tile_of)(rows, call, space, first_row, block, low, n, seen);                                                 \
         return rows;                                                                                                   \
     }
     HEIGHT(TILE_ROWS)
@@ -144,26 +161,34 @@ static void T(write_hidden)(const struct call *call, const struct T(row) *row, i
     }
 }
 
-/* Widen the values of a block; return whether all, if there are any, are finite. */
-static int T(load_values)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
-    if (!call->output || !call->n_value_features) return 1;
-    const int64_t value = call->value_at[matrix] + begin * call->value_stride, width = call->n_value_features;
-    if (call->value_storage == COMPUTED)
-        return T(all_finite)((const REAL *)call->value + value, call->value_stride, n, width);
-    return T(widen_rows)((const uint16_t *)call->value + value, call->value_stride, call->value_storage, n, width,
-                         space->values);
+/* Look at the values of a block, of which there may be none, and widen them unless they are read in place. */
+static void T(load_values)(const struct call *call, const struct T(workspace) *space, int64_t rows,
+                           struct T(key_block) *block) {
+    const int64_t width = call->n_value_features, stride = call->value_stride;
+    if (!call->output || !width) return;
+    const int64_t at = call->value_at[space->rows->matrix] + block->begin * stride;
+    if (call->value_storage == COMPUTED) {
+        block->finite = T(all_finite)((const REAL *)call->value + at, stride, block->n, width);
+        return;
+    }
+    const uint16_t *values = (const uint16_t *)call->value + at;
+    block->in_place = block->alone && rows == 1 && !space->rows->few && width % (VECTOR_BYTES / 2) == 0 &&
+                      T(all_stored_finite)(values, stride, call->value_storage, block->n, width);
+    if (!block->in_place)
+        block->finite = T(widen_rows)(values, stride, call->value_storage, block->n, width, space->values);
 }
 
 /* Evaluate the rows of a task against one span of keys; stop early, with any numbers, once the call is cancelled. */
 static void T(evaluate_span)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
-    const int64_t matrix = space->rows->matrix, width = call->output ? call->n_value_features : 0;
+    const int64_t width = call->output ? call->n_value_features : 0;
     const int64_t span_end = span + SPAN < call->n_keys ? span + SPAN : call->n_keys;
     const int scores_everywhere = call->scores || call->capped_scores;
     for (int64_t r = 0; r < rows; r++) space->rows[r].maximum = -INFINITY, space->rows[r].sum = 0;
     memset(space->sums, 0, rows * width * sizeof(REAL));
     for (int64_t begin = span; begin < span_end; begin += BLOCK) {
         const int n = span_end - begin < BLOCK ? (int)(span_end - begin) : BLOCK;
-        int loaded = 0, finite = 1;
+        struct T(key_block) block = {.begin = begin, .n = n, .finite = 1};
+        int loaded = 0;
         for (int64_t r = 0; r < rows;) {
             /* Once a tile: where matrices are written, most of its time may be the system's, which provides memory. */
             if (T(is_cancelled)(call)) return;
@@ -179,14 +204,13 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
                 r += count;
                 continue;
             }
-            /* Whether one tile has all rows, so that each panel of keys is read once. */
-            const int alone = count == rows && T(is_height)(rows);
             if (!loaded) {
-                finite = T(load_values)(call, space, matrix, begin, n);
-                if (!alone) T(load_keys)(call, space, matrix, begin, n);
+                block.alone = count == rows && T(is_height)(rows);
+                T(load_values)(call, space, rows, &block);
+                if (!block.alone) T(load_keys)(call, space, space->rows->matrix, begin, n);
             }
             loaded = 1;
-            r += T(one_tile)(call, space, r, count, begin, n, seen, finite, alone);
+            r += T(one_tile)(call, space, r, count, &block, seen);
         }
     }
 }

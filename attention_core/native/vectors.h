@@ -41,6 +41,7 @@ typedef float unaligned_float_vector __attribute__((vector_size(VECTOR_BYTES), a
 typedef double unaligned_double_vector __attribute__((vector_size(VECTOR_BYTES), aligned(8)));
 typedef uint32_t uint32_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint16_t uint16_vector __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef uint16_t whole_uint16_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_vector mask_float;
 typedef int64_vector mask_double;
 

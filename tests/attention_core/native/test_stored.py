@@ -38,6 +38,7 @@ from attention_core.native.plans import count_plans, forget_plans
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
 from tests.attention_core.native.stored import STORED, in_four_bytes, in_two_bytes, stored
+from tests.sampling import sample
 
 SEEDS, SOAK_SEEDS = range(7000, 7008), range(7100, 7140)
 MATRICES = ("scores", "capped_scores", "logits", "weights")
@@ -127,6 +128,40 @@ def test_numbers_that_are_not_finite_give_what_the_same_give_in_four_bytes(kerne
         assert found.notes == expected.notes
         for name in ("output", "weights"):
             assert_same_bits(found.arrays[name], expected.arrays[name], (dtype, broken, name))
+
+
+@every_kernel
+@every_dtype
+@pytest.mark.parametrize("width", sample([8, 16, 32, 40, 64, 96, 128, 160], 40, 128))
+def test_one_query_reads_values_in_place(kernel, dtype, width):
+    chance = np.random.default_rng(width)
+    for n_keys in (1, 60, 300, 2049):
+        for broken in (None, np.inf, np.nan):
+            arguments = {"query": vectors(3, 1, 16), "key": vectors(3, n_keys, 16), "value": vectors(3, n_keys, width)}
+            if broken is not None:
+                arguments["value"][0, n_keys // 2, width - 1] = broken
+                arguments["value"][1, n_keys - 1, 0] = broken
+            for mask in (
+                None,
+                KeyLengths(np.array([n_keys, n_keys - 1, n_keys // 2])),
+                Allowed(chance.random(n_keys) < 0.8),
+            ):
+                arguments["mask"] = mask
+                two, four = (run(kernel, **made(arguments, dtype)) for made in (in_two_bytes, in_four_bytes))
+                assert_same_bits(two.output, four.output, (dtype, width, n_keys, broken, mask))
+                assert two.notes == four.notes
+
+
+@every_dtype
+@every_kernel
+def test_largest_and_smallest_values_are_finite(kernel, dtype):
+    bits = {"float16": (0x7BFF, 0xFBFF, 0x0001, 0x8000), "bfloat16": (0x7F7F, 0xFF7F, 0x0001, 0x8000)}[dtype]
+    for number in bits:
+        value = np.full((300, 64), number, np.uint16).view(STORED[dtype])
+        key = stored(np.zeros((300, 1)), dtype)
+        mask = Allowed(np.arange(300) == 299)
+        found = run(kernel, query=np.zeros((1, 1), np.float32), key=key, value=value, mask=mask, dtype=dtype)
+        np.testing.assert_array_equal(found.output.astype(np.float32)[0], widen(value)[0])
 
 
 def decoding(dtype, heads=8, groups=2, keys=3000, features=40):
