@@ -166,6 +166,14 @@ def test_memories_are_kept_in_a_volume_that_the_user_owns(
     assert place == STATE
     document = yaml.safe_load((project / "docker-compose.yml").read_text())
     assert name in document["volumes"], "a name, no path of the host"
+    replicas = [one for service, one in document["services"].items() if service.startswith("attention")]
+    assert [one["volumes"] for one in replicas] == [compose["volumes"]] * 3
+
+
+def test_a_memory_that_is_appended_to_fits_into_the_container(compose: dict[str, Any]) -> None:
+    """It takes up to three times its length while its buffer grows."""
+    assert compose["mem_limit"] == "1g"
+    assert int(compose["environment"]["ATTENTION_MEMORY_BYTES"]) * 4 == 1024**3
 
 
 def test_the_environment_names_settings_that_exist(

@@ -47,16 +47,26 @@ def test_a_copy_of_the_directory_of_a_stopped_service_is_a_backup(tmp_path: Path
         assert before[0]["keys"] == len(STORY["key"]) + len(MORE["key"])
 
 
-def test_a_directory_that_is_named_and_cannot_be_used_ends_the_start(no_directory: Path) -> None:
+def refused_start(directory: Path) -> str:
+    """Return the only line that a service prints which is named a directory that it cannot use."""
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(free_port())]
-    settings = {"ATTENTION_MEMORIES_DIRECTORY": str(no_directory), "ATTENTION_LOG_FORMAT": "text"}
+    settings = {"ATTENTION_MEMORIES_DIRECTORY": str(directory), "ATTENTION_LOG_FORMAT": "text"}
     ended = subprocess.run(
         command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == WRONG_SETTING
     [line] = ended.stderr.splitlines()
     assert line.startswith("attention-service: ATTENTION_MEMORIES_DIRECTORY: ")
-    assert str(no_directory.parent) in line
+    return line
+
+
+def test_a_directory_that_is_named_and_cannot_be_used_ends_the_start(no_directory: Path) -> None:
+    assert str(no_directory.parent) in refused_start(no_directory)
+
+
+def test_a_damaged_catalogue_ends_the_start_of_a_service_that_names_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.sqlite3").write_bytes(b"no database" * 1000)
+    assert "file is not a database. Restore the directory" in refused_start(tmp_path)
 
 
 def test_without_a_named_directory_a_state_that_cannot_be_used_switches_memories_off(
