@@ -133,12 +133,19 @@ def _segments(text: bytes) -> tuple[SegmentPart, ...]:
 
 
 def condition_arguments(condition: Precondition) -> tuple[str, str, str]:
-    """Return a precondition as scripts take it: flags for absent and present, and versions between commas."""
-    versions = ""
-    if condition.versions is not None:
-        # No version has a comma, so that one which has is never current.
-        versions = f",{','.join(version for version in condition.versions if version and ',' not in version)},"
-    return str(int(condition.absent)), str(int(condition.present)), versions
+    """Return a precondition as scripts take it.
+
+    These are the versions of which none may be current, or * for any version; a flag for present; and the versions of
+    which one must be current. An empty text asks for nothing.
+    """
+    unwanted = "*" if condition.absent else _listed(condition.excluded) if condition.excluded else ""
+    versions = "" if condition.versions is None else _listed(condition.versions)
+    return unwanted, str(int(condition.present)), versions
+
+
+def _listed(versions: tuple[str, ...]) -> str:
+    """Return versions between commas. No version has a comma, so that one which has is never current."""
+    return f",{','.join(version for version in versions if version and ',' not in version)},"
 
 
 def script_arguments(prefix: str, name: MemoryName, now: float) -> tuple[str, str, str]:

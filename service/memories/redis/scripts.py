@@ -71,9 +71,11 @@ local function find_current(place)
   return nil
 end
 
--- Whether a precondition holds: flags for "absent" and "present", and the versions of which one must be current.
-local function allows(absent, present, versions, row)
-  if absent == '1' and row then return false end
+-- Whether a precondition holds: the versions of which none may be current, * for any; a flag for "present"; and the
+-- versions of which one must be current.
+local function allows(unwanted, present, versions, row)
+  if unwanted == '*' and row then return false end
+  if row and unwanted ~= '' and string.find(unwanted, ',' .. row.version .. ',', 1, true) then return false end
   if present == '1' and not row then return false end
   return versions == '' or (row ~= nil and string.find(versions, ',' .. row.version .. ',', 1, true) ~= nil)
 end
@@ -176,13 +178,13 @@ PUT = (
     _PRELUDE
     + """
 -- Creates or replaces a memory whose chunks are written; with `dry` says whether that would be possible.
-local dry, absent, present, versions, total_limit, stored = unpack(ARGV, 4, 9)
+local dry, unwanted, present, versions, total_limit, stored = unpack(ARGV, 4, 9)
 local generation, version, keys, bytes, ttl, described, segments = unpack(ARGV, 10, 16)
 local chunks = rest_of_arguments(17)
 local old = find(place)
 local current = nil
 if old and not old.expired then current = old end
-if not allows(absent, present, versions, current) then return {'mismatch', current and current.version or ''} end
+if not allows(unwanted, present, versions, current) then return {'mismatch', current and current.version or ''} end
 local before = old and tonumber(old.stored) or 0
 local required = total_bytes() - before + tonumber(stored)
 if required > tonumber(total_limit) and tonumber(stored) > before then return {'total_quota', whole(required)} end
@@ -205,13 +207,13 @@ APPEND = (
     _PRELUDE
     + """
 -- Adds a record behind those of a memory, if the reader that asks can be told of all appends before it.
-local absent, present, versions, memory_limit, total_limit = unpack(ARGV, 4, 8)
+local unwanted, present, versions, memory_limit, total_limit = unpack(ARGV, 4, 8)
 local expected, version, keys, bytes, record, segment_bytes = unpack(ARGV, 9, 14)
 local reads, sequence, known_version, page_bytes = unpack(ARGV, 15, 18)
 local chunks = rest_of_arguments(19)
 local row = find_current(place)
 if not row then return {'missing'} end
-if not allows(absent, present, versions, row) then return {'mismatch', row.version} end
+if not allows(unwanted, present, versions, row) then return {'mismatch', row.version} end
 if row.generation ~= expected then return {'replaced'} end
 local memory_bytes = tonumber(row.bytes) + tonumber(bytes)
 if memory_bytes > tonumber(memory_limit) then return {'memory_quota', whole(memory_bytes)} end
@@ -247,11 +249,11 @@ DELETE = (
     _EVEN_WHEN_FULL
     + _PRELUDE
     + """
-local absent, present, versions = unpack(ARGV, 4, 6)
+local unwanted, present, versions = unpack(ARGV, 4, 6)
 local old = find(place)
 local current = nil
 if old and not old.expired then current = old end
-if not allows(absent, present, versions, current) then return {'mismatch', current and current.version or ''} end
+if not allows(unwanted, present, versions, current) then return {'mismatch', current and current.version or ''} end
 if not current then return {'missing'} end
 remove(place, old)
 return {'ok'}

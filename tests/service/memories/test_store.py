@@ -183,6 +183,36 @@ def test_preconditions_of_writes(store):
         store.delete(NAME)
 
 
+def test_versions_that_a_write_excludes(store):
+    first, _ = store.put(NAME, tensors([1]), OPTIONS, Precondition(excluded=("a", "b,c", "")))
+    unwanted = Precondition(excluded=("other", first.version))
+    for write in (
+        lambda: store.put(NAME, tensors([2]), OPTIONS, unwanted),
+        lambda: store.append(NAME, tensors([2]), unwanted),
+        lambda: store.append_and_read(NAME, tensors([2]), unwanted),
+        lambda: store.delete(NAME, unwanted),
+    ):
+        with pytest.raises(VersionMismatch, match="If-None-Match does not list") as raised:
+            write()
+        assert raised.value.current == first.version
+    second = store.append(NAME, tensors([2]), Precondition(excluded=("other",), versions=(first.version,)))
+    both = Precondition(excluded=(second.version,), versions=(second.version,), present=True)
+    with pytest.raises(VersionMismatch):
+        store.append(NAME, tensors([3]), both)
+    third, is_new = store.put(NAME, tensors([3]), OPTIONS, Precondition(excluded=(first.version,)))
+    assert not is_new
+    store.delete(NAME, Precondition(excluded=(second.version,), versions=("other", third.version)))
+
+
+def test_an_append_in_another_dtype_than_the_memory_is_refused(store):
+    """Also where the numbers have the same NumPy type, as those of float32 and bfloat16."""
+    store.put(NAME, tensors([1]), OPTIONS)
+    for dtype in ("bfloat16", "float64"):
+        with pytest.raises(IncompatibleTensors, match=f"expected float32, the dtype of the memory; received {dtype}"):
+            store.append(NAME, replace(tensors([2]), dtype=dtype))
+    assert store.append(NAME, replace(tensors([2]), dtype="float32")).keys == 2
+
+
 def test_a_version_that_is_not_current_is_gone(store):
     first, _ = store.put(NAME, tensors([1]), OPTIONS)
     second = store.append(NAME, tensors([2]))
