@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Protocol, TypeVar
 
@@ -166,10 +167,19 @@ class MemoryAccess:
 
     def put(self, name: str, tensors: MemoryTensors, options: MemoryOptions) -> tuple[MemoryDescription, bool]:
         """Create or replace a memory as `MemoryStore.put` does; raises Stopping if the request has ended."""
-        found = self._name_of(name)
         self._begin_write()
-        self._written, is_new = self.memories.store.put(found, tensors, options, self.condition)
-        return self._written, is_new
+        while True:
+            found = self._name_of(name)
+            is_shared = found.owner != self.owner
+            # What an owner makes is never everyone's: one of everyone's is replaced only while it is there.
+            condition = replace(self.condition, present=True) if is_shared else self.condition
+            try:
+                self._written, is_new = self.memories.store.put(found, tensors, options, condition)
+            except VersionMismatch as error:
+                if not is_shared or error.current is not None:
+                    raise
+            else:
+                return self._written, is_new
 
     def append(self, name: str, tensors: MemoryTensors) -> MemoryDescription:
         """Add keys as `MemoryStore.append` does; raises Stopping if the request has ended."""
