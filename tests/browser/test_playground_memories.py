@@ -1,15 +1,16 @@
-"""Memories in the playground: keep the keys on the screen, compute with kept ones, replace and delete them."""
+"""Memories in the playground: keep the keys of the page, compute with one that is kept, replace and delete it."""
 
-import json
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, Request, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.playground import STAGES, Playground, opened
-from tests.server import Server
+from tests.browser.memory_panel import HEROES, Panel, requests_of
+from tests.browser.playground import LOCALES, STAGES, Playground, opened
+from tests.browser.proxy import stripping_proxy
+from tests.server import Server, running_server
 
 pytestmark = pytest.mark.browser
 
@@ -17,57 +18,7 @@ PRECONDITION_FAILED = "the server responded with a status of 412"
 
 NOT_FOUND = "the server responded with a status of 404"
 
-CONFLICT = "the server responded with a status of 409"
-
 KEY = "key-of-memories-4711"
-
-
-class Panel:
-    """The panel of memories."""
-
-    def __init__(self, page: Page) -> None:
-        self.root = page.locator("#memory")
-        self.title = page.locator("#memory-title")
-        self.name = page.locator("#memory-name")
-        self.used = page.locator("#memory-used")
-        self.question = self.root.locator(".question")
-        self.said = self.root.locator(".said")
-        self.error = self.root.locator("#memory-panel .field-error")
-        self.rows = self.root.locator(".memory-list li")
-
-    async def open(self) -> None:
-        """Open the panel and wait for the list."""
-        await self.title.click()
-        await expect(self.root.locator(".memory-list")).to_be_visible()
-
-    def button(self, action: str) -> Locator:
-        """A button of the panel that belongs to no row."""
-        return self.root.locator(f'[data-action="{action}"]:not([data-name])')
-
-    def row(self, name: str) -> Locator:
-        """The row of a memory."""
-        return self.root.locator(f'li[data-name="{name}"]')
-
-    def row_button(self, action: str, name: str) -> Locator:
-        """A button in the row of a memory."""
-        return self.row(name).locator(f'[data-action="{action}"]')
-
-    async def keep(self, name: str) -> None:
-        """Keep the keys and values of the page."""
-        await self.name.fill(name)
-        await self.button("keep").click()
-
-
-def requests_of(page: Page) -> list[dict[str, Any]]:
-    """Return the bodies of the attention requests that a page sends, as they come."""
-    sent: list[dict[str, Any]] = []
-
-    def note(request: Request) -> None:
-        if request.url.endswith("/v1/attention"):
-            sent.append(json.loads(request.post_data or ""))
-
-    page.on("request", note)
-    return sent
 
 
 async def shown(playground: Playground) -> list[list[list[str]]]:
@@ -155,3 +106,95 @@ async def test_keys_are_kept_and_computed_with_replaced_shared_and_deleted(
     assert (await client.get("/v1/memories/browser.heroes")).status_code == 404
     await recorded.assert_fits()
     await recorded.assert_clean(PRECONDITION_FAILED, PRECONDITION_FAILED)
+
+
+@pytest.mark.soak
+async def test_with_keys_behind_a_prefix_the_panel_asks_for_a_key_and_works_with_it(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    prefix = "/attention"
+    directory = str(tmp_path / "memories")
+    with (
+        running_server(tmp_path, "--root-path", prefix, API_KEYS=KEY, MEMORIES_DIRECTORY=directory) as server,
+        stripping_proxy(server.url, prefix) as proxy,
+    ):
+        recorded = await open_page(f"{proxy.url}/playground", locale=LOCALES["zh"])
+        page, panel, playground = recorded.page, Panel(recorded.page), Playground(recorded.page)
+        await expect(page.locator("#api-key")).to_be_visible()
+        await panel.title.click()
+        await expect(panel.error).to_contain_text("服务需要 API 密钥")
+        await page.locator("#api-key").fill(KEY)
+        await page.locator("#api-key").press("Enter")
+        await playground.fresh()
+        await expect(panel.root.locator("#memory-panel .empty")).to_have_text("还没有记忆。")
+        await expect(panel.error).to_be_hidden()
+        await panel.keep("prefixed")
+        await panel.row_button("use", "prefixed").click()
+        await playground.fresh()
+        await expect(playground.verification).to_have_attribute("data-state", "match")
+        await page.wait_for_url("**#1.*")
+
+        # A link that names a memory waits for the key as well.
+        await page.reload()
+        await expect(panel.used).to_contain_text("无法载入记忆“prefixed”。")
+        await expect(playground.results).to_have_attribute("data-state", "stale")
+        await page.locator("#api-key").fill(KEY)
+        await page.locator("#api-key").press("Enter")
+        await playground.fresh()
+        await expect(panel.used).to_contain_text("键数 4")
+        await expect(playground.map("weights").get_by_role("columnheader").first).to_have_text("射手")
+        assert [url for url in recorded.requests if not url.startswith(f"{proxy.url}/")] == []
+        assert proxy.outside == []
+        assert recorded.violations == recorded.page_errors == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("language", LOCALES)
+async def test_a_service_without_memories_says_so(open_page: OpenPage, tmp_path: Path, language: str) -> None:
+    said = {"zh": "这个服务不保存记忆。", "en": "This service keeps no memories."}[language]
+    with running_server(tmp_path, MEMORIES_DIRECTORY="") as server:
+        recorded, playground = await opened(open_page, server.url, language)
+        panel = Panel(recorded.page)
+        await panel.title.click()
+        await expect(panel.error.locator("span")).to_have_text(said)
+        await expect(panel.error.locator("small")).to_contain_text("ATTENTION_MEMORIES_DIRECTORY is empty")
+        await expect(panel.name).to_be_hidden()
+        await playground.type_into("query", 0, 0, "1")
+        await recorded.assert_clean(NOT_FOUND)
+
+
+@pytest.mark.soak
+async def test_a_wrong_name_is_told_and_names_are_text(
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient
+) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    label = {**HEROES, "labels": {"key": [markup, "b", "c", "d"]}}
+    await client.put("/v1/memories/browser.markup", json=label)
+    recorded, playground = await opened(open_page, server.url)
+    page, panel = recorded.page, Panel(recorded.page)
+    await panel.open()
+    for wrong in ("", "a b", "-a", "../x", "记忆", markup, "x" * 129):
+        await panel.keep(wrong)
+        await expect(panel.error.locator("span")).to_contain_text(f"“{wrong}” is not a possible name")
+        await expect(panel.name).to_have_attribute("aria-invalid", "true")
+    await panel.row_button("use", "browser.markup").click()
+    await playground.fresh()
+    await expect(playground.map("weights").get_by_role("columnheader").first).to_have_text(markup)
+    assert await page.locator("img").count() == 0
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_a_long_list_comes_in_parts(open_page: OpenPage, tmp_path: Path) -> None:
+    with running_server(tmp_path, MEMORIES_DIRECTORY=str(tmp_path / "memories")) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+            for at in range(130):
+                assert (await client.put(f"/v1/memories/m{at:03}", json={"key": [[at, 1]]})).status_code == 201
+        recorded, _ = await opened(open_page, server.url)
+        panel = Panel(recorded.page)
+        await panel.open()
+        await expect(panel.rows).to_have_count(100)
+        await panel.button("more").click()
+        await expect(panel.rows).to_have_count(130)
+        await expect(panel.button("more")).to_be_hidden()
+        await recorded.assert_clean()
