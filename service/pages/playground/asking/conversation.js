@@ -73,7 +73,8 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
         return;
       }
       const request = requestOf(state);
-      const question = JSON.stringify(request);
+      // The slices of a memory are all in the answer to one request.
+      const question = JSON.stringify([request, indexOf(state)]);
       if (question === asked) return;
       asked = question;
       results.mark("pending");

@@ -39,7 +39,10 @@ export function fill(draft, about, contents) {
   Object.assign(memory, { about, slices, status: contents ? "shown" : "large" });
   Object.assign(draft, { key, value });
   draft.names.key = (labels ?? []).map((label) => label.slice(0, NAME_LIMIT));
-  if (!contents && draft.mask.kind === "custom") draft.mask.kind = "none";
+  if (!contents) {
+    if (draft.mask.kind === "custom") draft.mask.kind = "none";
+    draft.mask.allowed = null;
+  }
   if (slices > 1 && draft.query.length > 1 && draft.query.length !== slices) {
     memory.typed.query = draft.query;
     draft.query = [sliceOf(draft, "query")];
