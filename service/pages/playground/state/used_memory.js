@@ -83,11 +83,21 @@ export function isSmall({ shape, keys, layout }) {
 export const indexAt = (leading, slice) =>
   leading.map((size, axis) => Math.floor(slice / countOf(leading.slice(axis + 1))) % size);
 
-// Where the slice that the page shows stands in an answer.
+// The same index for a tensor that has only some of the axes, or is shared along some; aligned at their ends.
+export const indexWithin = (sizes, index) =>
+  sizes.map((size, axis) => (index[axis + index.length - sizes.length] ?? 0) % size);
+
+// Which slice the page shows, of all that keys and values have together.
 export const indexOf = ({ memory, batch }) => (memory?.about ? indexAt(leadingOf(memory.about), batch) : []);
 
+// Scores have the axes of the keys; queries have none of their own.
+const scoreAxesOf = ({ memory }) =>
+  memory?.about ? orderOf(memory.about.shape.key, memory.about.layout).slice(0, -2) : [];
+
+export const scoreIndexOf = (state) => indexWithin(scoreAxesOf(state), indexOf(state));
+
 // Rows of a batch, which lengths and prefixes are given for.
-export const batchRowsOf = ({ memory }) => (memory?.about ? (leadingOf(memory.about)[0] ?? 1) : 1);
+export const batchRowsOf = (state) => scoreAxesOf(state)[0] ?? 1;
 
 // What PUT takes for the keys and values of the state.
 export function bodyOf(state) {
