@@ -5,7 +5,7 @@ import { batchRowsOf, indexWithin } from "../state/used_memory.js";
 
 const INCLUDE = ["scores", "logits", "weights", "output", "diagnostics"];
 
-// What is shown of a memory that has too many keys for a map.
+// Fields of an answer from a memory that has too many keys for a map.
 const RANKED = ["output", "ranking"];
 
 const TOP_KEYS = 10;

@@ -100,7 +100,7 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
     });
   }
 
-  // What was said of the action before is over.
+  // A new action takes back the words about the one before.
   function act(call) {
     if (!busy) show({ problem: null, said: null });
     return attempt(call);

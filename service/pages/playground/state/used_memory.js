@@ -1,4 +1,4 @@
-// The memory that keys and values come from, if any; what was typed stays beside it, for the way back.
+// The memory that keys and values come from, if any; typed ones stay beside it, for the way back.
 //
 // state.memory is null, or {name, status, about, slices, typed, batch}.  `status` is loading, failed, shown (its numbers are key
 // and value of the state) or large (the page has its shape alone).  `about` is its description, null until it is loaded, and `batch` the slice to
@@ -19,7 +19,7 @@ export function pick(draft, name) {
   draft.memory = waitFor(name, memory?.typed ?? { query: null, key, value, names: names.key }, batch);
 }
 
-// Back to what was typed; of the queries that is the slices for which the memory had none.
+// Back to typed keys and values, and to the slices of the queries for which the memory had none.
 export function release(draft) {
   const { query, key, value, names } = draft.memory.typed;
   Object.assign(draft, { memory: null, query: query ?? draft.query, key, value });
