@@ -64,7 +64,7 @@ async def test_keys_are_kept_and_computed_with_replaced_shared_and_deleted(
     await playground.paste("key", "7\t7\n7\t7")
     await expect(playground.field("key", 0, 0)).to_have_value("1.9")
 
-    # The link has the name, and what was typed.
+    # The link has the name, and the typed keys.
     await page.wait_for_url(lambda url: read(url).get("y") == "browser.heroes")
     await page.reload()
     await playground.fresh()

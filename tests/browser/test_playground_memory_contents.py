@@ -32,6 +32,7 @@ LEADING = {
     "heads": {"key": numbers(3, 2, 4), "value": numbers(3, 2, 2)},
     "shared-values": {"key": numbers(2, 3, 4), "value": numbers(3, 2)},
     "shared-keys": {"key": numbers(3, 4), "value": numbers(2, 3, 2)},
+    "shared-heads": {"key": numbers(2, 1, 3, 4), "value": numbers(2, 2, 3, 2)},
     "batches": {"key": numbers(2, 2, 3, 4), "value": numbers(2, 2, 3, 2)},
     "heads-third": {"key": numbers(2, 3, 2, 4), "value": numbers(2, 3, 2, 2), "layout": "bshd"},
     "no-values": {"key": numbers(2, 2, 3, 4), "layout": "bhsd"},
@@ -61,19 +62,21 @@ async def test_every_slice_of_a_memory_is_shown_and_computed_with(
     key = key_of((await client.get(f"/v1/memories/slices.{name}/tensors")).content)
     if LEADING[name].get("layout") == "bshd":
         key = key.swapaxes(1, 2)
-    weights = np.asarray(expected["weights"], np.float64)
-    keys = np.broadcast_to(key, (*weights.shape[:-2], *key.shape[-2:])).reshape(-1, *key.shape[-2:])
+    leading = np.shape(expected.get("output", expected["weights"]))[:-2]
+    keys, weights = slices_of(key, leading), slices_of(expected["weights"], leading)
     count = len(keys)
-    batches = page.locator("#batch")
-    assert await batches.locator("option").count() == count
+    assert await page.locator("#batch option").count() == count
     for at in reversed(range(count)):
         if count > 1:
             await playground.choose("#batch", str(at))
         await expect(playground.verification).to_have_attribute("data-state", "match")
         await expect(playground.field("key", 1, 0)).to_have_value(written(keys[at][1, 0]))
         await expect(playground.field("key", 0, 1)).to_have_value(written(keys[at][0, 1]))
-        shown_weights = [[number(text) for text in row] for row in await playground.texts("weights")]
-        np.testing.assert_allclose(shown_weights, weights.reshape(-1, *weights.shape[-2:])[at], atol=6e-5)
+        await playground.explained(f"{weights[at][0, 0]:.6g}")
+        for stage, slices in (("weights", weights), ("output", slices_of(expected.get("output"), leading))):
+            if slices is not None:
+                texts = [[number(text) for text in row] for row in await playground.texts(stage)]
+                np.testing.assert_allclose(texts, slices[at], atol=6e-5)
     await playground.choose("#mask-kind", "lengths")
     await page.locator("#mask-length").fill("1")
     await playground.fresh()
@@ -83,6 +86,14 @@ async def test_every_slice_of_a_memory_is_shown_and_computed_with(
     await playground.fresh()
     await expect(playground.verification).to_have_attribute("data-state", "match")
     await recorded.assert_clean()
+
+
+def slices_of(tensor: Any, leading: tuple[int, ...]) -> Any:
+    """Return the matrices of a tensor, as many as `leading` has; None for none."""
+    if tensor is None:
+        return None
+    matrices = np.asarray(tensor, np.float64)
+    return np.broadcast_to(matrices, (*leading, *matrices.shape[-2:])).reshape(-1, *matrices.shape[-2:])
 
 
 def key_of(file: bytes) -> NDArray[np.float64]:

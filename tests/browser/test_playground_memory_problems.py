@@ -113,7 +113,7 @@ async def test_a_memory_that_changes_or_goes_meanwhile_is_not_computed_with_unno
     await playground.fresh()
     await expect(playground.field("key", 0, 0)).to_have_value("1.9")
     assert recorded.page_errors == recorded.violations == []
-    # A link to one that is gone offers the way back to what was typed.
+    # A link to one that is gone offers the way back to typed keys.
     await panel.row_button("use", "browser.changing").click()
     await playground.fresh()
     await page.wait_for_url(lambda url: read(url).get("y") == "browser.changing")

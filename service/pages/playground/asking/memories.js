@@ -1,7 +1,7 @@
 // Calls of /v1/memories, and the contents of a memory as the page has keys and values.
 import { Problem, download, get, put, remove } from "./api.js";
 import { readSafetensors } from "./safetensors.js";
-import { countOf, indexAt, isSmall, leadingOf } from "../state/used_memory.js";
+import { countOf, indexAt, indexWithin, isSmall, leadingOf } from "../state/used_memory.js";
 
 const PATH = "v1/memories";
 
@@ -51,8 +51,8 @@ function slicesOf({ shape, values }, layout, leading) {
   const [rows, columns] = axes.slice(-2).map((axis) => shape[axis]);
   const own = axes.slice(0, -2).map((axis) => shape[axis]);
   const startOf = (slice) => {
-    const index = indexAt(leading, slice).slice(leading.length - own.length);
-    return own.reduce((sum, size, axis) => sum + (index[axis] % size) * strides[axis], 0);
+    const index = indexWithin(own, indexAt(leading, slice));
+    return index.reduce((sum, at, axis) => sum + at * strides[axis], 0);
   };
   return Array.from({ length: countOf(own) === 1 ? 1 : countOf(leading) }, (_, slice) =>
     Array.from({ length: rows }, (_, row) =>

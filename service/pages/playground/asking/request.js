@@ -1,11 +1,11 @@
 // From the state to what the service is asked, and from its answer to numbers.
 import { hasFormulas, membersOf } from "../state/further.js";
 import { batchesOf, isLarge, sizesOf, sliceOf } from "../state/store.js";
-import { batchRowsOf } from "../state/used_memory.js";
+import { batchRowsOf, indexWithin } from "../state/used_memory.js";
 
 const INCLUDE = ["scores", "logits", "weights", "output", "diagnostics"];
 
-// What is shown of a memory that has too many keys for a map.
+// Fields of an answer from a memory that has too many keys for a map.
 const RANKED = ["output", "ranking"];
 
 const TOP_KEYS = 10;
@@ -100,17 +100,22 @@ export const isComplete = (numbers, request) =>
     .filter((name) => name !== "diagnostics")
     .every((name) => (name === "ranking" ? Array.isArray(numbers[name]?.[0]) : numbers[name]?.[0]?.length > 0));
 
+const sizesOfAxes = (nested) => (Array.isArray(nested) ? [nested.length, ...sizesOfAxes(nested[0])] : []);
+
 // The diagnostics may be null as a whole, for weights that are no distribution.  Of an answer with leading axes, those
 // of a memory, the page shows the slice at `index`.
 export function readAnswer(body, index = []) {
+  const sliceAt = (nested, rank) => {
+    const sizes = sizesOfAxes(nested).slice(0, -rank);
+    return index.length ? indexWithin(sizes, index).reduce((part, at) => part[at], nested) : nested;
+  };
   const { diagnostics, score_model: scoreModel, normalizer } = body;
-  const sliceAt = (nested) => index.reduce((part, at) => part?.[at], nested);
-  const rows = (name) => (Array.isArray(diagnostics?.[name]) ? sliceAt(diagnostics[name])?.map(numberOf) : null);
+  const rows = (name) => (Array.isArray(diagnostics?.[name]) ? sliceAt(diagnostics[name], 1).map(numberOf) : null);
   return {
     ...Object.fromEntries(
-      ["scores", "logits", "weights", "output"].map((name) => [name, readMatrix(sliceAt(body[name]))]),
+      ["scores", "logits", "weights", "output"].map((name) => [name, readMatrix(sliceAt(body[name], 2))]),
     ),
-    ranking: readRanking(sliceAt(body.ranking)),
+    ranking: readRanking(sliceAt(body.ranking, 2)),
     diagnostics: Object.fromEntries(
       ["entropy", "effective_keys", "softmax_sensitivity"].map((name) => [name, rows(name)]),
     ),

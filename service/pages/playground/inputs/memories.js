@@ -19,8 +19,11 @@ import { createMemoryView } from "./memory_view.js";
 
 // `change` edits the state and fits what depends on the sizes of keys and values.
 export function createMemoryPanel({ store, change, keyNeeded }) {
-  // `off` and `problem` are {key, values, detail}, `question` is {kind, name, version, keys}, `said` {key, values}.
-  const shown = { memories: null, next: null, off: null, problem: null, question: null, said: null };
+  // `off` and problems are {key, values, detail}, `question` is {kind, name, version, keys}, `said` {key, values}.
+  const shown = {
+    ...{ memories: null, next: null, off: null, unlisted: null },
+    ...{ problem: null, question: null, said: null },
+  };
   const view = createMemoryView(byId("memory-panel"), { keep, use, ask, answer, more, retry: refresh });
   let busy = false;
 
@@ -34,35 +37,35 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
     paint();
   }
 
-  // One call at a time: whoever clicks twice means it once.
+  // One call at a time: a second click, or a press of Enter beside it, asks for the same.
   async function attempt(call) {
     if (busy) return;
     busy = true;
-    show({ problem: null, said: null });
     try {
       await call();
     } catch (error) {
-      refuse(error);
+      refuse(error, "problem");
     } finally {
       busy = false;
     }
   }
 
-  function refuse(error) {
+  function refuse(error, place) {
     if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
     if (error.slug === "unauthorized") keyNeeded();
     const problem = wordsOf(error);
-    show({ problem });
+    show({ [place]: problem });
     announce(t(problem.key));
   }
 
+  // A problem with one memory stays beside the list.
   async function list(after = null) {
     try {
       const { memories, next } = await listMemories(after);
-      show({ memories: after === null ? memories : [...shown.memories, ...memories], next, off: null });
+      show({ memories: after === null ? memories : [...shown.memories, ...memories], next, off: null, unlisted: null });
     } catch (error) {
-      if (error.slug !== "not-found") throw error;
-      show({ memories: null, next: null, problem: null, off: { key: "memory.off", detail: error.detail } });
+      if (error.slug !== "not-found") refuse(error, "unlisted");
+      else show({ memories: null, next: null, off: { key: "memory.off", detail: error.detail } });
     }
   }
 
@@ -87,7 +90,7 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
       announce(t(problem.key, problem.values));
       return;
     }
-    attempt(async () => {
+    act(async () => {
       try {
         await kept(await createMemory(name, bodyOf(store.get())));
       } catch (error) {
@@ -95,6 +98,12 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
         ask({ ...(await describeMemory(name)), kind: "replace" });
       }
     });
+  }
+
+  // A new action takes back the words about the one before.
+  function act(call) {
+    if (!busy) show({ problem: null, said: null });
+    return attempt(call);
   }
 
   async function kept({ name, keys }) {
@@ -113,7 +122,7 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
     show({ question: null });
     view.focusAfter(kind, name);
     if (!isYes) return;
-    attempt(async () => {
+    act(async () => {
       try {
         if (kind === "replace") await kept(await replaceMemory(name, bodyOf(store.get()), version));
         else await forget(name, version);
@@ -147,7 +156,7 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
       if (!isWanted(name)) return;
       store.change(fail);
       byId("memory").open = true;
-      refuse(error);
+      refuse(error, "problem");
     }
   }
 

@@ -57,7 +57,8 @@ export function createMemoryView(root, on) {
   return {
     // `shown` is what the panel knows; `used` is the name of the memory in use, or null.
     update(shown, { used, canKeep }) {
-      const { memories, next, off, problem } = shown;
+      const { memories, next, off, unlisted } = shown;
+      const problem = shown.problem ?? unlisted;
       for (const part of [form, title, list]) part.hidden = Boolean(off);
       setText(label, t("memory.keep_as"));
       setText(keep, t("memory.keep"));
@@ -66,7 +67,7 @@ export function createMemoryView(root, on) {
       paintQuestion(shown.question);
       said.hidden = !shown.said;
       setText(said, shown.said ? t(shown.said.key, shown.said.values) : "");
-      error.update(off ?? problem, { canRetry: !off && problem?.key === "memory.away" });
+      error.update(off ?? problem, { canRetry: !off && unlisted?.key === "memory.away" });
       setText(title, t("memory.list"));
       none.hidden = memories?.length !== 0;
       setText(none, t("memory.none"));

@@ -1,4 +1,4 @@
-// What is shown of an answer from a memory with too many keys for a map: the keys with the largest weights, and the output.
+// The answer from a memory with too many keys for a map: the keys with the largest weights, and the output.
 import { byId, element } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";

@@ -9,7 +9,7 @@ import { createPipeline } from "./pipeline.js";
 import { createRanking } from "./ranking.js";
 import { createVerification } from "./verification.js";
 import { sizesOf } from "../state/store.js";
-import { indexOf } from "../state/used_memory.js";
+import { scoreIndexOf } from "../state/used_memory.js";
 
 export function createResults({ catalogue, theme, on }) {
   const pipeline = createPipeline(on);
@@ -85,7 +85,7 @@ export function createResults({ catalogue, theme, on }) {
     };
     const isNew = explaining.ask({
       request: { ...request, labels },
-      index: indexOf(view),
+      index: scoreIndexOf(view),
       query_index: view.focus.row,
       key_index: view.focus.key,
       language: language(),

@@ -7,7 +7,7 @@ export class BrokenLink extends Error {}
 
 export async function encodeShare(state) {
   const { example, language, batch, query, names, scoreModel, normalizer, mask, further, focus, memory } = state;
-  // Of a memory the name alone: its numbers stay with the service, and the link holds what was typed.
+  // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
   const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
   const document = {
     e: example,

@@ -1,4 +1,4 @@
-// The memory that keys and values come from, if any; what was typed stays beside it, for the way back.
+// The memory that keys and values come from, if any; typed ones stay beside it, for the way back.
 //
 // state.memory is null, or {name, status, about, slices, typed, batch}.  `status` is loading, failed, shown (its numbers are key
 // and value of the state) or large (the page has its shape alone).  `about` is its description, null until it is loaded, and `batch` the slice to
@@ -19,7 +19,7 @@ export function pick(draft, name) {
   draft.memory = waitFor(name, memory?.typed ?? { query: null, key, value, names: names.key }, batch);
 }
 
-// Back to what was typed; of the queries that is the slices for which the memory had none.
+// Back to typed keys and values, and to the slices of the queries for which the memory had none.
 export function release(draft) {
   const { query, key, value, names } = draft.memory.typed;
   Object.assign(draft, { memory: null, query: query ?? draft.query, key, value });
@@ -83,11 +83,21 @@ export function isSmall({ shape, keys, layout }) {
 export const indexAt = (leading, slice) =>
   leading.map((size, axis) => Math.floor(slice / countOf(leading.slice(axis + 1))) % size);
 
-// Where the slice that the page shows stands in an answer.
+// The same index for a tensor that has only some of the axes, or is shared along some; aligned at their ends.
+export const indexWithin = (sizes, index) =>
+  sizes.map((size, axis) => (index[axis + index.length - sizes.length] ?? 0) % size);
+
+// Which slice the page shows, of all that keys and values have together.
 export const indexOf = ({ memory, batch }) => (memory?.about ? indexAt(leadingOf(memory.about), batch) : []);
 
+// Scores have the axes of the keys; queries have none of their own.
+const scoreAxesOf = ({ memory }) =>
+  memory?.about ? orderOf(memory.about.shape.key, memory.about.layout).slice(0, -2) : [];
+
+export const scoreIndexOf = (state) => indexWithin(scoreAxesOf(state), indexOf(state));
+
 // Rows of a batch, which lengths and prefixes are given for.
-export const batchRowsOf = ({ memory }) => (memory?.about ? (leadingOf(memory.about)[0] ?? 1) : 1);
+export const batchRowsOf = (state) => scoreAxesOf(state)[0] ?? 1;
 
 // What PUT takes for the keys and values of the state.
 export function bodyOf(state) {
