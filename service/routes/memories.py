@@ -23,6 +23,7 @@ from service.compute.memories import (
     require_name,
     require_writable_name,
 )
+from service.errors import MalformedBody
 from service.memories import MemoryAccess
 from service.middleware.header_fields import header_field, header_fields
 from service.routes.memory_access import access_on_path
@@ -73,6 +74,7 @@ async def put_memory(request: RawRequest) -> None:
     """
     access, name = access_on_path(request), request.path_params["name"]
     require_writable_name(access, name)
+    _require_whole(request)
     location = f"{request.scope.get('root_path', '')}{MEMORIES}/{quote(name)}"
     await _write(request, access, partial(prepare_put, access, name, location))
 
@@ -125,6 +127,15 @@ async def _run(request: RawRequest, prepare: Prepare, body: Body, limit: int, *,
         content = await admitted.read(header_fields(request.scope).get(b"content-length"), limit)
         reply = await admitted.run(body._replace(content=content) if keeps_content else body, prepare)
         await request.respond(MemoryResponse(reply))
+
+
+def _require_whole(request: RawRequest) -> None:
+    """Raise MalformedBody for a body that says it is a part of a memory (RFC 9110, section 14.5)."""
+    part = header_field(request.scope, b"content-range")
+    if part is not None:
+        raise MalformedBody(
+            f"expected a whole memory; received Content-Range: {part[:80]}. Leave the header out, or append the rest."
+        )
 
 
 def _existing(request: RawRequest) -> tuple[MemoryAccess, str]:

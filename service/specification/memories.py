@@ -71,13 +71,16 @@ NAME_PARAMETER: Operation = {
     "example": EXAMPLE_NAME,
 }
 
+TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'}
+"""Schema of a list of entity tags."""
+
 IF_MATCH: Operation = {
     "name": "If-Match",
     "in": "header",
     "required": False,
     "description": "Entity tags of which one must be that of the memory, or * for any memory; else 412. "
     "记忆的 ETag 必须是其中之一，* 表示必须存在；否则 412。",
-    "schema": {"type": "string"},
+    "schema": TAGS,
 }
 
 
@@ -88,7 +91,7 @@ def _if_none_match(answer: Text) -> Operation:
         "required": False,
         "description": f"Entity tags of which none may be that of the memory, or * for no memory; else {answer.en}. "
         f"记忆的 ETag 不能是其中任何一个，* 表示不能存在；否则 {answer.zh}。",
-        "schema": {"type": "string"},
+        "schema": TAGS,
     }
 
 

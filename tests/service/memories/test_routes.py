@@ -325,6 +325,12 @@ async def test_bodies_that_cannot_be_decoded_are_refused(client, name, body):
         check(answer, 400, "malformed-body")
 
 
+async def test_a_part_of_a_memory_is_no_memory(client, name):
+    problem = check(await put(client, name, Content_Range="bytes 0-9/100"), 400, "malformed-body")
+    assert "Content-Range: bytes 0-9/100" in problem["detail"]
+    check(await client.get(f"{MEMORIES}/{name}"), 404, "not-found")
+
+
 async def test_a_name_twice_in_an_object_is_refused(client, name):
     twice = b'{"key": [[1]], "labels": {"key": ["a"], "key": ["b"]}}'
     for method, path in (("PUT", ""), ("POST", "/append")):

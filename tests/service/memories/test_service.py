@@ -209,6 +209,16 @@ async def in_process(directory):
             yield app.state.service, client
 
 
+async def test_a_new_memory_has_a_path_below_the_public_prefix(directory):
+    app = create_app(Settings(log_level="warning", memories_directory=str(directory)))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, root_path="/attention")
+        async with httpx.AsyncClient(transport=transport, base_url="http://app/attention/") as client:
+            made = await client.put("v1/memories/a", json=HEROES)
+            assert (made.status_code, made.headers["location"]) == (201, f"/attention{MEMORIES}/a")
+            assert (await client.get(made.headers["location"].removeprefix("/attention/"))).json() == made.json()
+
+
 async def test_a_write_that_is_late_says_whether_it_has_begun(in_process, tmp_path):
     service, client = in_process
     fields = {"Request-Timeout": "0.000001"}
