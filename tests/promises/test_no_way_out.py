@@ -40,7 +40,7 @@ WITHIN_THIS_MACHINE = {
     # A database in a file.
     "service/memories/catalogue.py": {"sqlite3.connect"},
 }
-"""Files that name what no other may, with all of it: for files that a service never runs, and for data that stay here."""
+"""Files that name what no other may, with all of it: for files that no service runs, and for data that stay here."""
 
 
 @pytest.mark.namespace
