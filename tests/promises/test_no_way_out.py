@@ -40,11 +40,7 @@ WITHIN_THIS_MACHINE = {
     # A database in a file.
     "service/memories/catalogue.py": {"sqlite3.connect"},
 }
-<<<<<<< HEAD
-"""Files that name what no other may, with all of it: of commands, and for data that stay on this machine."""
-=======
 """Files that name what no other may, with all of it: for files that no service runs, and for data that stay here."""
->>>>>>> f11625b7c69066b447501c1d60a69cd7ad0e52c9
 
 
 @pytest.mark.namespace
