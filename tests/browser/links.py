@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,3 +18,13 @@ def read(link: str) -> Any:
     """Read a link as the page does."""
     letters = link.partition("#1.")[2]
     return json.loads(zlib.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), wbits=-15))
+
+
+def names_memory(name: str, language: str = "en") -> Callable[[str], bool]:
+    """Return whether an address is a link with this memory, in this language."""
+
+    def is_written(url: str) -> bool:
+        document = read(url) if "#1." in url else {}
+        return (document.get("y"), document.get("l")) == (name, language)
+
+    return is_written

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.links import read
+from tests.browser.links import names_memory
 from tests.browser.memory_panel import HEROES, Panel, requests_of
 from tests.browser.playground import LOCALES, STAGES, Playground, opened
 from tests.browser.proxy import stripping_proxy
@@ -65,7 +65,7 @@ async def test_keys_are_kept_and_computed_with_replaced_shared_and_deleted(
     await expect(playground.field("key", 0, 0)).to_have_value("1.9")
 
     # The link has the name, and the typed keys.
-    await page.wait_for_url(lambda url: read(url).get("y") == "browser.heroes")
+    await page.wait_for_url(names_memory("browser.heroes"))
     await page.reload()
     await playground.fresh()
     assert await shown(playground) == typed
@@ -133,7 +133,7 @@ async def test_with_keys_behind_a_prefix_the_panel_asks_for_a_key_and_works_with
         await panel.row_button("use", "prefixed").click()
         await playground.fresh()
         await expect(playground.verification).to_have_attribute("data-state", "match")
-        await page.wait_for_url(lambda url: read(url).get("y") == "prefixed")
+        await page.wait_for_url(names_memory("prefixed", "zh"))
 
         # A link that names a memory waits for the key as well.
         await page.reload()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.links import read
+from tests.browser.links import names_memory
 from tests.browser.memory_panel import Panel, requests_of
 from tests.browser.playground import number, opened
 from tests.server import Server
@@ -143,7 +143,7 @@ async def test_of_a_large_memory_the_page_shows_its_shape_and_the_heaviest_keys(
         await playground.choose("#mask-kind", mask)
     await playground.language("zh")
     await expect(ranking.locator("caption").first).to_have_text("团战：权重最大的 10 个键")
-    await page.wait_for_url(lambda url: (read(url)["y"], read(url)["l"]) == (name, "zh"))
+    await page.wait_for_url(names_memory(name, "zh"))
     await page.reload()
     await playground.fresh()
     await expect(ranking.locator("caption").first).to_have_text("团战：权重最大的 10 个键")

@@ -8,7 +8,7 @@ from playwright.async_api import Route, expect
 
 from service.problems import PROBLEMS
 from tests.browser.conftest import OpenPage
-from tests.browser.links import read
+from tests.browser.links import names_memory
 from tests.browser.memory_panel import HEROES, Panel
 from tests.browser.playground import LOCALES, opened
 from tests.server import Server
@@ -116,7 +116,7 @@ async def test_a_memory_that_changes_or_goes_meanwhile_is_not_computed_with_unno
     # A link to one that is gone offers the way back to typed keys.
     await panel.row_button("use", "browser.changing").click()
     await playground.fresh()
-    await page.wait_for_url(lambda url: read(url).get("y") == "browser.changing")
+    await page.wait_for_url(names_memory("browser.changing"))
     await client.delete(path)
     await page.reload()
     await expect(panel.error).to_contain_text("There is no such memory")
