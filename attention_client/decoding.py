@@ -5,6 +5,7 @@ step before.  So a step that is sent again after a lost answer is refused instea
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from types import TracebackType
@@ -19,6 +20,7 @@ from attention_client.errors import (
     ConnectionFailed,
     DeadlineExceeded,
     InvalidArgument,
+    NotFound,
     PreconditionFailed,
     RequestRefused,
     ServiceBusy,
@@ -99,7 +101,7 @@ class DecodingLoop:
         self._options = {**options, "mask": _causal(options.get("mask"))}
         self._pending: Step | None = None
         self._may_be_put = False
-        self._has_ended = False
+        self._has_ended = self._is_removed = False
         for option in SET_BY_SESSION:
             if options.get(option) is not None:
                 raise InvalidArgument(f"/{option}", "expected none, since the session says it; received one.")
@@ -162,18 +164,21 @@ class DecodingLoop:
         return result
 
     def end(self) -> Procedure[None]:
-        """Remove the memory unless it is to stay; raises PreconditionFailed if another client has changed it."""
-        if self._has_ended:
-            return
+        """Remove the memory unless it is to stay or gone; raises PreconditionFailed if another client has changed it.
+
+        It may be called again after an error.
+        """
         self._has_ended = True
         version = self.version
-        if self._keeps or version is None:
+        if self._keeps or self._is_removed or version is None:
             return
-        if self._pending is not None:
-            found: MemoryDescription = yield memory_calls.get(self.name)
-            if found.keys == self.keys + self._pending.keys:
-                version = found.version
-        yield from memory_calls.remove(self.name, version)
+        with suppress(NotFound):
+            if self._pending is not None:
+                found: MemoryDescription = yield memory_calls.get(self.name)
+                if found.keys == self.keys + self._pending.keys:
+                    version = found.version
+            yield memory_calls.delete(self.name, version)
+        self._is_removed = True
 
     def _create(self, key: NDArray[Any], value: NDArray[Any] | None, dtype: str) -> Procedure[None]:
         """Put a memory that must be new; one of these shapes is taken for that of an attempt whose answer was lost."""

@@ -127,7 +127,8 @@ class Memories(OfClient):
         """Return attention over the keys and values of a memory, as ``attend(query, memory=name)`` does.
 
         :param name: of the memory; ``(name, version)`` raises Conflict where that version is gone.
-        :param query: queries, (…, Lq, D).
+        :param query: queries, (…, Lq, D).  Without a dtype theirs is that of the call: give them that of the memory,
+            since every call in another one converts keys and values.
         :param progress: called with each `Progress` of a long computation.
         :param options: as for `AttentionClient.attend`.
         """

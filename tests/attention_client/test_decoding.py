@@ -354,6 +354,34 @@ async def test_a_cancelled_step_is_resumed(server: Server, name: str) -> None:
         assert (await client.memories.get(name)).keys == TOKENS
 
 
+@pytest.mark.parametrize("retry", [QUICK, ONCE], ids=["again", "once"])
+@pytest.mark.parametrize("seed", sample(range(20), 0, 1))
+async def test_whatever_is_lost_each_step_counts_once(server: Server, name: str, seed: int, retry: Retry) -> None:
+    """Two requests of five are lost, before or after the service has done them."""
+    loop, losses = LOOPS["another model"], Losses(share=0.4, seed=seed)
+    transport: Any = TRANSPORTS["asyncio"](losses)
+    async with AsyncAttentionClient(server.url, retry=retry, transport=transport) as client:
+        session = client.decoding(name, **loop.options)
+        for position in range(TOKENS):
+            result, is_interrupted = None, False
+            while result is None:
+                try:
+                    result = await (session.resume() if is_interrupted else session.step(*loop.token(position)))
+                except StepInterrupted:
+                    is_interrupted = True
+                except ConnectionFailed:
+                    assert position == 0, "only making the memory fails so"
+            assert_same(result, loop.expected(server.url, position))
+        assert (await description(server.url, name)).version == session.version
+        is_closed = False
+        while not is_closed:
+            with suppress(ConnectionFailed):
+                await session.aclose()
+                is_closed = True
+    with pytest.raises(NotFound):
+        await description(server.url, name)
+
+
 @pytest.mark.parametrize("durability", sample(["strict", "relaxed"], "relaxed"))
 async def test_a_service_that_is_killed_in_the_loop_loses_and_doubles_no_step(
     tmp_path: Path, name: str, durability: Any
