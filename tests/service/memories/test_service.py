@@ -12,7 +12,18 @@ from service.main import create_app
 from service.memories import EmbeddedStore, Memories, StoreLimits
 from service.settings import Settings
 from tests.server import running_server
-from tests.service.memories.wire import HEROES, MEMORIES, MORE, checked, described, download, put, put_file, tag_of
+from tests.service.memories.wire import (
+    HEROES,
+    MEMORIES,
+    MORE,
+    checked,
+    described,
+    download,
+    put,
+    put_file,
+    read_file,
+    tag_of,
+)
 from tests.service.problem_documents import check
 from tests.service.safetensors.stored import SEND, saved
 from tests.service.telemetry.scraping import scrape, until_seen
@@ -273,6 +284,24 @@ async def test_a_scrape_does_not_wait_for_a_store_that_does_not_answer(in_proces
         # The first may still be the end of the measurement that was held up.
         text = (await client.get("/metrics")).text
     assert "attention_memories 2.0" in text
+
+
+async def test_a_download_under_way_is_of_one_version(own):
+    """Whatever is appended, put and deleted before the client has read it."""
+    key = np.random.default_rng(9).normal(size=(2, 2**18, 8))
+    async with connected(own) as client:
+        made = checked(await put_file(client, "large", {"key": key}))
+        async with client.stream("GET", f"{MEMORIES}/large/tensors") as answer:
+            pieces = answer.aiter_raw(2**16)
+            content = [await anext(pieces)]
+            more = saved({"key": key[:, :3]}, {})
+            assert checked(await client.post(f"{MEMORIES}/large/append", content=more, headers=SEND))["keys"] > 2**18
+            assert (await put(client, "large")).status_code == 200
+            assert (await client.delete(f"{MEMORIES}/large")).status_code == 204
+            content += [piece async for piece in pieces]
+        assert answer.headers["etag"] == tag_of(made)
+        _, tensors = read_file(b"".join(content))
+        np.testing.assert_array_equal(tensors["key"], key)
 
 
 async def test_a_reader_that_goes_away_frees_its_place(own):
