@@ -154,7 +154,7 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     if call.layout is not None:
         check_layout(call)
-    load = dtype.load_stored if keeps_stored_vectors(call) else dtype.load
+    load = dtype.load_stored if dtype.narrow and keeps_stored_vectors(call) else dtype.load
     query, key = dtype.load(call.query, ("query",)), load(call.key, ("key",))
     value = None if call.value is None else load(call.value, ("value",))
     if call.heads is not None:
