@@ -223,7 +223,8 @@ def evaluate_fields(
         return _evaluate_with_modified(call, workers, should_stop, progress)
     result = scorer = None
     if kernel is not None:
-        required, ranked = list_required_matrices(call.include), list_ranked_fields(call)
+        required = list_required_matrices(call.include)
+        ranked = list_ranked_fields(call) if "ranking" in call.include else None
         with np.errstate(all="ignore"):
             result = evaluate_with_kernel(kernel, call, ranked or required, workers, should_stop, progress)
             if ranked is not None and result is not None and result.unsafe is not None:

@@ -83,9 +83,9 @@ def list_ranked_fields(call: ResolvedCall) -> frozenset[str] | None:
 
     A kernel that selects keys needs the logits alone, and their scores where logits are others.
 
-    :param call: any call.
+    :param call: a call that includes a ranking.
     """
-    if "ranking" not in call.include or not selects_ranked_keys(call.key_length, call.top_k):
+    if not selects_ranked_keys(call.key_length, call.top_k):
         return None
     others = list_required_matrices(call.include - {"ranking"})
     if "weights" in others:

@@ -1,6 +1,5 @@
 """Resolve a call: check every argument, cast arrays, resolve defaults and bind models, once for both paths."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from attention_core.call import LAYOUTS, RESULT_FIELDS, AttentionCall, ResolvedC
 from attention_core.capabilities import supports_logsumexp
 from attention_core.dtypes import DType, describe_range, resolve_dtype, to_compute_dtype
 from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch, UnknownName
+from attention_core.execution_path import keeps_stored_vectors
 from attention_core.heads import (
     check_heads,
     count_queries_per_kv_head,
@@ -31,7 +31,6 @@ from attention_core.layouts import (
 from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
 from attention_core.notes import call_notes
-from attention_core.positions import Alibi
 from attention_core.scores import ScaledDotProduct
 from attention_core.shapes import (
     Shape,
@@ -49,7 +48,6 @@ from attention_core.shapes import (
 MAX_OFFSET = 2**53
 """Largest magnitude of an offset: float64, in which angles and ALiBi are computed, holds integers exactly up to it."""
 
-
 DEFAULT_SCORE_MODEL = ScaledDotProduct()
 DEFAULT_NORMALIZER = Softmax()
 
@@ -59,10 +57,7 @@ DEFAULT_FIELDS: frozenset[ResultField] = DEFAULT_FIELDS_WITHOUT_VALUE | {"output
 
 
 class _Vectors(NamedTuple):
-    """Queries, keys and values in the compute type, heads unpacked, past and new joined, not rotated.
-
-    Keys and values alone may be as they are stored, if nothing is to be computed of them here.
-    """
+    """Queries, keys and values, heads unpacked, past and new joined, not rotated; in the types of a `ResolvedCall`."""
 
     query: FloatArray
     """(…, Lq, Dq)."""
@@ -159,8 +154,8 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     if call.layout is not None:
         check_layout(call)
-    query, load = dtype.load(call.query, ("query",)), _loader(call, dtype)
-    key = load(call.key, ("key",))
+    load = dtype.load_stored if dtype.narrow and keeps_stored_vectors(call) else dtype.load
+    query, key = dtype.load(call.query, ("query",)), load(call.key, ("key",))
     value = None if call.value is None else load(call.value, ("value",))
     if call.heads is not None:
         check_heads(call.heads)
@@ -193,13 +188,6 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
             advice="Send what an earlier answer returned as present_key and present_value.",
         )
     return _Vectors(query, joined_key, joined_value, past_key.shape[-2])
-
-
-def _loader(call: AttentionCall, dtype: DType) -> Callable[[FloatArray, ArgumentPath], NDArray[Any]]:
-    """Return what loads keys and values: as they are stored, unless they are rotated, joined or returned."""
-    may_rotate = not (call.position is None or type(call.position) is Alibi)
-    is_returned = call.include is not None and "present" in call.include
-    return dtype.load if may_rotate or is_returned or call.past_key is not None else dtype.load_stored
 
 
 def _check_past(call: AttentionCall) -> tuple[FloatArray, FloatArray]:

@@ -118,13 +118,13 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
         return None
     if call.position is not None and type(call.position) not in (Alibi, Rotary):
         return None
-    if call.stored_key.dtype != call.dtype.compute and keeps_keys(call.score_model):
-        # The model sees a stand-in of the same shape that takes no memory.
-        shape, dtype = call.stored_key.shape, call.dtype.compute
-        keys: FloatArray = np.ndarray(shape, dtype, ZERO, strides=(0,) * len(shape))
-        pair = call.score_model.pair_function(call.query, keys, partial(project_rows, kernel))
-        return None if pair is None else pair._replace(keys=call.stored_key)
-    return call.score_model.pair_function(call.query, call.key, partial(project_rows, kernel))
+    keys, dtype, project = call.stored_key, call.dtype.compute, partial(project_rows, kernel)
+    if keys.dtype == dtype or not keeps_keys(call.score_model):
+        return call.score_model.pair_function(call.query, keys if keys.dtype == dtype else call.key, project)
+    # The model sees a stand-in of the same shape that takes no memory.
+    stand_in: FloatArray = np.ndarray(keys.shape, dtype, ZERO, strides=(0,) * keys.ndim)
+    pair = call.score_model.pair_function(call.query, stand_in, project)
+    return None if pair is None else pair._replace(keys=keys)
 
 
 def _result(

@@ -115,7 +115,7 @@ INLINE int T(asks_for_matrices)(const struct call *call) {
     return call->scores || call->capped_scores || call->logits || call->weights;
 }
 
-/* Whether one tile may have this number of rows, one of the heights of `one_tile`. */
+/* Whether a tile may have this number of rows: the heights of `one_tile`. */
 INLINE int T(is_height)(int64_t rows) {
     return rows == TILE_ROWS || (TILE_ROWS > 8 && rows == 8) || rows == 4 || rows == 2 || rows == 1;
 }
