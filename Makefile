@@ -77,12 +77,11 @@ $(PEERS_VENV)/installed: benchmarks/requirements/pytorch.txt requirements/peers.
 
 # All that `make test` leaves out, and its properties once more with every draw.
 soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed
-	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30 \
-		$$($(MARKED)'mark[.]soak|tests[.]sampling|from hypothesis')
+	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 
-# Collecting every test takes longer than running most of those that are selected.
-MARKED := grep --recursive --files-with-matches --extended-regexp --include='*.py' tests --regexp=
+# The modules of tests that run alone: collecting every test takes longer than running most of these.
+MARKED := grep --recursive --files-with-matches --include='*.py' tests --regexp=
 
 # A million inputs to the decoders in this process, then requests over a socket, then connections framed in every way.
 FUZZ_INPUTS ?= 1000000
