@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr("service.main.configure", lambda _level, _style: None)
     config.add_cleanup(patch.undo)
+    # Sockets that are held to the end would warn then: Python ends the modules that are frozen after that of warnings.
+    config.add_cleanup(gc.unfreeze)
 
 
 @pytest.hookimpl(wrapper=True)
