@@ -245,12 +245,11 @@ class DecodingLoop:
         return found.keys == self.keys + step.keys
 
 
-class DecodingSession(OfClient):
-    """A decoding loop, as `AttentionClient.decoding` begins it; one step at a time.
+class OfLoop(OfClient):
+    """Base of both sessions.
 
-    >>> with client.decoding("chat-7", key, value, heads={"query": 8, "key_value": 2}) as session:  # doctest: +SKIP
-    ...     for query, key, value in tokens:
-    ...         output = session.step(query, key, value).output
+    :param client_drive: as for `OfClient`.
+    :param loop: the state.
     """
 
     def __init__(self, client_drive: Any, loop: DecodingLoop) -> None:
@@ -271,6 +270,15 @@ class DecodingSession(OfClient):
     def keys(self) -> int:
         """The number of keys behind the last step."""
         return self.loop.keys
+
+
+class DecodingSession(OfLoop):
+    """A decoding loop, as `AttentionClient.decoding` begins it; one step at a time.
+
+    >>> with client.decoding("chat-7", key, value, heads={"query": 8, "key_value": 2}) as session:  # doctest: +SKIP
+    ...     for query, key, value in tokens:
+    ...         output = session.step(query, key, value).output
+    """
 
     def step(self, query: ArrayLike, key: ArrayLike, value: ArrayLike | None = None) -> AttentionResult:
         """Append the keys and values of new tokens, and return attention of their queries over all keys so far.
@@ -311,16 +319,8 @@ class DecodingSession(OfClient):
                 raise
 
 
-class AsyncDecodingSession(OfClient):
+class AsyncDecodingSession(OfLoop):
     """`DecodingSession` with asyncio: the same arguments and results, and every call is awaited."""
-
-    def __init__(self, client_drive: Any, loop: DecodingLoop) -> None:
-        super().__init__(client_drive)
-        self.loop = loop
-
-    name = DecodingSession.name
-    version = DecodingSession.version
-    keys = DecodingSession.keys
 
     step = awaited(DecodingSession.step)
     resume = awaited(DecodingSession.resume)

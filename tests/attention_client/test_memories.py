@@ -2,16 +2,19 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from attention_client import (
+    AsyncAttentionClient,
     Conflict,
     ConnectionFailed,
     DeadlineExceeded,
     InvalidArgument,
+    MemoryDamaged,
     MemoryDescription,
     NotFound,
     PreconditionFailed,
@@ -20,13 +23,14 @@ from attention_client import (
     ServiceBusy,
     ServiceFailed,
     ShapeMismatch,
+    TooLarge,
     UnknownName,
     UnreadableAnswer,
 )
 from tests.attention_client.conftest import CallMethod
 from tests.attention_client.equality import ML_DTYPES, assert_same_bits
 from tests.attention_client.scripted import answer, problem, scripted
-from tests.server import Server, free_port
+from tests.server import Server, free_port, running_server
 
 QUICK = {"retry": Retry(first_seconds=0.01)}
 
@@ -235,6 +239,41 @@ async def test_a_list_is_read_to_its_end(call: CallMethod) -> None:
     assert [one.name for one in found] == ["a", "b", "c", "d"]
     paths = [received.line.split()[1] for received in server.received]
     assert paths == ["/v1/memories", "/v1/memories?after=b", "/v1/memories?after=c"]
+
+
+async def test_quotas_damage_and_a_service_without_memories_have_their_types(tmp_path: Path) -> None:
+    settings = {"MEMORIES_DIRECTORY": str(tmp_path / "memories"), "MEMORY_BYTES": "2000"}
+    with running_server(tmp_path, **settings) as running:
+        async with AsyncAttentionClient(running.url) as client:
+            for name in ("damaged", "whole"):
+                await client.memories.put(name, KEY, VALUE)
+            with pytest.raises(TooLarge, match="2000") as too_large:
+                await client.memories.append("whole", np.ones((2, 50, 4)), np.ones((2, 50, 3)))
+            assert not too_large.value.may_have_changed
+        running.stop()
+    files = [path for path in (tmp_path / "memories").rglob("*") if path.is_file() and KEY.tobytes()[:8] in read(path)]
+    assert len(files) == 2
+    damaged = min(files, key=lambda path: path.stat().st_mtime_ns)
+    damaged.chmod(0o600)
+    damaged.write_bytes(read(damaged).replace(KEY.tobytes()[:8], bytes(8)))
+    with running_server(tmp_path, **settings) as running:
+        async with AsyncAttentionClient(running.url) as client:
+            with pytest.raises(MemoryDamaged, match="damaged"):
+                await client.memories.query("damaged", QUERY)
+            await client.memories.delete("damaged")
+            expected = await client.attend(QUERY, KEY, VALUE)
+            assert_same_bits((await client.memories.query("whole", QUERY)).output, expected.output)
+    with running_server(tmp_path, MEMORIES_DIRECTORY="") as running:
+        async with AsyncAttentionClient(running.url) as client:
+            with pytest.raises(NotFound, match="ATTENTION_MEMORIES_DIRECTORY"):
+                await client.memories.put("a", KEY)
+            with pytest.raises(UnknownName, match="ATTENTION_MEMORIES_DIRECTORY") as unknown:
+                await client.memories.query("a", QUERY)
+            assert [one.pointer for one in unknown.value.errors] == ["/memory"]
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
