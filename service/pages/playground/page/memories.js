@@ -7,8 +7,9 @@ import { t } from "../words/i18n.js";
 import { aboutOf } from "../words/memories.js";
 import { byId, setText } from "./dom.js";
 
-// `keyNeeded` is called when the service does not know who asks, and `notices` say that the panel cannot be loaded.
-export function createMemories({ store, catalogue, notices, keyNeeded }) {
+// `keyNeeded` is called when the service does not know who asks, `notices` say that the panel cannot be loaded, and
+// `reports` know which fields cannot be read.
+export function createMemories({ store, catalogue, notices, reports, keyNeeded }) {
   const root = byId("memory");
   const bar = byId("memory-used");
   const [text, back] = bar.children;
@@ -32,7 +33,7 @@ export function createMemories({ store, catalogue, notices, keyNeeded }) {
       if (store.get().memory?.status === "loading") store.change(fail);
       return;
     }
-    panel ??= module.createMemoryPanel({ store, change, keyNeeded });
+    panel ??= module.createMemoryPanel({ store, change, reports, keyNeeded });
     act(panel);
   }
 
