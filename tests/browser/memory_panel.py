@@ -24,9 +24,9 @@ class Panel:
         self.rows = self.root.locator(".memory-list li")
 
     async def open(self) -> None:
-        """Open the panel and wait for the list."""
+        """Open the panel and wait for it."""
         await self.title.click()
-        await expect(self.root.locator(".memory-list")).to_be_visible()
+        await expect(self.name).to_be_visible()
 
     def button(self, action: str) -> Locator:
         """A button of the panel that belongs to no row."""

@@ -122,6 +122,9 @@ async def test_of_a_large_memory_the_page_shows_its_shape_and_the_heaviest_keys(
     await playground.fresh()
     sent = requests_of(page)
     await panel.open()
+    # A typed key that cannot be read hinders nothing: it is not used.
+    await playground.field("key", 0, 0).fill("abc")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
     await panel.row_button("use", name).click()
     await playground.fresh()
     ranking = page.locator("#ranking")
@@ -131,6 +134,8 @@ async def test_of_a_large_memory_the_page_shows_its_shape_and_the_heaviest_keys(
     await expect(page.locator("#explain .instead")).to_be_visible()
     await expect(page.locator("#explain-pair")).to_be_hidden()
     await expect(panel.button("keep")).to_be_disabled()
+    await panel.name.fill(f"{name}-again")
+    await panel.name.press("Enter")
     await expect(playground.verification).to_contain_text("Not checked: the browser does not have the numbers")
     assert sent[-1]["memory"] == name
     answered = (await client.post("/v1/attention", json=sent[-1])).json()
@@ -148,6 +153,7 @@ async def test_of_a_large_memory_the_page_shows_its_shape_and_the_heaviest_keys(
     await playground.fresh()
     await expect(ranking.locator("caption").first).to_have_text("团战：权重最大的 10 个键")
     await recorded.assert_fits()
+    assert (await client.get(f"/v1/memories/{name}-again")).status_code == 404
     await panel.used.locator("[data-action=release]").click()
     await playground.fresh()
     await expect(playground.map("weights")).to_be_visible()

@@ -123,3 +123,24 @@ async def test_a_memory_that_changes_or_goes_meanwhile_is_not_computed_with_unno
     await panel.used.locator("[data-action=release]").click()
     await playground.fresh()
     await expect(playground.field("key", 0, 0)).to_have_value("1.9")
+
+
+@pytest.mark.soak
+async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    page, panel = recorded.page, Panel(recorded.page)
+    await page.context.set_offline(True)
+    await panel.title.click()
+    await expect(playground.notice("memory")).to_contain_text("The service cannot be reached.")
+    await page.context.set_offline(False)
+    await panel.title.click()
+    await panel.open()
+    await expect(playground.notice("memory")).to_have_count(0)
+    await page.context.set_offline(True)
+    await panel.keep("offline")
+    await expect(panel.error).to_contain_text("The service cannot be reached.")
+    await page.context.set_offline(False)
+    await panel.button("keep").click()
+    await expect(panel.said).to_contain_text("Kept as “offline”")
+    await expect(panel.error).to_be_hidden()
+    assert recorded.page_errors == recorded.violations == []

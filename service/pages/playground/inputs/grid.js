@@ -154,6 +154,12 @@ export function createGrid(root, on) {
       }
       paint();
     },
+    // The numbers are not here any more, and neither is one that could not be read.
+    clear() {
+      shape = "";
+      wrong.clear();
+      on.wrong(null);
+    },
     last: () => ({
       row: Math.min(last.row, model.rows.length - 1),
       column: Math.min(last.column, model.columns.length - 1),

@@ -18,7 +18,7 @@ import { aboutOf } from "../words/memories.js";
 import { createMemoryView } from "./memory_view.js";
 
 // `change` edits the state and fits what depends on the sizes of keys and values.
-export function createMemoryPanel({ store, change, keyNeeded }) {
+export function createMemoryPanel({ store, change, reports, keyNeeded }) {
   // `off` and problems are {key, values, detail}, `question` is {kind, name, version, keys}, `said` {key, values}.
   const shown = {
     ...{ memories: null, next: null, off: null, unlisted: null },
@@ -28,8 +28,7 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
   let busy = false;
 
   function paint() {
-    const state = store.get();
-    view.update(shown, { used: state.memory?.name ?? null, canKeep: !isAwaited(state) && !isLarge(state) });
+    view.update(shown, { used: store.get().memory?.name ?? null, canKeep: hasNumbers(store.get()) });
   }
 
   function show(changes) {
@@ -84,8 +83,9 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
   }
 
   function keep(name) {
-    if (!MEMORY_NAME.test(name)) {
-      const problem = { key: "memory.name_wrong", values: { text: name }, isOfName: true };
+    if (!hasNumbers(store.get())) return;
+    const problem = refusalOf(name);
+    if (problem) {
       show({ problem, said: null });
       announce(t(problem.key, problem.values));
       return;
@@ -104,6 +104,11 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
   function act(call) {
     if (!busy) show({ problem: null, said: null });
     return attempt(call);
+  }
+
+  function refusalOf(name) {
+    if (!MEMORY_NAME.test(name)) return { key: "memory.name_wrong", values: { text: name }, isOfName: true };
+    return ["key", "value"].some(reports.isUnreadable) ? { key: "memory.unreadable" } : null;
   }
 
   async function kept({ name, keys }) {
@@ -162,6 +167,9 @@ export function createMemoryPanel({ store, change, keyNeeded }) {
 
   return { refresh, load, update: paint };
 }
+
+// Whether the page has the keys and values of the state.
+const hasNumbers = (state) => !isAwaited(state) && !isLarge(state);
 
 function wordsOf(error) {
   if (error instanceof Unreachable) return { key: "memory.away" };

@@ -83,6 +83,7 @@ function createPanel(name, { store, entryOf, report }) {
     tools(state);
     body.hidden = !values;
     text.hidden = true;
+    if (!isKnown) grid.clear();
     if (!values) return;
     const label = t(`tensor.${name}`);
     const rows = namesOf(state, edits.axisOf(name, "row"), values.length);

@@ -2,13 +2,14 @@
 // link names a memory.
 import { fitMask } from "../state/edits.js";
 import { fitParameters } from "../state/defaults.js";
-import { pick, release } from "../state/used_memory.js";
+import { fail, pick, release } from "../state/used_memory.js";
 import { t } from "../words/i18n.js";
 import { aboutOf } from "../words/memories.js";
 import { byId, setText } from "./dom.js";
 
-// `keyNeeded` is called when the service does not know who asks, and `notices` say that the panel cannot be loaded.
-export function createMemories({ store, catalogue, notices, keyNeeded }) {
+// `keyNeeded` is called when the service does not know who asks, `notices` say that the panel cannot be loaded, and
+// `reports` know which fields cannot be read.
+export function createMemories({ store, catalogue, notices, reports, keyNeeded }) {
   const root = byId("memory");
   const bar = byId("memory-used");
   const [text, back] = bar.children;
@@ -26,15 +27,14 @@ export function createMemories({ store, catalogue, notices, keyNeeded }) {
   }
 
   async function withPanel(act) {
-    try {
-      const { createMemoryPanel } = await import("../inputs/memories.js");
-      panel ??= createMemoryPanel({ store, change, keyNeeded });
-      notices.set("memory", null);
-      act(panel);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      notices.set("memory", { key: "memory.away", canClose: true });
+    const module = await import("../inputs/memories.js").catch(() => null);
+    notices.set("memory", module ? null : { key: "memory.away", canClose: true });
+    if (!module) {
+      if (store.get().memory?.status === "loading") store.change(fail);
+      return;
     }
+    panel ??= module.createMemoryPanel({ store, change, reports, keyNeeded });
+    act(panel);
   }
 
   root.addEventListener("toggle", () => root.open && withPanel((opened) => opened.refresh()));

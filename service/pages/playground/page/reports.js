@@ -39,6 +39,7 @@ export function createReports(changed) {
   return {
     report,
     isBlocked: () => local.size > 0,
+    isUnreadable: (place) => local.has(place),
     // Returns whether every error of the problem found its field.
     place(problem, state) {
       remote = new Map();

@@ -52,6 +52,7 @@ export default {
   "memory.kept": "Kept as “{name}”, with this many keys: {keys}.",
   "memory.name_wrong":
     "“{text}” is not a possible name: it has 1 to 128 letters, digits and . _ -, and begins with a letter or digit.",
+  "memory.unreadable": "A key or value is not a number. Correct it first.",
   "memory.replace_question": "There is a memory “{name}” already, with this many keys: {keys}. Replace it?",
   "memory.replace": "Replace",
   "memory.delete_question": "Delete the memory “{name}” for good?",

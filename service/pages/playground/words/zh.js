@@ -50,6 +50,7 @@ export default {
   "memory.keep": "保存",
   "memory.kept": "已保存为“{name}”，键数 {keys}。",
   "memory.name_wrong": "“{text}”不能作为名称：由 1 到 128 个字母、数字和 . _ - 组成，以字母或数字开头。",
+  "memory.unreadable": "有键或值不是数字。请先改正。",
   "memory.replace_question": "已有名为“{name}”的记忆，键数 {keys}。要替换它吗？",
   "memory.replace": "替换",
   "memory.delete_question": "要永久删除记忆“{name}”吗？",
