@@ -51,6 +51,10 @@ class ServiceError(Exception):
 
     slug: str
     """The kind of problem that it is."""
+    sentence_on_memory: str = ""
+    """What the request has changed before the error, with a space in front; empty for nothing."""
+    memory_version: str | None = None
+    """The version of a memory that the request has made before the error; None for none."""
 
     def __init_subclass__(cls, slug: str = "", **others: Any) -> None:
         """Set the kind of problem that the errors of a class are; without one it is that of its base."""
@@ -151,11 +155,7 @@ class NoRoom(ServiceError, slug="queue-full"):
 
 
 class DeadlineExceeded(ServiceError, slug="deadline-exceeded"):
-    """The answer was not ready before the deadline; `version` is that of a memory which the request has changed."""
-
-    def __init__(self, detail: str, version: str | None = None) -> None:
-        self.version = version
-        super().__init__(detail)
+    """The answer was not ready before the deadline."""
 
 
 class Draining(ServiceError, slug="draining"):

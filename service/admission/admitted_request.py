@@ -16,7 +16,7 @@ from service.admission.progress import ProgressChannel
 from service.admission.request_body import read_body, too_large
 from service.admission.timed_receive import Receive
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run, decoding_bytes
-from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull, TooLarge
+from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull, ServiceError, TooLarge
 from service.memories import MustWait, Stopping
 from service.settings import Settings
 
@@ -120,7 +120,7 @@ class AdmittedRequest:
         plain = body.wanted_encoding.name is None
         max_operations = MAX_INLINE_OPERATIONS if plain else MAX_INLINE_OPERATIONS_COMPRESSED
         if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or prepared.waits:
-            return await self._run_in_thread(body, lambda: (prepared, 0), None)
+            return await self._run_in_thread(body, lambda: self._complete_later(body, prepared), None)
         return prepared.complete(Run(context.workers, meter=context.meter))
 
     @contextmanager
@@ -145,22 +145,27 @@ class AdmittedRequest:
         # The estimate is an upper bound.  A request that is alone is admitted all the same: body limits bound it too.
         first = min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes)
         self._reserve_work(first)
-        further = 0
-
-        def reserve(size: int) -> None:
-            nonlocal further
-            limit = self._context.memory.limit_bytes
-            if size > limit:
-                raise TooLarge(
-                    f"expected to hold at most {limit} bytes; received a request that converts a memory to {size}. Ask "
-                    "for the dtype of the memory, without rotary, or keep fewer keys in it."
-                )
-            further += size
-            self._reserve_work(first + further)
-
         if body.memories is not None:
-            body.memories.in_thread(reserve)
-        return prepare(body, settings), decoding // 2 + further
+            body.memories.in_thread(self._reserve_further)
+        prepared = prepare(body, settings)
+        further = self._reservation.work_bytes - first
+        return prepared, decoding // 2 + max(0, further)
+
+    def _complete_later(self, body: Body, prepared: Prepared) -> tuple[Prepared, int]:
+        """Let a request that is prepared go on in a thread; return it and the bytes that its tensors hold."""
+        if body.memories is not None:
+            body.memories.in_thread(self._reserve_further)
+        return prepared, 0
+
+    def _reserve_further(self, size: int) -> None:
+        """Wait in a thread until the request holds `size` further bytes, for a memory that is converted."""
+        limit = self._context.memory.limit_bytes
+        if size > limit:
+            raise TooLarge(
+                f"expected to hold at most {limit} bytes; received a request that converts a memory to {size}. Ask for "
+                "the dtype of the memory, without rotary, or keep fewer keys in it."
+            )
+        self._reserve_work(self._reservation.work_bytes + size)
 
     def _reserve_work(self, size: int) -> None:
         """Wait in a thread until the request holds `size` bytes beside its body."""
@@ -179,16 +184,19 @@ class AdmittedRequest:
         try:
             with self._reporting_rejections():
                 return await self._first_outcome(prepare, progress)
-        except Stopped:
-            changed, version = "", None
+        except ServiceError as error:
             if body.memories is not None:
-                changed, version = body.memories.end()
-            raise DeadlineExceeded(
+                # Some faults show in the numbers alone, which are computed behind an append.
+                error.sentence_on_memory, error.memory_version = body.memories.end()
+            raise
+        except Stopped:
+            late = DeadlineExceeded(
                 "expected an answer before the deadline; received more work than that time allows. Send less at once, "
-                "or allow more time: Request-Timeout up to "
-                f"{self._context.settings.deadline_seconds:g} seconds.{changed}",
-                version,
-            ) from None
+                f"or allow more time: Request-Timeout up to {self._context.settings.deadline_seconds:g} seconds."
+            )
+            if body.memories is not None:
+                late.sentence_on_memory, late.memory_version = body.memories.end()
+            raise late from None
 
     async def _first_outcome(self, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
         """Return the answer if it comes first; raise Stopped at the deadline, or Disconnected.

@@ -22,7 +22,7 @@ from service.memories import (
     MemoryTensors,
     entity_tag,
 )
-from service.memories.errors import MemoryNotFound
+from service.memories.errors import IncompatibleTensors, MemoryNotFound
 from service.schemas.memories import MemoryAppendRequest, MemoryLabelsSchema, MemoryRequest, describe_memory
 from service.schemas.parse import call_errors, parse
 from service.settings import Settings
@@ -103,9 +103,17 @@ def prepare_append(access: MemoryAccess, name: str, body: Body, settings: Settin
     tensors = _tensors(request, dtype)
 
     def complete(_: Run) -> Reply:
-        """Append the keys."""
+        """Append the keys; numbers of JSON are rounded again if a memory of another dtype has taken the place."""
+        current, known = tensors, dtype
         with errors_on_path():
-            return described_reply(access.append(name, tensors))
+            while True:
+                try:
+                    return described_reply(access.append(name, current))
+                except IncompatibleTensors:
+                    before, known = known, access.describe(name).options.dtype
+                    if known == before or request.dtype is not None:
+                        raise
+                    current = _tensors(request, known)
 
     return Prepared(0, _stored_bytes(tensors), complete, waits=True)
 

@@ -207,6 +207,7 @@ class OpenMemory:
                 except VersionMismatch:
                     self._snapshot = self._access.open(name, self._reference.version, anew=True)
                     self._access.require(self._snapshot.description)
+                    self._new = self._to_append()
                     checked = resolve(self.call())
         return self.with_tensors(checked) or resolve(self.call())
 
@@ -270,7 +271,7 @@ class OpenMemory:
             raise InvalidRequest.at(
                 (*self._within, "dtype"),
                 f"expected {dtype.name}, the dtype of the memory, since the request appends to it; received "
-                f"{request.dtype}. Leave dtype out, or send the tensors in it.",
+                f"{request.dtype}. Send the tensors in {dtype.name}.",
             )
 
         def stored(name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -281,7 +282,8 @@ class OpenMemory:
             # The schema requires a key beside append.
             key = stored("key", cast("NDArray[Any]", request.key))
             value = None if request.value is None else stored("value", request.value)
-            tensors = MemoryTensors(key, value, None if request.labels is None else request.labels.key)
+            labels = None if request.labels is None else request.labels.key
+            tensors = MemoryTensors(key, value, labels, dtype.name)
             return NewKeys(tensors, form_of_description(about).count(tensors))
 
     def _known_names(self) -> list[str]:

@@ -71,7 +71,10 @@ def _translated(error: MemoryStoreError, within: Location) -> ServiceError:
             return PreconditionFailed(str(error), error.current)
         case IncompatibleTensors():
             place = pointer((*within, *error.field.split(".")))
-            detail = f"expected {error.expected}; received {error.received}. Send what fits the memory."
+            advice = "Send tensors that fit the memory."
+            if error.field.startswith("labels"):
+                advice = "Inferences take no labels: POST /v1/attention and POST /v1/memories/{name}/append do."
+            detail = f"expected {error.expected}; received {error.received}. {advice}"
             return InvalidRequest.at(place, detail, "shape-mismatch")
         case QuotaExceeded():
             return TooLarge(str(error))

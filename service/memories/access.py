@@ -1,13 +1,21 @@
 """The memories of one process, and those that one request may reach."""
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
 from typing import Protocol, TypeVar
 
 from service.keys import EVERYONE
-from service.memories.errors import MemoryDamaged, MemoryNotFound, StoreOff, VersionMismatch
+from service.memories.errors import (
+    MemoryDamaged,
+    MemoryNotFound,
+    MemoryStoreError,
+    StoreOff,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from service.memories.naming import MemoryName
 from service.memories.store import (
     ALWAYS,
@@ -167,25 +175,25 @@ class MemoryAccess:
 
     def put(self, name: str, tensors: MemoryTensors, options: MemoryOptions) -> tuple[MemoryDescription, bool]:
         """Create or replace a memory as `MemoryStore.put` does; raises Stopping if the request has ended."""
-        self._begin_write()
-        while True:
-            found = self._name_of(name)
-            is_shared = found.owner != self.owner
-            # What an owner makes is never everyone's: one of everyone's is replaced only while it is there.
-            condition = replace(self.condition, present=True) if is_shared else self.condition
-            try:
-                self._written, is_new = self.memories.store.put(found, tensors, options, condition)
-            except VersionMismatch as error:
-                if not is_shared or error.current is not None:
-                    raise
-            else:
-                return self._written, is_new
+        with self._writing():
+            while True:
+                found = self._name_of(name)
+                is_shared = found.owner != self.owner
+                # What an owner makes is never everyone's: one of everyone's is replaced only while it is there.
+                condition = replace(self.condition, present=True) if is_shared else self.condition
+                try:
+                    self._written, is_new = self.memories.store.put(found, tensors, options, condition)
+                except VersionMismatch as error:
+                    if not is_shared or error.current is not None:
+                        raise
+                else:
+                    return self._written, is_new
 
     def append(self, name: str, tensors: MemoryTensors) -> MemoryDescription:
         """Add keys as `MemoryStore.append` does; raises Stopping if the request has ended."""
         found = self._name_of(name)
-        self._begin_write()
-        self._written = self.memories.store.append(found, tensors, self.condition)
+        with self._writing():
+            self._written = self.memories.store.append(found, tensors, self.condition)
         self._count_append()
         return self._written
 
@@ -199,9 +207,9 @@ class MemoryAccess:
         Raises Stopping if the request has ended.
         """
         found = self._name_of(name)
-        self._begin_write()
-        snapshot = self.memories.store.append_and_read(found, tensors, condition)
-        self._written = snapshot.description
+        with self._writing():
+            snapshot = self.memories.store.append_and_read(found, tensors, condition)
+            self._written = snapshot.description
         self._count_append()
         return snapshot
 
@@ -210,8 +218,8 @@ class MemoryAccess:
 
         The precondition of a memory that does not exist counts for nothing (RFC 9110, 13.2.1): MemoryNotFound.
         """
-        self._begin_write()
-        self._among(name, self._delete)
+        with self._writing():
+            self._among(name, self._delete)
 
     def list(self, limit: int, after: str = "") -> list[MemoryDescription]:
         """Return the descriptions of the first memories whose names sort behind `after`, by name."""
@@ -241,11 +249,21 @@ class MemoryAccess:
             return " Whether the memory was changed is not known yet: read it before you send this again.", None
         return "", None
 
-    def _begin_write(self) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Begin a write; raise Stopping if the request has ended.  One that the store refuses has changed nothing."""
         with self._lock:
             if self._ended:
                 raise Stopping
             self._has_begun = True
+        try:
+            yield
+        except StoreUnavailable:
+            # The store may have done it without having said so.
+            raise
+        except MemoryStoreError:
+            self._has_begun = False
+            raise
 
     def _count_append(self) -> None:
         if self.memories.meter is not None:

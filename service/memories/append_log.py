@@ -205,6 +205,20 @@ def _is_synced(file: Descriptor, position: LogPosition, synced: float) -> bool:
     return False
 
 
+def holds_record(file: Descriptor, offset: int, capacity: int) -> bool:
+    """Return whether anything behind a byte looks like the start of a record.
+
+    :param file: the log.
+    :param offset: byte behind the last record.
+    :param capacity: bytes of the log.
+    """
+    rest = os.pread(file.number, capacity - offset, offset)
+    found = rest.find(_MAGIC)
+    while found >= 0 and found % ALIGNMENT:
+        found = rest.find(_MAGIC, found + 1)
+    return found >= 0
+
+
 def clear_from(file: Descriptor, offset: int, capacity: int) -> None:
     """Write zeros over everything behind the last record: what a write that was cut off, or a power loss, has left.
 

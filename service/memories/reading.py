@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from service.memories.append_log import TornRecord, clear_from
+from service.memories.append_log import TornRecord, clear_from, holds_record
 from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Row
 from service.memories.errors import DamagedFile, MemoryDamaged, MemoryNotFound, VersionGone
@@ -130,8 +130,25 @@ class MemoryReader:
             arrays = state.load(row, self._of.files)
             follow(state, row)
             self._of.states.trim()
+        if not state.is_verified:
+            self._require_end_of_log(state, row, is_locked=follow == self.follow_locked)
+            state.is_verified = True
         self._of.uses.record(row)
         return ArraySnapshot(self.description(row, state.end), *arrays.views(), arrays.labels)
+
+    def _require_end_of_log(self, state: MemoryState, row: Row, *, is_locked: bool) -> None:
+        """Raise DamagedFile where whole records stand behind zeros, in a log whose every record is synced.
+
+        Without the lock of the memory they may have been written meanwhile: TornRecord.
+        """
+        log, offset = row.log, state.end.position.offset
+        if log is None or row.options.durability != "strict" or state.end.log_id != log.file_id:
+            return
+        if holds_record(self._of.files.open_log(log), offset, log.size):
+            reason = f"zeros at byte {offset} in front of a record"
+            if not is_locked:
+                raise TornRecord(reason)
+            raise DamagedFile(f"{self._of.files.path(log).name} with {reason}")
 
     def description(self, row: Row, end: MemoryEnd) -> MemoryDescription:
         """Return the description of a version."""

@@ -55,6 +55,8 @@ class MemoryState:
         self.mutex = threading.Lock()
         self.end = start_of(row)
         self.arrays: MemoryArrays | None = None
+        self.is_verified = False
+        """Whether this process has read all files of the memory, as they were stored."""
         self.cleared_log = ""
         """The log behind whose records this process has seen zeros alone."""
 

@@ -148,6 +148,7 @@ class MemoryWriter:
         state = self._of.states.get(row)
         end = self._end(row, state)
         condition.check(name, end.version)
+        self._verify(row, state)
         rows = rows_of(row.form, tensors, row.form.count(tensors))
         self._require_memory_quota(end.bytes + row.form.nbytes(rows.keys) + len(rows.labels))
         appended = Appended(rows, new_version(), self._of.clock())
@@ -161,6 +162,15 @@ class MemoryWriter:
             self._write_record(row, state, end, encode_record(end.position, appended))
         self._of.uses.record(row)
         return row, state, self._end(row, state)
+
+    def _verify(self, row: Row, state: MemoryState) -> None:
+        """Read the memory unless this process has: nothing is added to one that cannot be read.
+
+        Raises DamagedFile.
+        """
+        if not state.is_verified:
+            with state.mutex:
+                self._reader.snapshot_of(state, row, self._reader.follow_locked)
 
     def _write_record(self, row: Row, state: MemoryState, end: MemoryEnd, record: bytes) -> None:
         """Write a record to the log of a row, which has room for it.
@@ -213,7 +223,7 @@ class MemoryWriter:
         before = 0 if row.log is None else row.log.size
         room = self._of.limits.memories_bytes - self._of.catalogue.total()[0]
         capacity = min(MAX_LOG_BYTES, max(MIN_LOG_BYTES, RECORDS_PER_LOG * needed, 2 * before))
-        capacity = max(min(capacity, room), needed)
+        capacity = max(min(capacity, room - room % PAGE_BYTES), needed)
         new, part = self._of.files.make_log(capacity + -capacity % PAGE_BYTES)
         closed = self._with_closed_log(row, end)
         fresh = replace(closed, parts=(*closed.parts, part))

@@ -18,7 +18,7 @@ LIST_FIELDS = frozenset(
 """Fields whose value is a list: their lines are joined with commas."""
 
 SINGLETON_FIELDS = frozenset(
-    b"access-control-request-method authorization content-length content-type host if-modified-since "
+    b"access-control-request-method authorization content-length content-range content-type host if-modified-since "
     b"if-range inference-header-content-length origin range request-timeout x-api-key".split()
 )
 """Fields with a single value: several lines must agree."""

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.errors import (
-    DeadlineExceeded,
     InvalidRequest,
     MemoriesUnavailable,
     PreconditionFailed,
@@ -31,7 +30,15 @@ INFERENCE_PREFIX = "/v2"
 async def on_service_error(request: Request, error: ServiceError) -> Response:
     """Answer an error that the service raised on purpose."""
     violations = error.violations if isinstance(error, InvalidRequest) else None
-    return respond(request, error.slug, str(error), violations=violations, headers=_headers_of(error))
+    headers = _headers_of(error)
+    if error.memory_version is not None:
+        headers = {**headers, MEMORY_VERSION_FIELD: error.memory_version}
+    return respond(request, error.slug, detail_of(error), violations=violations, headers=headers)
+
+
+def detail_of(error: ServiceError) -> str:
+    """Return the detail of an error, with a sentence on what the request has changed before."""
+    return f"{error}{error.sentence_on_memory}"
 
 
 def _headers_of(error: ServiceError) -> Mapping[str, str]:
@@ -46,8 +53,6 @@ def _headers_of(error: ServiceError) -> Mapping[str, str]:
         return {} if error.current is None else {"ETag": f'"{error.current}"'}
     if isinstance(error, MemoriesUnavailable):
         return {"Retry-After": str(ceil(error.retry_seconds))}
-    if isinstance(error, DeadlineExceeded):
-        return {} if error.version is None else {MEMORY_VERSION_FIELD: error.version}
     return {}
 
 
@@ -64,7 +69,7 @@ def cut_short(request: Request) -> Response:
 
 def problem_of(request: Request, error: Exception) -> dict[str, Any]:
     """Return the problem document of an error, for an answer that has begun, such as a stream of events."""
-    slug, detail = (error.slug, str(error)) if isinstance(error, ServiceError) else ("internal", DEFECT)
+    slug, detail = (error.slug, detail_of(error)) if isinstance(error, ServiceError) else ("internal", DEFECT)
     return problem_document(
         slug,
         detail,

@@ -74,6 +74,7 @@ async def put_memory(request: RawRequest) -> None:
     """
     access, name = access_on_path(request), request.path_params["name"]
     require_writable_name(access, name)
+    check_query(list(request.query_params), ())
     _require_whole(request)
     location = f"{request.scope.get('root_path', '')}{MEMORIES}/{quote(name)}"
     await _write(request, access, partial(prepare_put, access, name, location))
@@ -142,6 +143,7 @@ def _existing(request: RawRequest) -> tuple[MemoryAccess, str]:
     """Return the memories of a request and the name in its path; raise NotFound for one that no memory can have."""
     access, name = access_on_path(request), request.path_params["name"]
     require_name(access, name)
+    check_query(list(request.query_params), ())
     return access, name
 
 

@@ -181,7 +181,9 @@ class AttentionRequest(StrictModel):
                     "beside_memory",
                     "expected nothing beside memory, which has keys and values; received {name}. {advice}",
                     name=name,
-                    advice="Leave out one of them." if self.append else "Leave out one of them, or set append to true.",
+                    advice="Leave out one of them."
+                    if self.append or name.startswith("past")
+                    else "Leave out one of them, or set append to true.",
                     index=(name,),
                 )
         return self

@@ -11,7 +11,7 @@ from attention_wire.documents import expand_name
 from service.memories import NAME
 from service.schemas.base import StrictModel
 from service.schemas.fields import FlatName
-from service.schemas.tensors import fault
+from service.schemas.tensors import describe, fault
 
 NAME_PATTERN = f"^{NAME.pattern}$"
 
@@ -54,7 +54,17 @@ class OrName:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Expand a bare name."""
-        return core_schema.no_info_before_validator_function(expand_name, handler(source))
+        return core_schema.no_info_before_validator_function(self._expand, handler(source))
+
+    def _expand(self, value: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise fault(
+                "memory_type",
+                "expected the name of a memory, or an object with name and version; received {received}. Send a "
+                "string.",
+                received=describe(value),
+            )
+        return expand_name(value)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Offer both."""

@@ -72,6 +72,8 @@ class call_errors:  # noqa: N801 - a context manager, and a quicker one than con
         """Raise InvalidRequest instead of a CallError."""
         if isinstance(error, CallError):
             if self._from_memory and error.path[0] in ("key", "value"):
+                if error.path[0] == "value" and "no value" in error.received:
+                    error.advice = "Name a memory that has values."
                 error.path = ("memory",)
             raise _from_call_error(error, self._write).within(
                 "" if error.path[0] in self._beside else self._within

@@ -162,3 +162,36 @@ def test_a_damaged_memory_is_seen_in_appends_and_conditions(open_store, director
         fresh.put(NAME, tensors([3]), OPTIONS, Precondition(versions=("other",)))
     fresh.delete(NAME)
     assert store.list("", 10) == []
+
+
+def test_a_record_of_zeros_in_front_of_others_is_damage(open_store, directory):
+    """Each append is synced before the next, so that no power loss leaves this; nothing is written over the others."""
+    store = open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    store.put(OTHER, tensors([8, 9]), OPTIONS)
+    for number in range(1, 5):
+        store.append(NAME, tensors([number]))
+    store.close()
+    [log] = (directory / "logs").iterdir()
+    content = bytearray(log.read_bytes())
+    content[: append_log.ALIGNMENT] = bytes(append_log.ALIGNMENT)
+    log.write_bytes(content)
+    other = open_store()
+    for act in (lambda: other.append(NAME, tensors([5])), lambda: other.snapshot(NAME)):
+        with pytest.raises(MemoryDamaged, match="zeros at byte 0 in front of a record"):
+            act()
+    assert log.read_bytes() == content
+    check_damaged(open_store, "zeros at byte 0")
+
+
+def test_nothing_is_added_to_a_memory_that_cannot_be_read(open_store, directory):
+    store = open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    [path] = (directory / "segments").iterdir()
+    before = store.describe(NAME)
+    store.close()
+    flip(path, -1)
+    other = open_store()
+    with pytest.raises(MemoryDamaged, match="checksum"):
+        other.append(NAME, tensors([1]))
+    assert other.describe(NAME) == before

@@ -386,3 +386,16 @@ def test_relaxed_appends_are_on_the_disk_soon(open_store, monkeypatch):
     store.close()
     assert synced
     assert numbers_of(open_store().snapshot(NAME)) == [0, 1]
+
+
+@EMBEDDED_ONLY
+@pytest.mark.parametrize("spare", [1, 63, 4095, 4096, 5000, 200_000])
+def test_an_append_takes_the_last_bytes_of_the_quota(open_store, directory, spare):
+    """A log is as long as there is room for, in whole pages."""
+    store = open_store()
+    store.put(NAME, tensors([0]), OPTIONS)
+    held, needed = store.usage().bytes, 4096
+    store.close()
+    small = open_store(memories_bytes=held + needed + spare)
+    assert small.append(NAME, tensors([1])).keys == 2
+    assert small.usage().bytes <= held + needed + spare
