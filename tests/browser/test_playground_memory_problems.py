@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from service.problems import PROBLEMS
 from tests.browser.conftest import OpenPage
@@ -125,6 +125,12 @@ async def test_a_memory_that_changes_or_goes_meanwhile_is_not_computed_with_unno
     await expect(playground.field("key", 0, 0)).to_have_value("1.9")
 
 
+async def online_again(page: Page) -> None:
+    """Connect a page, and wait until it is connected."""
+    await page.context.set_offline(False)
+    await page.wait_for_function("fetch('/livez').then((answer) => answer.ok, () => false)")
+
+
 @pytest.mark.soak
 async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
@@ -132,14 +138,14 @@ async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page:
     await page.context.set_offline(True)
     await panel.title.click()
     await expect(playground.notice("memory")).to_contain_text("The service cannot be reached.")
-    await page.context.set_offline(False)
+    await online_again(page)
     await panel.title.click()
     await panel.open()
     await expect(playground.notice("memory")).to_have_count(0)
     await page.context.set_offline(True)
     await panel.keep("offline")
     await expect(panel.error).to_contain_text("The service cannot be reached.")
-    await page.context.set_offline(False)
+    await online_again(page)
     await panel.button("keep").click()
     await expect(panel.said).to_contain_text("Kept as “offline”")
     await expect(panel.error).to_be_hidden()
