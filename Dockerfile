@@ -10,9 +10,10 @@ RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 
 # Dependencies before the source, so that a change of the source does not install them again.
-# `--build-arg LOCK=otel` adds the packages for traces.
+# `--build-arg LOCK=otel` adds the packages for traces, LOCK=redis that for memories in Redis, LOCK=otel-redis both.
 ARG LOCK=service
-COPY requirements/build.txt requirements/service.txt requirements/otel.txt requirements/
+COPY requirements/build.txt requirements/service.txt requirements/otel.txt requirements/redis.txt \
+    requirements/otel-redis.txt requirements/
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requirement requirements/build.txt \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-compile \
         --requirement requirements/${LOCK}.txt
@@ -30,15 +31,24 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels 
 # every start would compile everything again, since nothing can be written then.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
+# An engine gives a new volume the owner and the mode of the directory in the image.
+RUN mkdir --parents --mode 0700 /state/attention-service
+
 
 FROM python:3.13-slim
 
 COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder --chown=10001:10001 /state/attention-service /var/lib/attention-service
 
+# Memories are kept in attention-service/memories below XDG_STATE_HOME. Where the engine has made no volume and the root
+# is read-only, the service works without them and warns; a directory that ATTENTION_MEMORIES_DIRECTORY names must be
+# usable, so that it is not named here but beside the volume that an operator mounts.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    ATTENTION_HOST=0.0.0.0
+    ATTENTION_HOST=0.0.0.0 \
+    XDG_STATE_HOME=/var/lib
+VOLUME /var/lib/attention-service
 # The default port. It is no variable here, so that platforms can say another with PORT.
 EXPOSE 8000
 

@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-overload openapi generate lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload openapi generate lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -77,12 +77,11 @@ $(PEERS_VENV)/installed: benchmarks/requirements/pytorch.txt requirements/peers.
 
 # All that `make test` leaves out, and its properties once more with every draw.
 soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed
-	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30 \
-		$$($(MARKED)'mark[.]soak|tests[.]sampling|from hypothesis')
+	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 
-# Collecting every test takes longer than running most of those that are selected.
-MARKED := grep --recursive --files-with-matches --extended-regexp --include='*.py' tests --regexp=
+# The modules of tests that run alone: collecting every test takes longer than running most of these.
+MARKED := grep --recursive --files-with-matches --include='*.py' tests --regexp=
 
 # A million inputs to the decoders in this process, then requests over a socket, then connections framed in every way.
 FUZZ_INPUTS ?= 1000000
@@ -101,11 +100,11 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-core bench-http bench-overload
+bench: bench-core bench-http bench-memories bench-overload
 
 # Each peer that the service is measured beside has an environment of its own, with its own versions.
 CORE_PEERS := pytorch onnxruntime jax
-HTTP_PEERS := fastapi mlserver kserve
+HTTP_PEERS := fastapi mlserver kserve faiss
 PEER_VENV := .venv-bench
 PEERS_READY := $(patsubst %,$(PEER_VENV)-%/installed,$(CORE_PEERS) $(HTTP_PEERS))
 BENCH_THREADS ?= 2
@@ -122,11 +121,15 @@ bench-core: $(VENV)/tested $(CORE_PEERS:%=$(PEER_VENV)-%/installed)
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 
-bench-http: $(VENV)/tested $(HTTP_PEERS:%=$(PEER_VENV)-%/installed) $(PEER_VENV)-pytorch/installed
+bench-http: $(VENV)/tested $(filter-out %faiss/installed,$(HTTP_PEERS:%=$(PEER_VENV)-%/installed)) $(PEER_VENV)-pytorch/installed
 	$(BIN)/python -m benchmarks.over_http.table
 	$(BIN)/python -m benchmarks.over_http.sizes
 	$(BIN)/python -m benchmarks.over_http.shares
 	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
+
+bench-memories: $(VENV)/tested $(PEER_VENV)-faiss/installed
+	$(BIN)/python -m benchmarks.over_http.memories
 	$(BIN)/python -m benchmarks.report
 
 bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
@@ -165,6 +168,9 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --extra otel --constraint requirements/service.txt --output-file requirements/otel.txt
+	$(COMPILE) pyproject.toml --extra redis --constraint requirements/service.txt --output-file requirements/redis.txt
+	$(COMPILE) pyproject.toml --extra otel --extra redis --constraint requirements/otel.txt \
+		--output-file requirements/otel-redis.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) --group clients --output-file requirements/clients.txt
 	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt

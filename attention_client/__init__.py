@@ -10,15 +10,21 @@ Arguments are those of ``POST /v1/attention``; arrays are sent as raw bytes by t
 """
 
 from attention_client.clients import AsyncAttentionClient, AttentionClient
+from attention_client.decoding import AsyncDecodingSession, DecodingSession, StepInterrupted
 from attention_client.errors import (
     AttentionServiceError,
+    Conflict,
     ConnectionFailed,
     DeadlineExceeded,
+    InsufficientStorage,
     InvalidArgument,
     InvalidRequest,
     MalformedRequest,
+    MemoriesUnavailable,
+    MemoryDamaged,
     NotAuthorized,
     NotFound,
+    PreconditionFailed,
     Problem,
     RequestRefused,
     ServiceBusy,
@@ -31,6 +37,8 @@ from attention_client.errors import (
 )
 from attention_client.exchange import Retry
 from attention_client.gradients import AttentionGradients
+from attention_client.memories import AsyncMemories, Memories
+from attention_client.memory_calls import MemoryDescription, MemoryTensors
 from attention_client.partials import MergedResult, Partial
 from attention_client.progress import OnProgress, Progress, ProgressBar
 from attention_client.responses import AttentionResult
@@ -38,23 +46,34 @@ from attention_client.schema import Heads, Mask, Options, Window
 
 __all__ = [
     "AsyncAttentionClient",
+    "AsyncDecodingSession",
+    "AsyncMemories",
     "AttentionClient",
     "AttentionGradients",
     "AttentionResult",
     "AttentionServiceError",
+    "Conflict",
     "ConnectionFailed",
     "DeadlineExceeded",
+    "DecodingSession",
     "Heads",
+    "InsufficientStorage",
     "InvalidArgument",
     "InvalidRequest",
     "MalformedRequest",
     "Mask",
+    "Memories",
+    "MemoriesUnavailable",
+    "MemoryDamaged",
+    "MemoryDescription",
+    "MemoryTensors",
     "MergedResult",
     "NotAuthorized",
     "NotFound",
     "OnProgress",
     "Options",
     "Partial",
+    "PreconditionFailed",
     "Problem",
     "Progress",
     "ProgressBar",
@@ -63,6 +82,7 @@ __all__ = [
     "ServiceBusy",
     "ServiceFailed",
     "ShapeMismatch",
+    "StepInterrupted",
     "TooLarge",
     "UnknownName",
     "UnreadableAnswer",

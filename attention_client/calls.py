@@ -1,6 +1,7 @@
 """Every endpoint that the client calls, as a request and the function that reads the response."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from attention_client import safetensors
 from attention_client.arguments import Document, check_include
-from attention_client.errors import Violation
+from attention_client.errors import InvalidArgument, Violation
 from attention_client.events import EVENT_STREAM
 from attention_client.gradients import AttentionGradients, gradients_document, read_gradients
 from attention_client.inference import Inference
@@ -28,14 +29,19 @@ T = TypeVar("T")
 
 JSON = "application/json"
 
+VERSION = re.compile(r"[!#-~]+")
+"""Versions that an entity tag can hold (RFC 9110, section 8.8.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A request, and how its response is read.
 
-    :param read: returns the result of a response with status 200; raises UnreadableAnswer.
+    :param read: returns the result of a response that says success; raises UnreadableAnswer.
     :param translate: returns a violation of the request as one of the arguments.
     :param on_progress: called with each progress event, if the request asks for events.
+    :param writes: whether it changes a memory.
+    :param is_conditional: whether a precondition refuses it once it has been done, so that it is safe to send again.
     """
 
     method: str
@@ -46,10 +52,20 @@ class Call(Generic[T]):
     may_be_compressed: bool = False
     translate: Callable[[Violation], Violation] = lambda violation: violation
     on_progress: OnProgress | None = None
+    writes: bool = False
+    is_conditional: bool = False
 
 
-def attend(document: Document) -> Call[AttentionResult]:
-    """Return an inference with raw tensors in both directions."""
+def attend(document: Document, on_progress: OnProgress | None = None) -> Call[AttentionResult]:
+    """Return an inference with raw tensors in both directions; with progress, a request that is answered with events.
+
+    :param document: the arguments.
+    :param on_progress: called with each progress event; None for none.
+    """
+    # JSON cannot express the shape of an empty array, and an empty call takes no time.
+    if on_progress is not None and all(document[name].size for name in VECTORS if name in document):
+        return _attend_with_progress(document, on_progress)
+    document, condition = split_precondition(document)
     inference = Inference(document)
     head: Document = {"parameters": {"binary_data_output": True, **inference.parameters}}
     if inference.options:
@@ -63,31 +79,65 @@ def attend(document: Document) -> Call[AttentionResult]:
         f"/v2/models/{quote(inference.model, safe='')}/infer",
         lambda reply: read_inference(reply, dtype),
         content,
-        {"Content-Type": "application/octet-stream", **headers},
+        {"Content-Type": "application/octet-stream", **headers, **condition},
         may_be_compressed=True,
         translate=partial(translate, locate=inference.locate),
+        writes=bool(document.get("append")),
+        is_conditional=bool(condition),
     )
 
 
-def attend_with_progress(document: Document, on_progress: OnProgress) -> Call[AttentionResult]:
+def split_precondition(document: Document) -> tuple[Document, dict[str, str]]:
+    """Return a document and the header fields that belong to it.
+
+    The version of a memory that is appended to becomes the header field If-Match: where another version is there, the
+    service then refuses with that version instead of saying that the one that was asked for is gone.
+    """
+    memory = document.get("memory")
+    if not (document.get("append") and memory and "version" in memory):
+        return document, {}
+    version = memory["version"]
+    return {**document, "memory": {"name": memory["name"]}}, preconditions("/memory/version", if_match=version)
+
+
+def preconditions(place: str = "", *, if_match: str | None = None, if_none_match: str | None = None) -> dict[str, str]:
+    """Return the header fields If-Match and If-None-Match of versions; ``*`` is any version.
+
+    :param place: JSON Pointer to the argument; default that of its own name.
+
+    Raises InvalidArgument for a version that no memory can have.
+    """
+    fields = {}
+    for name, version in (("if_match", if_match), ("if_none_match", if_none_match)):
+        if version is not None:
+            if not isinstance(version, str) or not VERSION.fullmatch(version):
+                raise InvalidArgument(
+                    place or f"/{name}",
+                    f"expected the version of a memory, as its description has it; received {str(version)[:80]!r}.",
+                )
+            fields[name.replace("_", "-").title()] = version if version == "*" else f'"{version}"'
+    return fields
+
+
+def _attend_with_progress(document: Document, on_progress: OnProgress) -> Call[AttentionResult]:
     """Return a request that is answered with events: raw tensors to the service, JSON back."""
-    if not all(document[name].size for name in VECTORS if name in document):
-        # JSON cannot express the shape of an empty array, and an empty call takes no time.
-        return attend(document)
     check_include(document.get("include"))
+    document, condition = split_precondition(document)
     dtype = document["dtype"]
     return Call(
         "POST",
         "/v1/attention",
         lambda reply: read_attention(reply, dtype),
         safetensors.write(document),
-        {"Content-Type": safetensors.MEDIA_TYPE, "Accept": EVENT_STREAM},
+        {"Content-Type": safetensors.MEDIA_TYPE, "Accept": EVENT_STREAM, **condition},
         on_progress=on_progress,
+        writes=bool(document.get("append")),
+        is_conditional=bool(condition),
     )
 
 
 def gradients(
-    document: Document, output_gradient: ArrayLike, include: Sequence[str] | None, on_progress: OnProgress | None
+    document: Document, output_gradient: ArrayLike | None, include: Sequence[str] | None, on_progress: OnProgress | None
 ) -> Call[AttentionGradients]:
     """Return a request for gradients: raw tensors in both directions, JSON back where it is answered with events."""
     body, dtype = gradients_document(document, output_gradient, include), document["dtype"]
@@ -107,7 +157,9 @@ def gradients(
     )
 
 
-def estimate_gradients(document: Document, output_gradient: ArrayLike, include: Sequence[str] | None) -> Call[Document]:
+def estimate_gradients(
+    document: Document, output_gradient: ArrayLike | None, include: Sequence[str] | None
+) -> Call[Document]:
     """Return a request for the cost of gradients."""
     call = _post("/v1/attention/gradients/estimate", gradients_document(document, output_gradient, include))
     return replace(call, translate=_leave_request)

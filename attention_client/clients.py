@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, cast
+from typing import Literal, Self, TypeVar, Unpack
 
 import httpx
 from numpy.typing import ArrayLike
@@ -14,15 +13,18 @@ from attention_client import calls
 from attention_client.arguments import Document, build_document
 from attention_client.calls import Call
 from attention_client.connection import Configured, failure_of, reader_of, request_of
-from attention_client.errors import ConnectionFailed
-from attention_client.exchange import Attempt, Exchange, exchange, timed_out
+from attention_client.decoding import DecodingLoop, DecodingSession, with_asyncio
+from attention_client.errors import AttentionServiceError
+from attention_client.exchange import Attempt, Exchange, exchange
 from attention_client.gradients import AttentionGradients
+from attention_client.memories import AsyncMemories, Memories
+from attention_client.memory_calls import Durability
 from attention_client.partials import LogBase, Mergeable, MergedResult
+from attention_client.procedures import Procedure, awaited, drive, drive_async
 from attention_client.progress import OnProgress
 from attention_client.responses import AttentionResult, Reply
 from attention_client.schema import GradientField, GradientOptions, Options
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -48,7 +50,7 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def attend(
         self,
         query: ArrayLike,
-        key: ArrayLike,
+        key: ArrayLike | None = None,
         value: ArrayLike | None = None,
         *,
         progress: OnProgress | None = None,
@@ -57,23 +59,22 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
         """Score every key for every query, normalize the scores to weights, and return weighted sums of the values.
 
         :param query: queries, (…, Lq, D); they, keys and values may hold NaN and ±∞.
-        :param key: keys, (…, Lk, D).
+        :param key: keys, (…, Lk, D); None with ``memory=``, which has keys and values, unless ``append=True``.
         :param value: values, (…, Lk, Dv); without them the result has no output.
         :param progress: called with each `Progress` of a long computation.  The result then arrives as JSON, which
             takes longer to read.
-        :param options: score_model, normalizer, softcap, mask, bias, position, heads, past_key, past_value, dtype and
-            include; see `Options`.
+        :param options: score_model, normalizer, softcap, mask, bias, position, heads, past_key, past_value, dtype,
+            include, memory and append; see `Options`.  A memory is a name, or ``(name, version)``, which raises
+            Conflict where that version is gone.  With append the version makes the call safe to try again:
+            PreconditionFailed says that another one is there.
 
         Raises InvalidArgument or TypeError for arguments that cannot be sent, else an error of
         `attention_client.errors`.
         """
-        document = build_document(query, key, value, **options)
-        if progress is not None:
-            return self._run(calls.attend_with_progress(document, progress))
-        return self._run(calls.attend(document))
+        return self._run(calls.attend(build_document(query, key, value, **options), progress))
 
     def estimate(
-        self, query: ArrayLike, key: ArrayLike, value: ArrayLike | None = None, **options: Unpack[Options]
+        self, query: ArrayLike, key: ArrayLike | None = None, value: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Document:
         """Return the predicted cost of a call: bytes, operations and whether the service allows them.
 
@@ -84,9 +85,9 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def gradients(
         self,
         query: ArrayLike,
-        key: ArrayLike,
-        value: ArrayLike,
-        output_gradient: ArrayLike,
+        key: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        output_gradient: ArrayLike | None = None,
         *,
         include: Sequence[GradientField] | None = None,
         progress: OnProgress | None = None,
@@ -94,9 +95,9 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     ) -> AttentionGradients:
         """Return the gradients of a loss with respect to queries, keys, values, bias and the models' parameters.
 
-        :param query, key, value: as for `attend`.
+        :param query, key, value: as for `attend`; values are required, here or in the memory.
         :param output_gradient: gradient of the loss with respect to the output, in its shape, or one number for all of
-            it: 1 for the loss that is the sum of the output.
+            it: 1 for the loss that is the sum of the output.  Required.
         :param include: any of output, query, key, value, past_key, past_value, bias, score_model,
             score_modifier and normalizer; None
             for all that the call has.
@@ -111,9 +112,9 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def estimate_gradients(
         self,
         query: ArrayLike,
-        key: ArrayLike,
-        value: ArrayLike,
-        output_gradient: ArrayLike,
+        key: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        output_gradient: ArrayLike | None = None,
         *,
         include: Sequence[GradientField] | None = None,
         **options: Unpack[GradientOptions],
@@ -128,7 +129,7 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def explain(
         self,
         query: ArrayLike,
-        key: ArrayLike,
+        key: ArrayLike | None = None,
         value: ArrayLike | None = None,
         *,
         query_index: int,
@@ -151,7 +152,7 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     def check(
         self,
         query: ArrayLike,
-        key: ArrayLike,
+        key: ArrayLike | None = None,
         value: ArrayLike | None = None,
         *,
         candidate: Mapping[str, ArrayLike],
@@ -189,6 +190,41 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
             "bhsd".
         """
         return self._run(calls.merge(partials, dtype, log_base, layout))
+
+    def decoding(
+        self,
+        name: str,
+        key: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        *,
+        existing: bool = False,
+        keep: bool | None = None,
+        ttl_seconds: float | None = None,
+        durability: Durability | None = None,
+        note: str | None = None,
+        **options: Unpack[Options],
+    ) -> DecodingSession:
+        """Return a decoding loop whose keys and values are a memory; a ``with`` block begins and ends it.
+
+        :param name: of the memory, which no other client may write to; of a new one without `existing`.
+        :param key: keys of the prompt, in the shapes of `attend`; None to begin with the first step.
+        :param value: values of the prompt.
+        :param existing: whether to go on behind the last key of a memory that is there.
+        :param keep: whether the memory stays when the loop ends; default if it was there before.
+        :param ttl_seconds: after the last step, when a new memory is gone; default never.  It removes the memory of a
+            client that ends without closing the session.
+        :param durability: of a new memory: strict, the default, or relaxed, which is faster; see `Memories.put`.
+        :param note: of a new memory: any text; default none.
+        :param options: of every step, as for `attend`: score_model, normalizer, heads, layout, dtype, include and
+            others.  The default of include is the output, and a mask is causal unless it says ``"causal": False``.
+
+        Raises InvalidArgument.  The session raises PreconditionFailed as it begins if a new memory has the name of one
+        that is there.
+        """
+        memory_options = {"ttl_seconds": ttl_seconds, "durability": durability, "note": note}
+        prompt = None if key is None else (key, value)
+        loop = DecodingLoop(name, prompt, options, memory_options, is_there=existing, keeps=keep)
+        return DecodingSession(self._drive, loop)
 
     def score_models(self) -> list[Document]:
         """Return title, formula, parameters, source and example of each score model."""
@@ -231,6 +267,14 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
     ) -> None:
         self.close()
 
+    @property
+    def memories(self) -> Memories:
+        """Keys and values that the service keeps: put once, queried often."""
+        return Memories(self._drive)
+
+    def _drive(self, procedure: Procedure[T]) -> T:
+        return drive(procedure, self._run)
+
     def _run(self, call: Call[T]) -> T:
         attempts: Exchange[T] = exchange(call, self._settings)
         attempt = next(attempts)
@@ -241,7 +285,7 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
             except StopIteration as end:
                 return end.value
 
-    def _outcome(self, attempt: Attempt) -> Reply | ConnectionFailed:
+    def _outcome(self, attempt: Attempt) -> Reply | AttentionServiceError:
         request = request_of(self._http, attempt)
         try:
             response = self._http.send(request, stream=True)
@@ -255,23 +299,9 @@ class AttentionClient(Configured[httpx.Client, httpx.BaseTransport]):
                 response.close()
         except httpx.RequestError as error:
             return failure_of(error)
+        except AttentionServiceError as error:
+            return error
         return reader.finish()
-
-
-def awaited(
-    method: Callable[Concatenate[Any, P], T],
-) -> Callable[Concatenate["AsyncAttentionClient", P], Coroutine[Any, Any, T]]:
-    """Return a method of `AttentionClient` as one that is awaited.
-
-    The method builds a call and returns the result of `_run`, which is a coroutine in `AsyncAttentionClient`.
-    """
-
-    @wraps(method)
-    async def wait(client: "AsyncAttentionClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        running: Any = method(client, *args, **kwargs)
-        return cast("T", await running)
-
-    return wait
 
 
 class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTransport]):
@@ -290,6 +320,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     explain = awaited(AttentionClient.explain)
     check = awaited(AttentionClient.check)
     merge = awaited(AttentionClient.merge)
+    decoding = with_asyncio(AttentionClient.decoding)
     score_models = awaited(AttentionClient.score_models)
     normalizers = awaited(AttentionClient.normalizers)
     expressions = awaited(AttentionClient.expressions)
@@ -308,6 +339,14 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
     ) -> None:
         await self.aclose()
 
+    @property
+    def memories(self) -> AsyncMemories:
+        """Keys and values that the service keeps: put once, queried often."""
+        return AsyncMemories(self._drive)
+
+    async def _drive(self, procedure: Procedure[T]) -> T:
+        return await drive_async(procedure, self._run)
+
     async def _run(self, call: Call[T]) -> T:
         attempts: Exchange[T] = exchange(call, self._settings)
         attempt = next(attempts)
@@ -318,7 +357,7 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
             except StopIteration as end:
                 return end.value
 
-    async def _outcome(self, attempt: Attempt) -> Reply | ConnectionFailed:
+    async def _outcome(self, attempt: Attempt) -> Reply | AttentionServiceError:
         request = request_of(self._http, attempt)
         try:
             async with asyncio.timeout(attempt.remaining):
@@ -329,8 +368,8 @@ class AsyncAttentionClient(Configured[httpx.AsyncClient, httpx.AsyncBaseTranspor
                         reader.feed(chunk)
                 finally:
                     await response.aclose()
-        except TimeoutError as error:
-            raise timed_out("none had come") from error
-        except httpx.RequestError as error:
+        except (httpx.RequestError, TimeoutError) as error:
             return failure_of(error)
+        except AttentionServiceError as error:
+            return error
         return reader.finish()

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
-from attention_client.errors import ConnectionFailed, InvalidArgument
+from attention_client.errors import AttentionServiceError, ConnectionFailed, InvalidArgument
 from attention_client.events import EventReader, WholeReader, body_reader
 from attention_client.exchange import Attempt, CallSettings, Retry, timed_out
 
@@ -100,11 +100,14 @@ def request_of(http: httpx.Client | httpx.AsyncClient, attempt: Attempt) -> http
     )
 
 
-def failure_of(error: httpx.RequestError) -> ConnectionFailed:
-    """Return the failure of a connection; raises DeadlineExceeded for a time-out."""
-    if isinstance(error, httpx.TimeoutException):
-        raise timed_out("none had come") from error
-    failure = ConnectionFailed(f"{error.request.url.netloc.decode()}: {error or type(error).__name__}")
+def failure_of(error: httpx.RequestError | TimeoutError) -> AttentionServiceError:
+    """Return the failure of a connection: ConnectionFailed, or DeadlineExceeded for a time-out."""
+    failure: AttentionServiceError
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        failure = timed_out("none had come")
+    else:
+        detail = f"{error.request.url.netloc.decode()}: {error or type(error).__name__}"
+        failure = ConnectionFailed(detail, was_sent=not isinstance(error, httpx.ConnectError))
     failure.__cause__ = error
     return failure
 

@@ -11,7 +11,14 @@ from time import monotonic
 from typing import TypeVar
 
 from attention_client.calls import Call
-from attention_client.errors import ConnectionFailed, DeadlineExceeded, ServiceBusy, error_for
+from attention_client.errors import (
+    AttentionServiceError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    UnreadableAnswer,
+    busy_error,
+    error_for,
+)
 from attention_client.names import PROBLEMS
 from attention_client.progress import OnProgress
 from attention_client.responses import Reply, read_problem, retry_after
@@ -19,6 +26,12 @@ from attention_client.responses import Reply, read_problem, retry_after
 T = TypeVar("T")
 
 BUSY = (PROBLEMS["queue-full"], PROBLEMS["draining"])
+"""429, which the service answers before it does anything, and 503, which may come after a write."""
+
+SUCCESSES = (200, 201, 204)
+
+UNCHANGED = (501, PROBLEMS["insufficient-storage"])
+"""Statuses from 500 on after which no memory is changed."""
 
 MIN_TIMEOUT_SECONDS = 0.001
 """The service refuses a Request-Timeout of 0."""
@@ -26,7 +39,11 @@ MIN_TIMEOUT_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When to try again after 429, 503 or a broken connection, which is safe, since no call changes anything.
+    """When to try again after 429, 503 or a broken connection, where that is safe.
+
+    It is for a call that changes nothing, and for a write with a precondition: an attempt that follows one whose answer
+    was lost is refused if that one has written.  Any other write is tried again only after 429, and where there was no
+    connection.
 
     Before attempt n + 1 the client waits for the seconds that Retry-After asks for, and for a random time of up to
     ``first_seconds · 2ⁿ⁻¹``, at most `most_seconds`, beside them.  ``Retry(attempts=1)`` never tries again.
@@ -93,27 +110,40 @@ class Attempt:
             raise timed_out("one had begun to arrive")
 
 
-Exchange = Generator[Attempt, Reply | ConnectionFailed, T]
+Exchange = Generator[Attempt, Reply | AttentionServiceError, T]
 
 
 def exchange(call: Call[T], settings: CallSettings) -> Exchange[T]:
     """Yield attempts, and return the result of the call; raises an error of `attention_client.errors`."""
     deadline = monotonic() + settings.timeout
     content, headers = _encode(call, settings)
-    attempts, delay = 0, 0.0
+    attempts, delay, has_lost_answer = 0, 0.0, False
     while True:
         seconds = max(deadline - monotonic() - delay, MIN_TIMEOUT_SECONDS)
         timed = {**headers, "Request-Timeout": f"{seconds:.3f}"}
         outcome = yield Attempt(delay, deadline, call.method, call.path, timed, content, call.on_progress)
         if isinstance(outcome, Reply) and outcome.status not in BUSY:
-            return _read(call, outcome)
+            return _read(call, outcome, has_lost_answer=has_lost_answer)
+        has_lost_answer = has_lost_answer or (call.writes and _may_have_acted(outcome))
         attempts += 1
         asked = retry_after(outcome) if isinstance(outcome, Reply) else None
         delay = settings.retry.wait(attempts, asked)
-        if attempts >= settings.retry.attempts or monotonic() + delay >= deadline:
-            if isinstance(outcome, Reply):
-                raise ServiceBusy(read_problem(outcome, call.translate), asked, attempts)
-            raise outcome
+        may_repeat = isinstance(outcome, Reply | ConnectionFailed) and (call.is_conditional or not has_lost_answer)
+        if not may_repeat or attempts >= settings.retry.attempts or monotonic() + delay >= deadline:
+            error = (
+                busy_error(read_problem(outcome, call.translate), asked, attempts)
+                if isinstance(outcome, Reply)
+                else outcome
+            )
+            error.may_have_changed = has_lost_answer
+            raise error
+
+
+def _may_have_acted(outcome: Reply | AttentionServiceError) -> bool:
+    """Return whether the service may have done what a write asked for, in spite of this outcome."""
+    if isinstance(outcome, Reply):
+        return outcome.status != PROBLEMS["queue-full"]
+    return not isinstance(outcome, ConnectionFailed) or outcome.was_sent
 
 
 def _encode(call: Call[T], settings: CallSettings) -> tuple[bytes, dict[str, str]]:
@@ -123,13 +153,24 @@ def _encode(call: Call[T], settings: CallSettings) -> tuple[bytes, dict[str, str
     return gzip.compress(call.content, 1), headers | {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
 
 
-def _read(call: Call[T], reply: Reply) -> T:
-    if reply.status == 200:
-        return call.read(reply)
+def _read(call: Call[T], reply: Reply, *, has_lost_answer: bool) -> T:
+    """Return the result of a response that ends a call, or raise its error.
+
+    :param has_lost_answer: whether an earlier attempt to write had no answer that tells what it did.
+    """
+    if reply.status in SUCCESSES:
+        try:
+            return call.read(reply)
+        except UnreadableAnswer as unreadable:
+            unreadable.may_have_changed = call.writes
+            raise
     problem = read_problem(reply, call.translate)
+    error: AttentionServiceError = error_for(problem)
     if reply.status == PROBLEMS["deadline-exceeded"]:
-        raise DeadlineExceeded(problem.detail, problem.request_id)
-    raise error_for(problem)
+        error = DeadlineExceeded(problem.detail, problem.request_id, problem.memory_version)
+    has_failed = reply.status >= 500 and reply.status not in UNCHANGED
+    error.may_have_changed = has_lost_answer or (call.writes and has_failed)
+    raise error
 
 
 def timed_out(state: str) -> DeadlineExceeded:

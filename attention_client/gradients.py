@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from attention_client import safetensors
 from attention_client.arguments import Document
-from attention_client.errors import UnreadableAnswer
+from attention_client.errors import InvalidArgument, UnreadableAnswer
 from attention_client.responses import REQUEST_ID, FloatArray, Reply, array_of, compute_type, read_json
 from attention_client.tensors import as_array
 
@@ -56,7 +56,9 @@ class AttentionGradients:
     notes: tuple[str, ...] = ()
 
 
-def gradients_document(document: Document, output_gradient: ArrayLike, include: Sequence[str] | None) -> Document:
+def gradients_document(
+    document: Document, output_gradient: ArrayLike | None, include: Sequence[str] | None
+) -> Document:
     """Return the document of POST /v1/attention/gradients.
 
     :param document: that of POST /v1/attention.
@@ -65,6 +67,8 @@ def gradients_document(document: Document, output_gradient: ArrayLike, include: 
 
     Raises InvalidArgument.
     """
+    if output_gradient is None:
+        raise InvalidArgument("/output_gradient", "expected an array in the shape of the output; received none.")
     chosen = {} if include is None else {"include": list(include)}
     return {"request": document, "output_gradient": as_array(output_gradient, "/output_gradient"), **chosen}
 

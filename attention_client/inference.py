@@ -24,6 +24,9 @@ from attention_client.tensors import round_tensor
 from attention_wire.datatypes import RawTensor
 from attention_wire.documents import pointer as pointer_of
 
+NAME_OF_MEMORY = ("memory", "name")
+"""Path of a name that may stand for its object: errors point to the object, as those of /v1 do."""
+
 MAX_EXACT = 2**53
 """Largest integer up to which float64 holds every one."""
 
@@ -62,7 +65,7 @@ class Inference:
         if is_array and name is not None:
             self._add_input(name, RawTensor.of(_accepted_type(leaf, path)), path)
         elif not is_array and path in PARAMETERS:
-            self._origins[f"/parameters/{PARAMETERS[path]}"] = path
+            self._origins[f"/parameters/{PARAMETERS[path]}"] = path if path != NAME_OF_MEMORY else path[:1]
             self.parameters[PARAMETERS[path]] = leaf
         else:
             _require_finite(leaf, path)
@@ -155,12 +158,14 @@ def _without_fraction(array: NDArray[Any], path: Path) -> NDArray[Any]:
 def _pop_model(document: Document) -> str:
     """Remove the name of the score model, which is a part of the path of the request, and return it."""
     parameters = document.pop("score_model", {"name": "scaled_dot_product"})
-    name = parameters.pop("name", None) if isinstance(parameters, dict) else None
+    name = parameters.get("name") if isinstance(parameters, dict) else None
     if not isinstance(name, str):
         advice = "Add 'name': 'expression'." if isinstance(parameters, dict) and "formula" in parameters else "Add one."
         raise InvalidArgument("/score_model", f"expected a name, or a mapping with a name; received neither. {advice}")
-    if parameters:
-        document["score_model"] = parameters
+    # A session sends the same document again.
+    rest = {member: value for member, value in parameters.items() if member != "name"}
+    if rest:
+        document["score_model"] = rest
     return name
 
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -46,6 +47,9 @@ NAMED_TENSORS = frozenset(tuple(path.split(".")) for path in _NAMES["named_tenso
 
 PARAMETERS = _by_path(_NAMES["parameters"])
 """V2 parameters by path, one value each; offset and sink may be tensors as well."""
+
+MEMORY_NAME = re.compile(_NAMES["memory_name"])
+"""The form of the name of a memory."""
 
 PROBLEMS: dict[str, int] = _NAMES["problems"]
 """Statuses of the problems that the OpenAPI document names, by slug."""

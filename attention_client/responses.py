@@ -20,6 +20,7 @@ from attention_wire.open_inference import HEADER
 FloatArray = NDArray[np.floating[Any]]
 
 REQUEST_ID = "x-request-id"
+MEMORY_VERSION = "attention-memory-version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class AttentionResult:
     :param dtype: number type of the call: float64, float32, float16 or bfloat16.
     :param request_id: identifies the request in the log of the service.
     :param notes: remarks of the service, such as one about a row without a visible key.
+    :param memory_version: the version of the memory that was read, after an append the new one; None without a memory.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -47,6 +49,7 @@ class AttentionResult:
     dtype: str
     request_id: str | None
     notes: tuple[str, ...] = ()
+    memory_version: str | None = None
 
     def _included(self, name: str) -> FloatArray:
         if name not in self.arrays:
@@ -113,7 +116,8 @@ def read_inference(reply: Reply, dtype: str) -> AttentionResult:
         score_model=str(document.get("model_name")),
         dtype=dtype,
         request_id=reply.headers.get(REQUEST_ID),
-        notes=_notes(document.get("parameters")),
+        notes=_notes(_parameter(document, "notes")),
+        memory_version=_parameter(document, "memory_version"),
     )
 
 
@@ -129,6 +133,7 @@ def read_attention(reply: Reply, dtype: str) -> AttentionResult:
             dtype=dtype,
             request_id=reply.headers.get(REQUEST_ID),
             notes=tuple(map(str, document["notes"])),
+            memory_version=document["memory"]["version"] if "memory" in document else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableAnswer(f"expected a result of /v1/attention; received something else: {error!r}") from None
@@ -149,11 +154,16 @@ def array_of(nested: Any, dtype: str) -> FloatArray:
     return BY_DTYPE[dtype].round(numbers)
 
 
-def _notes(parameters: Any) -> tuple[str, ...]:
-    """Return the notes of an inference: the parameter `notes` is a JSON list in a string."""
-    text = parameters.get("notes", "[]") if isinstance(parameters, dict) else "[]"
+def _parameter(document: Mapping[str, Any], name: str) -> str | None:
+    """Return a parameter of an inference; None without it."""
+    parameters = document.get("parameters")
+    return parameters.get(name) if isinstance(parameters, dict) else None
+
+
+def _notes(text: Any) -> tuple[str, ...]:
+    """Return the notes of an inference, which are a JSON list in a string; None is none."""
     try:
-        notes = json.loads(text)
+        notes = json.loads("[]" if text is None else text)
     except (TypeError, ValueError):
         raise UnreadableAnswer(f"expected notes as a JSON list; received {str(text)[:80]!r}.") from None
     return tuple(map(str, notes)) if isinstance(notes, list) else ()
@@ -205,7 +215,13 @@ def read_problem(reply: Reply, translate: Callable[[Violation], Violation]) -> P
             for one in document.get("errors") or ()
         ),
         request_id=document.get("instance") or request_id,
+        memory_version=reply.headers.get(MEMORY_VERSION) or read_entity_tag(reply.headers.get("etag")),
     )
+
+
+def read_entity_tag(text: str | None) -> str | None:
+    """Return the version in an ETag; None for no ETag."""
+    return None if text is None else text.removeprefix("W/").strip('"')
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -43,15 +43,18 @@ def write(document: Document) -> bytes:
     return safetensors.write({safetensors.REQUEST: json.dumps(rest)}, tensors)
 
 
-def read(content: bytes) -> tuple[Document, dict[str, NDArray[Any]]]:
+def read(content: bytes, member: str = safetensors.RESPONSE) -> tuple[Document, dict[str, NDArray[Any]]]:
     """Return the JSON of an answer and its tensors by name; raises UnreadableAnswer.
+
+    :param content: the file.
+    :param member: of the metadata, which holds the JSON.
 
     The arrays are copies: aligned, writable, and independent of the body.
     """
     try:
         start = safetensors.LENGTH_BYTES + int.from_bytes(content[: safetensors.LENGTH_BYTES], "little")
         header = json.loads(content[safetensors.LENGTH_BYTES : start])
-        document = json.loads(header.pop(safetensors.METADATA)[safetensors.RESPONSE])
+        document = json.loads(header.pop(safetensors.METADATA)[member])
         data, arrays = memoryview(content)[start:], {}
         for name, entry in header.items():
             datatype, shape, (begin, end) = BY_SAFETENSORS_NAME[entry["dtype"]], entry["shape"], entry["data_offsets"]

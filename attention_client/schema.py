@@ -413,6 +413,15 @@ Layout = Literal["bhsd", "bshd"]
 """Order of the axes at rank 4."""
 
 
+class MemoryReference(TypedDict, total=False):
+    """A memory, and the version that it must have."""
+
+    name: Required[str]
+    """Its name."""
+    version: str | None
+    """The only version that will do, else 409; default the present one."""
+
+
 class GradientOptions(TypedDict, total=False):
     """`Options` without include."""
 
@@ -445,6 +454,12 @@ class GradientOptions(TypedDict, total=False):
     layout: Layout | None
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).
+    """
+    memory: str | MemoryReference | tuple[str, str] | None
+    """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
+    append: bool | None
+    """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
+    default False.
     """
 
 
@@ -482,4 +497,10 @@ class Options(TypedDict, total=False):
     layout: Layout | None
     """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
     H, D).
+    """
+    memory: str | MemoryReference | tuple[str, str] | None
+    """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
+    append: bool | None
+    """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
+    default False.
     """

@@ -17,6 +17,7 @@ from attention_core.call import (
     Ranking,
 )
 from attention_core.cost import Cost, predict
+from attention_core.dtypes import BFLOAT16
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
 from attention_core.formula_mask import FormulaMask
 from attention_core.gradients import (
@@ -58,6 +59,7 @@ from attention_core.scores import (
 )
 
 __all__ = [
+    "BFLOAT16",
     "MASKS",
     "NORMALIZERS",
     "POSITIONS",

@@ -21,8 +21,9 @@ from attention_core.call import (
     ResolvedCall,
     ResultField,
 )
-from attention_core.dense import evaluate_dense, list_required_matrices
-from attention_core.diagnostics import diagnose, rank_keys
+from attention_core.dense import evaluate_dense, list_ranked_fields, list_required_matrices
+from attention_core.diagnostics import diagnose, gather_ranking, rank_keys
+from attention_core.dtypes import BFLOAT16
 from attention_core.execution_path import choose_path
 from attention_core.head_average import evaluate_with_mean
 from attention_core.heads import arrange_cache, arrange_output
@@ -81,7 +82,8 @@ def attend(
     Leading axes (…) broadcast.  At rank 4, (B, H, L, D), key and value may have fewer heads than query: each key and
     value head serves Hq/Hkv consecutive query heads (grouped-query attention).
 
-    :param query: (…, Lq, Dq).  Floats keep their type, other numbers become float64, here and for every array.
+    :param query: (…, Lq, Dq).  Floats keep their type, other numbers become float64, here and for every array.  Query,
+        key, value and past may be bits of bfloat16 numbers, of the type `BFLOAT16`.
     :param key: (…, Lk, Dk).
     :param value: (…, Lk, Dv); default none, with which there is no output.
     :param score_model: a(q, k); default `ScaledDotProduct()`, that is q·k/√D.  See `attention_core.scores`.
@@ -101,8 +103,9 @@ def attend(
     :param positions: positions of queries and of keys, past and new, in the place of i + offset and j; without an
         offset; default none.
     :param dtype: storage type, "float64", "float32", "float16" or "bfloat16": inputs are rounded to it, results are
-        returned in it.  Half types compute in float32; a bfloat16 is held in a float32 array.  Default: the type that
-        query, key and value share, else float64.
+        returned in it.  Half types compute in float32; a bfloat16 is returned in a float32 array.  Keys and values that
+        are float16 or `BFLOAT16` arrays are read in place, two bytes a number, where a kernel needs no other form of
+        them.  Default: the type that query, key and value share, else float64.
     :param include: fields of the result, any of `attention_core.call.RESULT_FIELDS`; logsumexp needs softmax.
         Default: scores and weights, and output when there is a value.  Fields left out may not be computed.
     :param top_k: maximum keys of each row in the ranking, ≥ 1; default every visible key.
@@ -221,8 +224,12 @@ def evaluate_fields(
     result = scorer = None
     if kernel is not None:
         required = list_required_matrices(call.include)
+        ranked = list_ranked_fields(call) if "ranking" in call.include else None
         with np.errstate(all="ignore"):
-            result = evaluate_with_kernel(kernel, call, required, workers, should_stop, progress)
+            result = evaluate_with_kernel(kernel, call, ranked or required, workers, should_stop, progress)
+            if ranked is not None and result is not None and result.unsafe is not None:
+                # Rows that NumPy computes again are ranked with the others, by their weights.
+                result = evaluate_with_kernel(kernel, call, required, workers, should_stop, None)
     if result is not None and result.unsafe is None:
         return result.fields, result.maximum
     if result is not None:
@@ -291,6 +298,8 @@ def _diagnostics(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Diagno
 def _ranking(call: ResolvedCall, fields: Mapping[str, FloatArray]) -> Ranking | None:
     if "ranking" not in call.include:
         return None
+    if "ranked_keys" in fields:
+        return gather_ranking(fields)
     with np.errstate(all="ignore"):
         return rank_keys(fields["weights"], fields["scores"], fields["logits"], call.top_k)
 
@@ -312,6 +321,6 @@ def _ranked(ranking: Ranking | None) -> Mapping[str, FloatArray]:
 
 
 def as_floats(array: ArrayLike) -> FloatArray:
-    """Return the array itself if its dtype is floating, else a float64 copy."""
+    """Return the array itself if its dtype is floating or `BFLOAT16`, else a float64 copy."""
     numbers: np.ndarray[Any, np.dtype[Any]] = np.asarray(array)
-    return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
+    return numbers if numbers.dtype.kind == "f" or numbers.dtype == BFLOAT16 else numbers.astype(np.float64)

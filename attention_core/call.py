@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import prod
 from operator import attrgetter
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from numpy import broadcast_shapes
+from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, IntArray
-from attention_core.dtypes import DType
+from attention_core.dtypes import DType, widen
 from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel, Tile
 from attention_core.score_modifier import ScoreModifier
 
@@ -128,16 +129,18 @@ class AttentionCall:
 class ResolvedCall:
     """A checked call: arrays in the compute type, heads unpacked, models bound, defaults resolved.
 
+    Keys and values alone may be as they are stored, in two bytes a number, until `key` or `value` is read.
+
     Treat as immutable.  Not frozen: a call that is not frozen and gets its fields in order, without keywords,
     saves 3 µs (benchmarks/RESULTS.md, "The small call").
     """
 
     query: FloatArray
     """(…, Lq, Dq), rotated if positions rotate."""
-    key: FloatArray
-    """(…, Lk, Dk), past and new keys, rotated if positions rotate."""
-    value: FloatArray | None
-    """(…, Lk, Dv), past and new values."""
+    stored_key: NDArray[Any]
+    """(…, Lk, Dk), past and new keys, rotated if positions rotate: in the compute type, or in ``dtype.stored``."""
+    stored_value: NDArray[Any] | None
+    """(…, Lk, Dv), past and new values: in the compute type, or in ``dtype.stored``."""
     score_model: ScoreModel
     """Bound to `features` and the compute type."""
     normalizer: Normalizer
@@ -174,6 +177,25 @@ class ResolvedCall:
     score_modifier: ScoreModifier | None = None
     """Bound to `score_shape` and the compute type."""
 
+    @property
+    def key(self) -> FloatArray:
+        """Keys in the compute type, (…, Lk, Dk), which replace those that take two bytes a number."""
+        self.widen()
+        return self.stored_key
+
+    @property
+    def value(self) -> FloatArray | None:
+        """Values in the compute type, (…, Lk, Dv), which replace those that take two bytes a number; None for none."""
+        self.widen()
+        return self.stored_value
+
+    def widen(self) -> None:
+        """Replace keys and values that take two bytes a number by the same numbers in the compute type."""
+        if self.stored_key.dtype != self.dtype.compute:
+            self.stored_key = widen(self.stored_key)
+        if self.stored_value is not None and self.stored_value.dtype != self.dtype.compute:
+            self.stored_value = widen(self.stored_value)
+
     def tile(self, rows: slice, columns: slice | None = None) -> Tile:
         """Return a tile of the scores, with the positions of its queries and keys.
 
@@ -205,13 +227,11 @@ class ResolvedCall:
     @property
     def output_leading_shape(self) -> tuple[int, ...]:
         """Leading axes of the output: those of scores and value, broadcast against each other."""
-        leading = self.score_shape[:-2]
-        if self.value is None:
+        leading, value = self.score_shape[:-2], self.stored_value
+        if value is None or value.ndim == 2:
             return leading
-        if self.value.ndim == 2:
-            return leading
-        shared = self.queries_per_kv_head > 1 and self.value.ndim == 4
-        return broadcast_shapes(leading, (self.value.shape[0], 1) if shared else self.value.shape[:-2])
+        shared = self.queries_per_kv_head > 1 and value.ndim == 4
+        return broadcast_shapes(leading, (value.shape[0], 1) if shared else value.shape[:-2])
 
     @property
     def query_length(self) -> int:

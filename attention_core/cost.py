@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from attention_core.call import ResolvedCall
-from attention_core.execution_path import ExecutionPath, averages_in_blocks, choose_path
+from attention_core.execution_path import ExecutionPath, averages_in_blocks, choose_path, selects_ranked_keys
 from attention_core.field_shapes import field_shapes, output_shape
 from attention_core.formula_mask import FormulaMask
 from attention_core.interfaces import ELEMENTWISE_COST
@@ -16,8 +16,9 @@ from attention_core.memory import (
     count_tiled_numbers,
 )
 
-LOGIT_STEP_COST, NEW_MEMORY_COST, RANKING_COST = 10, 20, 450
-"""Elementwise operations per pair: of one step from scores to logits, of new memory for a matrix, of a ranking."""
+LOGIT_STEP_COST, NEW_MEMORY_COST, SORTING_COST, SELECTION_COST = 10, 20, 450, 10
+"""Elementwise operations per pair: of one step from scores to logits, of new memory for a matrix, of a ranking that
+sorts all keys, of one that selects some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ def _predict(call: ResolvedCall, path: ExecutionPath, held: int) -> Cost:
     operations = leading * model.count_operations(call.query_length, call.key_length, call.features)
     steps = (call.softcap, call.softcap, call.bias, call.mask, call.position)
     passes = call.normalizer.operations_per_logit + LOGIT_STEP_COST * sum([step is not None for step in steps])
-    passes += (NEW_MEMORY_COST if path == "dense" else 0) + (RANKING_COST if "ranking" in call.include else 0)
+    passes += NEW_MEMORY_COST if path == "dense" else 0
+    if "ranking" in call.include:
+        passes += SELECTION_COST if selects_ranked_keys(call.key_length, call.top_k) else SORTING_COST
     passes += LOGIT_STEP_COST if "mean_weights" in call.include else 0
     operations += ELEMENTWISE_COST * pairs * passes + pairs * _formula_operations(call)
-    if "output" in call.include and call.value is not None:
+    if "output" in call.include and call.stored_value is not None:
         operations += 2 * prod(output_shape(call)) * call.key_length
     held += leading * model.projected_numbers(call.query_length, call.key_length)
     sizes = [prod(shape) for name in call.include for shape in field_shapes(call, name)]

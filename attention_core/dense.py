@@ -13,6 +13,7 @@ from attention_core.arrays import BoolArray, FloatArray
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
+from attention_core.execution_path import selects_ranked_keys
 from attention_core.heads import repeat_kv_heads
 from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
 from attention_core.memory import queries_per_block
@@ -75,6 +76,22 @@ def evaluate_dense(
 def list_required_matrices(include: frozenset[ResultField]) -> frozenset[str]:
     """Return the names of the arrays that the included fields are, or are computed from."""
     return frozenset(name for field in include for name in FIELD_DEPENDENCIES.get(field, (field,)))
+
+
+def list_ranked_fields(call: ResolvedCall) -> frozenset[str] | None:
+    """Return the names of the arrays with which a kernel ranks keys; None where a ranking is made of whole weights.
+
+    A kernel that selects keys needs the logits alone, and their scores where logits are others.
+
+    :param call: a call that includes a ranking.
+    """
+    if not selects_ranked_keys(call.key_length, call.top_k):
+        return None
+    others = list_required_matrices(call.include - {"ranking"})
+    if "weights" in others:
+        return None
+    are_scores = all(step is None for step in (call.softcap, call.bias, call.mask, call.position))
+    return others | {"ranking", "logits"} | (frozenset() if are_scores else {"scores"})
 
 
 def query_blocks(call: ResolvedCall) -> list[slice]:

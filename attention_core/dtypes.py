@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.errors import ArgumentPath, InvalidValue, UnknownName
+
+BFLOAT16: np.dtype[Any] = np.dtype([("bfloat16", np.uint16)])
+"""NumPy type of the bits of bfloat16 numbers, two bytes each: ``bits.view(BFLOAT16)`` of an array of uint16.
+
+Query, key, value and past may be arrays of it, beside arrays of bfloat16 numbers in a floating type.  NumPy computes
+nothing with it, so that no bits are taken for numbers.
+"""
 
 RoundFunction = Callable[[FloatArray], FloatArray]
 """Rounds an array of any floating type to a storage type, to nearest, ties to even."""
@@ -75,22 +83,38 @@ class DType:
     """Distance from 1 to the next larger number."""
     round: RoundFunction
     """Rounds an array of any floating type to the storage type."""
+    stored: np.dtype[Any]
+    """NumPy type of numbers as they are stored: `numpy_dtype`, and `BFLOAT16` for bfloat16."""
     narrow: bool = False
     """Whether the compute type holds larger numbers."""
 
     def load(self, array: FloatArray, path: ArgumentPath) -> FloatArray:
         """Return an input rounded to the storage type, in the compute type.
 
-        :param array: any floating type.
+        :param array: any floating type, or `BFLOAT16`.
         :param path: the argument, for the error.
 
         Raises InvalidValue with the path of a finite number beyond the storage type's range.
         """
         if array.dtype == self.compute == self.numpy_dtype and self.name != "bfloat16":
             return array
+        if array.dtype == self.stored:
+            return widen(array)
+        if array.dtype == BFLOAT16:
+            array = widen(array)
         rounded = self.round(array)
         _require_within(array, rounded, path, self.name, self.max_finite)
         return rounded.astype(self.compute, copy=False)
+
+    def load_stored(self, array: FloatArray, path: ArgumentPath) -> NDArray[Any]:
+        """Return an input as it is if its numbers are as they are stored, else what `load` returns.
+
+        :param array: any floating type, or `BFLOAT16`.
+        :param path: the argument, for the error.
+
+        Raises what `load` raises.
+        """
+        return array if array.dtype == self.stored else self.load(array, path)
 
     def store(self, array: FloatArray) -> FloatArray:
         """Return a result rounded to the storage type."""
@@ -117,6 +141,7 @@ def _numpy_dtype(kind: type[np.floating[Any]], compute: type[np.floating[Any]]) 
         max_finite=float(info.max),
         epsilon=float(info.eps),
         round=_round_with_numpy(kind),
+        stored=info.dtype,
         narrow=kind is np.float16,
     )
 
@@ -132,10 +157,21 @@ DTYPES: dict[str, DType] = {
         max_finite=BFLOAT16_MAX,
         epsilon=2.0**-7,
         round=_round_to_bfloat16,
+        stored=BFLOAT16,
         narrow=True,
     ),
 }
 """Storage types by name."""
+
+
+def widen(array: NDArray[Any]) -> FloatArray:
+    """Return numbers of two bytes in float32, which holds them exactly.
+
+    :param array: float16 or `BFLOAT16`, any shape.
+    """
+    if array.dtype == BFLOAT16:
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32)
 
 
 def to_compute_dtype(array: FloatArray, dtype: np.dtype[Any], path: ArgumentPath) -> FloatArray:
@@ -173,7 +209,7 @@ def _require_within(array: FloatArray, rounded: FloatArray, path: ArgumentPath, 
         )
 
 
-DTYPE_BY_NUMPY_DTYPE = {dtype.numpy_dtype: dtype for dtype in DTYPES.values() if dtype.name != "bfloat16"}
+DTYPE_BY_NUMPY_DTYPE = {dtype.stored: dtype for dtype in DTYPES.values()}
 """Storage type of an array by its NumPy type; a float32 array counts as float32, never as bfloat16."""
 
 

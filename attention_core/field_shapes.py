@@ -11,9 +11,9 @@ ARRAYS_PER_RANKING = 3
 
 def output_shape(call: ResolvedCall) -> tuple[int, ...]:
     """Return the shape of the output, (…, Lq, Dv), heads unpacked; raise ValueError for a call without values."""
-    if call.value is None:
+    if call.stored_value is None:
         raise ValueError("a call without values has no output")
-    return (*call.output_leading_shape, call.query_length, call.value.shape[-1])
+    return (*call.output_leading_shape, call.query_length, call.stored_value.shape[-1])
 
 
 def field_shapes(call: ResolvedCall, name: ResultField) -> list[tuple[int, ...]]:

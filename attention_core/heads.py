@@ -156,11 +156,13 @@ def repeat_kv_heads(call: ResolvedCall) -> ResolvedCall:
     """Return the call with key and value copied so that each query head has its own; the call itself if it has."""
     if call.queries_per_kv_head == 1:
         return call
-    value = call.value
+    value = call.stored_value
+    if value is not None and value.ndim == 4:
+        value = np.repeat(value, call.queries_per_kv_head, axis=1)
     return replace(
         call,
-        key=np.repeat(call.key, call.queries_per_kv_head, axis=1),
-        value=np.repeat(value, call.queries_per_kv_head, axis=1) if value is not None and value.ndim == 4 else value,
+        stored_key=np.repeat(call.stored_key, call.queries_per_kv_head, axis=1),
+        stored_value=value,
         queries_per_kv_head=1,
     )
 
@@ -175,8 +177,8 @@ def slice_call(call: ResolvedCall, leading: LeadingSlices) -> ResolvedCall:
     return replace(
         call,
         query=slice_leading(call.query, query_slices),
-        key=slice_leading(call.key, key_slices),
-        value=None if call.value is None else slice_leading(call.value, value_slices),
+        stored_key=slice_leading(call.stored_key, key_slices),
+        stored_value=None if call.stored_value is None else slice_leading(call.stored_value, value_slices),
         score_model=call.score_model.slice_leading(leading),
         normalizer=call.normalizer.slice_leading(leading),
         mask=None if call.mask is None else call.mask.slice_leading(leading),
@@ -203,4 +205,4 @@ def input_slices(call: ResolvedCall, leading: LeadingSlices) -> tuple[LeadingSli
         return queries, queries, queries
     head = leading[1].start // call.queries_per_kv_head
     keys = (queries[0], slice(head, head + 1))
-    return queries, keys, keys if call.value is not None and call.value.ndim == 4 else queries
+    return queries, keys, keys if call.stored_value is not None and call.stored_value.ndim == 4 else queries

@@ -91,6 +91,9 @@ class ScoreModel(Described, ABC):
 
     __slots__ = ()
 
+    keeps_keys: ClassVar[bool] = False
+    """Whether `pair_function`, if there is one, returns the keys as they are, and computes nothing else of them."""
+
     def bind(self, features: FeatureSizes, dtype: np.dtype[Any]) -> Self:
         """Return the model with parameters checked, defaults resolved and everything cast to `dtype`.
 

@@ -34,7 +34,8 @@ def count_dense_numbers(call: ResolvedCall) -> int:
     rows_or_keys = prod(call.score_shape[:-2]) * max(1, call.query_length, call.key_length)
     block = max(rows_or_keys, min(prod(call.score_shape), queries_per_block(call) * call.scores_per_query))
     scratch = _scratch_per_score(call) + call.normalizer.scratch_per_logit
-    repeated = (call.queries_per_kv_head - 1) * (call.key.size + (0 if call.value is None else call.value.size))
+    keys_and_values = call.stored_key.size + (0 if call.stored_value is None else call.stored_value.size)
+    repeated = (call.queries_per_kv_head - 1) * keys_and_values
     return block * scratch + repeated + _mask_numbers(call)
 
 
@@ -42,7 +43,7 @@ def count_block_numbers(call: ResolvedCall) -> int:
     """Return how many numbers a block of matrices holds at once while weights are averaged over heads."""
     matrices = count_block_matrices(call)
     block = replace(call, score_shape=(1, matrices, *call.score_shape[-2:]), queries_per_kv_head=1)
-    of_output = 0 if call.value is None else matrices * call.query_length * call.value.shape[-1]
+    of_output = 0 if call.stored_value is None else matrices * call.query_length * call.stored_value.shape[-1]
     return count_dense_numbers(block) + prod(block.score_shape) + of_output
 
 
@@ -52,7 +53,7 @@ def count_tiled_numbers(call: ResolvedCall, threads: int) -> int:
     is_online = supports_online(call.normalizer)
     whole_row = (call.normalizer.scratch_per_logit + 1) * call.key_length
     row = ARRAYS_PER_ONLINE_TILE * sizes.columns if is_online else whole_row + sizes.columns
-    features = max(*call.features[:2], 0 if call.value is None else call.value.shape[-1])
+    features = max(*call.features[:2], 0 if call.stored_value is None else call.stored_value.shape[-1])
     row += _formula_scratch(call) * sizes.columns
     vectors = ARRAYS_PER_VECTOR * features * (sizes.rows + sizes.columns)
     tile = sizes.matrices * (sizes.rows * row + vectors) + 2 * PAIR_BLOCK_NUMBERS

@@ -5,12 +5,14 @@ from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.call import LAYOUTS, RESULT_FIELDS, AttentionCall, ResolvedCall, ResultField
 from attention_core.capabilities import supports_logsumexp
 from attention_core.dtypes import DType, describe_range, resolve_dtype, to_compute_dtype
 from attention_core.errors import ArgumentPath, CallError, InvalidValue, ShapeMismatch, UnknownName
+from attention_core.execution_path import keeps_stored_vectors
 from attention_core.heads import (
     check_heads,
     count_queries_per_kv_head,
@@ -46,7 +48,6 @@ from attention_core.shapes import (
 MAX_OFFSET = 2**53
 """Largest magnitude of an offset: float64, in which angles and ALiBi are computed, holds integers exactly up to it."""
 
-
 DEFAULT_SCORE_MODEL = ScaledDotProduct()
 DEFAULT_NORMALIZER = Softmax()
 
@@ -56,13 +57,13 @@ DEFAULT_FIELDS: frozenset[ResultField] = DEFAULT_FIELDS_WITHOUT_VALUE | {"output
 
 
 class _Vectors(NamedTuple):
-    """Queries, keys and values in the compute type, heads unpacked, past and new joined, not rotated."""
+    """Queries, keys and values, heads unpacked, past and new joined, not rotated; in the types of a `ResolvedCall`."""
 
     query: FloatArray
     """(…, Lq, Dq)."""
-    key: FloatArray
+    key: NDArray[Any]
     """(…, Lk, Dk)."""
-    value: FloatArray | None
+    value: NDArray[Any] | None
     """(…, Lk, Dv)."""
     past_length: int
     """P."""
@@ -153,8 +154,9 @@ def _load_vectors(call: AttentionCall, dtype: DType) -> _Vectors:
     """Return query, key and value cast to the compute type, with heads unpacked and the past joined in front."""
     if call.layout is not None:
         check_layout(call)
-    query, key = dtype.load(call.query, ("query",)), dtype.load(call.key, ("key",))
-    value = None if call.value is None else dtype.load(call.value, ("value",))
+    load = dtype.load_stored if dtype.narrow and keeps_stored_vectors(call) else dtype.load
+    query, key = dtype.load(call.query, ("query",)), load(call.key, ("key",))
+    value = None if call.value is None else load(call.value, ("value",))
     if call.heads is not None:
         check_heads(call.heads)
         query = unpack_heads(query, call.heads.query, "query")

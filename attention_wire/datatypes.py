@@ -52,8 +52,13 @@ class Datatype:
         return self.load(np.frombuffer(raw, self.wire).reshape(shape))
 
     def store(self, array: NDArray[Any]) -> memoryview:
-        """Return the bytes of an array whose numbers this datatype holds exactly, row-major."""
-        if self.name == "BF16":
+        """Return the bytes of an array whose numbers this datatype holds exactly, row-major.
+
+        :param array: floats; or items of two bytes for BF16, the bits themselves.
+        """
+        if self.name == "BF16" and array.dtype.itemsize == self.wire.itemsize:
+            array = array.view(self.wire)
+        elif self.name == "BF16":
             array = (np.ascontiguousarray(array, dtype=np.float32).view(np.uint32) >> 16).astype(self.wire)
         return np.ascontiguousarray(array, dtype=self.wire).reshape(-1).view(np.uint8).data
 

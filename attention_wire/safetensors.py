@@ -5,10 +5,11 @@ https://github.com/huggingface/safetensors#format
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import Any
 
-from attention_wire.datatypes import RawTensor
+from attention_wire.datatypes import Datatype, RawTensor
 
 LENGTH_BYTES = 8
 """Bytes of the little-endian integer at the start of a file: the length of its header."""
@@ -55,6 +56,29 @@ def split_document(
     return without_arrays(document, ""), tensors
 
 
+def write_header(
+    metadata: Mapping[str, str],
+    tensors: Iterable[tuple[str, Datatype, tuple[int, ...]]],
+    encode: Callable[[Any], bytes] = encode_json,
+    alignment: int = ALIGNMENT,
+) -> bytes:
+    """Return the bytes in front of the tensors of a file.
+
+    :param metadata: strings of the header by name.
+    :param tensors: name, datatype and shape of each, in the order of their bytes.
+    :param encode: writes the JSON of the header.
+    :param alignment: the tensors begin at a multiple of it.
+    """
+    header: dict[str, object] = {METADATA: metadata}
+    end = 0
+    for name, datatype, shape in tensors:
+        begin, end = end, end + prod(shape) * datatype.wire.itemsize
+        header[name] = {"dtype": datatype.safetensors_name, "shape": list(shape), "data_offsets": [begin, end]}
+    text = encode(header)
+    text += b" " * (-(LENGTH_BYTES + len(text)) % alignment)
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text
+
+
 def write(
     metadata: Mapping[str, str], tensors: Mapping[str, RawTensor], encode: Callable[[Any], bytes] = encode_json
 ) -> bytes:
@@ -64,16 +88,6 @@ def write(
     :param tensors: by name.
     :param encode: writes the JSON of the header.
     """
-    header: dict[str, object] = {METADATA: metadata}
     ordered = sorted(tensors.items(), key=lambda item: -item[1].datatype.wire.itemsize)
-    end = 0
-    for name, tensor in ordered:
-        begin, end = end, end + tensor.nbytes
-        header[name] = {
-            "dtype": tensor.datatype.safetensors_name,
-            "shape": list(tensor.array.shape),
-            "data_offsets": [begin, end],
-        }
-    text = encode(header)
-    text += b" " * (-len(text) % ALIGNMENT)
-    return b"".join((len(text).to_bytes(LENGTH_BYTES, "little"), text, *(tensor.store() for _, tensor in ordered)))
+    described = ((name, tensor.datatype, tensor.array.shape) for name, tensor in ordered)
+    return b"".join((write_header(metadata, described, encode), *(tensor.store() for _, tensor in ordered)))

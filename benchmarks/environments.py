@@ -13,6 +13,7 @@ PACKAGES = {
     "fastapi": ("fastapi", "uvicorn", "pydantic"),
     "mlserver": ("mlserver",),
     "kserve": ("kserve",),
+    "faiss": ("faiss-cpu",),
 }
 """Which versions matter in which environment."""
 

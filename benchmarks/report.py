@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import cost_model
 from benchmarks.backend_process import OURS
 from benchmarks.figures import Document, load
+from benchmarks.over_http.memories import report as memories
 from benchmarks.over_http.report import over_http, overload, payloads, shares
 from benchmarks.plot import against_length, throughput
 from benchmarks.rows import ROWS, Peer, Row
@@ -118,6 +119,8 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "payloads": payloads,
     "shares": shares,
     "overload": overload,
+    "memories, machine": about_machine,
+    "memories": memories,
 }
 """Tables by name; before a comma the name of their benchmark."""
 

@@ -41,6 +41,9 @@ ARRAY_KINDS = {"booleans": "b", "numbers": "iuf"}
 NUMBER_TYPES = {"number": "float", "integer": "int", "boolean": "bool", "null": "None"}
 OTHER_TYPES = NUMBER_TYPES | {"string": "str", "object": "Mapping[str, Any]"}
 
+TUPLES = {"MemoryReference": "tuple[str, str]"}
+"""Objects in whose place the client takes a tuple of their members."""
+
 CHINESE = re.compile("[\u3000-\u9fff\uff00-\uffef]")
 
 WIDTH = 112
@@ -66,6 +69,7 @@ def generate(document: Schema) -> dict[str, str]:
         "outputs": types.outputs,
         "places": list(types.places(types.options)),
         **inference_names(),
+        "memory_name": document["components"]["schemas"]["MemoryReference"]["properties"]["name"]["pattern"],
         "problems": problems(document),
     }
     return {
@@ -142,6 +146,8 @@ class Types:
         elif "$ref" in schema:
             if reference(schema) != "NonFinite":  # a float in Python
                 yield self.define(reference(schema))
+            if reference(schema) in TUPLES:
+                yield TUPLES[reference(schema)]
         elif "anyOf" in schema:
             for part in schema["anyOf"]:
                 yield from self.types(part)

@@ -1,4 +1,4 @@
-"""attention-service serve | healthcheck | openapi | attend | check | gradients."""
+"""attention-service serve | healthcheck | openapi | attend | check | gradients | memory."""
 
 import argparse
 import json
@@ -25,8 +25,41 @@ SERVE_FLAGS: Mapping[str, str] = {
 }
 """Settings that are flags as well, with their help; here as importing the settings takes most of a health check."""
 
-SECRETS = ("api_keys",)
-"""Settings whose values no message shows."""
+SECRETS = ("api_keys", "memories_url")
+"""Settings whose values no message shows; a URL may hold a password."""
+
+WRONG_SETTING = 2
+"""The exit code of a program that a setting has ended, as argparse has it for a wrong flag."""
+
+URL_VARIABLE, API_KEY_VARIABLE = "ATTENTION_URL", "ATTENTION_API_KEY"
+"""Variables that a command reads which asks a running service."""
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+_NAME = {"NAME": "of the memory"}
+_FILE = {"FILE": "a JSON or safetensors file, or - for the standard input"}
+_IF_MATCH = {"if-match": ("VERSION", "only if the memory has this version; * is any")}
+
+MEMORY_ACTIONS: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, tuple[str, str]]]] = {
+    "put": (
+        "Create or replace a memory; FILE holds the body of PUT /v1/memories/NAME.",
+        {**_NAME, **_FILE},
+        {**_IF_MATCH, "if-none-match": ("*", "only if there is no memory of the name")},
+    ),
+    "append": (
+        "Add keys to a memory; FILE holds the body of POST /v1/memories/NAME/append.",
+        {**_NAME, **_FILE},
+        _IF_MATCH,
+    ),
+    "get": (
+        "Describe a memory; with --output download its tensors.",
+        _NAME,
+        {"output": ("PATH", "write keys, values and labels to a safetensors file, which `put` reads")},
+    ),
+    "list": ("List the memories.", {}, {}),
+    "delete": ("Remove a memory.", _NAME, _IF_MATCH),
+}
+"""Commands below `memory`: what they do, their places and their flags."""
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C has ended, as shells report it."""
@@ -46,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, ValidationError):
             raise
         _complain(_explain(error))
-        return 2
+        return WRONG_SETTING
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -92,7 +125,41 @@ def _parser() -> argparse.ArgumentParser:
         "Compute gradients without a server. FILE holds the body of POST /v1/attention/gradients.",
         {"json": "print what the service would answer"},
     )
+    _add_memory(commands)
     return parser
+
+
+def _add_memory(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that ask a running service for its memories."""
+    parser = commands.add_parser(
+        "memory",
+        help="put, list and remove memories of a running service",
+        description="Put, list and remove memories of a running service. An API key is read from the variable "
+        f"{API_KEY_VARIABLE}.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (about, places, flags) in MEMORY_ACTIONS.items():
+        action = actions.add_parser(name, help=about.partition(";")[0].rstrip("."), description=about)
+        for place, meaning in places.items():
+            action.add_argument(place.lower(), metavar=place, help=meaning)
+        for flag, (metavar, meaning) in flags.items():
+            action.add_argument(f"--{flag}", metavar=metavar, help=meaning)
+        action.add_argument(
+            "--json",
+            dest="form",
+            action="store_const",
+            const="json",
+            default="table",
+            help="print what the service answers",
+        )
+        action.add_argument(
+            "--url",
+            default=os.environ.get(URL_VARIABLE) or DEFAULT_URL,
+            help=f"of the service; where it is absent, that of the variable {URL_VARIABLE} (default {DEFAULT_URL})",
+        )
+        action.add_argument(
+            "--color", choices=("auto", "always", "never"), default="auto", help="when to colour the table"
+        )
 
 
 def _add_offline(
@@ -120,10 +187,17 @@ def _serve(options: argparse.Namespace) -> int:
     _pass_flags_on({name: str(value) for name in SERVE_FLAGS if (value := getattr(options, name)) is not None})
     _start_no_blas_threads()
 
+    from service.memories import why_unusable
     from service.serving.server import serve
     from service.settings import Settings
 
-    return serve(Settings(), list(_warnings()))
+    settings = Settings()
+    unusable = why_unusable(settings)
+    if unusable is not None:
+        name, reason = unusable
+        _complain(f"attention-service: {our_variable(name)}: {reason}")
+        return WRONG_SETTING
+    return serve(settings, list(_warnings()))
 
 
 def _pass_flags_on(flags: Mapping[str, str]) -> None:
@@ -182,6 +256,27 @@ def _offline(options: argparse.Namespace) -> int:
     return offline.run(order, work[options.command])
 
 
+def _memory(options: argparse.Namespace) -> int:
+    from service import memory_commands
+    from service.streams import Output
+
+    given = vars(options)
+    conditions = {
+        field: text if text == "*" else f'"{text}"'
+        for field, text in (("If-Match", given.get("if_match")), ("If-None-Match", given.get("if_none_match")))
+        if text is not None
+    }
+    order = memory_commands.Order(
+        options.url,
+        os.environ.get(API_KEY_VARIABLE),
+        Output(options.form, given.get("output"), options.color),
+        given.get("name"),
+        given.get("file"),
+        conditions,
+    )
+    return memory_commands.run(options.action, order)
+
+
 def _complain(text: str) -> None:
     """Print to standard error if there is one; `print` would write to standard output instead."""
     if sys.stderr is not None:
@@ -214,6 +309,7 @@ COMMANDS = {
     "attend": _offline,
     "check": _offline,
     "gradients": _offline,
+    "memory": _memory,
 }
 
 

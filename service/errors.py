@@ -11,6 +11,11 @@
     ├── UnsupportedMediaType   a body in a media type that is not read
     ├── UnsupportedEncoding    a body in a content coding that is not read
     ├── RangeNotSatisfiable    a range of bytes that begins behind the end of a file
+    ├── PreconditionFailed     If-Match or If-None-Match asks for another state of a memory
+    ├── Conflict               a version of a memory that is gone
+    ├── InsufficientStorage    the file system of the memories is full
+    ├── DamagedMemory          a memory that cannot be read as it was stored
+    ├── MemoriesUnavailable    the store of the memories does not answer
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
@@ -46,6 +51,10 @@ class ServiceError(Exception):
 
     slug: str
     """The kind of problem that it is."""
+    sentence_on_memory: str = ""
+    """What the request has changed before the error, with a space in front; empty for nothing."""
+    memory_version: str | None = None
+    """The version of a memory that the request has made before the error; None for none."""
 
     def __init_subclass__(cls, slug: str = "", **others: Any) -> None:
         """Set the kind of problem that the errors of a class are; without one it is that of its base."""
@@ -98,6 +107,34 @@ class RangeNotSatisfiable(ServiceError, slug="range-not-satisfiable"):
 
     def __init__(self, detail: str, size: int) -> None:
         self.size = size
+        super().__init__(detail)
+
+
+class PreconditionFailed(ServiceError, slug="precondition-failed"):
+    """If-Match or If-None-Match asks for another state of a memory than version `current`; None is no memory."""
+
+    def __init__(self, detail: str, current: str | None) -> None:
+        self.current = current
+        super().__init__(detail)
+
+
+class Conflict(ServiceError, slug="conflict"):
+    """The request names a version of a memory that is gone."""
+
+
+class InsufficientStorage(ServiceError, slug="insufficient-storage"):
+    """The file system of the memories has no room."""
+
+
+class DamagedMemory(ServiceError, slug="memory-damaged"):
+    """A memory, or the catalogue of all, cannot be read as it was stored."""
+
+
+class MemoriesUnavailable(ServiceError, slug="memories-unavailable"):
+    """The store of the memories does not answer; trying again makes sense after `retry_seconds`."""
+
+    def __init__(self, detail: str, retry_seconds: float) -> None:
+        self.retry_seconds = retry_seconds
         super().__init__(detail)
 
 

@@ -21,12 +21,13 @@ from service.codecs.json import native
 from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
 from service.keys import Keyring
+from service.memories import Memories, open_memories
 from service.middleware.api_key import ApiKeyMiddleware
 from service.middleware.cross_origin import CrossOriginMiddleware, PreflightMiddleware
 from service.middleware.forwarded import ForwardedPrefixMiddleware, TrustedProxies
 from service.middleware.request_context import RequestContextMiddleware
 from service.problems import HANDLERS
-from service.routes import attention, catalogue, document, open_inference, operations, pages
+from service.routes import attention, catalogue, document, memories, open_inference, operations, pages
 from service.routes.fast_path import FastPathMiddleware
 from service.routes.state import ServiceState
 from service.routes.unmatched import on_http_exception
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ProcessMetrics(store),
         Statistics(store),
         kernel,
+        Memories(None, "it is starting"),
     )
     tracing = _tracing(settings)
     app = FastAPI(
@@ -84,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
-    for module in (attention, open_inference, catalogue, operations, document, pages):
+    for module in (attention, open_inference, memories, catalogue, operations, document, pages):
         # Not include_router, which looks for a route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
@@ -134,6 +136,7 @@ async def _lifespan(
     # Without a directory there are no other workers that answer scrapes with the numbers of this one.
     measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
     # The compute threads share the cores, so that BLAS must not start threads of its own.
+    state.memories = open_memories(state.settings, metrics, metrics.memories_expired)
     with one_blas_thread():
         state.ready = True
         yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}
@@ -142,6 +145,7 @@ async def _lifespan(
             measuring.cancel()
         state.admission.close()
         workers.close()
+        await run_in_threadpool(state.memories.close)
         if tracing is not None:
             await run_in_threadpool(tracing.close)
 

@@ -23,6 +23,8 @@ UNIX_PEER = "unix:"
 
 COLLECTOR = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 
+MEMORIES_URL = re.compile(r"(redis|rediss|unix)://[^\s]+")
+
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
 Bytes = Annotated[int, Field(gt=0)]
@@ -66,6 +68,15 @@ def _collector(url: str) -> str:
     return url
 
 
+def _memories_url(url: str) -> str:
+    # The URL may hold a password, so that no text shows it.
+    if url and not MEMORIES_URL.fullmatch(url):
+        raise ValueError("expected a URL such as redis://localhost:6379, rediss://… or unix://…")
+    if url and find_spec("redis") is None:
+        raise ValueError("expected the extra redis to be installed: pip install 'attention-service[redis]'")
+    return url
+
+
 def _path_prefix(prefix: str) -> str:
     if not PATH_PREFIX.fullmatch(prefix):
         raise ValueError(
@@ -97,6 +108,7 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecod
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], NoDecode, BeforeValidator(_listed)]
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 Collector = Annotated[str, AfterValidator(_collector)]
+MemoriesUrl = Annotated[str, AfterValidator(_memories_url)]
 KernelChoice = Annotated[str, AfterValidator(_runnable)]
 KeyFile = Annotated[Path, AfterValidator(_readable)]
 

@@ -5,18 +5,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from platformdirs import user_state_path
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.cores import usable_cores
 from service.environment import PLATFORM_VARIABLES, our_variable, variable_of, variables
+from service.keys import owners_by_digest, read_keys
 from service.setting_types import (
     ApiKeys,
     Bytes,
     Collector,
     KernelChoice,
     KeyFile,
+    MemoriesUrl,
     Origins,
     PathPrefix,
     Proxies,
@@ -25,6 +28,7 @@ from service.setting_types import (
 )
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 MAX_JSON_DEPTH = 254
 """Levels of JSON that every parser and writer of the service manages; orjson writes no more."""
@@ -56,6 +60,10 @@ class Environment(PydanticBaseSettingsSource):
         return found
 
 
+def _memories_directory() -> str:
+    return str(user_state_path("attention-service", appauthor=False) / "memories")
+
+
 KEY_SETTINGS = ("api_keys", "api_keys_file")
 """Settings that close the service: for these an empty value never means none."""
 
@@ -63,7 +71,7 @@ KEY_SETTINGS = ("api_keys", "api_keys_file")
 class Settings(BaseSettings):
     """Read from environment variables of the same names with the prefix ``ATTENTION_``."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     host: Annotated[str, Setting(zh="监听的地址。", en="Address to listen on.", flag=True)] = "127.0.0.1"
     port: Annotated[
@@ -194,8 +202,9 @@ class Settings(BaseSettings):
     api_keys: Annotated[
         ApiKeys,
         Setting(
-            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。",
-            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas.",
+            zh="密钥，或其 `sha256:…`，请求必须带其中一个；用逗号隔开。可以写上所有者的名称：`team-a=sha256:…`。",
+            en="Keys, or their `sha256:…`, of which requests must carry one; separated by commas. The name of their "
+            "owner may stand in front: `team-a=sha256:…`.",
         ),
     ] = ()
     api_keys_file: Annotated[
@@ -219,6 +228,27 @@ class Settings(BaseSettings):
             en="Directory where several processes add up what they count; default: a temporary one.",
         ),
     ] = ""
+    memories_directory: Annotated[
+        str,
+        Setting(
+            zh="保存记忆的目录；空值表示不提供记忆。",
+            en="Directory that keeps the memories; empty switches them off.",
+            shown_default={"zh": "平台的状态目录", "en": "the platform's state directory"},
+        ),
+    ] = Field(default_factory=_memories_directory)
+    memories_url: Annotated[
+        MemoriesUrl,
+        Setting(
+            zh="由多个副本共用的 Redis 或 Valkey，例如 redis://localhost:6379；此时上述目录只作缓存。",
+            en="Redis or Valkey that keeps the memories for several replicas, such as redis://localhost:6379; the "
+            "directory is a cache then.",
+        ),
+    ] = ""
+    memories_bytes: Annotated[
+        Bytes,
+        Setting(zh="全部记忆合计最多占用的字节数。", en="Maximum bytes that all memories together take on the disk."),
+    ] = 4 * GIB
+    memory_bytes: Annotated[Bytes, Setting(zh="一个记忆的最大字节数。", en="Maximum bytes of one memory.")] = GIB
     otlp_endpoint: Annotated[
         Collector,
         Setting(
@@ -254,10 +284,14 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _not_empty(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take an empty text for the default where that is empty too, but never for no keys."""
+        """Take an empty text for the default where that is empty too, but never for no keys; an empty directory of
+        memories is none.
+        """
         if not isinstance(value, str) or value.strip():
             return value
         name = info.field_name or ""
+        if name == "memories_directory":
+            return ""
         default = cls.model_fields[name].default
         if name not in KEY_SETTINGS and default in ("", ()):
             return default
@@ -279,6 +313,11 @@ class Settings(BaseSettings):
                 f"expected either {our_variable('uds')} or a host and a port; received "
                 f"{' and '.join(map(our_variable, beside))} as well. Unset one or the other."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_owner_of_each_key(self) -> "Settings":
+        owners_by_digest((*self.api_keys, *(read_keys(self.api_keys_file) if self.api_keys_file else ())))
         return self
 
     @property

@@ -249,8 +249,63 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     return ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
 
 
+MEMORY_COLUMNS = {
+    "name": "name 名称",
+    "keys": "keys 键数",
+    "shape.key": "key 键",
+    "shape.value": "value 值",
+    "dtype": "dtype 类型",
+    "bytes": "bytes 字节",
+    "expires": "expires 过期",
+    "note": "note 备注",
+}
+"""Members of a description that a list of memories shows, and their headings."""
+
+MEMORY_LINES = {
+    **MEMORY_COLUMNS,
+    "version": "version 版本",
+    "layout": "layout 轴序",
+    "labels": "labels 标签",
+    "created": "created 创建",
+    "modified": "modified 修改",
+    "ttl_seconds": "ttl_seconds 有效秒数",
+    "durability": "durability 持久性",
+}
+"""Members of a description, and their headings."""
+
+
+def memories_text(memories: Sequence[Mapping[str, Any]], screen: Screen) -> str:
+    """Return a table of memories, a line each; none has a line too."""
+    if not memories:
+        return "no memories · 没有记忆\n"
+    rows = [[*MEMORY_COLUMNS.values()], *([_memory_cell(one, name) for name in MEMORY_COLUMNS] for one in memories)]
+    heading, *lines = _aligned(rows)
+    return "\n".join([screen.bold(heading), *lines, ""])
+
+
+def memory_text(memory: Mapping[str, Any], screen: Screen) -> str:
+    """Return the description of a memory, a line for each member."""
+    rows = [[heading, _memory_cell(memory, name)] for name, heading in MEMORY_LINES.items()]
+    return "\n".join([screen.bold(f"memory 记忆 {printable(str(memory['name']))}"), *_aligned(rows[1:]), ""])
+
+
+def _memory_cell(memory: Mapping[str, Any], name: str) -> str:
+    """Return a member of a description as text."""
+    value: Any = memory
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    if isinstance(value, bool):
+        return "✓ yes 是" if value else "✗ no 否"
+    return "–" if value is None else printable(str(value))
+
+
 def problem_text(problem: Mapping[str, Any], title: str) -> str:
     """Return an error: each thing that is wrong with its place, then the kind of problem."""
     wrong = problem.get("errors") or [{"pointer": "", "detail": problem["detail"]}]
     lines = [f"error: {each['pointer'] + ': ' if each['pointer'] else ''}{each['detail']}" for each in wrong]
-    return "\n".join(map(printable, [*lines, f"{title} ({problem['status']}, {problem['type']})"]))
+    return "\n".join(map(printable, [*lines, _kind(problem, title)]))
+
+
+def _kind(problem: Mapping[str, Any], title: str) -> str:
+    """Return the kind of a problem; one that no service has answered has no status."""
+    return f"{title} ({problem['status']}, {problem['type']})" if "status" in problem else title

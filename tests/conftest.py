@@ -1,8 +1,9 @@
 """What all tests share."""
 
+import gc
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,27 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr("service.main.configure", lambda _level, _style: None)
     config.add_cleanup(patch.undo)
+    # Sockets that are held to the end would warn then: Python ends the modules that are frozen after that of warnings.
+    config.add_cleanup(gc.unfreeze)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the million objects of a collection, which live to the end, out of all searches for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that a test gives no directory of its own keep their memories where nothing outlives the run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,6 +159,7 @@ TOOLS = {
     "npm": ("/usr/bin/npm", "npm"),
     "prometheus": ("/usr/bin/prometheus", "prometheus"),
     "qemu": ("/usr/bin/qemu-aarch64", "qemu-user"),
+    "redis": ("/usr/bin/redis-server", "redis-server"),
 }
 """Markers, the program that their tests need, and the Debian package it comes in."""
 

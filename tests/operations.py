@@ -11,7 +11,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
 HEAD = """# Limits under load and faults
 
 `tests/operations.py` holds these limits and writes this page. Tests assert each of them against a server process over a
-socket, at the default settings or those named here.
+socket, at the default settings or those named here; those of memories against the store in a directory.
+[Operating memories](operating-memories.md) says which writes outlive which faults, and how to back memories up.
 
 | Behaviour | Limit |
 |---|---|
@@ -53,6 +54,8 @@ class Limit(Enum):
     VANISHED_CLIENTS_FILES = 2, "descriptors", "Open files left by 1 000 clients that vanish in the middle of a body"
     TRAILERS_GROWTH = 8, "MiB", "Growth of memory by trailers that do not end"
     PLATEAU = 32, "MiB", "Growth of memory in the second half of 10 000 mixed requests"
+    MEMORIES_OPEN = 1, "s", "Processor time to open the memories after `kill -9` of all their writers"
+    RELAXED_APPEND = 0.1, "s", "An append to a memory whose `durability` is `relaxed` is on the disk"
 
     def __init__(self, number: float, unit: str, behaviour: str) -> None:
         self.number = number

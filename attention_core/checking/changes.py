@@ -116,7 +116,7 @@ def change_rotary_of_one_side(change: Callable[[Rotary], Rotary | None]) -> Mist
         if isinstance(context.call.position, Rotary):
             other = resolve_repeated(replace(context.sent, position=change(context.call.position)))
             yield context.changed(query=other.query)
-            yield context.changed(key=other.key)
+            yield context.changed(stored_key=other.key)
 
     return variants
 

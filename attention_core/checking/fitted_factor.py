@@ -51,7 +51,7 @@ def fit_factor(context: CheckContext, scale: float) -> float | None:
     if one.value is not None:
         # Leading axes that only the value has.
         own = max(0, one.value.ndim - len(call.score_shape))
-        one = replace(one, value=one.value[(slice(0, 1),) * own])
+        one = replace(one, stored_value=one.value[(slice(0, 1),) * own])
     received = {name: _first(field, name, first) for name, field in context.candidate.items()}
     row = _farthest_row(one, received)
     if row is None:

@@ -64,9 +64,9 @@ def wrong_row_weights(context: CheckContext) -> Iterator[Variant]:
     order_of_values = None if of_values is None else find_order(batch, of_values)
     if order_of_values is not None and call.value is not None:
         value = _taken(call.value, order_of_values.rows, call)
-        yield ChangedCall(replace(call, value=value), choices=order_of_values.choices)
+        yield ChangedCall(replace(call, stored_value=value), choices=order_of_values.choices)
     for rows in common_orders(batch):
-        yield context.changed(key=_taken(call.key, rows, call))
+        yield context.changed(stored_key=_taken(call.key, rows, call))
 
 
 def _weight_orders(context: CheckContext, batch: int) -> Iterator[tuple[frozenset[str], BatchOrder]]:

@@ -52,7 +52,7 @@ def inputs_swapped(context: CheckContext) -> Iterator[Variant]:
         past: dict[str, Any] = {"past_key": sent.past_value, "past_value": sent.past_key}
         yield ChangedCall(resolve_repeated(replace(sent, key=sent.value, value=sent.key, **past)))
         keys = resolve_repeated(replace(sent, value=sent.key, past_value=sent.past_key, position=None)).value
-        yield context.changed(value=keys)
+        yield context.changed(stored_value=keys)
     # Scores alone are transposed by that.
     if sent.query.shape == sent.key.shape and sent.past_key is None and context.candidate.keys() - {"scores"}:
         yield ChangedCall(resolve_repeated(replace(sent, query=sent.key, key=sent.query)))

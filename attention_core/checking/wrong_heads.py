@@ -59,7 +59,7 @@ def _with_key_heads(context: CheckContext, shared: IntArray) -> ChangedCall:
     value = call.value
     if value is not None and value.ndim == 4 and value.shape[1] == heads:
         value = value[:, order]
-    return ChangedCall(replace(call, key=call.key[:, order], value=value))
+    return ChangedCall(replace(call, stored_key=call.key[:, order], stored_value=value))
 
 
 def heads_reshaped(context: CheckContext) -> Iterator[Variant]:

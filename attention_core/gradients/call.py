@@ -59,6 +59,7 @@ def resolve_gradients(
         )
     with np.errstate(all="ignore"):
         resolved = resolve(replace(call, include=("output",), top_k=None))
+        resolved.widen()
         score_model, normalizer, score_modifier = zero_parameter_gradients(resolved)
         loaded = _load_output_gradient(output_gradient, resolved)
     sizes: dict[GradientField, int] = {"output": loaded.size, "query": call.query.size, "key": call.key.size}

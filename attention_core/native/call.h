@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum score { DOT = 0, SQUARED_DISTANCE = 1, ABSOLUTE_DISTANCE = 2, ADDITIVE = 3, PROJECTION = 4 };
+enum storage { COMPUTED = 0, HALF = 1, BFLOAT = 2 }; /* numbers of the kernel's type; two bytes: IEEE binary16, bfloat16 */
 enum normalizer { SOFTMAX = 0, PROPORTIONAL = 1, SIGMOID = 2, RELU = 3, NONE = 4, SCORES_ONLY = 5 };
 
 struct call {
@@ -22,6 +23,7 @@ struct call {
     const void *query, *key, *value; /* rows of contiguous features */
     const int64_t *query_at, *key_at, *value_at;
     int64_t query_stride, key_stride, value_stride; /* from a row to the next */
+    int64_t key_storage, value_storage;      /* enum storage; not COMPUTED: the kernel in float, forward pass */
 
     const double *scale;                     /* of each matrix: factor of the pair function */
     const void *query_terms, *key_terms;     /* added to the scores, one a query and one a key; both or neither */
@@ -53,6 +55,10 @@ struct call {
     void *maximum, *logsumexp;               /* (matrices, queries) */
     void *divisor;                           /* (matrices, queries): exp((z − maximum)/T), z or max(z, 0) over a weight */
     void *scores, *capped_scores, *logits, *weights; /* (matrices, queries, keys) */
+    int64_t n_ranked;                        /* keys of the ranking of each row, of whose logits it is made; 0: none */
+    int64_t *ranked_keys;                    /* (matrices, queries, n_ranked): visible ones by descending weight, then hidden ones */
+    void *ranked_weights;                    /* (matrices, queries, n_ranked) */
+    int64_t *ranked_counts;                  /* (matrices, queries): visible keys */
     uint8_t *unsafe;                         /* (matrices, queries): whether a row's numbers are not all finite */
 
     void *partial_output, *partial_state;    /* split_spans: (spans, matrices, queries, value features) and (…, 4) */

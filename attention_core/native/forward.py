@@ -7,6 +7,7 @@ spans of 2 048 from key 0; every span starts anew, and spans are merged in the o
 """
 
 from array import array
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -28,6 +29,10 @@ from attention_core.native.running import run_kernel
 from attention_core.positions import Alibi, Rotary
 
 _UNSAFE_ROWS, _NOTABLE_ROWS = FIELD_INDEX["unsafe_rows"], FIELD_INDEX["notable_rows"]
+
+
+ZERO = bytes(8)
+"""A number of a stand-in for keys."""
 
 
 class KernelResult(NamedTuple):
@@ -58,6 +63,8 @@ def evaluate_with_kernel(
     :param kernel: the kernel.
     :param call: any call.
     :param required: names of arrays: output, logsumexp, scores, capped_scores, logits, weights; others are ignored.
+        With "ranking" and "logits" the `top_k` keys of each row are ranked: "ranked_keys" and "ranked_weights", each
+        (…, Lq, top_k), hidden keys behind visible ones, and "ranked_counts", the visible keys of each row, (…, Lq).
     :param workers: threads that share the tasks; None for the calling thread alone.
     :param should_stop: called about every 10 ms while a large call runs, from one thread at a time.
     :param progress: called as often with the numbers of tasks done and in total, and at the end.
@@ -75,7 +82,7 @@ def evaluate_with_kernel(
     operands = Operands(
         contiguous(pair.queries),
         contiguous(pair.keys),
-        contiguous(call.value) if "output" in required and call.value is not None else None,
+        contiguous(call.stored_value) if "output" in required and call.stored_value is not None else None,
     )
     threads = 1 if workers is None else workers.threads
     plan = find_plan(PlanInputs(kernel, call, pair, normalizer, required, operands, threads))
@@ -92,20 +99,32 @@ def has_head_tensors(model: object) -> bool:
     return isinstance(model, ScoreModel) and model.has_head_tensors()
 
 
+def keeps_keys(model: object) -> bool:
+    """Return whether the pair function of a score model has the keys as they are; not so for a stand-in for one."""
+    return isinstance(model, ScoreModel) and model.keeps_keys
+
+
 def has_values_of_query_heads(call: ResolvedCall) -> bool:
     """Return whether the leading axes of the values are those of the query heads, which broadcasting gives rank 3."""
-    return call.value is not None and call.value.ndim == 3 and call.value.shape[0] > 1
+    value = call.stored_value
+    return value is not None and value.ndim == 3 and value.shape[0] > 1
 
 
 def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
     """Return the score model as a pair function; None where a kernel has none, or nothing to score."""
     if not prod(call.score_shape) or call.score_modifier is not None or not supports_pair_function(call.score_model):
         return None
-    if call.value is not None and call.output_leading_shape != call.score_shape[:-2]:
+    if call.stored_value is not None and call.output_leading_shape != call.score_shape[:-2]:
         return None
     if call.position is not None and type(call.position) not in (Alibi, Rotary):
         return None
-    return call.score_model.pair_function(call.query, call.key, lambda rows, weight: project_rows(kernel, rows, weight))
+    keys, dtype, project = call.stored_key, call.dtype.compute, partial(project_rows, kernel)
+    if keys.dtype == dtype or not keeps_keys(call.score_model):
+        return call.score_model.pair_function(call.query, keys if keys.dtype == dtype else call.key, project)
+    # The model sees a stand-in of the same shape that takes no memory.
+    stand_in: FloatArray = np.ndarray(keys.shape, dtype, ZERO, strides=(0,) * keys.ndim)
+    pair = call.score_model.pair_function(call.query, stand_in, project)
+    return None if pair is None else pair._replace(keys=keys)
 
 
 def _result(

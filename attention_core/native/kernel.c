@@ -18,7 +18,8 @@
 #define VECTOR PASTE(REAL, vector)
 #define UNALIGNED PASTE(PASTE(unaligned, REAL), vector)
 #define LANES ((int)(VECTOR_BYTES / sizeof(REAL)))
-#define PANEL (2 * LANES) /* keys of a panel, and outputs that one pass over the values adds up */
+#define MAX_COLUMN_VECTORS 8 /* vectors of outputs of one row that one pass over the values adds up */
+#define PANEL (2 * LANES) /* keys of a panel, and outputs that one pass over the values adds up at least */
 
 #define REAL float
 #define MIN_NORMAL FLT_MIN

@@ -53,6 +53,49 @@ static void T(pack_keys)(const REAL *keys, int64_t stride, int n, int64_t n_feat
     }
 }
 
+/* Widen `lanes` numbers of two bytes, and add 0 to `zeros` for each that is finite; less than a vector if `whole` is 0. */
+INLINE void T(widen_vector)(int storage, int whole, int lanes, const uint16_t *from, float *to, float_vector *zeros) {
+    uint16_vector x = {0};
+    if (whole) memcpy(&x, from, sizeof x);
+    else memcpy(&x, from, lanes * sizeof *from);
+    const float_vector wide = storage == HALF ? widen_half(x) : widen_bfloat(x);
+    *zeros += wide * 0;
+    if (whole) memcpy(to, &wide, sizeof wide);
+    else memcpy(to, &wide, lanes * sizeof *to);
+}
+
+INLINE int T(widen_rows_of)(int storage, const uint16_t *rows, int64_t stride, int n, int64_t width, float *out) {
+    const int lanes = VECTOR_BYTES / sizeof(float);
+    float_vector zeros[4] = {{0}};
+    for (int k = 0; k < n; k++, rows += stride, out += width) {
+        int64_t c = 0;
+        for (; c + 4 * lanes <= width; c += 4 * lanes)
+            for (int i = 0; i < 4; i++) T(widen_vector)(storage, 1, lanes, rows + c + i * lanes, out + c + i * lanes, zeros + i);
+        for (; c + lanes <= width; c += lanes) T(widen_vector)(storage, 1, lanes, rows + c, out + c, zeros + k % 4);
+        if (c < width) T(widen_vector)(storage, 0, (int)(width - c), rows + c, out + c, zeros + k % 4);
+    }
+    const float_vector sum = (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
+    int finite = 1;
+    for (int i = 0; i < lanes; i++) finite &= sum[i] == 0;
+    return finite;
+}
+
+/* Write n rows of numbers of two bytes as rows of `width` floats; return whether none is NaN or infinite. */
+static int T(widen_rows)(const uint16_t *rows, int64_t stride, int64_t storage, int n, int64_t width, REAL *widened) {
+    if (storage == HALF) return T(widen_rows_of)(HALF, rows, stride, n, width, (float *)widened);
+    return T(widen_rows_of)(BFLOAT, rows, stride, n, width, (float *)widened);
+}
+
+/* `pack_keys` of keys of two bytes a number, by way of the rows of one panel. */
+static void T(pack_stored_keys)(const uint16_t *keys, int64_t stride, int64_t storage, int n, int64_t n_features,
+                                REAL *rows, REAL *panels) {
+    for (int first = 0; first < n; first += PANEL) {
+        const int present = n - first < PANEL ? n - first : PANEL;
+        T(widen_rows)(keys + first * stride, stride, storage, present, n_features, rows);
+        T(pack_keys)(rows, n_features, present, n_features, panels + (int64_t)first * n_features);
+    }
+}
+
 /* The pair function of `rows` queries and one panel, to scores[row * BLOCK + 0 … PANEL − 1].
  *
  * Each CHUNK features are summed from 0 and their sums added up, as rounding errors grow with the number of summands;
@@ -104,28 +147,50 @@ static __attribute__((noinline)) void T(score_rows_additive)(int rows, const REA
 #undef UPDATE_ABSOLUTE
 #undef UPDATE_ADDITIVE
 
-/* outputs = outputs · rescale + weights · values, the product summed over the keys from `low` to `n` first. */
-INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const REAL *values, int64_t stride,
-                          int64_t width, REAL *outputs, const REAL *rescale) {
-    int64_t column = 0;
-    for (; column + PANEL <= width; column += PANEL) {
-        VECTOR sums[TILE_ROWS][2];
-        _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (VECTOR){0};
+/* A vector of values, of any storage; two bytes: the kernel in float alone. */
+INLINE VECTOR T(load_stored)(int storage, const void *values, int64_t at) {
+    if (storage == COMPUTED) return T(load)((const REAL *)values + at);
+    uint16_vector x;
+    memcpy(&x, (const uint16_t *)values + at, sizeof x);
+    return (VECTOR)(storage == HALF ? widen_half(x) : widen_bfloat(x));
+}
+
+/* The part of `add_values` for `vectors` vectors of columns at a time; return the first column that is left. */
+INLINE int64_t T(add_columns)(int rows, int vectors, int storage, int64_t column, int low, int n, const REAL *weights,
+                              const void *values, int64_t stride, int64_t width, REAL *outputs, const REAL *rescale) {
+    for (; column + vectors * LANES <= width; column += vectors * LANES) {
+        VECTOR sums[TILE_ROWS][MAX_COLUMN_VECTORS];
+        _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++)
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++) sums[r][i] = (VECTOR){0};
         for (int k = low; k < n; k++) {
-            VECTOR v0 = T(load)(values + k * stride + column), v1 = T(load)(values + k * stride + column + LANES);
+            VECTOR v[MAX_COLUMN_VECTORS];
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+                v[i] = T(load_stored)(storage, values, k * stride + column + i * LANES);
             _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) {
                 VECTOR w = T(all)(weights[r * BLOCK + k]);
-                sums[r][0] = T(fma)(w, v0, sums[r][0]);
-                sums[r][1] = T(fma)(w, v1, sums[r][1]);
+                _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++) sums[r][i] = T(fma)(w, v[i], sums[r][i]);
             }
         }
         _Pragma("GCC unroll 14") for (int r = 0; r < rows; r++) {
             REAL *output = outputs + r * width + column;
             VECTOR factor = T(all)(rescale[r]);
-            T(store)(output, T(fma)(T(load)(output), factor, sums[r][0]));
-            T(store)(output + LANES, T(fma)(T(load)(output + LANES), factor, sums[r][1]));
+            _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+                T(store)(output + i * LANES, T(fma)(T(load)(output + i * LANES), factor, sums[r][i]));
         }
     }
+    return column;
+}
+
+/* outputs = outputs · rescale + weights · values, the product summed over the keys from `low` to `n` first.
+ *
+ * A sum waits for the one before it: one row has eight at a time, two rows four each. */
+INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const REAL *values, int64_t stride,
+                          int64_t width, REAL *outputs, const REAL *rescale) {
+    int64_t column = 0;
+    if (rows <= 2)
+        column = T(add_columns)(rows, MAX_COLUMN_VECTORS / rows, COMPUTED, 0, low, n, weights, values, stride, width,
+                                outputs, rescale);
+    column = T(add_columns)(rows, 2, COMPUTED, column, low, n, weights, values, stride, width, outputs, rescale);
     for (; column < width; column += LANES) {
         const int present = width - column < LANES ? (int)(width - column) : LANES;
         VECTOR sums[TILE_ROWS];
@@ -147,7 +212,34 @@ INLINE void T(add_values)(int rows, int low, int n, const REAL *weights, const R
     }
 }
 
-/* The same for one row.  Keys that `logits`, if given, hides are left out: 0 · NaN would be NaN.  A row that sees few
+/* The same for one row and values of two bytes; `width` is a multiple of PANEL. */
+static __attribute__((noinline)) void T(add_stored_values)(int64_t storage, int low, int n, const REAL *weights,
+                                                           const uint16_t *values, int64_t stride, int64_t width,
+                                                           REAL *outputs, const REAL *rescale) {
+#define ADD(STORAGE, VECTORS, COLUMN)                                                                                  \
+    T(add_columns)(1, VECTORS, STORAGE, COLUMN, low, n, weights, values, stride, width, outputs, rescale)
+    if (storage == HALF) ADD(HALF, 2, ADD(HALF, MAX_COLUMN_VECTORS, 0));
+    else ADD(BFLOAT, 2, ADD(BFLOAT, MAX_COLUMN_VECTORS, 0));
+#undef ADD
+}
+
+/* Whether no number of n rows of two bytes a number is NaN or infinite; `width` is a multiple of VECTOR_BYTES / 2. */
+static int T(all_stored_finite)(const uint16_t *rows, int64_t stride, int64_t storage, int n, int64_t width) {
+    /* Bit 15 of a magnitude plus this is set from infinity on. */
+    const uint16_t rest = storage == HALF ? 0x8000 - 0x7c00 : 0x8000 - 0x7f80;
+    whole_uint16_vector reached = {0};
+    for (int k = 0; k < n; k++, rows += stride)
+        for (int64_t c = 0; c < width; c += VECTOR_BYTES / 2) {
+            whole_uint16_vector x;
+            memcpy(&x, rows + c, sizeof x);
+            reached |= (x & 0x7fff) + rest;
+        }
+    int largest = 0;
+    for (int i = 0; i < VECTOR_BYTES / 2; i++) largest |= reached[i];
+    return largest < 0x8000;
+}
+
+/* The same as `add_values` for one row.  Keys that `logits`, if given, hides are left out: 0 · NaN would be NaN.  A row that sees few
  * keys has the rounding errors of products and sums added at the end, since few numbers even nothing out.  Ogita, Rump &
  * Oishi 2005, "Accurate Sum and Dot Product", algorithm Dot2. */
 #define ADD_VALUES_OF_ROW(NAME, LOAD)                                                                                  \

@@ -21,6 +21,9 @@ from attention_core.positions import Alibi
 PAIR_COST = {"dot": 2, "squared_distance": 3, "absolute_distance": 3, "additive": 40}
 """About how many operations each feature of a pair takes."""
 
+INTEGERS: dict[str, np.dtype[Any]] = dict.fromkeys(("ranked_keys", "ranked_counts"), np.dtype(np.int64))
+"""Fields of the result that hold integers, with their type."""
+
 MAX_PLANS = 256
 """Calls whose plan is kept; beyond it all are forgotten."""
 
@@ -33,8 +36,10 @@ class Operands(NamedTuple):
     """The arrays that differ from one run of a plan to the next, as the kernel reads them."""
 
     query: FloatArray
-    key: FloatArray
-    value: FloatArray | None
+    key: NDArray[Any]
+    """In the compute type, or in the type in which the call stores numbers."""
+    value: NDArray[Any] | None
+    """In the compute type, or in the type in which the call stores numbers."""
 
 
 class PlanInputs(NamedTuple):
@@ -57,8 +62,8 @@ class Plan(NamedTuple):
     packed: "array[int]"
     kept: KeptArrays
     """Arrays that the request points into."""
-    results: list[tuple[str, int, tuple[int, ...]]]
-    """Fields of the result: name, index in the request, shape."""
+    results: list[tuple[str, int, tuple[int, ...], np.dtype[Any]]]
+    """Fields of the result: name, index in the request, shape, type."""
     row_shape: tuple[int, ...]
     """(…, Lq)."""
     partial_numbers: tuple[int, int]
@@ -103,10 +108,10 @@ def _signature(given: PlanInputs) -> Hashable | None:
     if pair.query_terms is not None or pair.score_vector is not None or any(map(_is_array, scalars)):
         return None
     query, key, value = given.operands
-    layouts = (query.shape, query.strides, key.shape, key.strides)
-    values = None if value is None else (value.shape, value.strides)
-    form = (given.kernel.name, given.threads, call.dtype.compute.char, call.score_shape, call.queries_per_kv_head)
-    return (form, layouts, values, pair.kind, scalars, normalizer.kind, call.softcap, given.required)
+    layouts = (query.shape, query.strides, key.shape, key.strides, key.itemsize)
+    values = None if value is None else (value.shape, value.strides, value.itemsize)
+    form = (given.kernel.name, given.threads, call.dtype.name, call.score_shape, call.queries_per_kv_head)
+    return (form, layouts, values, pair.kind, scalars, normalizer.kind, call.softcap, given.required, call.top_k)
 
 
 def _is_array(value: object) -> bool:
@@ -131,16 +136,17 @@ def make_plan(given: PlanInputs) -> Plan | None:
     if operands.value is not None:
         request.set_vectors("value", operands.value, repeats if operands.value.ndim == 4 else 1)
         request.fields["n_value_features"] = operands.value.shape[-1]
+    request.fields["n_ranked"] = results["ranked_keys"][-1] if "ranked_keys" in results else 0
     asks_for_matrices = not MATRIX_FIELDS.isdisjoint(results)
     takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
     is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
     request.fields["plain"] = int(is_plain)
-    partial_numbers = request.share_among(given.threads, given.kernel, may_split=not asks_for_matrices)
+    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=asks_for_matrices)
     pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
     return Plan(
         pack_call(request.fields),
         request.kept,
-        [(name, FIELD_INDEX[name], shape) for name, shape in results.items()],
+        [(name, FIELD_INDEX[name], shape, INTEGERS.get(name, call.dtype.compute)) for name, shape in results.items()],
         call.score_shape[:-1],
         partial_numbers,
         pair_operations * prod(call.score_shape),
@@ -163,14 +169,17 @@ def _result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tu
     shapes: dict[str, tuple[int, ...]] = {}
     shapes.update((name, call.score_shape) for name in MATRIX_FIELDS if name in required)
     shapes.update((name, call.score_shape[:-1]) for name in ("logsumexp", "divisor") if name in required)
-    if "output" in required and call.value is not None:
+    if "output" in required and call.stored_value is not None:
         shapes["output"] = output_shape(call)
+    if "ranking" in required:
+        ranked = (*call.score_shape[:-1], call.top_k or call.key_length)
+        shapes.update(ranked_keys=ranked, ranked_weights=ranked, ranked_counts=call.score_shape[:-1])
     return shapes
 
 
 def add_arrays(
     packed: "array[int]", plan: Plan, operands: Operands
-) -> tuple[dict[str, FloatArray], list[NDArray[Any]]]:
+) -> tuple[dict[str, NDArray[Any]], list[NDArray[Any]]]:
     """Write the addresses of operands and new arrays into a request.
 
     Returns the results, and the other arrays: first the bytes of the maximum of every row and of whether it is unsafe.
@@ -179,9 +188,9 @@ def add_arrays(
     packed[_QUERY], packed[_KEY] = address_of(operands.query), address_of(operands.key)
     if operands.value is not None:
         packed[_VALUE] = address_of(operands.value)
-    arrays: dict[str, FloatArray] = {}
-    for name, index, shape in plan.results:
-        arrays[name] = np.empty(shape, dtype)
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, index, shape, kind in plan.results:
+        arrays[name] = np.empty(shape, kind)
         packed[index] = address_of(arrays[name])
     rows = prod(plan.row_shape)
     others: list[NDArray[Any]] = [np.empty(rows * (dtype.itemsize + 1), np.uint8)]

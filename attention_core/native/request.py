@@ -1,11 +1,14 @@
 """The request to a kernel: fields of `struct call`, and the arrays that they point into."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from attention_core.arrays import FloatArray, IntArray
+from attention_core.arrays import IntArray
 from attention_core.call import ResolvedCall
+from attention_core.dtypes import BFLOAT16
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, Kernel
@@ -47,15 +50,17 @@ class KernelRequest:
         n_matrices = prod(self.leading)
         self.fields.update(n_matrices=n_matrices, n_queries=call.query_length, n_keys=call.key_length, group=1)
 
-    def set_vectors(self, name: str, array: FloatArray, repeats: int = 1) -> None:
+    def set_vectors(self, name: str, array: NDArray[Any], repeats: int = 1) -> None:
         """Set the layout of query, key or value; their addresses come with each run.
 
         :param name: "query", "key" or "value".
-        :param array: (…, n, features), as `leading.contiguous` returns it.
+        :param array: (…, n, features), as `leading.contiguous` returns it; keys and values may be as they are stored.
         :param repeats: consecutive query heads that share one head of the array.
         """
         rows = operand(array, self.leading, 2, repeats)
         self.fields[f"{name}_at"], self.fields[f"{name}_stride"] = self.kept.keep_starts(rows), rows.strides[0]
+        if array.dtype != self.dtype:
+            self.fields[f"{name}_storage"] = CONSTANTS["bfloat" if array.dtype == BFLOAT16 else "half"]
 
     def set_pair_function(self, pair: PairFunction, repeats: int) -> None:
         """Set the fields of the score model."""
@@ -111,12 +116,15 @@ class KernelRequest:
         self.fields[f"{name}_position"] = self.kept.keep(part.array)
         self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
-    def share_among(self, threads: int, kernel: Kernel, *, may_split: bool) -> tuple[int, int]:
+    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> tuple[int, int]:
         """Divide the call into tasks, on which results do not depend; return the numbers of partial results.
+
+        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
+        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
-        :param may_split: whether the spans of a row may be tasks of their own.
+        :param has_matrices: whether scores, logits or weights are written.
         """
         fields = self.fields
         group_rows = int(fields["group"] * fields["n_queries"])
@@ -126,7 +134,8 @@ class KernelRequest:
         spans = -(-int(fields["n_keys"]) // kernel.span)
         all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
         fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
-        if may_split and fits and spans > 1 and threads > 1 and tasks < TASKS_PER_THREAD * threads:
+        max_split_tasks = threads if has_matrices else TASKS_PER_THREAD * threads
+        if fits and spans > 1 and threads > 1 and tasks < max_split_tasks:
             fields["split_spans"] = 1
             tasks *= spans
             partial_rows = all_partial

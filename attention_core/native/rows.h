@@ -156,26 +156,32 @@ static void T(merge_span)(const struct call *call, struct T(row) *row, const REA
     for (int64_t c = 0; c < width; c++) totals[c] = totals[c] * before + sums[c] * added;
 }
 
+/* The weights of visible logits of a row whose spans are merged. */
+INLINE VECTOR T(final_weight)(const struct call *call, const struct T(row) *row, VECTOR z, REAL factor, REAL divisor) {
+    const VECTOR temperature = T(all)(row->temperature), shift = T(all)(row->total_maximum);
+    const int normalizer = (int)call->normalizer;
+    const VECTOR weight = normalizer == SOFTMAX ? T(exp)((z - shift) * temperature) : T(weigh)(normalizer, z, temperature);
+    return weight * T(all)(factor) / T(all)(divisor);
+}
+
 /* Turn the logits of a whole row into weights. */
 static void T(finish_weights)(const struct call *call, const struct T(row) *row, REAL factor, REAL divisor, int nan_row,
                               REAL *weights) {
-    const VECTOR hidden = T(all)((REAL)-INFINITY), zero = {0}, temperature = T(all)(row->temperature);
-    const VECTOR shift = T(all)(row->total_maximum), nan = T(all)((REAL)NAN);
-    const VECTOR factors = T(all)(factor), divisors = T(all)(divisor);
-    const int normalizer = (int)call->normalizer;
+    const VECTOR hidden = T(all)((REAL)-INFINITY), zero = {0}, nan = T(all)((REAL)NAN);
     for (int64_t k = 0; k < call->n_keys; k += LANES) {
         const int64_t left = call->n_keys - k, present = left < LANES ? left : LANES;
         VECTOR z = {0};
         memcpy(&z, weights + k, present * sizeof(REAL));
         const T(mask) unseen = z == hidden;
-        VECTOR weight = normalizer == SOFTMAX ? T(exp)((z - shift) * temperature) : T(weigh)(normalizer, z, temperature);
-        weight = nan_row ? nan : weight * factors / divisors;
+        VECTOR weight = nan_row ? nan : T(final_weight)(call, row, z, factor, divisor);
         weight = T(select)(unseen, zero, weight);
         memcpy(weights + k, &weight, present * sizeof(REAL));
     }
 }
 
-/* Write maximum, logsumexp, output and weights of a row whose spans are merged. */
+#include "ranking.h"
+
+/* Write maximum, logsumexp, output, weights and ranking of a row whose spans are merged. */
 static void T(finish_row)(struct call *call, const struct T(row) *row, const REAL *totals) {
     const int64_t at = row->matrix * call->n_queries + row->query, width = call->output ? call->n_value_features : 0;
     REAL maximum = row->total_maximum, factor = 1, divisor = 1;
@@ -218,6 +224,7 @@ static void T(finish_row)(struct call *call, const struct T(row) *row, const REA
     if (unsafe) __atomic_fetch_add(&call->unsafe_rows, 1, __ATOMIC_RELAXED);
     if (!(maximum - maximum == 0)) __atomic_fetch_add(&call->notable_rows, 1, __ATOMIC_RELAXED);
     if (call->weights) T(finish_weights)(call, row, factor, divisor, nan_row, T(in_matrix)(call, call->weights, row, 0));
+    if (call->n_ranked) T(rank_row)(call, row, factor, divisor);
 }
 
 /* Whether a row sees at most FEW_KEYS keys, however its mask is written. */

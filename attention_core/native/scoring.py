@@ -43,6 +43,7 @@ _INTEGERS_OF_QUERIES = tuple(FIELD_INDEX[name] for name in ("first_key", "end_ke
 _QUERY_STRIDE, _BIAS_STRIDE = FIELD_INDEX["query_stride"], FIELD_INDEX["bias_row_stride"]
 _MATRICES, _QUERIES = FIELD_INDEX["n_matrices"], FIELD_INDEX["n_queries"]
 _GROUP, _TASK_ROWS, _N_TASKS = (FIELD_INDEX[name] for name in ("group", "task_rows", "n_tasks"))
+_SPLIT_SPANS = FIELD_INDEX["split_spans"]
 _NORMALIZER = FIELD_INDEX["normalizer"]
 
 
@@ -97,7 +98,7 @@ class KernelScorer:
         group = min(self._call.queries_per_kv_head, count)
         task_rows = rows_per_task(count // group, group * n_rows, threads, self._kernel.tile_rows)
         part[_MATRICES], part[_QUERIES] = count, n_rows
-        part[_GROUP], part[_TASK_ROWS] = group, task_rows
+        part[_GROUP], part[_TASK_ROWS], part[_SPLIT_SPANS] = group, task_rows, 0
         part[_N_TASKS] = count // group * -(-group * n_rows // task_rows)
         return part
 

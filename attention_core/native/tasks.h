@@ -11,19 +11,47 @@ struct T(workspace) {
     REAL *logits;  /* (TILE_ROWS, BLOCK), kept where values are not finite */
     REAL *sums;    /* (task rows, value features) of the span */
     REAL *totals;  /* (task rows, value features) of the spans before */
+    REAL *keys;    /* (PANEL, features), widened from two bytes */
+    REAL *values;  /* (BLOCK, value features), widened from two bytes */
     struct T(row) *rows;
 };
 
-/* Score `rows` rows of a tile against the panels of a block. */
+/* A block of keys, for the rows of a task. */
+struct T(key_block) {
+    int64_t begin;
+    int n;
+    int alone;    /* whether one tile has all rows, so that each panel of keys is read once */
+    int in_place; /* whether that one row reads values of two bytes as they lie */
+    int finite;   /* whether no value is NaN or infinite */
+};
+
+/* Turn n keys of a block into panels. */
+static void T(load_keys)(const struct call *call, const struct T(workspace) *space, int64_t matrix, int64_t begin, int n) {
+    const int64_t at = call->key_at[matrix] + begin * call->key_stride, features = call->n_features;
+    if (call->key_storage == COMPUTED) {
+        const REAL *keys = (const REAL *)call->key + at;
+        T(read_ahead)(keys, call->key_stride, n, features);
+        T(pack_keys)(keys, call->key_stride, n, features, space->panels);
+    } else {
+        T(pack_stored_keys)((const uint16_t *)call->key + at, call->key_stride, call->key_storage, n, features, space->keys,
+                            space->panels);
+    }
+}
+
+/* Score `rows` rows of a tile against the panels of a block; or, if `alone`, against one panel after the other as it is
+ * turned, so that it stays in the first cache. */
 INLINE void T(score_tile)(int rows, const struct call *call, const struct T(workspace) *space, const struct T(row) *row,
-                          int low, int n) {
+                          int64_t begin, int low, int n, int alone) {
     const int64_t features = call->n_features;
     const REAL *queries = space->queries + (row - space->rows) * features;
     REAL *tile = space->tile;
     const REAL *vector = call->score == ADDITIVE ? T(score_vector)(call, row->matrix) : 0;
 #define SCORE(NAME)                                                                                                    \
-    for (int first = low; first < n; first += PANEL)                                                                   \
-        T(NAME)(rows, queries, features, space->panels + first * features, features, vector, tile + first);
+    for (int first = low; first < n; first += PANEL) {                                                                 \
+        const int present = n - first < PANEL ? n - first : PANEL;                                                     \
+        if (alone) T(load_keys)(call, space, row->matrix, begin + first, present);                                     \
+        T(NAME)(rows, queries, features, space->panels + (alone ? 0 : first * features), features, vector, tile + first); \
+    }
     if (call->score == DOT) SCORE(score_dot)
     else if (call->score == PROJECTION) SCORE(score_projection)
     else if (call->score == SQUARED_DISTANCE) SCORE(score_squared)
@@ -34,11 +62,13 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
 
 /* Evaluate a tile at one block, with a height that the compiler knows. */
 INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspace) *space, int64_t first_row,
-                       int64_t begin, int low, int n, int seen, int finite) {
+                       const struct T(key_block) *block, int low, int n, int seen) {
     REAL rescale[TILE_ROWS];
     struct T(row) *row = space->rows + first_row;
     REAL *tile = space->tile;
-    T(score_tile)(rows, call, space, row, low, n);
+    const int64_t begin = block->begin;
+    const int finite = block->finite;
+    T(score_tile)(rows, call, space, row, begin, low, n, block->alone);
     const int padded = (n + PANEL - 1) / PANEL * PANEL;
     for (int r = 0; r < rows; r++) {
         REAL *logits = tile + r * BLOCK;
@@ -54,9 +84,16 @@ INLINE void T(tile_of)(int rows, const struct call *call, const struct T(workspa
         else T(update_elementwise)((int)call->normalizer, row + r, low, padded, logits, scale);
     }
     if (!call->output || !seen) return;
-    const int64_t width = call->n_value_features, stride = call->value_stride;
-    const REAL *values = (const REAL *)call->value + call->value_at[row->matrix] + begin * stride;
+    const int is_widened = call->value_storage != COMPUTED;
+    const int64_t width = call->n_value_features, stride = is_widened ? width : call->value_stride;
+    const int64_t at = call->value_at[row->matrix] + begin * call->value_stride;
+    const REAL *values = is_widened ? space->values : (const REAL *)call->value + at;
     REAL *sums = space->sums + first_row * width;
+    if (rows == 1 && block->in_place) {
+        T(add_stored_values)(call->value_storage, low, n, tile, (const uint16_t *)call->value + at, call->value_stride,
+                             width, sums, rescale);
+        return;
+    }
     int few = 0;
     for (int r = 0; r < rows; r++) few |= row[r].few;
     if (finite && !few) {
@@ -78,11 +115,17 @@ INLINE int T(asks_for_matrices)(const struct call *call) {
     return call->scores || call->capped_scores || call->logits || call->weights;
 }
 
+/* Whether a tile may have this number of rows: the heights of `one_tile`. */
+INLINE int T(is_height)(int64_t rows) {
+    return rows == TILE_ROWS || (TILE_ROWS > 8 && rows == 8) || rows == 4 || rows == 2 || rows == 1;
+}
+
 /* Evaluate a tile of up to `rows_left` rows; return its height. */
 static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, const struct T(workspace) *space,
-                                                     int64_t first_row, int64_t rows_left, int64_t begin, int n,
-                                                     int seen, int finite) {
-    int low = 0;
+                                                     int64_t first_row, int64_t rows_left,
+                                                     const struct T(key_block) *block, int seen) {
+    const int64_t begin = block->begin;
+    int low = 0, n = block->n;
     if (!T(asks_for_matrices)(call)) {
         /* Leave out keys that none of the rows sees: panels before the first, and keys after the last that one sees. */
         int64_t first = n, end = 0;
@@ -96,7 +139,7 @@ static __attribute__((noinline)) int64_t T(one_tile)(const struct call *call, co
     }
 #define HEIGHT(rows)                                                                                                   \
     if (rows_left >= rows) {                                                                                           \
-        T(tile_of)(rows, call, space, first_row, begin, low, n, seen, finite);                                         \
+        T(tile_of)(rows, call, space, first_row, block, low, n, seen);                                                 \
         return rows;                                                                                                   \
     }
     HEIGHT(TILE_ROWS)
@@ -118,16 +161,34 @@ static void T(write_hidden)(const struct call *call, const struct T(row) *row, i
     }
 }
 
+/* Look at the values of a block, of which there may be none, and widen them unless they are read in place. */
+static void T(load_values)(const struct call *call, const struct T(workspace) *space, int64_t rows,
+                           struct T(key_block) *block) {
+    const int64_t width = call->n_value_features, stride = call->value_stride;
+    if (!call->output || !width) return;
+    const int64_t at = call->value_at[space->rows->matrix] + block->begin * stride;
+    if (call->value_storage == COMPUTED) {
+        block->finite = T(all_finite)((const REAL *)call->value + at, stride, block->n, width);
+        return;
+    }
+    const uint16_t *values = (const uint16_t *)call->value + at;
+    block->in_place = block->alone && rows == 1 && !space->rows->few && width % (VECTOR_BYTES / 2) == 0 &&
+                      T(all_stored_finite)(values, stride, call->value_storage, block->n, width);
+    if (!block->in_place)
+        block->finite = T(widen_rows)(values, stride, call->value_storage, block->n, width, space->values);
+}
+
 /* Evaluate the rows of a task against one span of keys; stop early, with any numbers, once the call is cancelled. */
 static void T(evaluate_span)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
-    const int64_t matrix = space->rows->matrix, width = call->output ? call->n_value_features : 0;
+    const int64_t width = call->output ? call->n_value_features : 0;
     const int64_t span_end = span + SPAN < call->n_keys ? span + SPAN : call->n_keys;
     const int scores_everywhere = call->scores || call->capped_scores;
     for (int64_t r = 0; r < rows; r++) space->rows[r].maximum = -INFINITY, space->rows[r].sum = 0;
     memset(space->sums, 0, rows * width * sizeof(REAL));
     for (int64_t begin = span; begin < span_end; begin += BLOCK) {
         const int n = span_end - begin < BLOCK ? (int)(span_end - begin) : BLOCK;
-        int packed = 0, finite = 1;
+        struct T(key_block) block = {.begin = begin, .n = n, .finite = 1};
+        int loaded = 0;
         for (int64_t r = 0; r < rows;) {
             /* Once a tile: where matrices are written, most of its time may be the system's, which provides memory. */
             if (T(is_cancelled)(call)) return;
@@ -143,16 +204,13 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
                 r += count;
                 continue;
             }
-            if (!packed) {
-                const REAL *keys = (const REAL *)call->key + call->key_at[matrix] + begin * call->key_stride;
-                T(read_ahead)(keys, call->key_stride, n, call->n_features);
-                T(pack_keys)(keys, call->key_stride, n, call->n_features, space->panels);
+            if (!loaded) {
+                block.alone = count == rows && T(is_height)(rows);
+                T(load_values)(call, space, rows, &block);
+                if (!block.alone) T(load_keys)(call, space, space->rows->matrix, begin, n);
             }
-            if (!packed && width)
-                finite = T(all_finite)((const REAL *)call->value + call->value_at[matrix] + begin * call->value_stride,
-                                       call->value_stride, n, width);
-            packed = 1;
-            r += T(one_tile)(call, space, r, count, begin, n, seen, finite);
+            loaded = 1;
+            r += T(one_tile)(call, space, r, count, &block, seen);
         }
     }
 }
@@ -212,7 +270,7 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
     if (call->split_spans) {
         const int64_t span = task % spans;
         T(evaluate_span)(call, space, rows, span * SPAN);
-        T(store_partial)(call, space, rows, span);
+        if (call->normalizer != SCORES_ONLY) T(store_partial)(call, space, rows, span);
         return;
     }
     memset(space->totals, 0, rows * width * sizeof(REAL));
@@ -228,11 +286,20 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
         T(finish_row)(call, space->rows + r, space->totals + r * width);
 }
 
+/* Numbers of the scratch memory for keys, and for values, that are stored in two bytes. */
+INLINE int64_t T(widened_keys)(const struct call *call) {
+    return call->key_storage == COMPUTED ? 0 : PANEL * call->n_features;
+}
+INLINE int64_t T(widened_values)(const struct call *call) {
+    return call->value_storage == COMPUTED ? 0 : BLOCK * call->n_value_features;
+}
+
 /* Bytes of scratch memory that one thread needs. */
 static int64_t T(scratch_size)(const struct call *call) {
     const int64_t rows = call->task_rows, features = call->n_features;
     const int64_t numbers = rows * (features + 2 * call->n_value_features) + BLOCK * features + 2 * TILE_ROWS * BLOCK;
-    return (numbers + 6 * 16) * (int64_t)sizeof(REAL) + rows * (int64_t)sizeof(struct T(row));
+    const int64_t widened = T(widened_keys)(call) + T(widened_values)(call);
+    return (numbers + widened + 8 * 16) * (int64_t)sizeof(REAL) + rows * (int64_t)sizeof(struct T(row));
 }
 
 static void T(run)(struct call *call, REAL *scratch) {
@@ -246,6 +313,8 @@ static void T(run)(struct call *call, REAL *scratch) {
     space.logits = TAKE(TILE_ROWS * BLOCK);
     space.sums = TAKE(rows * width);
     space.totals = TAKE(rows * width);
+    space.keys = TAKE(T(widened_keys)(call));
+    space.values = TAKE(T(widened_values)(call));
     space.rows = (struct T(row) *)scratch;
 #undef TAKE
     for (;;) {
@@ -253,6 +322,7 @@ static void T(run)(struct call *call, REAL *scratch) {
         if (task >= call->n_tasks || T(is_cancelled)(call)) return;
         T(run_task)(call, &space, task);
         const int64_t done = __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
-        if (call->split_spans && done == call->n_tasks) T(merge_partials)(call, space.totals);
+        if (call->split_spans && call->normalizer != SCORES_ONLY && done == call->n_tasks)
+            T(merge_partials)(call, space.totals);
     }
 }

@@ -39,6 +39,9 @@ typedef int32_t int32_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef int64_t int64_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef float unaligned_float_vector __attribute__((vector_size(VECTOR_BYTES), aligned(4)));
 typedef double unaligned_double_vector __attribute__((vector_size(VECTOR_BYTES), aligned(8)));
+typedef uint32_t uint32_vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint16_t uint16_vector __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef uint16_t whole_uint16_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_vector mask_float;
 typedef int64_vector mask_double;
 
@@ -87,6 +90,29 @@ INLINE double_vector max_double(DOUBLES) { return (double_vector)_mm_max_pd((__m
 #endif
 #undef FLOATS
 #undef DOUBLES
+
+/* Numbers of two bytes as floats, exactly: the upper halves of floats, and IEEE binary16. */
+#if defined(__AVX512F__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)((uint32_vector)_mm512_cvtepu16_epi32((__m256i)x) << 16); }
+INLINE float_vector widen_half(uint16_vector x) { return (float_vector)_mm512_cvtph_ps((__m256i)x); }
+#elif defined(__F16C__) && defined(__AVX2__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)((uint32_vector)_mm256_cvtepu16_epi32((__m128i)x) << 16); }
+INLINE float_vector widen_half(uint16_vector x) { return (float_vector)_mm256_cvtph_ps((__m128i)x); }
+#elif defined(__aarch64__)
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)vshll_n_u16((uint16x4_t)x, 16); }
+INLINE float_vector widen_half(uint16_vector x) { return (float_vector)vcvt_f32_f16((float16x4_t)x); }
+#else
+INLINE float_vector widen_bfloat(uint16_vector x) { return (float_vector)(__builtin_convertvector(x, uint32_vector) << 16); }
+INLINE float_vector widen_half(uint16_vector x) {
+    const uint32_vector bits = __builtin_convertvector(x, uint32_vector), size = bits & 0x7fff;
+    /* The exponent is biased by 127 instead of 15; that of infinity and NaN goes from 31 to 255. */
+    const uint32_vector special = (uint32_vector)(size >= 0x7c00) & (112u << 23);
+    const float_vector normal = (float_vector)((size << 13) + (112u << 23) + special);
+    const float_vector subnormal = __builtin_convertvector((int32_vector)size, float_vector) * 0x1p-24f;
+    const float_vector magnitude = select_float((int32_vector)(size < 0x400), subnormal, normal);
+    return (float_vector)((uint32_vector)magnitude | (bits & 0x8000) << 16);
+}
+#endif
 
 INLINE float_vector all_float(float x) { return x - (float_vector){0}; }
 INLINE double_vector all_double(double x) { return x - (double_vector){0}; }

@@ -25,6 +25,7 @@ class Bilinear(ScoreModel):
         metadata=parameter(zh="权重矩阵", en="features of a query × features of a key", symbol="W", axes=("Dq", "Dk"))
     )
     name: ClassVar[str] = "bilinear"
+    keeps_keys: ClassVar[bool] = True
     description: ClassVar[Description] = Description(
         title=Text("双线性", "Bilinear"),
         summary=Text(

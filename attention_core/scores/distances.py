@@ -31,6 +31,7 @@ class Gaussian(ScoreModel):
 
     bandwidth: PerHead = field(default=1.0, metadata=BANDWIDTH)
     name: ClassVar[str] = "gaussian"
+    keeps_keys: ClassVar[bool] = True
     description: ClassVar[Description] = Description(
         title=Text("高斯核", "Gaussian"),
         summary=Text(
@@ -108,6 +109,7 @@ class Laplacian(ScoreModel):
 
     bandwidth: PerHead = field(default=1.0, metadata=BANDWIDTH)
     name: ClassVar[str] = "laplacian"
+    keeps_keys: ClassVar[bool] = True
     description: ClassVar[Description] = Description(
         title=Text("拉普拉斯核", "Laplacian"),
         summary=Text(

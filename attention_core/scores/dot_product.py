@@ -28,6 +28,7 @@ class DotProduct(ScoreModel):
     """
 
     name: ClassVar[str] = "dot_product"
+    keeps_keys: ClassVar[bool] = True
     description: ClassVar[Description] = Description(
         title=Text("点积", "Dot product"),
         summary=Text(
@@ -87,6 +88,7 @@ class ScaledDotProduct(ScoreModel):
         default=None, metadata=parameter(zh="缩放因子", en="Factor of q·k", default_text=Text("1/√D", "1/√D"))
     )
     name: ClassVar[str] = "scaled_dot_product"
+    keeps_keys: ClassVar[bool] = True
     description: ClassVar[Description] = Description(
         title=Text("缩放点积", "Scaled dot product"),
         summary=Text(

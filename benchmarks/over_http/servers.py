@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.environments import ROOT, require_python
@@ -34,6 +34,7 @@ KEEP_ALIVE_SECONDS = 600
 """A server that computes for a minute in other threads may take the connection for idle and close it."""
 
 OURS, BARE, LISTS = "attention-service", "bare FastAPI", "FastAPI with lists"
+OURS_WITH_MEMORIES = "attention-service, two threads on all cores"
 MODELLED = "FastAPI with lists and a response model"
 MLSERVER, KSERVE = "MLServer", "KServe"
 
@@ -44,6 +45,8 @@ class Kind:
 
     environment: str | None
     arguments: Callable[[int, Path], list[str]]
+    variables: Mapping[str, str] = field(default_factory=lambda: ONE_THREAD)
+    is_pinned: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ def running(name: str) -> Iterator[Server]:
     """Run a server until the end of the block."""
     kind, port = KINDS[name], free_port()
     # Even if this process is killed, the server goes with it.
-    bound = ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", SERVER_CORE, require_python(kind.environment)]
+    pinned = ["taskset", "--cpu-list", SERVER_CORE] if kind.is_pinned else []
+    bound = ["setpriv", "--pdeathsig", "KILL", *pinned, require_python(kind.environment)]
     with tempfile.TemporaryDirectory(prefix="bench-http-") as folder:
         command = [*bound, *kind.arguments(port, Path(folder))]
         log = Path(folder, "log")
         with log.open("wb") as output:
-            variables = {**os.environ, **ONE_THREAD}
+            memories = {"ATTENTION_MEMORIES_DIRECTORY": str(Path(folder, "memories"))}
+            variables = {**os.environ, **memories, **kind.variables}
             process = subprocess.Popen(
                 command, stdout=output, stderr=output, env=variables, cwd=ROOT, start_new_session=True
             )
@@ -140,6 +145,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _serve(port: int, _: Path) -> list[str]:
+    return ["-m", "service.cli", "serve", "--port", str(port)]
+
+
 def _uvicorn(application: str) -> Callable[[int, Path], list[str]]:
     """Run uvicorn without its log of requests, and with time enough between two requests for the slowest peer."""
     options = ["--no-access-log", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
@@ -158,7 +167,8 @@ def _mlserver(port: int, folder: Path) -> list[str]:
 
 
 KINDS = {
-    OURS: Kind(None, lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)]),
+    OURS: Kind(None, _serve),
+    OURS_WITH_MEMORIES: Kind(None, _serve, {"ATTENTION_COMPUTE_THREADS": "2"}, is_pinned=False),
     BARE: Kind("fastapi", _uvicorn("bare:app")),
     LISTS: Kind("fastapi", _uvicorn("lists:app")),
     MODELLED: Kind("fastapi", _uvicorn("lists:app")),

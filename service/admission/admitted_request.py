@@ -16,7 +16,8 @@ from service.admission.progress import ProgressChannel
 from service.admission.request_body import read_body, too_large
 from service.admission.timed_receive import Receive
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run, decoding_bytes
-from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull
+from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull, ServiceError, TooLarge
+from service.memories import MustWait, Stopping
 from service.settings import Settings
 
 # A hop to a compute thread takes longer than a small request.  Computed on the event loop, the request of the row
@@ -26,7 +27,7 @@ from service.settings import Settings
 MAX_INLINE_BODY_BYTES = 8 * 1024
 """Largest body that is decoded on the event loop, which takes up to 100 µs."""
 
-MAX_INLINE_OPERATIONS = 2_000_000
+MAX_INLINE_OPERATIONS = 3_000_000
 """Most operations of a call that is computed on the event loop, which takes up to 100 µs more."""
 
 MAX_INLINE_OPERATIONS_COMPRESSED = MAX_INLINE_OPERATIONS // 8
@@ -111,12 +112,15 @@ class AdmittedRequest:
         """
         context = self._context
         if len(body.content) > MAX_INLINE_BODY_BYTES or body.encoding is not None or progress is not None:
-            return await self._run_in_thread(lambda: self._prepare(body, prepare), progress)
-        prepared: Prepared = prepare(body, context.settings)
+            return await self._run_in_thread(body, lambda: self._prepare(body, prepare), progress)
+        try:
+            prepared: Prepared = prepare(body, context.settings)
+        except MustWait:
+            return await self._run_in_thread(body, lambda: self._prepare(body, prepare), None)
         plain = body.wanted_encoding.name is None
         max_operations = MAX_INLINE_OPERATIONS if plain else MAX_INLINE_OPERATIONS_COMPRESSED
-        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES:
-            return await self._run_in_thread(lambda: (prepared, 0), None)
+        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or prepared.waits:
+            return await self._run_in_thread(body, lambda: self._complete_later(body, prepared), None)
         return prepared.complete(Run(context.workers, meter=context.meter))
 
     @contextmanager
@@ -139,8 +143,29 @@ class AdmittedRequest:
         settings = self._context.settings
         decoding = decoding_bytes(body, settings)
         # The estimate is an upper bound.  A request that is alone is admitted all the same: body limits bound it too.
-        self._reserve_work(min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes))
-        return prepare(body, settings), decoding // 2
+        first = min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes)
+        self._reserve_work(first)
+        if body.memories is not None:
+            body.memories.in_thread(self._reserve_further)
+        prepared = prepare(body, settings)
+        further = self._reservation.work_bytes - first
+        return prepared, decoding // 2 + max(0, further)
+
+    def _complete_later(self, body: Body, prepared: Prepared) -> tuple[Prepared, int]:
+        """Let a request that is prepared go on in a thread; return it and the bytes that its tensors hold."""
+        if body.memories is not None:
+            body.memories.in_thread(self._reserve_further)
+        return prepared, 0
+
+    def _reserve_further(self, size: int) -> None:
+        """Wait in a thread until the request holds `size` further bytes, for a memory that is converted."""
+        limit = self._context.memory.limit_bytes
+        if size > limit:
+            raise TooLarge(
+                f"expected to hold at most {limit} bytes; received a request that converts a memory to {size}. Ask for "
+                "the dtype of the memory, without rotary, or keep fewer keys in it."
+            )
+        self._reserve_work(self._reservation.work_bytes + size)
 
     def _reserve_work(self, size: int) -> None:
         """Wait in a thread until the request holds `size` bytes beside its body."""
@@ -154,17 +179,24 @@ class AdmittedRequest:
             except CancelledError:
                 raise Stopped("cancelled while waiting for memory") from None
 
-    async def _run_in_thread(self, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
-        """Return the answer, or report why there is none."""
+    async def _run_in_thread(self, body: Body, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
+        """Return the answer, or report why there is none, and whether a memory was changed."""
         try:
             with self._reporting_rejections():
                 return await self._first_outcome(prepare, progress)
+        except ServiceError as error:
+            if body.memories is not None:
+                # Some faults show in the numbers alone, which are computed behind an append.
+                error.sentence_on_memory, error.memory_version = body.memories.end()
+            raise
         except Stopped:
-            raise DeadlineExceeded(
+            late = DeadlineExceeded(
                 "expected an answer before the deadline; received more work than that time allows. Send less at once, "
-                "or allow more time: Request-Timeout up to "
-                f"{self._context.settings.deadline_seconds:g} seconds."
-            ) from None
+                f"or allow more time: Request-Timeout up to {self._context.settings.deadline_seconds:g} seconds."
+            )
+            if body.memories is not None:
+                late.sentence_on_memory, late.memory_version = body.memories.end()
+            raise late from None
 
     async def _first_outcome(self, prepare: Preparation, progress: ProgressChannel | None) -> Reply:
         """Return the answer if it comes first; raise Stopped at the deadline, or Disconnected.
@@ -215,12 +247,18 @@ class AdmittedRequest:
                 progress.start()
                 return prepared.complete(Run(context.workers, should_stop, progress.publish, context.meter))
 
+        def complete_or_stop() -> Reply:
+            try:
+                return complete()
+            except Stopping:
+                raise Stopped("the request ended before it wrote to a memory") from None
+
         def finish(done: Future[Reply]) -> None:
             # The event loop is closed where a process ends before its threads.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._finish, done, answered)
 
-        context.threads.submit(complete).add_done_callback(finish)
+        context.threads.submit(complete_or_stop).add_done_callback(finish)
         try:
             return await answered
         finally:
@@ -229,7 +267,7 @@ class AdmittedRequest:
     def _finish(self, done: Future[Reply], answered: "asyncio.Future[Reply]") -> None:
         """Release the thread, which may end long after the request has stopped waiting for it."""
         error = CancelledError() if done.cancelled() else done.exception()
-        self._context.memory.finish_computing(self._reservation, 0 if error else len(done.result().content))
+        self._context.memory.finish_computing(self._reservation, 0 if error else done.result().held_bytes)
         self._context.limiter.release()
         if answered.done():
             return

@@ -22,7 +22,11 @@ PRESENT = tuple(name for name in _NAMES if name not in RESULT_FIELDS)
 
 
 def result_document(
-    result: AttentionResult, numbers: Numbers, key_labels: Sequence[str] | None = None, decimals: int | None = None
+    result: AttentionResult,
+    numbers: Numbers,
+    key_labels: Sequence[str] | None = None,
+    decimals: int | None = None,
+    memory: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the response, members in the order of the contract.
 
@@ -41,6 +45,8 @@ def result_document(
     if result.ranking is not None:
         document["ranking"] = ranking_document(result.ranking, key_labels, Decimal(result.dtype, decimals))
     document |= {name: numbers.of_dtype(result.arrays[name]) for name in PRESENT if name in result.arrays}
+    if memory is not None:
+        document["memory"] = dict(memory)
     document["notes"] = list(result.notes)
     return document
 

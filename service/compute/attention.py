@@ -6,6 +6,7 @@ from typing import Any
 from attention_core import AttentionResult, Cost, evaluate
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.execution_path import choose_path
+from service.codecs.codec import Drawing
 from service.codecs.negotiate import JSON
 from service.codecs.registry import DRAWINGS
 from service.codecs.result import result_document
@@ -14,7 +15,8 @@ from service.compute.budget import exceeded, predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
-from service.compute.requests import UNLABELLED, read_attention, resolve_document
+from service.compute.memory_calls import OpenMemory, with_version
+from service.compute.requests import ReadRequest, labels_of, read_attention, resolve_call, resolve_document
 from service.schemas.attention import AttentionRequest, LabelsSchema
 from service.schemas.parse import call_errors
 from service.settings import Settings
@@ -24,18 +26,25 @@ from service.settings import Settings
 class PreparedView:
     """One attention call whose weights become a picture or a table."""
 
+    request: AttentionRequest
     call: ResolvedCall
     operations: int
     bytes: int
     labels: LabelsSchema
     not_shown: tuple[ResultField, ...] = ()
     """Fields that the request names in `include` and that are not shown, in its order."""
+    memory: OpenMemory | None = None
 
     def show(self, run: Run) -> Shown:
         """Compute, and return the weights with their labels and title."""
+        call, labels = self.call, self.labels
+        if self.memory is not None and self.memory.appends:
+            used = self.memory.call_to_run(call, lambda one: resolve_call(one, self.memory), run.should_stop)
+            call = replace(used, include=call.include, layout="bhsd")
+            labels = labels_of(self.request, self.memory)
         with call_errors():
-            result = run_call(self.call, run, self.operations)
-        return show(result, self.labels.query, self.labels.key)
+            result = run_call(call, run, self.operations)
+        return show(result, labels.query, labels.key)
 
 
 def prepare_attention(body: Body, settings: Settings) -> Prepared:
@@ -48,24 +57,42 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
     cached = CALLS.find(document, settings.compute_threads) if body.media_type == JSON and drawing is None else None
     if cached is not None:
         request, call, cost = cached
+        memory = None
     else:
-        request, call = resolve_document(document)
+        read = resolve_document(document, body.memories)
+        request, call, memory = read
         if drawing is not None:
             drawing.require_drawable(shown_shape(call))
-            view = _view(request, call, settings, frozenset())
-            return Prepared(view.operations, view.bytes, lambda run: Reply(drawing.draw(view.show(run)), body.wanted))
+            return _drawing(drawing, _view(read, settings, frozenset()), body.wanted)
         cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings, bytes_per_number(call, body.wanted))
 
     def complete(run: Run) -> Reply:
         """Compute and write the result."""
+        used = call
+        if memory is not None:
+            used = memory.call_to_run(call, lambda one: resolve_call(one, memory), run.should_stop)
         with call_errors():
-            result = run_call(call, run, cost.operations)
-        labels, decimals = request.labels or UNLABELLED, request.decimals
-        numbers = numbers_for(body.wanted, result.dtype, decimals)
-        return write_document(result_document(result, numbers, labels.key, decimals), body.wanted)
+            result = run_call(used, run, cost.operations)
+        numbers = numbers_for(body.wanted, result.dtype, request.decimals)
+        if memory is None:
+            labels = None if request.labels is None else request.labels.key
+            return write_document(result_document(result, numbers, labels, request.decimals), body.wanted)
+        document = result_document(result, numbers, memory.labels, request.decimals, memory.used)
+        return with_version(write_document(document, body.wanted), memory)
 
-    return Prepared(cost.operations, held, complete)
+    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.appends)
+
+
+def _drawing(drawing: Drawing, view: PreparedView, wanted: str) -> Prepared:
+    """Return a request whose weights become a picture."""
+    memory = view.memory
+
+    def complete(run: Run) -> Reply:
+        """Compute and draw."""
+        return with_version(Reply(drawing.draw(view.show(run)), wanted), memory)
+
+    return Prepared(view.operations, view.bytes, complete, waits=memory is not None and memory.appends)
 
 
 def prepare_view(body: Body, settings: Settings, beside: frozenset[ResultField]) -> PreparedView:
@@ -75,24 +102,23 @@ def prepare_view(body: Body, settings: Settings, beside: frozenset[ResultField])
 
     Raises MalformedBody, InvalidRequest or TooLarge.
     """
-    return _view(*read_attention(body, settings), settings, beside)
+    return _view(read_attention(body, settings), settings, beside)
 
 
-def _view(
-    request: AttentionRequest, call: ResolvedCall, settings: Settings, beside: frozenset[ResultField]
-) -> PreparedView:
+def _view(read: ReadRequest, settings: Settings, beside: frozenset[ResultField]) -> PreparedView:
+    request, call, memory = read
     # Rows of the output stand beside those of the weights, whatever the layout.
     needed = needed_fields(call)
     not_shown = tuple(name for name in request.include or () if name not in (needed - {"logits"}) | beside)
     call = replace(call, include=needed | (call.include & beside), layout="bhsd")
     cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings)
-    return PreparedView(call, cost.operations, held, request.labels or UNLABELLED, not_shown)
+    return PreparedView(request, call, cost.operations, held, read.labels, not_shown, memory)
 
 
 def prepare_estimate(body: Body, settings: Settings) -> Prepared:
     """Read an attention request and predict its cost; raises MalformedBody or InvalidRequest."""
-    _, call = read_attention(body, settings)
+    call = read_attention(body, settings).call
     cost, size = predict_within(settings, call), bytes_per_number(call, body.wanted)
     document = estimate_document(cost, call.dtype.name, size, settings)
     return Prepared(0, 0, lambda _: write_document(document, body.wanted))

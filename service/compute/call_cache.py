@@ -7,7 +7,7 @@ a form, with zeros for the numbers, and kept.
 RESULTS.md, small JSON requests: 38 µs less; a decode step over V2: 9 µs of preparation instead of 111.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -22,11 +22,15 @@ from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_wire.open_inference import BINARY_SIZE
 from service.codecs.json import as_array
-from service.codecs.open_inference import InferenceRequest
+from service.codecs.open_inference import InferenceRequest, read_request
 from service.codecs.open_inference.framing import Limits, decode_head
-from service.compute.requests import read_inference, resolve_document
+from service.codecs.open_inference.places import write_place
+from service.compute.memory_calls import OpenMemory, open_memory
+from service.compute.requests import ReadRequest, read_inference, resolve_call, resolve_document, resolve_parsed
 from service.errors import ServiceError
+from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
+from service.schemas.parse import parse
 
 VECTORS = ("query", "key", "value")
 """Inputs whose numbers are no part of a form."""
@@ -39,6 +43,9 @@ MAX_RAW_BYTES = 1 << 18
 
 MAX_FORM_BYTES = 4096
 """Largest size of the JSON that a form holds, so that the cache stays below a few MiB."""
+
+MAX_MEMORY_FORMS = 16
+"""Forms of memories that are kept for one inference."""
 
 MAX_ENTRIES = 256
 """Forms of each kind that are kept; a new one replaces the least recently used."""
@@ -78,6 +85,53 @@ class CachedCall(NamedTuple, Generic[RequestT]):
     """Parts of the raw bytes of a request of the same form, by vector; empty where vectors come as arrays."""
 
 
+class CheckedForm(NamedTuple):
+    """A call with zeros for query, key and value, and what it costs."""
+
+    call: ResolvedCall
+    cost: Cost
+
+
+class CachedMemoryRequest(NamedTuple):
+    """A valid inference that reads a memory, with zeros for its vectors."""
+
+    inference: InferenceRequest
+    request: AttentionRequest
+    views: Mapping[str, BufferView]
+    forms: dict[Hashable, CheckedForm | None]
+    """Its call by the form of the memory and the number of threads; None where it depends on the numbers."""
+
+    def resolve(self, raw: memoryview, memories: MemoryAccess | None, threads: int) -> tuple[ReadRequest, Cost]:
+        """Return the request with its raw tensors, its call and what that costs.
+
+        :param raw: the raw tensors.
+        :param memories: those that the request may reach.
+        :param threads: compute threads, of which the cost depends.
+
+        Raises InvalidRequest, or what opening a memory raises.
+        """
+        vectors = {name: view.read(raw) for name, view in self.views.items()}
+        memory = None if self.request.append else open_memory(self.request, memories)
+        if memory is not None:
+            place = (memory.form, threads)
+            if place not in self.forms:
+                if len(self.forms) == MAX_MEMORY_FORMS:
+                    self.forms.clear()
+                self.forms[place] = self._check(memory, threads)
+            found = self.forms[place]
+            call = None if found is None else memory.with_tensors(found.call, vectors["query"])
+            if found is not None and call is not None:
+                return ReadRequest(self.request, call, memory), found.cost
+        read = resolve_parsed(self.request.model_copy(update=vectors), memories, write_place)
+        return read, predict(read.call, threads)
+
+    def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
+        """Return the call of a form of memories; None where it depends on the numbers."""
+        call = resolve_call(memory.call(with_zeros=True), memory, write_place)
+        as_sent = _same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
+        return CheckedForm(call, predict(call, threads)) if as_sent and memory.with_tensors(call) else None
+
+
 class CallCache:
     """The calls of the last MAX_ENTRIES forms of JSON bodies and of inferences; safe to use from several threads.
 
@@ -88,6 +142,7 @@ class CallCache:
     def __init__(self) -> None:
         self.documents = lru_cache(maxsize=MAX_ENTRIES)(_validate_document)
         self.inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_inference)
+        self.memory_inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_memory_inference)
         self.json_inferences = lru_cache(maxsize=MAX_ENTRIES)(_validate_json_inference)
 
     def find(self, document: Any, threads: int) -> tuple[AttentionRequest, ResolvedCall, Cost] | None:
@@ -177,6 +232,20 @@ class CallCache:
         call = cached.call.replace_inputs(views["query"].read(raw), views["key"].read(raw), value)
         return cached.request, call, cached.cost
 
+    def find_memory_inference(
+        self, model: str, head: bytes, raw: memoryview, limits: Limits
+    ) -> CachedMemoryRequest | None:
+        """Return a valid inference that reads a memory; None if it is to be validated itself.
+
+        :param model: its name in the path.
+        :param head: its JSON.
+        :param raw: its raw tensors.
+        :param limits: bounds of the JSON.
+        """
+        if not raw or len(raw) > MAX_RAW_BYTES or len(head) > MAX_FORM_BYTES:
+            return None
+        return self.memory_inferences(model, head, len(raw), limits)
+
 
 def _form_of(rest: dict[str, Any], option: int = 0) -> bytes | None:
     """Return everything of a request but the numbers of its vectors, as JSON; None if that cannot be kept.
@@ -214,7 +283,7 @@ def _validate_document(
     for name, shape in zip(VECTORS, (query, key, value), strict=True):
         document[name] = None if shape is None else np.broadcast_to(zero, shape)
     try:
-        request, call = resolve_document(document)
+        request, call, _ = resolve_document(document)
     except ServiceError:
         return None
     return CachedCall(request, call, predict(call, threads), {}) if _uses_as_sent(call, document) else None
@@ -232,7 +301,7 @@ def _validate_json_inference(
     for tensor, shape in zip(document["inputs"], shapes, strict=True):
         tensor["data"] = np.broadcast_to(np.float64(0), shape)
     try:
-        request, call = read_inference(model, document, memoryview(b""), max_depth)
+        request, (_, call, _) = read_inference(model, document, memoryview(b""), max_depth)
     except ServiceError:
         return None
     return CachedCall(request, call, predict(call, threads), {}) if _uses_as_sent(call, request.document) else None
@@ -243,18 +312,41 @@ def _validate_inference(
 ) -> CachedCall[InferenceRequest] | None:
     """Return the call of an inference with zeros for its raw bytes; None if its JSON holds tensors as well."""
     try:
-        request, call = read_inference(model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth)
+        request, (_, call, _) = read_inference(
+            model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth
+        )
     except ServiceError:
         return None
     if not set(request.inputs).issubset(VECTORS) or not _uses_as_sent(call, request.document):
         return None
+    views = _views_of(request, raw_bytes)
+    return None if views is None else CachedCall(request, call, predict(call, threads), views)
+
+
+def _validate_memory_inference(model: str, head: bytes, raw_bytes: int, limits: Limits) -> CachedMemoryRequest | None:
+    """Return an inference that reads a memory, with zeros for its raw bytes; None if its JSON holds tensors as well."""
+    try:
+        inference = read_request(model, decode_head(head, limits), memoryview(ZEROS)[:raw_bytes], limits.depth)
+        request = parse(AttentionRequest, inference.document)
+    except ServiceError:
+        return None
+    if request.memory is None or not set(inference.inputs).issubset(VECTORS):
+        return None
+    views = _views_of(inference, raw_bytes)
+    return None if views is None else CachedMemoryRequest(inference, request, views, {})
+
+
+def _views_of(request: InferenceRequest, raw_bytes: int) -> Mapping[str, BufferView] | None:
+    """Return where the numbers of each input are; None unless all of them are raw.
+
+    Tensors in the JSON, and bfloat16, which is read into four bytes, add up to more than the raw bytes.
+    """
     views, offset = {}, 0
     for name in request.inputs:
         array = request.document[name]
         views[name] = BufferView(offset, array.shape, array.dtype)
         offset += array.nbytes
-    # Tensors in the JSON, and bfloat16, which is read into four bytes, add up to more than the raw bytes.
-    return CachedCall(request, call, predict(call, threads), views) if offset == raw_bytes else None
+    return views if offset == raw_bytes else None
 
 
 def _uses_as_sent(call: ResolvedCall, document: Mapping[str, Any]) -> bool:

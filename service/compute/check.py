@@ -12,20 +12,29 @@ from service.codecs.decimals import shortest
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import read_document, write_document
+from service.compute.memory_calls import REFERENCE_BYTES, open_memory, with_version
+from service.compute.requests import call_of, check_all_labels
 from service.explanation import advice_on
 from service.schemas.check import CheckRequest
-from service.schemas.parse import call_errors, check_labels, parse
+from service.schemas.parse import call_errors, parse
 from service.settings import Settings
+
+REQUEST = ("request",)
+"""Where the attention request is."""
 
 
 def prepare_check(body: Body, settings: Settings) -> Prepared:
     """Read a request to check; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(CheckRequest, read_document(body, settings))
-    with call_errors("/request", beside=("candidate",)):
-        check = Check.of(request.request.to_call(), request.candidate.arrays(), rtol=request.rtol, atol=request.atol)
-    if request.request.labels is not None:
-        sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
-        check_labels(request.request.labels, within="/request", **sizes)
+    memory = open_memory(request.request, body.memories, REQUEST)
+    if memory is not None:
+        memory.reserve(REFERENCE_BYTES)
+    with call_errors("/request", beside=("candidate",), from_memory=memory is not None):
+        check = Check.of(
+            call_of(request.request, memory), request.candidate.arrays(), rtol=request.rtol, atol=request.atol
+        )
+    sizes = {"queries": check.resolved.query_length, "keys": check.resolved.key_length}
+    check_all_labels(request.request, memory, within="/request", **sizes)
     cost = check.predict()
     held = require_affordable(cost, check.comparison.dtype.name, settings)
 
@@ -34,7 +43,7 @@ def prepare_check(body: Body, settings: Settings) -> Prepared:
         with call_errors("/request"):
             work = Work(check.resolved.score_model.name, "reference", cost.operations)
             result = run.measured(work, lambda: check.run(run.should_stop, run.progress))
-        return write_document(check_document(result), body.wanted)
+        return with_version(write_document(check_document(result), body.wanted), memory)
 
     return Prepared(cost.operations, held, complete)
 

@@ -16,8 +16,10 @@ from service.compute.attention import run_call
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
-from service.compute.requests import resolve_request
+from service.compute.memory_calls import OpenMemory, open_memory
+from service.compute.requests import labels_of, resolve_request
 from service.errors import InvalidRequest
+from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
 from service.schemas.compare import BASE, CompareRequest
 from service.schemas.parse import call_errors, parse, resolves
@@ -36,6 +38,7 @@ class ComparedRequest:
     call: ResolvedCall
     origin: "Origin"
     cost: Cost
+    memory: OpenMemory | None
 
     def evaluate(self, run: Run) -> AttentionResult:
         """Compute the fields that the request includes, and those by which results are compared."""
@@ -47,21 +50,23 @@ class ComparedRequest:
         """Return the result as /v1/attention would have written it."""
         asked = {name: array for name, array in result.arrays.items() if name in self.call.include}
         present = {name: array for name, array in result.arrays.items() if name.startswith("present")}
-        labels = None if self.request.labels is None else self.request.labels.key
+        labels = labels_of(self.request, self.memory).key
         numbers = numbers_for(wanted, result.dtype, self.request.decimals)
-        return result_document(replace(result, arrays=asked | present), numbers, labels, self.request.decimals)
+        used = None if self.memory is None else self.memory.used
+        return result_document(replace(result, arrays=asked | present), numbers, labels, self.request.decimals, used)
 
 
 def prepare_compare(body: Body, settings: Settings) -> Prepared:
     """Read a request to compare; raises MalformedBody, InvalidRequest or TooLarge."""
     document = read_document(body, settings)
     request = parse(CompareRequest, document)
-    requests = [_compared_request(BASE, request.base, Origin(0, {}, document["base"]), settings)]
+    base = Origin(0, {}, document["base"])
+    requests = [_compared_request(BASE, request.base, base, body.memories, settings)]
     for i, variant in enumerate(request.variants):
         origin = Origin(i, variant.overrides, merge_patch(document["base"], variant.overrides))
         with origin.located():
             merged = parse(AttentionRequest, origin.merged)
-        requests.append(_compared_request(variant.label, merged, origin, settings))
+        requests.append(_compared_request(variant.label, merged, origin, body.memories, settings))
     costs = [one.cost for one in requests]
     # Results are kept until the last is there, while each needs its scratch in turn; numbers count in the widest type.
     total = Cost(
@@ -114,11 +119,14 @@ class Origin:
         return (f"/variants/{self.variant}/overrides" if overridden else "/base") + place
 
 
-def _compared_request(label: str, request: AttentionRequest, origin: Origin, settings: Settings) -> ComparedRequest:
+def _compared_request(
+    label: str, request: AttentionRequest, origin: Origin, memories: MemoryAccess | None, settings: Settings
+) -> ComparedRequest:
     with origin.located():
-        call = resolve_request(request)
+        memory = open_memory(request, memories)
+        call = resolve_request(request, memory)
     cost = predict_within(settings, replace(call, include=call.include | {"scores", "weights"}))
-    return ComparedRequest(label, request, call, origin, cost)
+    return ComparedRequest(label, request, call, origin, cost, memory)
 
 
 def _pair_document(a: str, first: AttentionResult, b: str, second: AttentionResult) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Types that a transport and the centre exchange."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from attention_core import Workers
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
+from service.memories import MemoryAccess
 from service.settings import Settings
 
 
@@ -24,9 +25,21 @@ class Body(NamedTuple):
     """Content coding of the answer."""
     json_end: int | None = None
     """Byte at which the JSON of an inference ends and its raw tensors begin; None without raw tensors."""
+    memories: MemoryAccess | None = None
+    """Those that the request may reach; None for a body that comes from no server."""
 
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Stream(NamedTuple):
+    """Bytes behind the content of an answer, which are made while they are sent."""
+
+    length: int
+    """Bytes of all pieces."""
+    held_bytes: int
+    """Bytes of memory that cannot be freed until the last piece is sent."""
+    pieces: Iterable[bytes | memoryview]
 
 
 class Reply(NamedTuple):
@@ -35,6 +48,13 @@ class Reply(NamedTuple):
     content: bytes
     media_type: str
     headers: Mapping[str, str] = NO_HEADERS
+    status: int = 200
+    stream: Stream | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that the answer takes until it is sent."""
+        return len(self.content) + (0 if self.stream is None else self.stream.held_bytes)
 
 
 class Meter(Protocol):
@@ -83,7 +103,9 @@ class Prepared(NamedTuple):
     """Predicted bytes that computing and the answer hold beside the inputs."""
     complete: Callable[[Run], Reply]
     """Computes and encodes; raises Stopped when ``run.should_stop`` answers True."""
+    waits: bool = False
+    """Whether completing waits for a disk or another process."""
 
 
 Prepare = Callable[[Body, Settings], Prepared]
-"""Decodes, validates and resolves a body, and predicts its cost."""
+"""Decodes, validates and resolves a body, and predicts its cost; raises MustWait for a memory that is not at hand."""

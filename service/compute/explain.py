@@ -9,10 +9,11 @@ from attention_core.reference import to_float64_reference
 from service.compute.budget import predict_within, require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import read_document, write_document
+from service.compute.memory_calls import REFERENCE_BYTES, open_memory, with_version
+from service.compute.requests import call_of, check_all_labels, labels_of
 from service.explanation import NamedPair, explanation_document
-from service.schemas.attention import LabelsSchema
 from service.schemas.explain import ExplainRequest
-from service.schemas.parse import call_errors, check_labels, parse
+from service.schemas.parse import call_errors, parse
 from service.settings import Settings
 
 REQUEST = "/request"
@@ -22,10 +23,12 @@ INDICES = ("index", "query_index", "key_index")
 def prepare_explain(body: Body, settings: Settings) -> Prepared:
     """Read a request to explain; raises MalformedBody, InvalidRequest or TooLarge."""
     request = parse(ExplainRequest, read_document(body, settings))
-    with call_errors(REQUEST):
-        call = resolve(to_float64_reference(request.request.to_call()))
-    if request.request.labels is not None:
-        check_labels(request.request.labels, queries=call.query_length, keys=call.key_length, within=REQUEST)
+    memory = open_memory(request.request, body.memories, ("request",))
+    if memory is not None:
+        memory.reserve(REFERENCE_BYTES)
+    with call_errors(REQUEST, from_memory=memory is not None):
+        call = resolve(to_float64_reference(call_of(request.request, memory)))
+    check_all_labels(request.request, memory, queries=call.query_length, keys=call.key_length, within=REQUEST)
     cost = _cost_of_a_row(call, settings)
     held = require_affordable(cost, call.dtype.name, settings)
     index = tuple(request.index if request.index is not None else [0] * (len(call.score_shape) - 2))
@@ -37,10 +40,10 @@ def prepare_explain(body: Body, settings: Settings) -> Prepared:
                 Work(call.score_model.name, "reference", cost.operations),
                 lambda: explain(call, index, request.query_index, request.key_index),
             )
-        labels = request.request.labels or LabelsSchema()
+        labels = labels_of(request.request, memory)
         pair = NamedPair(request.query_index, request.key_index, labels.query, labels.key)
         document = explanation_document(explanation, call, pair, request.language or "en")
-        return write_document(document, body.wanted)
+        return with_version(write_document(document, body.wanted), memory)
 
     return Prepared(cost.operations, held, complete)
 

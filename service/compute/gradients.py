@@ -1,6 +1,7 @@
 """POST /v1/attention/gradients: gradients of a loss with respect to everything that the output depends on."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from attention_core import (
     AttentionGradients,
@@ -17,8 +18,10 @@ from service.compute.attention import estimate_document
 from service.compute.budget import require_affordable
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import numbers_for, read_document, write_document
+from service.compute.memory_calls import OpenMemory, open_memory, with_version
+from service.compute.requests import call_of, check_all_labels
 from service.schemas.gradients import GradientsRequest
-from service.schemas.parse import call_errors, check_labels, parse
+from service.schemas.parse import call_errors, parse
 from service.settings import Settings
 
 REQUEST = "/request"
@@ -32,9 +35,17 @@ MEASURED_PATH = "gradients"
 """The path of these computations in the metrics."""
 
 
+class GradientsInput(NamedTuple):
+    """A valid request for gradients, its call, and the memory that keys and values come from, if any."""
+
+    request: GradientsRequest
+    call: GradientCall
+    memory: OpenMemory | None
+
+
 def prepare_gradients(body: Body, settings: Settings) -> Prepared:
     """Read a request for gradients; raises MalformedBody, InvalidRequest or TooLarge."""
-    request, call, cost = _read(body, settings)
+    (request, call, memory), cost = _read(body, settings)
     numbers = numbers_for(body.wanted, call.resolved.dtype.name, request.request.decimals)
     held = require_affordable(cost, call.resolved.dtype.name, settings, numbers.bytes_per_number(), LESS_MEMORY)
 
@@ -47,29 +58,32 @@ def prepare_gradients(body: Body, settings: Settings) -> Prepared:
                     call, workers=run.workers, should_stop=run.should_stop, progress=run.progress
                 ),
             )
-        return write_document(gradients_document(call, found, numbers), body.wanted)
+        return with_version(write_document(gradients_document(call, found, numbers), body.wanted), memory)
 
     return Prepared(cost.operations, held, complete)
 
 
 def prepare_gradients_estimate(body: Body, settings: Settings) -> Prepared:
     """Read a request for gradients and predict its cost; raises MalformedBody or InvalidRequest."""
-    _, call, cost = _read(body, settings)
+    (_, call, _), cost = _read(body, settings)
     dtype = call.resolved.dtype.name
     document = estimate_document(cost, dtype, numbers_for(body.wanted, dtype).bytes_per_number(), settings)
     return Prepared(0, 0, lambda _: write_document(document, body.wanted))
 
 
-def _read(body: Body, settings: Settings) -> tuple[GradientsRequest, GradientCall, Cost]:
+def _read(body: Body, settings: Settings) -> tuple[GradientsInput, Cost]:
     """Decode, validate and resolve a request for gradients, and predict its cost."""
     request = parse(GradientsRequest, read_document(body, settings))
     attention = request.request
-    with call_errors(REQUEST, beside=BESIDE):
-        call = resolve_gradients(attention.to_call(), request.output_gradient, request.include)
-    if attention.labels is not None:
-        sizes = {"queries": call.resolved.query_length, "keys": call.resolved.key_length}
-        check_labels(attention.labels, within=REQUEST, **sizes)
-    return request, call, predict_gradients(call, threads=settings.compute_threads)
+    memory = open_memory(attention, body.memories, ("request",))
+    with call_errors(REQUEST, beside=BESIDE, from_memory=memory is not None):
+        call = resolve_gradients(call_of(attention, memory), request.output_gradient, request.include)
+    if memory is not None and request.include is None:
+        # The client has not sent them.
+        call = replace(call, include=call.include - {"key", "value"})
+    sizes = {"queries": call.resolved.query_length, "keys": call.resolved.key_length}
+    check_all_labels(attention, memory, within=REQUEST, **sizes)
+    return GradientsInput(request, call, memory), predict_gradients(call, threads=settings.compute_threads)
 
 
 def gradients_document(call: GradientCall, found: AttentionGradients, numbers: Numbers) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from service.compute.budget import predict_within, require_affordable
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.encodings import decoded, encoded
-from service.compute.requests import read_inference
+from service.compute.requests import read_inference, resolve_call
 from service.compute.statistics import Stopwatch
 from service.schemas.parse import call_errors
 from service.settings import Settings
@@ -36,14 +36,23 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
     head, raw = split(decoded(body, settings), order.header_length, order.lead)
     limits = Limits(settings.max_json_bytes, settings.max_json_depth)
     cached = CALLS.find_inference(order.model, head, raw, limits, settings.compute_threads)
-    if cached is None:
+    if cached is None and not raw:
         document = decode_head(head, limits)
-        cached = None if raw else CALLS.find_json_inference(order.model, document, limits, settings.compute_threads)
+        cached = CALLS.find_json_inference(order.model, document, limits, settings.compute_threads)
+    memory = None
     if cached is not None:
         request, call, cost = cached
     else:
-        request, call = read_inference(order.model, document, raw, limits.depth)
-        cost = predict_within(settings, call)
+        known = CALLS.find_memory_inference(order.model, head, raw, limits)
+        if known is None:
+            sent = decode_head(head, limits) if raw else document
+            request, read = read_inference(order.model, sent, raw, limits.depth, body.memories)
+            cost = predict_within(settings, read.call)
+        else:
+            request = known.inference
+            with request.located():
+                read, cost = known.resolve(raw, body.memories, settings.compute_threads)
+        call, memory = read.call, read.memory
     dtype = call.dtype.name
     held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
     watch.prepared = perf_counter_ns()
@@ -52,12 +61,17 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
         """Compute and write the outputs, compressed if the client accepts it and that makes them smaller."""
         watch.started = perf_counter_ns()
         with request.located(), call_errors(write=write_place):
-            result = run_call(call, run, cost.operations)
+            used = call
+            if memory is not None:
+                used = memory.call_to_run(call, lambda one: resolve_call(one, memory, write_place), run.should_stop)
+            result = run_call(used, run, cost.operations)
         watch.computed = perf_counter_ns()
-        content, json_length = write_response(order.model, request, result)
+        content, json_length = write_response(order.model, request, result, None if memory is None else memory.used)
         headers = {} if json_length is None else {HEADER: str(json_length)}
+        if memory is not None:
+            headers |= memory.headers
         reply = encoded(Reply(content, JSON if json_length is None else OCTETS, headers), body.wanted_encoding)
         watch.written = perf_counter_ns()
         return reply
 
-    return Prepared(cost.operations, held, complete)
+    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.appends)

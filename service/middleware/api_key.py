@@ -1,11 +1,15 @@
-"""API keys: requests to protected paths without a valid key are refused before their body is read."""
+"""API keys: requests to protected paths without a valid key are refused before their body is read.
+
+The owner of the key goes into the state of the request, where `owner_of` finds it.
+"""
 
 from collections.abc import Mapping
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.keys import Keyring
+from service.keys import EVERYONE, Keyring, Owner
 from service.middleware.header_fields import header_fields
 from service.problems import PROBLEMS, path_inside, respond
 
@@ -19,6 +23,14 @@ PUBLIC_READS = ("/v1/score-models", "/v1/normalizers", "/v1/expressions", "/v1/e
 """… and GET of the catalogue, which is part of the public specification, and which the playground needs to start."""
 
 BEARER = b"bearer "
+
+STATE = "owner"
+"""Where the state of a request keeps the owner of its key; absent where no keys are asked for."""
+
+TWO_OWNERS = (
+    "expected API keys of one owner in Authorization and X-API-Key; received keys of two. Send one of the headers only."
+)
+"""Detail of the error for a request with two valid keys that do not belong together."""
 
 MAX_KEEP_ALIVE_BODY_BYTES = 64 * 1024
 """A body up to this size may follow a refusal on a connection that stays open; behind a larger one it is closed."""
@@ -38,14 +50,26 @@ class ApiKeyMiddleware:
             return
         # Most requests have a key; those need no look at their path.
         presented = _presented(header_fields(scope))
-        for key in presented:
-            if self._keyring.accepts(key):
-                await self._app(scope, receive, send)
-                return
-        if _needs_key(scope):
-            await _refuse(Request(scope), presented, receive, send)
+        owners = {owner for key in presented if (owner := self._keyring.owner_of(key)) is not None}
+        if len(owners) > 1:
+            # A proxy in front of the service may have acted on the other key.
+            await _refuse(Request(scope), "malformed-body", TWO_OWNERS, {})(scope, receive, send)
+        elif owners:
+            scope["state"][STATE] = owners.pop()
+            await self._app(scope, receive, send)
+        elif _needs_key(scope):
+            await _ask_for_key(Request(scope), presented)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def owner_of(scope: Scope) -> Owner:
+    """Return the owner of the API key of a request; EVERYONE where no keys are asked for.
+
+    :param scope: of the request, behind ApiKeyMiddleware.
+    """
+    owner: Owner = scope["state"].get(STATE, EVERYONE)
+    return owner
 
 
 def _needs_key(scope: Scope) -> bool:
@@ -70,21 +94,22 @@ def _presented(fields: Mapping[bytes, bytes]) -> list[bytes]:
     return keys
 
 
-async def _refuse(request: Request, presented: list[bytes], receive: Receive, send: Send) -> None:
-    """Answer 401, and close the connection if a large body may follow."""
+def _ask_for_key(request: Request, presented: list[bytes]) -> Response:
+    """Return the answer 401."""
     where = "Authorization: Bearer … or X-API-Key"
-    headers: dict[str, str] = {}
-    if presented:
-        detail = f"expected an API key that this service knows in {where}; received another. Check it for missing "
-        detail += "characters, or ask the operator of this service for a new one."
-        challenge = PROBLEMS["unauthorized"].headers["WWW-Authenticate"].value
-        headers["WWW-Authenticate"] = f'{challenge}, error="invalid_token"'
-    else:
+    if not presented:
         detail = f"expected an API key in {where}; received none. Ask the operator of this service for one."
-    if _large_body(request):
-        headers["Connection"] = "close"
-    response = respond(request, "unauthorized", detail, headers=headers)
-    await response(request.scope, receive, send)
+        return _refuse(request, "unauthorized", detail, {})
+    detail = f"expected an API key that this service knows in {where}; received another. Check it for missing "
+    detail += "characters, or ask the operator of this service for a new one."
+    challenge = PROBLEMS["unauthorized"].headers["WWW-Authenticate"].value
+    return _refuse(request, "unauthorized", detail, {"WWW-Authenticate": f'{challenge}, error="invalid_token"'})
+
+
+def _refuse(request: Request, problem: str, detail: str, headers: dict[str, str]) -> Response:
+    """Return the answer to a request whose body is not read; the connection is closed if a large one may follow."""
+    closing = {"Connection": "close"} if _large_body(request) else {}
+    return respond(request, problem, detail, headers=headers | closing)
 
 
 def _large_body(request: Request) -> bool:

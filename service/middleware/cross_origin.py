@@ -15,15 +15,18 @@ from service.problems import respond
 
 ANY_ORIGIN = "*"
 
-METHODS = "GET, HEAD, POST"
+METHODS = "DELETE, GET, HEAD, POST, PUT"
 
 REQUEST_HEADERS = (
-    "Accept, Accept-Encoding, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
-    "Request-Timeout, traceparent, tracestate, X-API-Key, X-Request-ID"
+    "Accept, Accept-Encoding, Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, "
+    "Inference-Header-Content-Length, Request-Timeout, traceparent, tracestate, X-API-Key, X-Request-ID"
 )
 """Headers that a page may send: all that the service reads."""
 
-EXPOSED = b"Attention-Kernel, Inference-Header-Content-Length, Retry-After, WWW-Authenticate, X-Request-ID"
+EXPOSED = (
+    b"Attention-Kernel, Attention-Memory-Version, ETag, Inference-Header-Content-Length, Location, Retry-After, "
+    b"WWW-Authenticate, X-Request-ID"
+)
 """Headers that a page may read beside those that it may always read."""
 
 PREFLIGHT_MAX_AGE_SECONDS = 600

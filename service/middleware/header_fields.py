@@ -13,12 +13,12 @@ STATE = "header_fields"
 
 LIST_FIELDS = frozenset(
     b"accept accept-encoding access-control-request-headers connection "
-    b"content-encoding if-none-match tracestate transfer-encoding".split()
+    b"content-encoding if-match if-none-match tracestate transfer-encoding".split()
 )
 """Fields whose value is a list: their lines are joined with commas."""
 
 SINGLETON_FIELDS = frozenset(
-    b"access-control-request-method authorization content-length content-type host if-modified-since "
+    b"access-control-request-method authorization content-length content-range content-type host if-modified-since "
     b"if-range inference-header-content-length origin range request-timeout x-api-key".split()
 )
 """Fields with a single value: several lines must agree."""

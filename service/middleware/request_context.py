@@ -68,6 +68,7 @@ class RequestContextMiddleware:
         if exchange.method == "HEAD":
             # Answer HEAD as a GET without Range; the server leaves the body out.
             headers.pop(b"range", None)
+            state["is_head"] = True
             scope = {**scope, "method": "GET"}
         channels = _CountingChannels(exchange, self._kernel, receive, send)
         try:

@@ -1,6 +1,7 @@
 """Exceptions become problem documents (RFC 9457)."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from math import ceil
 from typing import Any
 
 import orjson
@@ -10,12 +11,15 @@ from starlette.types import Scope
 
 from service.errors import (
     InvalidRequest,
+    MemoriesUnavailable,
+    PreconditionFailed,
     RangeNotSatisfiable,
     ServiceError,
     UnsupportedEncoding,
     UnsupportedMediaType,
     Violation,
 )
+from service.memories import MEMORY_VERSION_FIELD
 from service.problems.kinds import INFERENCE_MEDIA_TYPE, MEDIA_TYPE, PROBLEMS
 
 DEFECT = "expected no defect; received one. Report it with the request id in instance."
@@ -26,17 +30,29 @@ INFERENCE_PREFIX = "/v2"
 async def on_service_error(request: Request, error: ServiceError) -> Response:
     """Answer an error that the service raised on purpose."""
     violations = error.violations if isinstance(error, InvalidRequest) else None
-    return respond(request, error.slug, str(error), violations=violations, headers=_headers_of(error))
+    headers = _headers_of(error)
+    if error.memory_version is not None:
+        headers = {**headers, MEMORY_VERSION_FIELD: error.memory_version}
+    return respond(request, error.slug, detail_of(error), violations=violations, headers=headers)
+
+
+def detail_of(error: ServiceError) -> str:
+    """Return the detail of an error, with a sentence on what the request has changed before."""
+    return f"{error}{error.sentence_on_memory}"
 
 
 def _headers_of(error: ServiceError) -> Mapping[str, str]:
-    """Return the header fields of one error: the accepted types or codings (RFC 7694), or the size of a file."""
+    """Return the header fields of one error: accepted types or codings (RFC 7694), a size, a version, a time."""
     if isinstance(error, UnsupportedMediaType):
         return {"Accept": ", ".join(error.accepted)}
     if isinstance(error, UnsupportedEncoding):
         return {"Accept-Encoding": ", ".join(error.accepted)}
     if isinstance(error, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{error.size}"}
+    if isinstance(error, PreconditionFailed):
+        return {} if error.current is None else {"ETag": f'"{error.current}"'}
+    if isinstance(error, MemoriesUnavailable):
+        return {"Retry-After": str(ceil(error.retry_seconds))}
     return {}
 
 
@@ -53,7 +69,7 @@ def cut_short(request: Request) -> Response:
 
 def problem_of(request: Request, error: Exception) -> dict[str, Any]:
     """Return the problem document of an error, for an answer that has begun, such as a stream of events."""
-    slug, detail = (error.slug, str(error)) if isinstance(error, ServiceError) else ("internal", DEFECT)
+    slug, detail = (error.slug, detail_of(error)) if isinstance(error, ServiceError) else ("internal", DEFECT)
     return problem_document(
         slug,
         detail,

@@ -10,6 +10,7 @@ from service.codecs.negotiate import AS_IT_IS, EVENT_STREAM, JSON, negotiate
 from service.compute import Body, max_body_bytes, prepare_encoded
 from service.middleware.header_fields import header_field, header_fields
 from service.routes.event_stream import EventStreamResponse, wait_until_started
+from service.routes.memory_access import access_of
 from service.routes.raw_route import RawRequest, RawRoute, ReplyResponse
 from service.routes.state import state_of
 from service.specification import ENDPOINTS, Endpoint, computing_operation
@@ -33,11 +34,11 @@ async def compute(endpoint: Endpoint, request: RawRequest) -> None:
     async with service.admission.admit(request.receive, deadline) as admitted:
         content = await admitted.read(fields.get(b"content-length"), max_body_bytes(media_type, limits))
         if wanted != EVENT_STREAM:
-            body = Body(content, media_type, wanted, encoding, wanted_encoding)
+            body = Body(content, media_type, wanted, encoding, wanted_encoding, memories=access_of(request))
             await request.respond(ReplyResponse(await admitted.run(body, prepare)))
             return
         progress = ProgressChannel()
-        body = Body(content, media_type, JSON, encoding, AS_IT_IS)
+        body = Body(content, media_type, JSON, encoding, AS_IT_IS, memories=access_of(request))
         answering = asyncio.ensure_future(admitted.run(body, prepare, progress))
         await wait_until_started(answering, progress)
         await request.respond(EventStreamResponse(request, answering, progress))

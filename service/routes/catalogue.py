@@ -15,7 +15,8 @@ from service.schemas.catalogue import (
     describe_normalizers,
     describe_score_models,
 )
-from service.schemas.expressions import check_query, describe_formula, describe_language, read_kind
+from service.schemas.expressions import QUERY, describe_formula, describe_language, read_kind
+from service.schemas.query import check_query
 from service.specification import catalogue_operation, expressions_operation
 
 router = APIRouter(tags=["catalogue"])
@@ -38,7 +39,7 @@ async def get_normalizers() -> Response:
 @router.get("/v1/expressions", **expressions_operation())
 async def get_expressions(request: Request) -> Response:
     """List the language of formulas; with `formula` check one, typeset it and say what it needs. 公式的语言。"""
-    check_query([name for name, _ in request.query_params.multi_items()])
+    check_query([name for name, _ in request.query_params.multi_items()], QUERY)
     formula, kind = request.query_params.get("formula"), read_kind(request.query_params.get("kind"))
     return _json(describe_language() if formula is None else describe_formula(formula, kind))
 

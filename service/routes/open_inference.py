@@ -22,6 +22,7 @@ from service.compute import Body, InferenceOrder, Reply, Stopwatch, prepare_infe
 from service.errors import Disconnected, NotFound
 from service.middleware.header_fields import header_field, header_fields
 from service.problems import respond
+from service.routes.memory_access import access_of
 from service.routes.raw_route import RawRequest, RawRoute, ReplyResponse
 from service.routes.state import state_of
 from service.specification import inference_operation, inference_reading
@@ -129,7 +130,7 @@ async def _infer(request: RawRequest, model: str, watch: Stopwatch, admitted: Ad
     content = await admitted.read(header_fields(scope).get(b"content-length"), limit, bytes(lead))
     watch.read()
     wanted = wanted_encoding(header_field(scope, b"accept-encoding"))
-    body = Body(content, OCTETS, JSON, encoding, wanted, json_end(length, lead))
+    body = Body(content, OCTETS, JSON, encoding, wanted, json_end(length, lead), access_of(request))
     return await admitted.run(body, partial(prepare_infer, order, watch))
 
 

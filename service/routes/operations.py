@@ -33,6 +33,7 @@ async def get_readiness(request: Request) -> Response:
 async def get_metrics(request: Request) -> Response:
     """Everything that is counted, summed over all processes, for Prometheus. 指标。"""
     state_of(request).process_metrics.measure()
+    await state_of(request).memory_metrics.measure()
     accept = header_field(request.scope, b"accept") or ANYTHING
     wanted = choose(accept, METRICS_MEDIA_TYPES)
     content, media_type = exposition(state_of(request).metric_store.snapshots(), ranges_of(wanted, accept) or wanted)

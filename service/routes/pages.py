@@ -56,6 +56,7 @@ LINKS = {
     "expressions": "/v1/expressions",
     "normalizers": "/v1/normalizers",
     "examples": "/v1/examples",
+    "memories": "/v1/memories",
     "playground": "/playground",
     "documentation": "/docs",
     "specification": "/openapi.json",

@@ -52,7 +52,7 @@ class ReplyResponse(Response):
     """
 
     def __init__(self, reply: Reply, vary: bytes = b"Accept, Accept-Encoding") -> None:
-        self.status_code = 200
+        self.status_code = reply.status
         self.body = reply.content
         self.background = None
         self.raw_headers = [

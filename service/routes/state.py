@@ -1,14 +1,15 @@
 """The state of the application, for its routes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 
 from service.admission import AdmissionController
 from service.compute import Statistics
+from service.memories import Memories
 from service.settings import Settings
-from service.telemetry.metrics import MetricStore, ProcessMetrics
+from service.telemetry.metrics import MemoryMetrics, MetricStore, ProcessMetrics
 
 if TYPE_CHECKING:
     from service.routes.document import ServedDocument
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class ServiceState:
     """Everything that routes share; `ready` is true between start and drain.
 
-    `kernel` is the name of the kernel that computes; `document` is the served OpenAPI document, built for the first
-    request.
+    `kernel` is the name of the kernel that computes; `memories` are off until the service starts; `document` is the
+    served OpenAPI document, built for the first request.
     """
 
     settings: Settings
@@ -28,8 +29,14 @@ class ServiceState:
     process_metrics: ProcessMetrics
     statistics: Statistics
     kernel: str
+    memories: Memories
+    memory_metrics: MemoryMetrics = field(init=False)
     ready: bool = False
     document: "ServedDocument | None" = None
+
+    def __post_init__(self) -> None:
+        """Measure the memories that there are when a scrape asks."""
+        self.memory_metrics = MemoryMetrics(self.metric_store, lambda: self.memories)
 
 
 def state_of(request: Request) -> ServiceState:

@@ -1,9 +1,11 @@
 """The request of /v1/attention."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from attention_core import AttentionCall, Heads, Positions
 from attention_core.call import Layout as LayoutName
@@ -14,6 +16,7 @@ from service.schemas.components import Component
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
 from service.schemas.formulas import ScoreModifierSchema
 from service.schemas.masks import MaskSchema
+from service.schemas.memory_reference import MemoryReference, OrName
 from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
 from service.schemas.tensors import Bias, PerBatchRow, Vectors, fault
 
@@ -71,14 +74,21 @@ class LabelsSchema(StrictModel, title="Labels"):
     key: Names | None = Field(None, description="One for each key, past and new. 键的名称。")
 
 
+IN_PLACE_OF_MEMORY = ("key", "value", "past_key", "past_value")
+"""Fields that a memory takes the place of."""
+
+
 class AttentionRequest(StrictModel):
     """Queries, keys and values, and how to score, normalise and mask them. Null means absent: the default applies.
 
     查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用缺省值。
     """
 
+    alternatives: ClassVar[Mapping[str, str]] = {"key": "memory"}
+    """Fields that are required unless another is there."""
+
     query: Vectors = Field(description="Queries, (…, Lq, Dq): nested lists of rank 2 or more. 查询。")
-    key: Vectors = Field(description="Keys, (…, Lk, Dk). 键。")
+    key: Vectors | None = Field(None, description="Keys, (…, Lk, Dk); required without a memory. 键。")
     value: Vectors | None = Field(
         None, description="Values, (…, Lk, Dv), one per key; without them there is no output. 值，可省略。"
     )
@@ -130,6 +140,16 @@ class AttentionRequest(StrictModel):
         description="Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or "
         "bshd, (B, L, H, D). 轴的顺序：缺省 bhsd；bshd 为（批, 长度, 头, 特征）。",
     )
+    memory: Annotated[MemoryReference, OrName()] | None = Field(
+        None,
+        description="Keys, values and labels that were put under /v1/memories, in the place of key and value. "
+        "以已上传的记忆代替键与值。",
+    )
+    append: bool | None = Field(
+        None,
+        description="With memory: key and value are appended to it first, in the same step, and offset defaults to its "
+        "length before; default false. 先把键与值追加到记忆，再计算。",
+    )
     labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(
         None, description="Names for people, used in ranking. 名称，用于排名。"
     )
@@ -140,12 +160,44 @@ class AttentionRequest(StrictModel):
         None, description="Rounds the numbers of the response; default the shortest that read back. 保留的小数位数。"
     )
 
-    def to_call(self) -> AttentionCall:
-        """Return the core's call."""
+    @model_validator(mode="after")
+    def _either_key_or_memory(self) -> Self:
+        if self.memory is None:
+            if self.append:
+                raise fault(
+                    "append_alone",
+                    "expected a memory to append to; received append without {advice}",
+                    advice="one. Name it in {memory}, or leave {append} out.",
+                    index=("append",),
+                )
+            if self.key is None:
+                raise fault("missing_alternative", "expected {{key}}", index=("key",))
+            return self
+        if self.append and self.key is None:
+            raise fault("missing_alternative", "expected {{key}}", index=("key",))
+        for name in IN_PLACE_OF_MEMORY[2 * bool(self.append) :]:
+            if getattr(self, name) is not None:
+                raise fault(
+                    "beside_memory",
+                    "expected nothing beside memory, which has keys and values; received {name}. {advice}",
+                    name=name,
+                    advice="Leave out one of them."
+                    if self.append or name.startswith("past")
+                    else "Leave out one of them, or set append to true.",
+                    index=(name,),
+                )
+        return self
+
+    def to_call(self, key: NDArray[Any], value: NDArray[Any] | None) -> AttentionCall:
+        """Return the core's call.
+
+        :param key: keys, those of the request or of its memory.
+        :param value: values, those of the request or of its memory; None for none.
+        """
         return AttentionCall(
             query=self.query,
-            key=self.key,
-            value=self.value,
+            key=key,
+            value=value,
             score_model=None if self.score_model is None else self.score_model.to_core(),
             normalizer=None if self.normalizer is None else self.normalizer.to_core(),
             softcap=self.softcap,

@@ -1,12 +1,11 @@
 """The language of formulas, and what one formula says: the answers of GET /v1/expressions."""
 
-from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
 from attention_core import UnknownName
-from attention_core.errors import CallError, InvalidValue
+from attention_core.errors import CallError
 from attention_core.formulas import GROUPS, LANGUAGE, Entry, FormulaKind, parse_formula
 from attention_core.formulas.known_shapes import known_parameters
 from attention_core.formulas.language import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, MAX_PARAMETERS
@@ -116,23 +115,6 @@ def _entry(one: Entry) -> dict[str, Any]:
         "latex": rendering.latex,
         "mathml": rendering.mathml,
     }
-
-
-def check_query(names: Sequence[str]) -> None:
-    """Raise InvalidRequest for a name in the query of GET /v1/expressions that is unknown, or given twice.
-
-    :param names: every name, as often as it is given.
-    """
-    with call_errors():
-        for position, name in enumerate(names):
-            if name not in QUERY:
-                error = UnknownName((name,), expected="a name in the query", kind="field", received=name, known=QUERY)
-                error.advice = did_you_mean(name, QUERY) or "Use one of these names."
-                raise error
-            if name in names[:position]:
-                raise InvalidValue(
-                    (name,), expected="each name once in the query", received=f"{name} twice", advice="Leave one out."
-                )
 
 
 def read_kind(kind: str | None) -> FormulaKind | None:

@@ -29,7 +29,10 @@ def parse(model: type[Model], document: Any, write: Write = as_json) -> Model:
     :param write: how the request spells places, for hints; another protocol spells them otherwise.
     """
     if not isinstance(document, dict):
-        required = " and ".join(name for name, field in model.model_fields.items() if field.is_required())
+        alternatives = getattr(model, "alternatives", {})
+        required = " and ".join(
+            name for name, field in model.model_fields.items() if field.is_required() or name in alternatives
+        )
         raise InvalidRequest.at(
             "", f"expected a JSON object; received {describe(document)}. Send an object with {required}."
         )
@@ -49,14 +52,18 @@ class call_errors:  # noqa: N801 - a context manager, and a quicker one than con
     :param within: JSON Pointer to the attention request in a larger one.
     :param beside: arguments of the larger request, whose errors have no such prefix.
     :param write: returns a place as the request spells it.
+    :param from_memory: whether key and value come from a memory, to whose name their errors point.
     """
 
-    __slots__ = ("_beside", "_within", "_write")
+    __slots__ = ("_beside", "_from_memory", "_within", "_write")
 
-    def __init__(self, within: str = "", beside: tuple[str, ...] = (), write: Write = as_json) -> None:
+    def __init__(
+        self, within: str = "", beside: tuple[str, ...] = (), write: Write = as_json, *, from_memory: bool = False
+    ) -> None:
         self._within = within
         self._beside = beside
         self._write = write
+        self._from_memory = from_memory
 
     def __enter__(self) -> None:
         """Do nothing."""
@@ -64,6 +71,10 @@ class call_errors:  # noqa: N801 - a context manager, and a quicker one than con
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Raise InvalidRequest instead of a CallError."""
         if isinstance(error, CallError):
+            if self._from_memory and error.path[0] in ("key", "value"):
+                if error.path[0] == "value" and "no value" in error.received:
+                    error.advice = "Name a memory that has values."
+                error.path = ("memory",)
             raise _from_call_error(error, self._write).within(
                 "" if error.path[0] in self._beside else self._within
             ) from None
@@ -135,8 +146,9 @@ def _detail(model: type[BaseModel], document: Any, error: ErrorDetails, write: W
     """Return the expected value, the received one and what to change, for any validator."""
     received = describe(error["input"])
     match error["type"]:
-        case "missing":
-            return f"expected {_field('the field ', error['loc'], write)}, which is required; received nothing. Add it."
+        case "missing" | "missing_alternative":
+            location = (*error["loc"], *error.get("ctx", {}).get("index", ()))
+            return f"expected {_field('the field ', location, write)}, which is required; received nothing. Add it."
         case "extra_forbidden":
             holder = _holder(document, _document_path(document, error["loc"]))
             advice = advice_on_field(model, error["loc"], write, holder)

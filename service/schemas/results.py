@@ -30,6 +30,14 @@ class DiagnosticsResponse(BaseModel, extra="forbid", arbitrary_types_allowed=Tru
     received_weight: Result = Field(description="What each key receives from all queries. 每个键得到的权重之和。")
 
 
+class MemoryUsed(BaseModel, extra="forbid"):
+    """The memory that keys and values came from. 键与值所来自的记忆。"""
+
+    name: str = Field(description="Its name. 名称。")
+    version: str = Field(description="The version that was read; after an append the new one. 所用的版本。")
+    keys: int = Field(description="Number of keys in that version. 键的个数。")
+
+
 class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True):
     """The included fields, and always the models as used, the dtype and notes.
 
@@ -62,6 +70,7 @@ class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True)
     score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
     normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
     dtype: DType = Field(description="Type of the returned numbers. 返回数值的类型。")
+    memory: MemoryUsed | None = Field(None, description="With memory: the version that was read. 所读的记忆。")
     notes: list[str] = Field(
         description='Rows and requests that need a word, such as "row 3: no visible key; …". 说明。'
     )

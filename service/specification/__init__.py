@@ -5,6 +5,7 @@ The functions that end in `_operation` return the keyword arguments of a route d
 
 from service.specification.document import build
 from service.specification.endpoints import ENDPOINTS, Endpoint
+from service.specification.memories import memory_operation
 from service.specification.open_inference import inference_operation, inference_reading
 from service.specification.operations import (
     catalogue_operation,
@@ -23,6 +24,7 @@ __all__ = [
     "expressions_operation",
     "inference_operation",
     "inference_reading",
+    "memory_operation",
     "metrics_operation",
     "probe_operation",
 ]

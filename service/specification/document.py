@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue, models_json_schema
 
-from service.schemas import catalogue, expressions, open_inference
+from service.schemas import catalogue, expressions, memories, open_inference
 from service.schemas.components import COMPONENTS_AT, SchemaWriter, gather_components
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
@@ -34,6 +34,10 @@ Every edge case is decided and documented. Every error names the expected value,
 
 TAGS = [
     {"name": "attention", "description": "Compute. 计算。"},
+    {
+        "name": "memories",
+        "description": "Keys and values that are put once and queried often. 保存一次、多次查询的键与值。",
+    },
     {"name": "open inference", "description": "The Open Inference Protocol V2. 开放推理协议 V2。"},
     {"name": "catalogue", "description": "Score models, normalizers and worked examples. 目录与例题。"},
     {"name": "operations", "description": "Probes and pages. 探针与页面。"},
@@ -41,6 +45,8 @@ TAGS = [
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     *(endpoint.request for endpoint in ENDPOINTS),
+    memories.MemoryRequest,
+    memories.MemoryAppendRequest,
     open_inference.InferenceRequest,
 )
 """Models of request bodies; those of their members are found through them."""
@@ -53,6 +59,8 @@ RESPONSES: tuple[type[BaseModel], ...] = (
     catalogue.ScoreModels,
     expressions.ExpressionLanguage,
     expressions.ExpressionResponse,
+    memories.MemoryResponse,
+    memories.MemoryListResponse,
     *dict.fromkeys(reading.model for reading in READINGS.values()),
     open_inference.InferenceProblem,
     open_inference.InferenceResponse,

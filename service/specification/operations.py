@@ -101,7 +101,7 @@ EVENTS: Operation = {
 }
 
 
-def _content(media_type: str, description: Text) -> Operation:
+def representation(media_type: str, description: Text) -> Operation:
     """Describe a body in another representation than JSON."""
     both = f"{description.en} {description.zh}"
     return {"schema": binary(both) if CODECS[media_type].is_binary else {"type": "string", "description": both}}
@@ -109,7 +109,7 @@ def _content(media_type: str, description: Text) -> Operation:
 
 def _answer_content(media_type: str) -> Operation:
     """Describe an answer in another representation than JSON, or as a stream of events."""
-    return EVENTS if media_type == EVENT_STREAM else _content(media_type, CODECS[media_type].answer)
+    return EVENTS if media_type == EVENT_STREAM else representation(media_type, CODECS[media_type].answer)
 
 
 def operation(
@@ -147,7 +147,7 @@ def json_content(model: type[BaseModel], example: Any, *, many: bool = False) ->
 def computing_operation(endpoint: Endpoint) -> Operation:
     """Describe a POST that computes."""
     bodies = {JSON: {"schema": reference(endpoint.request), "examples": guarded(endpoint.examples)}}
-    bodies |= {name: _content(name, CODECS[name].body) for name in READERS if name != JSON}
+    bodies |= {name: representation(name, CODECS[name].body) for name in READERS if name != JSON}
     answers = json_content(endpoint.response, ANSWERS[endpoint.name])
     answers |= {name: _answer_content(name) for name in endpoint.offered[1:]}
     described = operation(

@@ -5,6 +5,7 @@ Settings other than the address of the collector are the variables of OpenTeleme
 OTEL_TRACES_SAMPLER and OTEL_EXPORTER_OTLP_HEADERS.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
@@ -21,6 +22,14 @@ SERVICE = "attention-service"
 
 CONTEXT = (b"traceparent", b"tracestate")
 """The headers that name the caller's span (W3C Trace Context)."""
+
+MEMORY = re.compile(r"(?<=/v1/memories/)[^/]*")
+"""The name of a memory in a path."""
+
+
+def without_names(path: str) -> str:
+    """Return a path as spans show it: the name of a memory may say what its owner keeps."""
+    return MEMORY.sub("{name}", path)
 
 
 class Tracing:
@@ -45,7 +54,7 @@ class Tracing:
             SpanKind.SERVER,
             {
                 "http.request.method": exchange.method,
-                "url.path": path,
+                "url.path": without_names(path),
                 "url.scheme": "http",
                 "attention.request_id": exchange.request_id,
             },

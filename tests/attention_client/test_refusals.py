@@ -11,11 +11,16 @@ from attention_client import (
     AsyncAttentionClient,
     AttentionClient,
     AttentionServiceError,
+    Conflict,
+    InsufficientStorage,
     InvalidArgument,
     InvalidRequest,
     MalformedRequest,
+    MemoriesUnavailable,
+    MemoryDamaged,
     NotAuthorized,
     NotFound,
+    PreconditionFailed,
     RequestRefused,
     Retry,
     ServiceBusy,
@@ -98,6 +103,16 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"score_model": {"scale": 2}}, "/score_model"),
     ({"score_model": {"formula": "q @ k"}}, "/score_model"),
     ({"score_modifier": lambda score: score}, "/score_modifier"),
+    ({"key": None}, "/key"),
+    ({"key": None, "value": None, "append": True}, "/append"),
+    ({"memory": "a", "key": None}, "/value"),
+    ({"memory": "a"}, "/key"),
+    ({"memory": "a", "key": None, "append": True}, "/key"),
+    ({"memory": "a", "append": True, "past_key": KEY}, "/past_key"),
+    ({"memory": "a/b", "key": None, "value": None}, "/memory"),
+    ({"memory": 7, "key": None, "value": None}, "/memory"),
+    ({"memory": ("a", "b", "c"), "key": None, "value": None}, "/memory"),
+    ({"memory": ("a", 'v"\r\nEvil: 1'), "append": True}, "/memory/version"),
     ({"score_modifier": {"formula": "score * a", "parameters": {"a": np.inf}}}, "/score_modifier/parameters/a"),
     ({"mask": {"formula": "a[j] > i", "parameters": {"a": [1, np.nan, 1, 1, 1]}}}, "/mask/parameters/a/1"),
     ({"include": []}, "/include"),
@@ -125,7 +140,15 @@ async def test_an_unknown_argument_is_a_type_error(call: CallMethod) -> None:
 async def test_every_problem_of_the_service_has_its_type(call: CallMethod, slug: str) -> None:
     types = {401: NotAuthorized, 403: NotAuthorized, 400: MalformedRequest, 404: NotFound, 413: TooLarge,
              422: InvalidRequest, 429: ServiceBusy, 503: ServiceBusy, 500: ServiceFailed}  # fmt: skip
-    named = {"shape-mismatch": ShapeMismatch, "unknown-name": UnknownName}
+    named = {
+        "shape-mismatch": ShapeMismatch,
+        "unknown-name": UnknownName,
+        "precondition-failed": PreconditionFailed,
+        "conflict": Conflict,
+        "insufficient-storage": InsufficientStorage,
+        "memory-damaged": MemoryDamaged,
+        "memories-unavailable": MemoriesUnavailable,
+    }
     status = int(PROBLEMS[slug].status)
     expected = named.get(slug, types.get(status, AttentionServiceError))
     with scripted(problem(status, slug)) as server, pytest.raises(expected) as raised:
@@ -134,7 +157,7 @@ async def test_every_problem_of_the_service_has_its_type(call: CallMethod, slug:
     assert raised.value.request_id == "id-1"
     if isinstance(raised.value, RequestRefused):
         assert (raised.value.slug, raised.value.status) == (slug, status)
-        assert raised.value.__class__ is (expected if status in types else RequestRefused)
+        assert raised.value.__class__ is (expected if slug in named or status in types else RequestRefused)
     else:
         assert slug == "deadline-exceeded"
 

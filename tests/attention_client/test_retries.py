@@ -1,7 +1,6 @@
 """Busy services, broken connections, malformed responses and time-outs."""
 
 import gc
-import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -50,12 +49,12 @@ async def test_attempts_are_repeated_until_one_succeeds(call: CallMethod, before
 
 async def test_attempts_wait_for_retry_after(call: CallMethod) -> None:
     busy = problem(429, "queue-full", Retry_After="1")
-    with scripted(busy, busy, inferred()) as server:
+    with scripted(busy, inferred()) as server:
         await call(server.url, "attend", *PAIR, client_options=QUICK)
-    times = [received.at for received in server.received]
-    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+    refused, answered = server.received
+    assert answered.at - refused.at >= 1
     left = [float(received.headers["request-timeout"]) for received in server.received]
-    assert 60 >= left[0] >= left[1] + 1 >= left[2] + 2
+    assert 60 >= left[0] >= left[1] + 1
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
@@ -77,14 +76,14 @@ async def test_attempts_end_at_their_limit(
 async def test_attempts_end_when_the_next_wait_would_pass_the_timeout(
     call: CallMethod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two waits of 0.3 s fit into a time-out of 10 s; a third of 9.5 s does not."""
+    """Two waits of 0.1 s fit into a time-out of 10 s; a third of 9.5 s does not."""
     with (
         scripted(*[problem(429, "queue-full", Retry_After="3600")] * 2) as server,
         pytest.raises(ServiceBusy) as raised,
     ):
         await call(server.url, "attend", *PAIR, call_options={"timeout": 20})
     assert (raised.value.attempts, raised.value.retry_after) == (1, 3600)
-    waits = iter([0.3, 0.3, 9.5])
+    waits = iter([0.1, 0.1, 9.9])
     monkeypatch.setattr("attention_client.exchange.random.uniform", lambda least, most: next(waits))
     with scripted(*[BUSY] * 50) as server, pytest.raises(ServiceBusy) as raised:
         await call(

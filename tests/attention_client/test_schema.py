@@ -10,10 +10,14 @@ import pytest
 
 from attention_client import (
     AsyncAttentionClient,
+    AsyncDecodingSession,
+    AsyncMemories,
     AttentionClient,
     AttentionResult,
+    DecodingSession,
     Heads,
     Mask,
+    Memories,
     Options,
     Window,
     errors,
@@ -124,6 +128,10 @@ def test_every_argument_is_described() -> None:
     assert min(map(len, described.values())) > 10
 
 
+PAIRS = ((AttentionClient, AsyncAttentionClient), (Memories, AsyncMemories), (DecodingSession, AsyncDecodingSession))
+"""Classes without asyncio and with it."""
+
+
 def methods(client: type) -> dict[str, list[inspect.Parameter]]:
     public = inspect.getmembers(client, inspect.isfunction)
     return {
@@ -133,21 +141,25 @@ def methods(client: type) -> dict[str, list[inspect.Parameter]]:
     }
 
 
-def test_both_clients_have_the_same_signatures() -> None:
-    assert methods(AttentionClient) == methods(AsyncAttentionClient)
-    client_options = [list(inspect.signature(client).parameters) for client in (AttentionClient, AsyncAttentionClient)]
-    assert client_options[0] == client_options[1]
+@pytest.mark.parametrize(("plain", "awaited"), PAIRS)
+def test_both_clients_have_the_same_signatures(plain: type, awaited: type) -> None:
+    assert methods(plain) == methods(awaited)
+    options = [list(inspect.signature(client).parameters) for client in (plain, awaited)]
+    assert options[0] == options[1]
 
 
-@pytest.mark.parametrize("name", methods(AttentionClient))
-def test_every_method_is_a_coroutine_of_the_asyncio_client_alone(name: str) -> None:
-    if name != "with_options":
-        assert not inspect.iscoroutinefunction(getattr(AttentionClient, name))
-        assert inspect.iscoroutinefunction(getattr(AsyncAttentionClient, name))
+@pytest.mark.parametrize(
+    ("plain", "awaited", "name"), [(plain, awaited, name) for plain, awaited in PAIRS for name in methods(plain)]
+)
+def test_every_method_is_a_coroutine_of_the_asyncio_client_alone(plain: type, awaited: type, name: str) -> None:
+    if name not in ("with_options", "decoding"):
+        assert not inspect.iscoroutinefunction(getattr(plain, name))
+        assert inspect.iscoroutinefunction(getattr(awaited, name))
 
 
-def test_every_parameter_of_a_method_is_described() -> None:
-    for name, parameters in methods(AttentionClient).items():
-        described = inspect.getdoc(getattr(AttentionClient, name)) or ""
+@pytest.mark.parametrize("client", [plain for plain, _ in PAIRS])
+def test_every_parameter_of_a_method_is_described(client: type) -> None:
+    for name, parameters in methods(client).items():
+        described = inspect.getdoc(getattr(client, name)) or ""
         listed = {word for line in re.findall(r":param ([^:]+):", described) for word in line.split(", ")}
         assert {one.name for one in parameters} - {"self"} == listed, name

@@ -62,6 +62,14 @@ def test_dimensions_by_hand():
     assert attend(np.ones((2, 4)), np.ones((3, 4)), np.ones((3, 5))).output.shape == (2, 5)
 
 
+def test_a_ranking_of_a_few_keys_costs_less_than_one_of_all():
+    def operations(include, **options):
+        return predict(long(include, queries=2, **options)).operations
+
+    matrices = operations(("scores",))
+    assert matrices < operations(("ranking",), top_k=10) < 2 * matrices < operations(("ranking",)) / 5
+
+
 def long(include, queries=4096, keys=4096, **options):
     """A long call that holds no numbers of its own."""
     vectors = {

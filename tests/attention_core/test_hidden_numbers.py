@@ -117,7 +117,7 @@ def judge(received, expected, sees_key, sees_value, poison):
         assert np.isnan(output[sees_value, 0]).all()
 
 
-@pytest.mark.parametrize(("kind", "normalizer", "path"), product_sample(2, KINDS, NORMALIZERS, PATHS))
+@pytest.mark.parametrize(("kind", "normalizer", "path"), product_sample(3, KINDS, NORMALIZERS, PATHS))
 def test_hidden_numbers_have_no_influence(path, normalizer, kind):
     visible = np.broadcast_to(KINDS[kind][1], SHAPE)
     met = []

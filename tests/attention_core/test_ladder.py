@@ -40,7 +40,7 @@ def test_the_ladder_is_the_whole_product(report_figure):
         assert len(chosen) > len(NORMALIZERS) * len(calls.SETTINGS) * len(calls.HEADS) / 4.2
 
 
-@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(2, SCORE_MODELS, NORMALIZERS))
+@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(3, SCORE_MODELS, NORMALIZERS))
 def test_every_path_equals_the_oracle_within_the_derived_bound(score_model, normalizer):
     chosen = calls.quarter(score_model, normalizer)
     assert {one.setting for one in chosen} == set(calls.SETTINGS)

@@ -42,7 +42,13 @@ def stripping_proxy(upstream: str, prefix: str) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(content)
 
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
             self.do_GET()
 
         def log_message(self, *_: object) -> None:

@@ -101,6 +101,29 @@ async def test_what_a_person_types_is_sent_as_typed_and_a_wrong_request_is_answe
 
 
 @pytest.mark.soak
+async def test_a_memory_is_put_and_then_queried_as_its_description_says(
+    open_page: OpenPage, docs: str, client: httpx.AsyncClient
+) -> None:
+    await client.delete("/v1/memories/heroes")
+    recorded = await open_page(docs)
+    page = recorded.page
+    putting = page.locator("#operations-memories-put_memory")
+    await putting.locator(".opblock-summary-control").click()
+    query = await putting.locator(".opblock-description code").filter(has_text='"memory": "heroes"').inner_text()
+    for status in (201, 200):
+        async with page.expect_response("**/v1/memories/heroes") as answered:
+            await putting.get_by_role("button", name="Execute").click()
+        assert (await answered.value).status == status
+
+    attention = Attention(page)
+    await attention.open()
+    await attention.editor.fill(query)
+    assert await attention.execute() == 200
+    assert (await attention.answered())["memory"]["name"] == "heroes"
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
 async def test_unions_show_each_member_with_text_formula_and_example_and_fit(open_page: OpenPage, docs: str) -> None:
     recorded = await open_page(docs)
     attention = Attention(recorded.page)

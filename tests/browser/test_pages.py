@@ -39,7 +39,7 @@ async def test_whatever_is_html_is_a_page_with_all_headers(client: httpx.AsyncCl
     paths = (await client.get("/openapi.json")).json()["paths"]
     reading = [path for path, methods in paths.items() if "get" in methods]
     for path in [*reading, "/openapi.json", "/nothing", "/docs", "/playground"]:
-        named = path.format(id="causal", model="additive", version="1", slug="internal")
+        named = path.format(id="causal", model="additive", version="1", slug="internal", name="none")
         received = await client.get(named, headers={"Accept": "text/html"})
         if received.headers.get("Content-Type", "").startswith("text/html"):
             assert {name: received.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS, path

@@ -174,6 +174,7 @@ async def test_prefix_keys_and_positions_agree_with_the_browser_and_become_singl
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_lists_keep_up_with_rows_and_a_formula_stays_beside_single_cells(
     open_page: OpenPage, server: Server
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.links import fragment, read
 from tests.browser.playground import STAGES, TAGS, opened
 from tests.server import Server
 
@@ -21,19 +22,6 @@ CLIPBOARD_DENIED = """
 """
 
 BROKEN = "The link could not be read"
-
-
-def fragment(document: Any) -> str:
-    """Write a link as the page does."""
-    packer = zlib.compressobj(9, wbits=-15)
-    packed = packer.compress(json.dumps(document).encode()) + packer.flush()
-    return "#1." + base64.urlsafe_b64encode(packed).decode().rstrip("=")
-
-
-def read(link: str) -> Any:
-    """Read a link as the page does."""
-    letters = link.partition("#1.")[2]
-    return json.loads(zlib.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), wbits=-15))
 
 
 async def shared(open_page: OpenPage, url: str) -> tuple[Any, Any, str]:
@@ -155,6 +143,9 @@ SPOILED: list[tuple[tuple[Any, ...], Any]] = [
     (("x",), {"positions/key": [0.5]}),
     (("x",), {"positions/key": [1e300]}),
     (("x",), {"score_modifier/parameters": {"w": "text"}}),
+    (("y",), "../livez"),
+    (("y",), ["heroes"]),
+    (("y",), "x" * 129),
 ]
 
 GARBAGE = (

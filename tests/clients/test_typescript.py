@@ -11,7 +11,7 @@ import pytest
 from tests.clients.conftest import PROGRAMS, Workspace
 from tests.clients.snippets import program
 from tests.server import Server
-from tests.service.specification import JSON_BODIES
+from tests.service.specification import ANSWERING
 
 pytestmark = [pytest.mark.soak, pytest.mark.npm]
 
@@ -37,7 +37,7 @@ def test_calls_are_answered(
     printed = workspace.run("node", str(compiled / f"{name}.js"), server.url, "openapi/openapi.json")
     answers = json.loads(printed)
     if "examples" in answers:
-        expected = sum(len(body["examples"]) for label, body in JSON_BODIES.items() if "/v1/" in label)
+        expected = sum(len(body["examples"]) for label, body in ANSWERING.items() if "/v1/" in label)
         assert len(answers["examples"]) == expected
     judged(answers)
 

@@ -22,12 +22,20 @@ RAW_FRACTION = 0.1
 
 ANSWER_SECONDS = 60
 
+MEMORY = "/v1/memories/fuzzed"
+
+PUT, APPEND = f"PUT {MEMORY}", f"{MEMORY}/append"
+
 PATHS = {
-    "json": (*(endpoint.path for endpoint in ENDPOINTS), "/v2/models/additive/infer", "/v2/repository/index"),
-    "attention": ("/v1/attention", "/v1/attention/estimate"),
-    "safetensors": ("/v1/attention", "/v1/attention/explain", "/v1/attention/merge"),
+    "json": (
+        *(endpoint.path for endpoint in ENDPOINTS), "/v2/models/additive/infer", "/v2/repository/index",
+        PUT, APPEND, f"DELETE {MEMORY}", f"GET {MEMORY}/tensors", "GET /v1/memories?limit=2&after=a",
+    ),
+    "attention": ("/v1/attention", "/v1/attention/estimate", PUT),
+    "safetensors": ("/v1/attention", "/v1/attention/explain", "/v1/attention/merge", PUT, APPEND),
     "inference": ("/v2/models/scaled_dot_product/infer", "/v2/models/cosine/versions/1/infer"),
 }  # fmt: skip
+"""Where bodies are sent: POST but where a method stands in front."""
 
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -44,6 +52,8 @@ HEADERS = {
     "Authorization": (b"Bearer x", b"Basic eDp5", b"Bearer"),
     "Origin": (b"https://example.org", b"null"),
     "traceparent": (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"00-0-0-0"),
+    "If-Match": (b"*", b'"a"', b'W/"a", "b"', b'"'),
+    "If-None-Match": (b"*", b'"a"', b"a"),
     "Expect": (b"100-continue",),
 }  # fmt: skip
 
@@ -77,8 +87,8 @@ class Requests:
                 headers["Inference-Header-Content-Length"] = length
         for header in random.sample(tuple(HEADERS), random.choice((0, 0, 0, 1, 2))):
             headers[header] = self._values.next()[:200] if random.random() < 0.2 else random.choice(HEADERS[header])
-        path = random.choice(PATHS.get(name, PATHS["json"]))
-        lines = [f"POST {path} HTTP/1.1".encode(), b"Host: here", b"Content-Length: %d" % len(body)]
+        method, _, path = random.choice(PATHS.get(name, PATHS["json"])).rpartition(" ")
+        lines = [f"{method or 'POST'} {path} HTTP/1.1".encode(), b"Host: here", b"Content-Length: %d" % len(body)]
         lines += [header.encode() + b": " + _one_line(value) for header, value in headers.items()]
         return b"\r\n".join((*lines, b"", body))
 
@@ -120,7 +130,9 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
     if status == 100:
         return await _answer(reader)
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
-    if b"content-length" in fields:
+    if status in (204, 304):
+        pass
+    elif b"content-length" in fields:
         await reader.readexactly(int(fields[b"content-length"]))
     else:
         await _chunks(reader)
@@ -149,7 +161,8 @@ async def _answer_to_anything(server: Server, request: bytes) -> int | str:
 
 def fuzz(count: int, seed: int, directory: Path) -> Result:
     """Send `count` requests to a server of its own."""
-    return fuzz_server(lambda server: ask(server, Requests(seed), count), directory, DEADLINE_SECONDS="20")
+    settings = {"DEADLINE_SECONDS": "20", "MEMORIES_DIRECTORY": str(directory / "memories")}
+    return fuzz_server(lambda server: ask(server, Requests(seed), count), directory, **settings)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,11 @@ REQUEST = {"query": [[1.0, 2.0]], "key": [[1.0, 0.0], [0.5, 1.0]], "value": [[1.
 BODIES = {
     **{endpoint.path: next(iter(endpoint.examples.values()))["value"] for endpoint in ENDPOINTS},
     "/v2/repository/index": {},
+    "/v1/memories/table": {"key": [[1, 2]]},
+    "/v1/memories/table/append": {"key": [[3, 4]]},
 }
 
-PARAMETERS = {"model": "dot_product", "version": "1", "id": "causal", "slug": "not-found"}
+PARAMETERS = {"model": "dot_product", "version": "1", "id": "causal", "slug": "not-found", "name": "table"}
 
 
 def uncounted() -> dict[str, int]:
@@ -49,20 +51,25 @@ def ask_everything(server: Server) -> dict[str, int]:
     """Call every route of the application once; return the statuses."""
     answers = {}
     with httpx.Client(base_url=server.url, timeout=30) as client:
-        for route in create_app(Settings(log_level="error")).routes:
-            for method in sorted(set(getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):
-                path = route.path.format(**PARAMETERS) if hasattr(route, "endpoint") else f"{route.path}/docs.js"
-                body = BODIES.get(path)
-                if path.endswith("/infer"):
-                    tensors = [Tensor(name, "FP64", numbers) for name, numbers in arrays().items()]
-                    heads, raw = zip(*(tensor.as_binary() for tensor in tensors), strict=True)
-                    content, headers = frame({"inputs": list(heads)}, *raw)
-                    answer = client.request(method, path, content=content, headers=headers)
-                else:
-                    answer = (
-                        client.request(method, path, json=body) if body is not None else client.request(method, path)
-                    )
-                answers[f"{method} {route.path}"] = answer.status_code
+        asked = [
+            (method, route)
+            for route in create_app(Settings(log_level="error")).routes
+            for method in sorted(set(getattr(route, "methods", None) or {"GET"}) - {"HEAD"})
+        ]
+        # A memory is there until it has been read.
+        order = {"PUT": 0, "DELETE": 2}
+        for method, route in sorted(asked, key=lambda one: order.get(one[0], 1)):
+            path = route.path.format(**PARAMETERS) if hasattr(route, "endpoint") else f"{route.path}/docs.js"
+            body = BODIES.get(path)
+            if path.endswith("/infer"):
+                tensors = [Tensor(name, "FP64", numbers) for name, numbers in arrays().items()]
+                heads, raw = zip(*(tensor.as_binary() for tensor in tensors), strict=True)
+                content, headers = frame({"inputs": list(heads)}, *raw)
+                answer = client.request(method, path, content=content, headers=headers)
+            else:
+                sent = {} if body is None or method in ("GET", "DELETE") else {"json": body}
+                answer = client.request(method, path, **sent)
+            answers[f"{method} {route.path}"] = answer.status_code
     return answers
 
 

@@ -25,10 +25,10 @@ CLIENTS = ("py client", "ts client")
 KINDS: dict[str, tuple[str, ...]] = {
     "json answer": ("bash request",),
     "http answer": ("bash request",),
-    "text output": ("bash shell", "python run", *CLIENTS),
+    "text output": ("bash shell", "bash curl", "python run", *CLIENTS),
 } | dict.fromkeys(
     (
-        *("bash request", "bash draw", "bash shell", "bash serve", "bash commands", "bash generate"),
+        *("bash request", "bash draw", "bash shell", "bash curl", "bash serve", "bash commands", "bash generate"),
         *(
             "bash develop",
             "python run",
@@ -45,7 +45,14 @@ KINDS: dict[str, tuple[str, ...]] = {
 """Every kind of snippet, and the kinds one of which it must follow at once where it is the result of another."""
 
 LEFT_OUT = "…"
-"""As an element of a list in an answer: one or more elements of the answer are not shown."""
+"""As an element of a list in an answer: one or more elements of the answer are not shown.
+
+As a member of an object, or as a header of an answer: a text that differs from one run to the next, such as the version
+of a memory or a time.  In a header of a request of the same section: the version in the answer before.
+"""
+
+VERSION_OR_TIME = r"(?:[A-Za-z0-9_-]{16}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"
+"""What `LEFT_OUT` may stand for in an object."""
 
 
 @dataclass
@@ -176,12 +183,15 @@ def table(language: str, title: str) -> list[list[str]]:
 
 
 def assert_same(received: Any, shown: Any, path: str = "") -> None:
-    """Equal keys, lengths and texts; numbers to 1e-12.  What a list leaves out is all that is not compared."""
+    """Equal keys, lengths and texts; numbers to 1e-12.  What `LEFT_OUT` stands for is all that is not compared."""
     if isinstance(shown, dict):
         assert isinstance(received, dict), f"{path}: received {received!r}"
         assert received.keys() == shown.keys(), f"{path}: {sorted(received)} is not {sorted(shown)}"
         for name in shown:
-            assert_same(received[name], shown[name], f"{path}/{name}")
+            if shown[name] == LEFT_OUT:
+                assert_differs_in_each_run(received[name], f"{path}/{name}")
+            else:
+                assert_same(received[name], shown[name], f"{path}/{name}")
     elif isinstance(shown, list) and LEFT_OUT in shown:
         assert isinstance(received, list), f"{path}: received {received!r}"
         before, after = shown[: shown.index(LEFT_OUT)], shown[shown.index(LEFT_OUT) + 1 :]
@@ -198,3 +208,9 @@ def assert_same(received: Any, shown: Any, path: str = "") -> None:
         assert math.isclose(received, shown, rel_tol=1e-12, abs_tol=1e-12), f"{path}: received {received!r}"
     else:
         assert received == shown, f"{path}: received {received!r}"
+
+
+def assert_differs_in_each_run(received: Any, path: str) -> None:
+    """A version of a memory, or a time (RFC 3339, UTC)."""
+    assert isinstance(received, str), f"{path}: received {received!r}"
+    assert re.fullmatch(VERSION_OR_TIME, received), f"{path}: received {received!r}, which can be shown"

@@ -28,6 +28,9 @@ from tests.sampling import product_sample
 from tests.server import Server, free_port, running_server
 
 PREFIX = "ATTENTION_"
+STATE = "/var/lib/attention-service"
+"""The volume: the only place to which the container writes."""
+
 STOP_SECONDS = 5
 """Longest that an idle server may take to end."""
 
@@ -80,7 +83,11 @@ def test_it_is_built_in_stages_on_the_base_image_as_named(project: Path, stages:
 
 
 def test_the_final_stage_takes_the_environment_and_runs_nothing(stages: list[list[Instruction]]) -> None:
-    assert only(stages[-1], "COPY") == ["--from=builder /opt/venv /opt/venv"]
+    (user,) = only(stages[-1], "USER")
+    assert only(stages[-1], "COPY") == [
+        "--from=builder /opt/venv /opt/venv",
+        f"--from=builder --chown={user} /state{STATE.removeprefix('/var/lib')} {STATE}",
+    ]
     assert not only(stages[-1], "RUN")
     assert not only(stages[-1], "ADD")
 
@@ -137,9 +144,36 @@ def test_compose_keeps_the_container_in(compose: dict[str, Any], name: str, expe
 
 
 def test_compose_gives_nothing_back(compose: dict[str, Any]) -> None:
-    assert not {"privileged", "cap_add", "user", "network_mode", "pid", "volumes", "devices"} & set(compose)
+    assert not {"privileged", "cap_add", "user", "network_mode", "pid", "devices"} & set(compose)
     (temporary,) = compose["tmpfs"]
     assert re.fullmatch(r"/tmp:size=\d+m", temporary), "a tmpfs counts as memory: it needs a bound"
+
+
+def test_memories_are_kept_in_a_volume_that_the_user_owns(
+    project: Path, stages: list[list[Instruction]], compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image names no directory, so that it starts without memories where an engine makes no volume."""
+    assert only(stages[-1], "VOLUME") == [STATE]
+    assert f"mkdir --parents --mode 0700 /state/{PurePosixPath(STATE).name}" in only(stages[0], "RUN")
+    in_image = environment_of(stages[-1])
+    assert "ATTENTION_MEMORIES_DIRECTORY" not in in_image
+    monkeypatch.delenv("ATTENTION_MEMORIES_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", in_image["XDG_STATE_HOME"])
+    kept = Settings().memories_directory
+    assert kept == compose["environment"]["ATTENTION_MEMORIES_DIRECTORY"] == f"{STATE}/memories"
+    (volume,) = compose["volumes"]
+    name, place = volume.split(":")
+    assert place == STATE
+    document = yaml.safe_load((project / "docker-compose.yml").read_text())
+    assert name in document["volumes"], "a name, no path of the host"
+    replicas = [one for service, one in document["services"].items() if service.startswith("attention")]
+    assert [one["volumes"] for one in replicas] == [compose["volumes"]] * 3
+
+
+def test_a_memory_that_is_appended_to_fits_into_the_container(compose: dict[str, Any]) -> None:
+    """It takes up to three times its length while its buffer grows."""
+    assert compose["mem_limit"] == "1g"
+    assert int(compose["environment"]["ATTENTION_MEMORY_BYTES"]) * 4 == 1024**3
 
 
 def test_the_environment_names_settings_that_exist(
@@ -320,8 +354,10 @@ def test_a_signal_ends_the_server_in_order(
             assert connection.getresponse().read()
         started = time.monotonic()
         running.process.send_signal(number)
-        code, seconds = running.process.wait(30), time.monotonic() - started
+        if connected:
+            assert connection.sock.recv(1) == b"", "an idle connection is ended; a client that keeps it is waited for"
         connection.close()
+        code, seconds = running.process.wait(30), time.monotonic() - started
         # multiprocessing's own helper process notices the end of its parent a moment later.
         while any(map(is_running, children)) and time.monotonic() < started + STOP_SECONDS:
             time.sleep(0.01)
@@ -332,12 +368,21 @@ def test_a_signal_ends_the_server_in_order(
         assert "Traceback" not in running.log.read_text()
 
 
-def test_both_locks_that_an_image_can_have_are_whole(project: Path, stages: list[list[Instruction]]) -> None:
-    """What traces need comes on top of the service, in the same versions."""
+TRACES = {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "added"), [("otel", TRACES), ("redis", {"redis"}), ("otel-redis", {*TRACES, "redis"})]
+)
+def test_every_lock_that_an_image_can_have_is_whole(
+    project: Path, stages: list[list[Instruction]], lock: str, added: set[str]
+) -> None:
+    """What an extra needs comes on top of the service, in the same versions."""
     assert only(stages[0], "ARG") == ["LOCK=service"]
-    service, otel = (locked(project / "requirements" / f"{name}.txt") for name in ("service", "otel"))
-    assert service.items() <= otel.items()
-    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(otel) - set(service)
+    service, whole = (locked(project / "requirements" / f"{name}.txt") for name in ("service", lock))
+    assert service.items() <= whole.items()
+    assert added <= set(whole) - set(service)
+    assert any(f"requirements/{lock}.txt" in copied.split() for copied in only(stages[0], "COPY"))
 
 
 def locked(path: Path) -> dict[str, str]:

@@ -27,6 +27,8 @@ from tests.promises.readme import (
     PAGES,
     README,
     ROOT,
+    VERSION_OR_TIME,
+    Section,
     all_commands,
     assert_same,
     codes,
@@ -69,14 +71,33 @@ def test_every_snippet_has_a_use(page: str) -> None:
                 assert set(programs) <= PROGRAMS[kind], f"{page}, {section.title}: a {kind} starts {programs}"
 
 
+def exchanges_of(section: Section) -> list[tuple[str, str, str]]:
+    """Each request of a section, with kind and code of the snippet behind it."""
+    return [
+        (script, kind, answer)
+        for (before, script), (kind, answer) in pairwise([*section.snippets, ("", "")])
+        if before == "bash request"
+    ]
+
+
+def memories_of(section: Section) -> set[str]:
+    """The paths of the memories that the requests of a section make; none in most sections."""
+    return {path for script, _, _ in exchanges_of(section) for path in re.findall(r"/v1/memories/[\w.-]+", script)}
+
+
 def exchanges() -> Iterator[Any]:
     for page, sections in PAGES.items():
         for section in sections:
             serving = [words for kind, code in section.snippets if kind == "bash serve" for words in commands(code)]
             serving = [words[2:] for words in serving if words[:2] == SERVE]
-            for (before, script), (kind, answer) in pairwise([*section.snippets, ("", "")]):
-                if before == "bash request":
-                    yield pytest.param(script, kind, answer, serving, id=f"{page}-{section.title}")
+            for script, kind, answer in [] if memories_of(section) else exchanges_of(section):
+                yield pytest.param(script, kind, answer, serving, id=f"{page}-{section.title}")
+
+
+def sections_with_memories() -> Iterator[Any]:
+    for page, sections in PAGES.items():
+        for section in filter(memories_of, sections):
+            yield pytest.param(section, id=f"{page}-{section.title}")
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +108,44 @@ def serving_as(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
         yield functools.cache(lambda *arguments: stack.enter_context(running_server(directory, *arguments)))
 
 
+def ask_as_shown(url: str, script: str, kind: str, answer: str) -> httpx.Response:
+    """Send a request, and compare what comes back with the answer that is shown."""
+    assert kind in ("json answer", "http answer"), "a request is shown without its answer"
+    [words] = commands(script)
+    response = curl.send(words, url)
+    assert curl.read(words).i == (kind == "http answer"), "curl -i shows status and headers, curl without it does not"
+    if kind == "http answer":
+        head, _, answer = answer.partition("\n\n")
+        status, *headers = head.splitlines()
+        assert response.status_code == int(status.split()[1]), response.text
+        for name, value in (header.split(": ", 1) for header in headers):
+            shown = re.escape(value).replace(LEFT_OUT, VERSION_OR_TIME)
+            assert re.fullmatch(shown, response.headers[name]), f"{name}: received {response.headers[name]}"
+    else:
+        assert response.status_code == 200, response.text
+    if response.content or answer:
+        assert_same(response.json(), json.loads(answer))
+    return response
+
+
 @pytest.mark.parametrize(("script", "kind", "answer", "serving"), list(exchanges()))
 def test_a_request_gets_the_answer_that_is_shown(
     server: Server, serving_as: Callable[..., Server], script: str, kind: str, answer: str, serving: list[list[str]]
 ) -> None:
-    assert kind in ("json answer", "http answer"), "a request is shown without its answer"
-    [words] = commands(script)
-    response = curl.send(words, (serving_as(*serving[0]) if serving else server).url)
-    assert curl.read(words).i == (kind == "http answer"), "curl -i shows status and headers, curl without it does not"
-    if kind == "http answer":
-        head, answer = answer.split("\n\n", 1)
-        status, *headers = head.splitlines()
-        assert response.status_code == int(status.split()[1])
-        for name, value in (header.split(": ", 1) for header in headers):
-            assert response.headers[name] == value
-    else:
-        assert response.status_code == 200, response.text
-    assert_same(response.json(), json.loads(answer))
+    ask_as_shown((serving_as(*serving[0]) if serving else server).url, script, kind, answer)
+
+
+@pytest.mark.parametrize("section", list(sections_with_memories()))
+def test_requests_with_a_memory_get_the_answers_that_are_shown(server: Server, section: Section) -> None:
+    """All of a section, one after the other; the memories that they make are there neither before nor after."""
+    for path in memories_of(section):
+        httpx.delete(f"{server.url}{path}")
+    version = ""
+    for script, kind, answer in exchanges_of(section):
+        response = ask_as_shown(server.url, script.replace(f'"{LEFT_OUT}"', f'"{version}"'), kind, answer)
+        version = response.headers.get("attention-memory-version") or response.headers.get("etag", "").strip('"')
+    for path in memories_of(section):
+        httpx.delete(f"{server.url}{path}")
 
 
 @pytest.mark.parametrize("page", pages_with("python run"))
@@ -116,6 +158,12 @@ def test_python_prints_what_is_shown(server: Server, page: str) -> None:
             asking = code.replace(curl.ADDRESS.removeprefix("http://"), server.url.removeprefix("http://"))
             exec(compile(asking, page, "exec"), names)
         assert printed.getvalue().rstrip("\n") == (text or "")
+
+
+def test_the_decoding_loop_has_as_many_lines_as_its_title_says() -> None:
+    title, loop, *_ = PAGES["docs/decoding-loop.md"]
+    [lines] = re.findall(r"in (\d+) lines", title.title)
+    assert len([line for line in loop.snippets[0][1].splitlines() if line]) == int(lines)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -180,7 +228,9 @@ def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language:
 
 @pytest.mark.parametrize("path", [codes(row[0])[0] for row in table("en", "Endpoint") if row[0].startswith("`GET ")])
 def test_head_is_answered_as_get_is(server: Server, path: str) -> None:
-    url = server.url + path.removeprefix("GET ").format(id="causal", slug="not-found", model="additive", version="1")
+    kept = httpx.put(f"{server.url}/v1/memories/head", json={"key": [[1]]}).json()
+    values = {"id": "causal", "slug": "not-found", "model": "additive", "version": "1", "name": kept["name"]}
+    url = server.url + path.removeprefix("GET ").format(**values)
     get, head = httpx.get(url), httpx.head(url)
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert get.content
@@ -289,11 +339,44 @@ def test_both_languages_show_the_same() -> None:
         assert cells[0] == cells[1], one.title
 
 
+TWINS = [(page, twin) for page in PAGES if (twin := page.replace(".md", ".zh-CN.md")) in PAGES]
+
+
+@pytest.mark.parametrize(("page", "twin"), TWINS)
+def test_pages_in_both_languages_have_the_same_sections_and_code(page: str, twin: str) -> None:
+    """But for the texts in it."""
+    assert [section.title.count("#") for section in PAGES[page]] == [
+        section.title.count("#") for section in PAGES[twin]
+    ]
+    english, chinese = (
+        [
+            (kind, re.findall(r"[-+.\d]+", code) if kind == "text output" else re.sub(r'"[^"]*"', '""', code))
+            for section in PAGES[name]
+            for kind, code in section.snippets
+            if kind not in ("json answer", "tree")
+        ]
+        for name in (page, twin)
+    )
+    assert english == chinese
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_contents_name_every_section_in_order(language: str) -> None:
     first, *others = README[language]
     titles = [section.title.removeprefix("## ") for section in others if not section.title.startswith("###")]
     assert re.findall(r"\[([^]]+)\]\(#", first.prose) == titles
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in LANGUAGES.values()])
+def test_links_of_other_pages_lead_somewhere(page: str) -> None:
+    for section in PAGES[page]:
+        for link in re.findall(r"\]\(([^)]+)\)", section.prose):
+            path, _, anchor = link.partition("#")
+            target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+            assert link.startswith("https://") or target.is_file(), link
+            if anchor:
+                titles = PAGES[target.relative_to(ROOT).as_posix()]
+                assert anchor in {one.title.lstrip("# ").lower().replace(" ", "-") for one in titles}, link
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -16,6 +16,7 @@ PROFILES = {profile for service in SERVICES.values() for profile in service.get(
 RUN_FLAGS = {
     "ports": "--publish",
     "environment": "--env",
+    "volumes": "--volume",
     "read_only": "--read-only",
     "tmpfs": "--tmpfs",
     "cap_drop": "--cap-drop",

@@ -89,7 +89,8 @@ def test_every_field_of_the_result_is_there_with_its_shape(server: Server, langu
     assert [codes(row[0])[0] for row in rows] == list(RESULT_FIELDS)
     answered = [codes(row[1]) for row in rows]
     always = ["score_model", "normalizer", "dtype", "notes"]
-    assert sorted([*always, *chain(*answered)]) == sorted(AttentionResponse.model_fields)
+    with_memory = ["memory"]
+    assert sorted([*always, *with_memory, *chain(*answered)]) == sorted(AttentionResponse.model_fields)
     diagnostics = table(language, "Diagnostic")
     assert [codes(row[0])[0] for row in diagnostics] == list(DiagnosticsResponse.model_fields)
 
@@ -139,6 +140,8 @@ def shown_default(language: str, name: str, default: Any) -> str:
     if name == "compute_threads":
         assert Settings.model_fields[name].default_factory() == usable_cores()
         return {"en": "all cores it may use", "zh": "全部可用的核心"}[language]
+    if name == "memories_directory":
+        return {"en": "the platform's state directory", "zh": "平台的状态目录"}[language]
     if default in ((), None):
         return {"en": "none", "zh": "无"}[language]
     if default == "":

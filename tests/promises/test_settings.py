@@ -26,6 +26,9 @@ JUDGED_BY_THE_SYSTEM = {name for name in Settings.model_fields if name not in WR
 CLOSING = {"api_keys", "api_keys_file"}
 """Settings by which an operator closes the service."""
 
+EMPTY_IS_OFF = "memories_directory"
+"""The setting that an empty value switches off, which keeps less than the default."""
+
 EMPTY_IS_THE_DEFAULT = {
     name for name in set(Settings.model_fields) - CLOSING if Settings.model_fields[name].default in ("", ())
 }
@@ -48,12 +51,13 @@ def test_these_tests_know_every_setting() -> None:
     assert set(CHANGED) == set(Settings.model_fields)
     anything = {name for name in JUDGED_BY_THE_SYSTEM if len(Settings.model_fields[name].metadata) > 1}
     assert not anything, "a setting with a constraint has examples of what it refuses"
-    assert {"host", "uds", "metrics_directory"} <= JUDGED_BY_THE_SYSTEM
+    assert {"host", "uds", "metrics_directory", "memories_directory"} <= JUDGED_BY_THE_SYSTEM
     assert {
         "root_path",
         "trusted_proxies",
         "cors_origins",
         "metrics_directory",
+        "memories_url",
         "otlp_endpoint",
     } <= EMPTY_IS_THE_DEFAULT
     assert tuple(SERVE_FLAGS) == SERVE_OPTIONS == ("host", "port", "uds", "workers", "root_path")
@@ -113,7 +117,10 @@ def test_an_empty_value_is_the_default_or_an_error_that_says_so(
 ) -> None:
     """Never something wider: no host is not every address, and no keys are not an open service."""
     variable = f"ATTENTION_{name.upper()}"
-    if name in EMPTY_IS_THE_DEFAULT:
+    if name == EMPTY_IS_OFF:
+        monkeypatch.setenv(variable, text)
+        assert getattr(Settings(), name) == ""
+    elif name in EMPTY_IS_THE_DEFAULT:
         default = Settings()
         monkeypatch.setenv(variable, text)
         assert Settings() == default

@@ -25,6 +25,12 @@ JSON_BODIES = {
     if "requestBody" in operation
 }
 
+MEMORY_LABELS = tuple(label for label in OPERATIONS if "/v1/memories" in label)
+"""Operations whose answers depend on the writes before."""
+
+ANSWERING = {label: body for label, body in JSON_BODIES.items() if label not in MEMORY_LABELS}
+"""Bodies of operations that answer and keep nothing."""
+
 
 def path_of(label: str) -> str:
     """The path of an operation, with the examples of its parameters."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.service.open_inference.inference import frame
-from tests.service.specification import JSON_BODIES
+from tests.service.specification import ANSWERING
 from tests.service.wrong_merges import PART
 from tests.service.wrong_requests import BASE
 
@@ -27,7 +27,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "/v1/attention/merge": {"partials": [PART]},
     "/v2/models/{model}/infer": {"inputs": VECTORS},
 }
-for _label, _body in JSON_BODIES.items():
+for _label, _body in ANSWERING.items():
     # A newer endpoint is asked its first documented example.
     QUESTIONS.setdefault(_label.removeprefix("POST "), next(iter(_body["examples"].values()))["value"])
 
@@ -63,10 +63,10 @@ def assert_refused(response: httpx.Response, name: str, place: str) -> None:
 
 
 def test_every_document_is_asked_about():
-    assert {f"POST {path}" for path in QUESTIONS} == set(JSON_BODIES)
+    assert {f"POST {path}" for path in QUESTIONS} == set(ANSWERING)
 
 
-@pytest.mark.parametrize("path", [call.removeprefix("POST ") for call in JSON_BODIES])
+@pytest.mark.parametrize("path", [call.removeprefix("POST ") for call in ANSWERING])
 @pytest.mark.parametrize("escape", [False, True], ids=["as it is", "escaped"])
 async def test_a_name_twice_in_any_object_is_refused(client, path, escape):
     document, url = QUESTIONS[path], path.format(model="scaled_dot_product")

@@ -19,6 +19,7 @@ from service.middleware.header_fields import STATE
 from service.routes.fast_path import FastPathMiddleware
 from service.routes.raw_route import RawRoute
 from service.settings import Settings
+from tests.sampling import sample
 from tests.server import Server, log_lines, running_server
 
 PREFIX = "/long/way"
@@ -62,7 +63,10 @@ PARAMETER_VALUES = {"model": ("cosine", "dot_product"), "version": ("1",)}
 
 
 def raw_routes() -> list[RawRoute]:
-    return [route for route in create_app(Settings(log_level="warning")).router.routes if isinstance(route, RawRoute)]
+    """Those whose parameters the fast path knows; paths with the name of a memory take the normal way alone."""
+    routes = create_app(Settings(log_level="warning")).router.routes
+    raw = [route for route in routes if isinstance(route, RawRoute)]
+    return [route for route in raw if route.param_convertors.keys() <= PARAMETER_VALUES.keys()]
 
 
 def test_there_are_raw_routes() -> None:
@@ -141,7 +145,7 @@ async def test_a_raw_route_does_not_pass_through_the_application() -> None:
     assert sent[0]["status"] == 200
 
 
-@pytest.mark.parametrize("prefix", ["", PREFIX])
+@pytest.mark.parametrize("prefix", sample(["", PREFIX], ""))
 def test_a_client_that_goes_away_is_no_defect(tmp_path: Path, prefix: str) -> None:
     """Half a body and then nothing: one line in the log, which is no error, on both ways."""
     arguments = ("--root-path", prefix) if prefix else ()

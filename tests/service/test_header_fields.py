@@ -167,6 +167,7 @@ VALUES = {
     "if-modified-since": ("Sat, 01 Jan 2000 00:00:00 GMT", "Sun, 02 Jan 2000 00:00:00 GMT"),
     "if-range": ('"a"', '"b"'),
     "inference-header-content-length": ("10", "11"),
+    "content-range": ("bytes 0-9/10", "bytes 0-8/10"),
     "origin": (PAGE, "https://elsewhere.example"),
     "range": ("bytes=0-1", "bytes=2-3"),
     "request-timeout": ("5", "50"),

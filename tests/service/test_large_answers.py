@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 
 from tests.operations import Limit
+from tests.sampling import sample
 from tests.server import running_server
 
 LENGTH = 1800
-SECONDS = 6
 
 PLAIN = {"Accept-Encoding": "identity"}
 
 
 @pytest.mark.alone
-async def test_probes_answer_while_the_largest_answers_are_written(tmp_path: Path, report_figure):
+@pytest.mark.parametrize("seconds", sample([2, 6], 2))
+async def test_probes_answer_while_the_largest_answers_are_written(tmp_path: Path, report_figure, seconds: float):
     vectors = np.random.default_rng(0).standard_normal((LENGTH, 4)).round(6).tolist()
     request = {"query": vectors, "key": vectors, "include": ["scores"]}
     with running_server(tmp_path) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             waits, answers, size = [], 0, 0
-            until = perf_counter() + SECONDS
+            until = perf_counter() + seconds
 
             async def ask():
                 nonlocal answers, size

@@ -16,7 +16,7 @@ from tests.service.problem_documents import check
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
-NAMES = {"model": "additive", "version": "1", "id": "causal", "slug": "internal"}
+NAMES = {"model": "additive", "version": "1", "id": "causal", "slug": "internal", "name": "some"}
 
 PREFIX = "/attention"
 
@@ -46,7 +46,7 @@ async def test_allow_names_exactly_the_methods_that_a_path_has(client: httpx.Asy
     path = template.format(**NAMES)
     answers = {method: await client.request(method, path) for method in METHODS}
     served = {method for method, answer in answers.items() if answer.status_code != 405}
-    assert served in ({"GET", "HEAD"}, {"POST"})
+    assert served in ({"GET", "HEAD"}, {"POST"}, {"DELETE", "GET", "HEAD", "PUT"})
     for method in set(METHODS) - served:
         assert answers[method].headers["allow"] == ", ".join(sorted(served)), method
         if method == "HEAD":

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,12 @@ from tests.service.strategies import attention_requests
 
 MODEL = "scaled_dot_product"
 INFERENCE = "POST /v2/models/{model}/infer"
+PUT, APPEND = "PUT /v1/memories/{name}", "POST /v1/memories/{name}/append"
+
+MEMORY = "schemathesis"
+
+PARAMETERS = {INFERENCE: {"model": MODEL}, PUT: {"name": MEMORY}, APPEND: {"name": MEMORY}}
+"""Parameters of paths."""
 
 FITTING = {
     "POST /v1/attention": attention_requests(),
@@ -54,6 +61,11 @@ BODIES = {
 }
 """Bodies of every operation that takes one: drawn where there is a strategy, else the documented ones."""
 
+FIRST_MEMORY = next(
+    iter(PATHS["/v1/memories/{name}"]["put"]["requestBody"]["content"]["application/json"]["examples"].values())
+)["value"]
+"""The memory to which the documented keys can be appended."""
+
 MAX_FUZZED = {"POST /v1/attention": 25}
 FUZZED_OTHERWISE = 8
 """How many requests of each kind; the others hold a request of the first and add little that is theirs."""
@@ -71,13 +83,15 @@ def test_bodies_that_fit_are_answered(label: str, server: Server, report_figure:
     fitting = st.builds(
         _operation(label).Case,
         body=BODIES[label],
-        path_parameters=st.just({"model": MODEL} if label == INFERENCE else {}),
+        path_parameters=st.just(PARAMETERS.get(label, {})),
         headers=st.just({}) | HEADERS,
         media_type=st.just("application/json"),
     )
+    if label == APPEND:
+        httpx.put(f"{server.url}/v1/memories/{MEMORY}", json=FIRST_MEMORY).raise_for_status()
     statuses = fuzz(fitting, label, server)
     report_figure(f"{label}: {statuses.total()} requests that fit: {dict(statuses)}")
-    assert set(statuses) == {200}
+    assert set(statuses) <= {200, 201}
 
 
 @pytest.mark.parametrize("label", sample(BODIES, "POST /v1/attention/estimate", INFERENCE))

@@ -141,7 +141,14 @@ SLOW = {name: [[0.5]] * 90_000 for name in ("query", "key", "value")} | {"includ
 def own_server(tmp_path, monkeypatch):
     """A server of three compute threads, whatever the machine has, that was told to let BLAS start two."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
-    with running_server(tmp_path, COMPUTE_THREADS="3") as server:
+    with running_server(tmp_path, COMPUTE_THREADS="3", MEMORIES_DIRECTORY="") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stopped_server(tmp_path_factory):
+    """A server of three compute threads for tests that stop its computations."""
+    with running_server(tmp_path_factory.mktemp("stopped"), COMPUTE_THREADS="3") as server:
         yield server
 
 
@@ -202,22 +209,22 @@ def processor_seconds(server):
 
 
 @pytest.mark.alone
-async def test_a_deadline_ends_the_tiles_of_every_thread(own_server):
-    async with httpx.AsyncClient(base_url=own_server.url, timeout=60) as client:
+async def test_a_deadline_ends_the_tiles_of_every_thread(stopped_server):
+    async with httpx.AsyncClient(base_url=stopped_server.url, timeout=60) as client:
         started = time.monotonic()
         response = await client.post("/v1/attention", json=SLOW, headers={"Request-Timeout": "0.5"})
         took = time.monotonic() - started
     assert (response.status_code, response.json()["type"]) == (504, "/problems/deadline-exceeded")
     assert took < 1.5
     await asyncio.sleep(0.3)
-    before = processor_seconds(own_server)
+    before = processor_seconds(stopped_server)
     await asyncio.sleep(0.5)
-    assert processor_seconds(own_server) - before <= 0.05
+    assert processor_seconds(stopped_server) - before <= 0.05
 
 
 @pytest.mark.alone
-async def test_a_client_that_waits_for_tiles_keeps_no_small_request_waiting(own_server):
-    async with httpx.AsyncClient(base_url=own_server.url, timeout=60) as client:
+async def test_a_client_that_waits_for_tiles_keeps_no_small_request_waiting(stopped_server):
+    async with httpx.AsyncClient(base_url=stopped_server.url, timeout=60) as client:
         slow = asyncio.create_task(client.post("/v1/attention", json=SLOW, headers={"Request-Timeout": "2"}))
         await asyncio.sleep(0.5)
         started = time.monotonic()

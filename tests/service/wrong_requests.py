@@ -80,9 +80,9 @@ DOCUMENTS = [
     WrongRequest("a list of requests", [BASE], INVALID, ""),
     WrongRequest("a matrix", [[1, 2], [3, 4]], INVALID, ""),
     WrongRequest("no query", without("query"), INVALID, "/query"),
-    WrongRequest("no key", without("key"), INVALID, "/key"),
+    WrongRequest("no key", without("key"), INVALID, "/key", refused_by_schema=False),
     WrongRequest("query null", with_(query=None), INVALID, "/query"),
-    WrongRequest("key null", with_(key=None), INVALID, "/key"),
+    WrongRequest("key null", with_(key=None), INVALID, "/key", refused_by_schema=False),
 ]
 
 UNKNOWN_FIELDS = [

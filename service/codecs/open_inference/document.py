@@ -114,6 +114,10 @@ class Builder:
                 return replace(violation, pointer=self._tensors[path].pointer(index, about_shape=about_shape))
             if path in self._scalars:
                 return replace(violation, pointer=f"/parameters/{self._scalars[path]}")
+        for path, name in self._scalars.items():
+            # The fault of an object, of which a parameter is a member.
+            if steps[0] not in self._options and path[: len(steps)] == steps:
+                return replace(violation, pointer=f"/parameters/{name}")
         if steps[:1] == ("include",):
             field = self.document["include"][int(steps[1])]
             position = next(i for i, name in enumerate(outputs) if OUTPUTS[name].field == field)

@@ -20,8 +20,17 @@ NOTES = "notes"
 """Parameter of an answer: a list of strings, as JSON in one string."""
 
 
-def write_response(model: str, request: InferenceRequest, result: AttentionResult) -> tuple[bytes, int | None]:
-    """Return the body, and how long its JSON is when raw tensors follow."""
+MEMORY_VERSION = "memory_version"
+"""Parameter of an answer: the version of the memory that was read, or made by an append."""
+
+
+def write_response(
+    model: str, request: InferenceRequest, result: AttentionResult, memory: Mapping[str, Any] | None = None
+) -> tuple[bytes, int | None]:
+    """Return the body, and how long its JSON is when raw tensors follow.
+
+    :param memory: what the answer says of a memory; None for a request without.
+    """
     outputs: list[Mapping[str, Any]] = []
     raw: list[memoryview] = []
     for name in request.outputs or [name for name in OUTPUTS if name in result.arrays]:
@@ -34,8 +43,11 @@ def write_response(model: str, request: InferenceRequest, result: AttentionResul
             outputs.append(head | {"data": _data(array, datatype)})
     identity = {} if request.id is None else {"id": request.id}
     # Parameters are scalars, and most answers have none.
-    notes = {"parameters": {NOTES: orjson.dumps(result.notes).decode()}} if result.notes else {}
-    document = {"model_name": model, "model_version": VERSION, **identity, **notes, "outputs": outputs}
+    said = {NOTES: orjson.dumps(result.notes).decode()} if result.notes else {}
+    if memory is not None:
+        said[MEMORY_VERSION] = memory["version"]
+    parameters = {"parameters": said} if said else {}
+    document = {"model_name": model, "model_version": VERSION, **identity, **parameters, "outputs": outputs}
     text = encode(document)
     return (b"".join((text, *raw)), len(text)) if raw else (text, None)
 

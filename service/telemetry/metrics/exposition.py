@@ -18,7 +18,7 @@ from service.telemetry.metrics.store import Key, MetricSnapshot
 GAUGES = frozenset(family.name for family in FAMILIES if family.kind == "gauge")
 """Names of metrics that are true only while their process lives."""
 
-COMBINE: dict[Combine, Callable[[float, float], float]] = {"sum": add, "min": min, "max": max}
+COMBINE: dict[Combine, Callable[[float, float], float]] = {"sum": add, "min": min, "max": max, "own": add}
 
 LIMITS = (*map(floatToGoString, BUCKET_BOUNDS_SECONDS), "+Inf")
 
@@ -35,8 +35,11 @@ class MergedSnapshots(Collector):
     def __init__(self, snapshots: Iterable[MetricSnapshot]) -> None:
         self._numbers: dict[str, dict[Key, float]] = defaultdict(dict)
         combine = {family.name: COMBINE[family.combine] for family in FAMILIES}
+        own = {family.name for family in FAMILIES if family.combine == "own"}
         for snapshot in snapshots:
             for (name, *labels), number in snapshot.numbers.items():
+                if name in own and not snapshot.own:
+                    continue
                 if name in combine and (snapshot.alive or name not in GAUGES) and (number or combine[name] is add):
                     # Skip 0 for min and max: a previous process of the same file left it.
                     key, numbers = tuple(labels), self._numbers[name]

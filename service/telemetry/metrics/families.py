@@ -7,8 +7,9 @@ from service.problems.kinds import PROBLEMS
 
 Kind = Literal["counter", "gauge", "histogram"]
 
-Combine = Literal["sum", "min", "max"]
-"""How the numbers of several processes are merged."""
+Combine = Literal["sum", "min", "max", "own"]
+"""How the numbers of several processes are merged; "own" is that of the process which answers the scrape, where all of
+them measure the same thing."""
 
 BUCKET_BOUNDS_SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -91,6 +92,16 @@ FAMILIES = (
         "counter",
         "Lines of the log that were dropped because standard error was not read, or could not be written.",
     ),
+    Family("attention_memories", "gauge", "Memories that are kept, by all processes together.", combine="own"),
+    Family(
+        "attention_memories_bytes",
+        "gauge",
+        "Bytes of the files of all memories, which ATTENTION_MEMORIES_BYTES limits.",
+        combine="own",
+    ),
+    Family("attention_memory_reads_total", "counter", "Requests that read a memory, each memory counted once."),
+    Family("attention_memory_appends_total", "counter", "Appends to memories."),
+    Family("attention_memories_expired_total", "counter", "Memories removed at the end of their time to live."),
     Family(
         "attention_build_info",
         "gauge",

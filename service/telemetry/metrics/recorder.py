@@ -43,6 +43,9 @@ class Metrics:
         self._queued = store.slot(("attention_queued",))
         self._operations = store.slot(("attention_operations_total",))
         self._log_lines_dropped = store.slot(("attention_log_lines_dropped_total",))
+        self._memory_reads = store.slot(("attention_memory_reads_total",))
+        self._memory_appends = store.slot(("attention_memory_appends_total",))
+        self._memories_expired = store.slot(("attention_memories_expired_total",))
         self._request_seconds = Histogram(store, "attention_request_seconds")
         self._queue_wait_seconds = Histogram(store, "attention_queue_wait_seconds")
         self._rejected = {reason: store.slot(("attention_rejected_total", reason)) for reason in REASONS}
@@ -108,3 +111,15 @@ class Metrics:
         if histogram is None:
             histogram = self._compute_seconds[kind] = Histogram(self.store, "attention_compute_seconds", *kind)
         self.store.add((self._operations, operations), *histogram.entries(seconds))
+
+    def memory_read(self) -> None:
+        """Count a request that reads a memory."""
+        self.store.add((self._memory_reads, 1))
+
+    def memory_appended(self) -> None:
+        """Count an append."""
+        self.store.add((self._memory_appends, 1))
+
+    def memories_expired(self, count: int) -> None:
+        """Count memories that a sweep has removed."""
+        self.store.add((self._memories_expired, count))

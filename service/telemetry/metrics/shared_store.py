@@ -30,6 +30,7 @@ class SharedMetricStore(MetricStore):
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._file, names = _lock_free_file(directory)
+        self._cells = names.with_suffix(".cells")
         self._names = os.open(names, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._numbers = memoryview(mmap.mmap(self._file, NUMBER_BYTES * MAX_SLOTS)).cast("d")
         lines = _whole_lines(names)
@@ -43,7 +44,8 @@ class SharedMetricStore(MetricStore):
     def snapshots(self) -> list[MetricSnapshot]:
         """Return the numbers of every process, including those that have ended."""
         with self._lock:
-            return [_read_snapshot(cells) for cells in sorted(self._directory.glob("*.cells"))]
+            files = sorted(self._directory.glob("*.cells"))
+            return [_read_snapshot(cells, own=cells == self._cells) for cells in files]
 
     def _allocate(self, key: Key) -> int:
         # Write the name before the number, so that a reader never finds a number without its name.
@@ -74,13 +76,17 @@ def _lock(file: int, kind: int) -> bool:
     return True
 
 
-def _read_snapshot(cells: Path) -> MetricSnapshot:
-    """Return the numbers of a file, and whether its process, which may be this one, is alive."""
+def _read_snapshot(cells: Path, *, own: bool) -> MetricSnapshot:
+    """Return the numbers of a file, and whether its process is alive.
+
+    :param cells: the file.
+    :param own: whether it is that of this process.
+    """
     with cells.open("rb") as file:
         names = _parse_names(_whole_lines(cells.with_suffix(".names")))
         numbers = memoryview(file.read(NUMBER_BYTES * len(names))).cast("d")
         alive = not _lock(file.fileno(), fcntl.LOCK_SH)
-        return MetricSnapshot(dict(zip(names, numbers, strict=False)), alive=alive)
+        return MetricSnapshot(dict(zip(names, numbers, strict=False)), alive=alive, own=own)
 
 
 def _whole_lines(path: Path) -> bytes:

@@ -17,10 +17,16 @@ MAX_SLOTS = 8192
 
 @dataclass(frozen=True, slots=True)
 class MetricSnapshot:
-    """The numbers of one process, and whether it is alive: the gauges of a dead process are no longer true."""
+    """The numbers of one process.
+
+    :param numbers: by key.
+    :param alive: whether the process is: the gauges of a dead one are no longer true.
+    :param own: whether it is the process that reads them; default True, as of the only one.
+    """
 
     numbers: Mapping[Key, float]
     alive: bool
+    own: bool = True
 
 
 class MetricStore:

@@ -8,7 +8,7 @@ from tests.attention_core.blockwise.judge import SIZES, judge
 from tests.sampling import product_sample
 
 
-@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(2, SCORE_MODELS, NORMALIZERS))
+@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(5, SCORE_MODELS, NORMALIZERS))
 def test_tiled_equals_dense_within_the_derived_bound(score_model, normalizer):
     chosen = [(one, SIZES[one.seed % len(SIZES)]) for one in calls.quarter(score_model, normalizer)]
     assert {one.setting for one, _ in chosen} == set(calls.SETTINGS)

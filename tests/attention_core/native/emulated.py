@@ -17,7 +17,10 @@ from attention_core.native.library import CALL_FIELDS
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 TILE_ROWS, SPAN, KEY_BLOCK = 12, 2048, 192
 FIELDS = list(CALL_FIELDS)
-RESULTS = {"output", "maximum", "logsumexp", "scores", "capped_scores", "logits", "weights", "unsafe"}
+RESULTS = {
+    *("output", "maximum", "logsumexp", "scores", "capped_scores", "logits", "weights", "unsafe"),
+    *("ranked_keys", "ranked_weights", "ranked_counts"),
+}
 ALIGNMENT = 64
 
 
@@ -53,8 +56,10 @@ def lengths(call, item):
 
     found = {
         "query": part("query", (queries - 1) * call["query_stride"] + features),
-        "key": part("key", (keys - 1) * call["key_stride"] + features),
-        "value": part("value", (keys - 1) * call["value_stride"] + width) if call["output"] else 0,
+        "key": part("key", (keys - 1) * call["key_stride"] + features, 2 if call["key_storage"] else item),
+        "value": part("value", (keys - 1) * call["value_stride"] + width, 2 if call["value_storage"] else item)
+        if call["output"]
+        else 0,
         "query_terms": part("query_terms", queries),
         "key_terms": part("key_terms", keys),
         "score_vector": part("score_vector", features),
@@ -68,6 +73,9 @@ def lengths(call, item):
         "maximum": rows * item,
         "logsumexp": rows * item,
         "unsafe": rows,
+        "ranked_keys": rows * call["n_ranked"] * 8,
+        "ranked_weights": rows * call["n_ranked"] * item,
+        "ranked_counts": rows * 8,
         "partial_output": spans * rows * width * item,
         "partial_state": spans * rows * 4 * item,
     }

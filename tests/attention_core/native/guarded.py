@@ -15,6 +15,7 @@ import numpy as np
 from attention_core import ScaledDotProduct, Sparsemax, attend, differentiate
 from attention_core.native import available_kernels, library, select_kernel
 from tests.attention_core.native.drawn import draw
+from tests.attention_core.native.stored import STORED, in_two_bytes
 
 SET_HANDLER = 304
 """Index of `PyDataMem_SetHandler` in NumPy's C API."""
@@ -56,6 +57,9 @@ def call(seed):
     matrices = ("scores", "capped_scores", "logits", "weights") if seed % 2 else ()
     result = attend(**arguments, include=("output", *softmax, *matrices), workers=InTurn())
     attend(**{**arguments, "normalizer": Sparsemax()}, include=("output", *matrices), workers=InTurn())
+    attend(**arguments, include=("ranking",), top_k=1 + drawn.keys // 9, workers=InTurn())
+    for dtype in STORED:
+        attend(**in_two_bytes(arguments, dtype), include=("output", *matrices), workers=InTurn())
     gradient = np.array(result.output)
     for model in (arguments["score_model"], ScaledDotProduct()):
         differentiate(**{**arguments, "score_model": model}, output_gradient=gradient, workers=InTurn())

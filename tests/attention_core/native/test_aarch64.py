@@ -7,8 +7,9 @@ import pytest
 from attention_core import NORMALIZERS, SCORE_MODELS, Workers
 from tests import calls, plain
 from tests.attention_core.judge import judge
-from tests.attention_core.native import test_same_bits
+from tests.attention_core.native import test_same_bits, test_stored
 from tests.attention_core.native.emulated import build, emulated
+from tests.attention_core.native.stored import STORED
 from tests.attention_core.native.test_long_ladder import PAIRS, SPARSE, sized
 
 pytestmark = [pytest.mark.soak, pytest.mark.aarch64, pytest.mark.qemu]
@@ -43,3 +44,10 @@ def test_rows_have_the_same_bits_in_every_call(driver, seed, workers):
     test_same_bits.test_neither_fields_nor_threads_nor_neighbours_change_a_bit("aarch64", seed, workers)
     test_same_bits.test_other_queries_and_a_cache_change_no_bit("aarch64", seed, workers)
     test_same_bits.test_how_a_mask_is_written_changes_no_bit("aarch64", seed)
+
+
+@pytest.mark.parametrize("dtype", STORED)
+def test_numbers_in_two_bytes_are_read_in_place(driver, dtype):
+    test_stored.test_every_number_is_read_exactly("aarch64", dtype, 33, None)
+    for seed in test_stored.SEEDS:
+        test_stored.test_numbers_in_two_bytes_give_the_bits_of_the_same_in_four("aarch64", seed, dtype)

@@ -46,8 +46,13 @@ SAMPLED_ONE_IN = 24
 """Combinations of settings and heads for each that is tried."""
 
 
+def name_of(value):
+    """Return the name of a normalizer as part of the id of a test; pytest names all else."""
+    return getattr(value, "name", None)
+
+
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize(("option", "layout", "kernel"), product_sample(1, OPTIONS, LAYOUTS, KERNELS))
+@pytest.mark.parametrize(("option", "layout", "kernel"), product_sample(3, OPTIONS, LAYOUTS, KERNELS))
 def test_gradients_are_those_of_numpy(option, layout, kernel):
     # A float32 logit within rounding of relu's kink may have another sign.
     for dtype, tolerance in (("float64", 2e-12), ("float32", 2e-4))[: 1 if option == "relu" else 2]:
@@ -63,9 +68,10 @@ def test_gradients_are_those_of_numpy(option, layout, kernel):
             np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=tolerance * size, err_msg=name)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("score_model", ["dot_product", "scaled_dot_product"])
+@pytest.mark.parametrize(
+    ("score_model", "normalizer", "kernel"),
+    product_sample(3, ["dot_product", "scaled_dot_product"], NORMALIZERS, KERNELS),
+)
 def test_gradients_are_slopes_of_the_oracle(score_model, normalizer, kernel):
     kind = (score_model, normalizer, "float64")
     chosen = [one for one in calls.combinations() if (one.score_model, one.normalizer, one.dtype) == kind]
@@ -76,8 +82,10 @@ def test_gradients_are_slopes_of_the_oracle(score_model, normalizer, kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("option", ["plain", "temperature, sinks", "causal", "bias of pairs for all", "sigmoid"])
+@pytest.mark.parametrize(
+    ("option", "kernel"),
+    product_sample(3, ["plain", "temperature, sinks", "causal", "bias of pairs for all", "sigmoid"], KERNELS),
+)
 def test_bits_do_not_depend_on_the_number_of_threads(option, kernel):
     arrays = vectors("grouped heads", "float32")
     with using_kernel(kernel):
@@ -116,10 +124,17 @@ def test_bits_of_a_query_do_not_depend_on_other_queries(queries, kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("kind", ["allowed", "bias", "range"])
-@pytest.mark.parametrize("normalizer", [Softmax(0.7, sink=0.5), Sigmoid(), Relu(), Identity()], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    ("normalizer", "kind", "broken", "kernel"),
+    product_sample(
+        3,
+        [Softmax(0.7, sink=0.5), Sigmoid(), Relu(), Identity()],
+        ["allowed", "bias", "range"],
+        [np.nan, np.inf, -np.inf],
+        KERNELS,
+    ),
+    ids=name_of,
+)
 def test_hidden_numbers_have_no_influence(normalizer, kind, broken, kernel):
     query, key, value, upstream = vectors("heads", "float32")
     hidden_keys, hidden_values = ([3, 225, 469], [4, 100, 468]) if kind != "range" else ([300, 469], [301, 468])
@@ -139,10 +154,17 @@ def test_hidden_numbers_have_no_influence(normalizer, kind, broken, kernel):
     assert not found.value[:, :, hidden_values].any()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("place", ["query", "key", "value", "output_gradient"])
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-@pytest.mark.parametrize("normalizer", [Softmax(), Sigmoid(), Relu(), Identity()], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    ("normalizer", "broken", "place", "kernel"),
+    product_sample(
+        3,
+        [Softmax(), Sigmoid(), Relu(), Identity()],
+        [np.nan, np.inf],
+        ["query", "key", "value", "output_gradient"],
+        KERNELS,
+    ),
+    ids=name_of,
+)
 def test_visible_non_finite_numbers_reach_what_they_reach_with_numpy(normalizer, broken, place, kernel):
     names = ("query", "key", "value", "output_gradient")
     arrays = dict(zip(names, vectors("heads"), strict=True))

@@ -70,6 +70,7 @@ BEYOND_VALUES = ("panels.h", "if (present == LANES) v = T(load)(values", "if (pr
     [
         BEYOND_VALUES,
         ("panels.h", "i < present ? keys[(first + i) * stride + d] : 0", "keys[(first + i) * stride + d]"),
+        ("panels.h", "memcpy(&x, from, lanes * sizeof *from)", "memcpy(&x, from, sizeof x)"),
         ("rows.h", "memcpy(weights + k, &weight, present * sizeof(REAL))", "memcpy(weights + k, &weight, sizeof zero)"),
         ("backward_rows.h", "if (present >= LANES) return T(load)(p);", "if (present) return T(load)(p);"),
     ],

@@ -20,7 +20,7 @@ STRICT = ("-Werror", "-pedantic", "-Wshadow")
 OPTIONS = hatch_build.KERNEL_OPTIONS[hatch_build.machine()]
 FEATURES = {
     "v2": {"sse4_2", "popcnt"},
-    "v3": {"avx2", "fma", "bmi1", "bmi2"},
+    "v3": {"avx2", "fma", "bmi1", "bmi2", "f16c"},
     "v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
 }
 """Features of /proc/cpuinfo that each kernel needs beside those of the one before."""

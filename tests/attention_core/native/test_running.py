@@ -11,6 +11,7 @@ import pytest
 from attention_core import DotProduct, Proportional, Stopped, Workers
 from attention_core.native import forward
 from tests.attention_core.native.kernels import KERNELS, run
+from tests.sampling import product_sample
 
 LATENCY_SECONDS = 0.05
 """Within which a call ends after it was cancelled."""
@@ -35,14 +36,12 @@ LARGE = {
 """Calls that take long enough to be looked after."""
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE)
-@every_kernel
+@pytest.mark.parametrize(("kernel", "shape", "threads"), product_sample(3, KERNELS, LARGE, [1, 2]))
 def test_progress_rises_to_the_end(kernel, shape, threads):
     told = []
     run(
         kernel,
-        **call(*shape, features=32),
+        **call(*LARGE[shape], features=32),
         include=("output",),
         workers=Workers(threads),
         progress=lambda done, total: told.append((done, total)),
@@ -115,9 +114,7 @@ LONG_CALLS = {
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", LONG_CALLS)
-@every_kernel
+@pytest.mark.parametrize(("kernel", "shape", "threads"), product_sample(3, KERNELS, LONG_CALLS, [1, 2]))
 def test_a_long_call_ends_soon_after_it_is_cancelled(kernel, shape, threads, report_figure, monkeypatch):
     # The system takes a tenth of a second to release a gigabyte of weights, which is none of the kernel's time.
     kept = []

@@ -24,6 +24,7 @@ from attention_core.native import find_scorer, using_kernel
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
 from tests.attention_core.native.test_same_bits import of_batch, of_head, of_queries
+from tests.sampling import product_sample
 
 SPARSE = (Sparsemax(), Entmax(), Hardmax())
 MATRICES = ("scores", "capped_scores", "logits")
@@ -33,7 +34,6 @@ drawn_calls = pytest.mark.parametrize(
     "seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.soak) for seed in SOAK_SEEDS)]
 )
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-every_normalizer = pytest.mark.parametrize("normalizer", SPARSE, ids=lambda one: one.name)
 
 RNG = np.random.default_rng(11)
 LONG = 700
@@ -92,9 +92,11 @@ def tiled_call(mask, dtype="float32"):
     return {"query": query, "key": key, "value": value, "mask": mask}
 
 
-@pytest.mark.parametrize("mask", TILED_MASKS)
-@every_normalizer
-@every_kernel
+@pytest.mark.parametrize(
+    ("kernel", "normalizer", "mask"),
+    product_sample(3, KERNELS, SPARSE, TILED_MASKS),
+    ids=lambda one: getattr(one, "name", None),
+)
 def test_the_tiled_path_gives_what_whole_matrices_give(kernel, normalizer, mask):
     given = {**tiled_call(TILED_MASKS[mask]), "normalizer": normalizer, "score_model": Gaussian(2.0), "softcap": 6.0}
     whole = run(kernel, **given, include=("logits", "output"))
@@ -109,10 +111,12 @@ def test_the_tiled_path_gives_what_whole_matrices_give(kernel, normalizer, mask)
     assert tiled.notes == numpy.notes
 
 
-@pytest.mark.parametrize("include", [("output",), ("output", "scores", "logits", "weights")], ids=["tiled", "dense"])
-@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-@every_kernel
-def test_numbers_that_are_not_finite_reach_what_they_reach_with_numpy(kernel, broken, include):
+INCLUDED = {"tiled": ("output",), "dense": ("output", "scores", "logits", "weights")}
+
+
+@pytest.mark.parametrize(("kernel", "broken", "path"), product_sample(3, KERNELS, [np.nan, np.inf, -np.inf], INCLUDED))
+def test_numbers_that_are_not_finite_reach_what_they_reach_with_numpy(kernel, broken, path):
+    include = INCLUDED[path]
     given = {**tiled_call(Causal(), "float64"), "normalizer": Sparsemax()}
     given["key"][0, 1, 650, 3] = broken
     given["value"][1, 0, 690, 2] = broken
@@ -125,8 +129,9 @@ def test_numbers_that_are_not_finite_reach_what_they_reach_with_numpy(kernel, br
         np.testing.assert_allclose(received[finite], right[finite], rtol=1e-9, atol=1e-11, err_msg=name)
 
 
-@pytest.mark.parametrize("mask", [name for name in TILED_MASKS if name != "full"])
-@every_kernel
+@pytest.mark.parametrize(
+    ("kernel", "mask"), product_sample(3, KERNELS, [name for name in TILED_MASKS if name != "full"])
+)
 def test_hidden_numbers_have_no_influence(kernel, mask):
     given = {**tiled_call(TILED_MASKS[mask]), "normalizer": Entmax()}
     given["mask"] = KeyLengths(np.array([LONG - 2, LONG - 2])) & TILED_MASKS[mask]

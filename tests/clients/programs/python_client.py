@@ -30,6 +30,8 @@ QUERY = [[2.0, 1.0, 1.0, 0.0]]
 KEY = [[1.9, 1.5, 1.0, 0.3], [0.6, 1.1, 0.9, 2.0], [0.5, 1.0, 0.4, 0.4], [0.1, 0.5, 0.3, 0.6]]
 VALUE = [[1.0, 0.2, 0.0], [0.1, 1.0, 0.4], [0.2, 0.3, 1.0], [0.0, 0.1, 0.8]]
 
+FIRST_MEMORY = "heroes"
+
 
 def first_request(client: AuthenticatedClient) -> dict[str, Any]:
     request = AttentionRequest(
@@ -63,7 +65,7 @@ def problem(client: AuthenticatedClient) -> list[str]:
 
 def refused_by_mypy() -> None:
     """Never called; under warn_unused_ignores each line fails where it is not refused."""
-    AttentionRequest(query=QUERY)  # type: ignore[call-arg]
+    AttentionRequest(key=KEY)  # type: ignore[call-arg]
     AttentionRequest(query=QUERY, key=KEY, normalizer="softmaxx")  # type: ignore[arg-type]
     AttentionRequest(query=QUERY, key=KEY, normalizer=ScaledDotProduct(name="scaled_dot_product"))  # type: ignore[arg-type]
     Additive(name="additive")  # type: ignore[call-arg]
@@ -83,6 +85,12 @@ def every_example(client: AuthenticatedClient, document: dict[str, Any]) -> dict
             for name, example in content["examples"].items():
                 body = body_type.from_dict(example["value"])
                 assert body.to_dict() == example["value"], (path, name)
+                if "{name}" in path:
+                    # Each memory has the name of its example; those keys are appended that fit the first.
+                    memory = name if path.endswith("{name}") else FIRST_MEMORY
+                    answer = module.sync(memory, client=client, body=body)
+                    assert isinstance(answer, models.MemoryDescription), answer
+                    continue
                 where = {"model": "scaled_dot_product"} if "{model}" in path else {}
                 answers[f"{path} {name}"] = module.sync(client=client, body=body, **where).to_dict()
     return answers

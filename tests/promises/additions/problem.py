@@ -4,15 +4,15 @@ from tests.promises.additions import Addition
 from tests.promises.tree import Edit
 
 EXCEPTION = '''\
-class Conflict(ServiceError, slug="conflict"):
+class Gone(ServiceError, slug="gone"):
     """The request contradicts another one."""
 
 
 '''
 
 DECLARATION = """\
-  "conflict": {
-    "status": 409,
+  "gone": {
+    "status": 410,
     "of_computing": true,
     "title": {"zh": "请求相互矛盾", "en": "Two requests contradict each other"},
     "when": {"zh": "请求与另一个请求矛盾。", "en": "The request contradicts another one."},
@@ -26,22 +26,22 @@ import asyncio
 
 import httpx
 
-from service.errors import Conflict
+from service.errors import Gone
 from service.main import create_app
 from service.problems import problem_document
 from service.settings import Settings
 
-error = Conflict("expected one request; received two. Wait.")
+error = Gone("expected one request; received two. Wait.")
 document = problem_document(error.slug, str(error))
-assert (document["type"], document["status"]) == ("/problems/conflict", 409), document
+assert (document["type"], document["status"]) == ("/problems/gone", 410), document
 
 
 async def page() -> str:
     transport = httpx.ASGITransport(app=create_app(Settings()))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-        described = (await client.get("/openapi.json")).json()["paths"]["/v1/attention"]["post"]["responses"]["409"]
-        assert "conflict" in described["content"]["application/problem+json"]["examples"], described
-        return (await client.get("/problems/conflict")).text
+        described = (await client.get("/openapi.json")).json()["paths"]["/v1/attention"]["post"]["responses"]["410"]
+        assert "gone" in described["content"]["application/problem+json"]["examples"], described
+        return (await client.get("/problems/gone")).text
 
 
 text = asyncio.run(page())

@@ -27,6 +27,7 @@ class Recorded:
     """A prepared request that remembers which threads it was handled by."""
 
     bytes = 0
+    waits = False
 
     def __init__(self, operations):
         self.operations = operations

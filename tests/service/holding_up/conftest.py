@@ -24,9 +24,15 @@ def hard():
 
 
 @pytest.fixture(scope="session")
+def brief():
+    """A request that takes a compute thread, for a twentieth of the time of `hard`."""
+    return json.dumps(HARD | {"query": [[0.5]] * 450}).encode()
+
+
+@pytest.fixture(scope="session")
 def long():
-    """A request that takes two seconds or more, however fast the machine is."""
-    return json.dumps(HARD | {"query": [[0.5]] * 40_000}).encode()
+    """A request that takes a second or more, however fast the machine is."""
+    return json.dumps(HARD | {"query": [[0.5]] * 20_000}).encode()
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,6 @@ async def test_http_1_0_has_a_stream_that_ends_with_the_connection(proxy_port):
     assert events.endswith(b"\n\n")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("size", sample([65, 128], 65))
 async def test_a_body_over_the_limit_is_refused_where_its_client_sees_it(proxy_port, size):
     status, kind, _ = await answer_to(

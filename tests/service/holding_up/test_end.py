@@ -42,9 +42,9 @@ def begun(count):
     return lambda now: now.value("attention_in_flight") + now.total("attention_requests_total", method="POST") >= count
 
 
-async def in_flight(client, count, seconds):
+async def in_flight(client, count, seconds, **headers):
     """Send `count` requests, and give them `seconds` to reach the service."""
-    tasks = [asyncio.create_task(client.post("/v1/attention", json=GENTLE)) for _ in range(count)]
+    tasks = [asyncio.create_task(client.post("/v1/attention", json=GENTLE, headers=headers)) for _ in range(count)]
     await asyncio.sleep(seconds)
     return tasks
 
@@ -70,7 +70,8 @@ async def test_on_sigterm_nothing_that_was_accepted_is_lost(tmp_path, report_fig
     """SIGTERM with 6 in flight: not ready first, then refused, all six right, exit code 0 within 10 s."""
     with running_server(tmp_path, "--workers", str(workers), DRAIN_SECONDS="10", COMPUTE_THREADS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=LIMITS) as client:
-            tasks = await in_flight(client, 6, 0)
+            # A connection that is kept would be waited for; other tests see when it is closed.
+            tasks = await in_flight(client, 6, 0, Connection="close")
             await until_seen(server.url, begun(6))
             started = time.monotonic()
             server.process.send_signal(signal.SIGTERM)

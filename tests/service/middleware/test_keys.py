@@ -15,6 +15,10 @@ def digest(key):
     return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
 
 
+def accepts(ring, key):
+    return ring.owner_of(key.encode()) is not None
+
+
 def test_settings_hold_no_key_in_the_clear(monkeypatch):
     monkeypatch.setenv("ATTENTION_API_KEYS", f"{FIRST}, {digest(SECOND)}")
     settings = Settings()
@@ -68,7 +72,7 @@ def test_every_key_is_compared_to_the_end_whichever_is_right(monkeypatch):
     ring = Keyring([digest(key) for key in (FIRST, SECOND, THIRD)], None)
     for presented, expected in ((FIRST, True), (SECOND, True), (THIRD, True), ("none", False)):
         compared.clear()
-        assert ring.accepts(presented.encode()) is expected
+        assert accepts(ring, presented) is expected
         assert len(compared) == 3
 
 
@@ -83,12 +87,12 @@ def test_a_file_that_is_written_or_exchanged_is_read_again(tmp_path):
     file = tmp_path / "keys"
     file.write_text(FIRST)
     ring = Keyring([digest(THIRD)], file)
-    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, False, True]
+    assert [accepts(ring, key) for key in (FIRST, SECOND, THIRD)] == [True, False, True]
     file.write_text(f"{FIRST}\n{SECOND}\n")
-    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [True, True, True]
+    assert [accepts(ring, key) for key in (FIRST, SECOND, THIRD)] == [True, True, True]
     (tmp_path / "next").write_text(SECOND)
     (tmp_path / "next").replace(file)
-    assert [ring.accepts(key.encode()) for key in (FIRST, SECOND, THIRD)] == [False, True, True]
+    assert [accepts(ring, key) for key in (FIRST, SECOND, THIRD)] == [False, True, True]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -103,7 +107,7 @@ def test_an_unreadable_file_changes_nothing_and_is_logged_once(tmp_path, monkeyp
     if content is not None:
         file.write_text(content)
     for _ in range(3):
-        assert ring.accepts(FIRST.encode())
+        assert accepts(ring, FIRST)
     assert len(logged) == 1
 
 
@@ -112,4 +116,4 @@ def test_the_file_is_not_looked_at_with_every_request(tmp_path, monkeypatch):
     file.write_text(FIRST)
     ring = Keyring([], file)
     monkeypatch.setattr(keys, "_state_of", pytest.fail)
-    assert ring.accepts(FIRST.encode())
+    assert accepts(ring, FIRST)

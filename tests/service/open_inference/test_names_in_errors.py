@@ -31,7 +31,7 @@ OWN_INPUTS = {
 }
 PARAMETERS = {
     "causal", "offset", "window_left", "window_right", "softcap", "scale", "bandwidth", "normalizer", "temperature",
-    "sink", "alpha", "query_heads", "key_value_heads", "layout", "formula",
+    "sink", "alpha", "query_heads", "key_value_heads", "layout", "formula", "memory", "memory_version", "append",
 }  # fmt: skip
 OUTPUTS = {
     "output", "weights", "scores", "capped_scores", "modified", "logits", "mean_weights", "logsumexp", "present_key",

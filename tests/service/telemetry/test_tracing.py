@@ -73,9 +73,10 @@ def traced(tmp_path_factory):
                 client.post("/v1/attention", json={"query": 1}, headers={"X-Request-ID": "refused"})
                 client.get("/nowhere", headers={"X-Request-ID": "lost"})
                 client.get("/v1/examples/causal", headers=CALLER | {"traceparent": "00-broken", "X-Request-ID": "new"})
+                client.put("/v1/memories/geheim-4711", json={"key": [[1]]}, headers={"X-Request-ID": "kept"})
                 client.get("/livez")
                 client.get("/metrics")
-            records = {name: record_of(server, name) for name in ("answered", "refused", "lost", "new")}
+            records = {name: record_of(server, name) for name in ("answered", "refused", "lost", "new", "kept")}
             server.stop()
         spans = {attributes_of(span)["attention.request_id"]: span for span in collector.spans()}
         yield collector, spans, records
@@ -87,8 +88,8 @@ def attributes_of(span):
 
 def test_each_request_is_a_span_and_probes_are_none(traced):
     collector, spans, _ = traced
-    assert sorted(spans) == ["answered", "lost", "new", "refused"]
-    assert len(collector.spans()) == 4
+    assert sorted(spans) == ["answered", "kept", "lost", "new", "refused"]
+    assert len(collector.spans()) == 5
     assert {path for path, _ in collector.requests} == {"/v1/traces"}
     names = {name: span.name for name, span in spans.items()}
     assert names == {
@@ -96,6 +97,7 @@ def test_each_request_is_a_span_and_probes_are_none(traced):
         "refused": "POST /v1/attention",
         "lost": "GET",
         "new": "GET /v1/examples/{id}",
+        "kept": "PUT /v1/memories/{name}",
     }
     assert {span.kind for span in spans.values()} == {Span.SpanKind.SPAN_KIND_SERVER}
     for span in spans.values():
@@ -137,6 +139,12 @@ def test_attributes_tell_what_became_of_it_and_nothing_of_its_body(traced):
     assert not any(span.events for span in spans.values())
 
 
+def test_the_name_of_a_memory_is_not_shown(traced):
+    _, spans, _ = traced
+    assert attributes_of(spans["kept"])["url.path"] == "/v1/memories/{name}"
+    assert "geheim" not in str(list(spans.values()))
+
+
 def test_the_service_is_named(traced):
     collector, _, _ = traced
     [(_, first), *_] = collector.requests
@@ -147,7 +155,7 @@ def test_the_service_is_named(traced):
 
 @pytest.mark.alone
 def test_a_collector_that_does_not_answer_delays_no_request(tmp_path):
-    with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="2") as server:
+    with running_server(tmp_path, OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", DRAIN_SECONDS="1") as server:
         for _ in range(20):
             assert httpx.post(f"{server.url}/v1/attention", json=REQUEST).elapsed.total_seconds() < 1
         code, seconds = server.stop()

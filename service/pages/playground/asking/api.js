@@ -30,29 +30,47 @@ const authorization = () => (/^[!-~]+$/.test(key) ? { Authorization: `Bearer ${k
 
 export const get = (path, signal) => ask(path, { signal });
 
+const JSON_BODY = { "Content-Type": "application/json" };
+
 export const post = (path, body, signal) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+  ask(path, { method: "POST", headers: JSON_BODY, body: JSON.stringify(body), signal });
+
+// `condition` holds If-Match or If-None-Match.
+export const put = (path, body, condition) =>
+  ask(path, { method: "PUT", headers: { ...JSON_BODY, ...condition }, body: JSON.stringify(body) });
+
+export const remove = (path, condition) => exchange(path, { method: "DELETE", headers: condition });
+
+export const download = async (path, condition) => (await exchange(path, { headers: condition })).content;
 
 async function ask(path, options) {
+  const { response, content } = await exchange(path, options);
+  const document = parse(content);
+  if (document === null) throw problemOf(response, {});
+  return document;
+}
+
+// Returns a response that is no problem, and its content as an ArrayBuffer.
+async function exchange(path, options) {
   let response;
-  let text;
+  let content;
   try {
     response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
-    text = await response.text();
+    content = await response.arrayBuffer();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable(path, { cause: error });
   }
-  const document = parse(text);
-  if (!response.ok || document === null) {
-    throw new Problem(response.status, document ?? {}, Number(response.headers.get("Retry-After")) || null);
-  }
-  return document;
+  if (!response.ok) throw problemOf(response, parse(content) ?? {});
+  return { response, content };
 }
 
-function parse(text) {
+const problemOf = (response, document) =>
+  new Problem(response.status, document, Number(response.headers.get("Retry-After")) || null);
+
+function parse(content) {
   try {
-    const document = JSON.parse(text);
+    const document = JSON.parse(new TextDecoder().decode(content));
     return typeof document === "object" ? document : null;
   } catch {
     return null;

@@ -4,7 +4,9 @@ import { compare } from "./check.js";
 import { createComputing } from "./computing.js";
 import { announce, noticeFor } from "../page/notices.js";
 import { attend } from "../reference/attend.js";
-import { isComplete, readAnswer, requestOf } from "./request.js";
+import { isLarge } from "../state/store.js";
+import { indexOf, isAwaited } from "../state/used_memory.js";
+import { isComplete, readAnswer, requestOf, tensorsOf } from "./request.js";
 
 // `repaint` is called when an answer or a refusal changes what stands beside the inputs, `keyNeeded` when the service
 // does not know who asks.
@@ -15,7 +17,7 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
   const computing = createComputing({
     pending: () => results.mark("pending"),
     answered(request, body, state) {
-      const numbers = readAnswer(body);
+      const numbers = readAnswer(body, indexOf(state));
       if (isComplete(numbers, request)) show(request, numbers, state);
       else refuse(new Problem(200, {}));
     },
@@ -28,11 +30,13 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
   });
 
   function show(request, numbers, state) {
-    const reference = attend(request);
+    // With a memory the request has a name in the place of the numbers.
+    const whole = { ...request, ...tensorsOf(state) };
+    const reference = isLarge(state) ? null : attend(whole);
     notices.set("away", null);
     notices.set("problem", null);
     reports.place(null);
-    results.show({ state, request, numbers, reference, found: compare(request, numbers, reference) }, store.get());
+    results.show({ state, request, numbers, reference, found: compare(whole, numbers, reference) }, store.get());
     repaint();
     if (saying) announce(saying(numbers));
     saying = null;
@@ -58,17 +62,19 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
       asked = null;
       saying = null;
     },
-    // No request is sent while a field holds no number: the screen then shows the last good result.
+    // No request is sent while a field holds no number, or a memory is not there: the screen then shows the last good
+    // result.
     refresh() {
-      if (reports.isBlocked()) {
+      const state = store.get();
+      if (reports.isBlocked() || isAwaited(state)) {
         computing.cancel();
         asked = null;
-        results.mark("stale");
+        results.mark(state.memory?.status === "loading" ? "pending" : "stale");
         return;
       }
-      const state = store.get();
       const request = requestOf(state);
-      const question = JSON.stringify(request);
+      // The slices of a memory are all in the answer to one request.
+      const question = JSON.stringify([request, indexOf(state)]);
       if (question === asked) return;
       asked = question;
       results.mark("pending");

@@ -77,7 +77,10 @@ export function createGrid(root, on) {
         );
         if (!wrong.has(field) && parseNumber(field.value) !== model.values[row][column])
           field.value = String(model.values[row][column]);
-        setAttributes(field, { "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null });
+        setAttributes(field, {
+          "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null,
+          readonly: model.readOnly,
+        });
       }),
     );
   }
@@ -126,7 +129,7 @@ export function createGrid(root, on) {
   });
   table.addEventListener("keydown", (event) => walk(event, fields, names));
   table.addEventListener("paste", (event) => {
-    if (event.target.dataset.row === undefined) return;
+    if (event.target.dataset.row === undefined || model.readOnly) return;
     const block = parseBlock(event.clipboardData.getData("text/plain"));
     if (!block) return;
     event.preventDefault();
@@ -150,6 +153,12 @@ export function createGrid(root, on) {
         if (held) fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)].focus();
       }
       paint();
+    },
+    // The numbers are not here any more, and neither is one that could not be read.
+    clear() {
+      shape = "";
+      wrong.clear();
+      on.wrong(null);
     },
     last: () => ({
       row: Math.min(last.row, model.rows.length - 1),

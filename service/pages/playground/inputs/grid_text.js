@@ -14,8 +14,9 @@ export function createGridText(root, on) {
   });
 
   return {
-    update({ label, values, shown }) {
+    update({ label, values, shown, readOnly }) {
       root.hidden = !shown;
+      setAttributes(field, { readonly: readOnly });
       field.setAttribute("aria-label", label);
       if (shown && document.activeElement !== field) field.value = values.map((row) => row.join("\t")).join("\n");
     },

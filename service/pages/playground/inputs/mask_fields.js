@@ -4,7 +4,7 @@ import { freeMask } from "../state/edits.js";
 import { t } from "../words/i18n.js";
 import { parseNumber } from "../words/numbers.js";
 import { lengthOf, usesOffset } from "../asking/request.js";
-import { batchesOf, sizesOf } from "../state/store.js";
+import { batchesOf, isLarge, sizesOf } from "../state/store.js";
 
 const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
@@ -27,7 +27,10 @@ export function createMaskFields({ store, report }) {
 
   return {
     update(state) {
-      [...select.options].forEach((option) => setText(option, t(`mask.${option.value}`)));
+      for (const option of select.options) {
+        setText(option, t(`mask.${option.value}`));
+        option.disabled = option.value === "custom" && isLarge(state);
+      }
       select.value = state.mask.kind;
       setText(help, t(`mask.help_${state.mask.kind}`));
       const shown = [...FIELDS[state.mask.kind], ...(usesOffset(state) ? ["offset"] : [])];

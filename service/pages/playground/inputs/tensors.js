@@ -7,7 +7,7 @@ import { t } from "../words/i18n.js";
 import { namesOf, rename } from "../words/names.js";
 import { fitParameters, withoutFeature } from "../state/defaults.js";
 import { pairsFeatures } from "./parameters.js";
-import { LIMIT, sliceOf } from "../state/store.js";
+import { LIMIT, isLarge, sliceOf } from "../state/store.js";
 
 export const TENSORS = ["query", "key", "value"];
 
@@ -22,7 +22,8 @@ function createPanel(name, { store, entryOf, report }) {
   const body = element("div", { class: "scroller" });
   const text = element("div", { hidden: true });
   const none = element("p", { class: "empty", hidden: true });
-  root.querySelector(".tensor-body").append(body, text, none);
+  const source = element("p", { class: "hint source", hidden: true });
+  root.querySelector(".tensor-body").append(body, text, none, source);
   const paired = () => pairsFeatures(entryOf(store.get()));
 
   function edit(change) {
@@ -71,28 +72,43 @@ function createPanel(name, { store, entryOf, report }) {
   });
 
   return (state, pointed) => {
-    const values = sliceOf(state, name);
+    const memory = name === "query" ? null : state.memory;
+    const isKnown = !memory || memory.status === "shown";
+    const values = isKnown ? sliceOf(state, name) : null;
     none.hidden = Boolean(values);
-    setText(none, values ? "" : t("tensor.no_values"));
+    setText(none, values ? "" : isKnown ? t("tensor.no_values") : unknownOf(state, name));
+    source.hidden = !memory || !values;
+    setText(source, memory ? t("memory.source", { name: memory.name }) : "");
+    root.querySelector(".tools").hidden = Boolean(memory);
     tools(state);
     body.hidden = !values;
     text.hidden = true;
+    if (!isKnown) grid.clear();
     if (!values) return;
     const label = t(`tensor.${name}`);
     const rows = namesOf(state, edits.axisOf(name, "row"), values.length);
     const columns = namesOf(state, edits.axisOf(name, "column"), values[0].length);
-    const identity = `${state.loaded} ${state.batch}`;
+    const identity = `${state.loaded} ${state.batch} ${memory?.name ?? ""}`;
     grid.update({
       label,
       rows,
       columns,
       values,
       identity,
-      renames: { row: true, column: true },
+      renames: { row: !memory, column: true },
+      readOnly: Boolean(memory),
       pointed: pointed?.[name],
     });
-    gridText.update({ label, values, shown: grid.isTooLarge() });
+    gridText.update({ label, values, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
   };
+}
+
+// What stands in the place of numbers that the page does not have.
+function unknownOf(state, name) {
+  const { memory } = state;
+  if (!isLarge(state)) return t(`memory.${memory.status}`, { name: memory.name });
+  const shape = memory.about.shape[name];
+  return shape ? t("memory.large", { name: memory.name, shape: shape.join(" × ") }) : t("tensor.no_values");
 }
 
 // Two counters, rows × columns, each with a button for fewer and one for more.

@@ -6,13 +6,17 @@ import { createFormula } from "./formula.js";
 import { language, t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
 import { createPipeline } from "./pipeline.js";
+import { createRanking } from "./ranking.js";
 import { createVerification } from "./verification.js";
+import { sizesOf } from "../state/store.js";
+import { scoreIndexOf } from "../state/used_memory.js";
 
 export function createResults({ catalogue, theme, on }) {
   const pipeline = createPipeline(on);
   const formula = createFormula(catalogue);
   const explain = createExplain();
   const verification = createVerification();
+  const ranking = createRanking();
   const root = byId("results");
   let shown = null;
   let explanation;
@@ -34,19 +38,19 @@ export function createResults({ catalogue, theme, on }) {
 
   // The numbers belong to the state that was asked; names, language and focus are those of now.
   function viewOf(state) {
-    const { weights } = shown.numbers;
-    const sameSizes =
-      state.query[0].length === shown.state.query[0].length && state.key[0].length === shown.state.key[0].length;
+    const { weights, output } = shown.numbers;
+    const [now, asked] = [sizesOf(state), sizesOf(shown.state)];
+    const sameSizes = now.queries === asked.queries && now.keys === asked.keys;
     const { focus } = state;
     return {
       ...shown.state,
       language: state.language,
       names: sameSizes ? state.names : shown.state.names,
-      focus: {
-        stage: focus.stage === "output" && !shown.numbers.output ? "weights" : focus.stage,
+      focus: weights && {
+        stage: focus.stage === "output" && !output ? "weights" : focus.stage,
         row: Math.min(focus.row, weights.length - 1),
         key: Math.min(focus.key, weights[0].length - 1),
-        column: Math.min(focus.column, (shown.numbers.output?.[0]?.length ?? 1) - 1),
+        column: Math.min(focus.column, (output?.[0]?.length ?? 1) - 1),
       },
     };
   }
@@ -56,13 +60,20 @@ export function createResults({ catalogue, theme, on }) {
     setText(byId("status"), status === "stale" ? t("status.stale") : "");
     if (!shown) return;
     shown.view = viewOf(state);
-    pipeline.update(shown.view, shown.numbers, theme.current(), shown.found.worst);
     verification.update(shown.view, shown.found);
+    const isRanking = shown.numbers.ranking !== null;
+    for (const part of [root, byId("explain")]) setAttributes(part, { "data-view": isRanking ? "ranking" : "maps" });
+    if (isRanking) {
+      ranking.update(shown.view, shown.numbers);
+      return;
+    }
+    pipeline.update(shown.view, shown.numbers, theme.current(), shown.found.worst);
     askForExplanation();
     paintExplain();
   }
 
   function paintExplain() {
+    if (shown.numbers.ranking) return;
     explain.update({ ...shown, state: shown.view }, explanation);
   }
 
@@ -70,11 +81,11 @@ export function createResults({ catalogue, theme, on }) {
     const { view, request } = shown;
     const labels = {
       query: namesOf(view, "query", request.query.length),
-      key: namesOf(view, "key", request.key.length),
+      key: namesOf(view, "key", sizesOf(view).keys),
     };
     const isNew = explaining.ask({
       request: { ...request, labels },
-      index: [],
+      index: scoreIndexOf(view),
       query_index: view.focus.row,
       key_index: view.focus.key,
       language: language(),

@@ -1,5 +1,6 @@
 // The badge: browser versus service, the largest difference, and which cell is wrong if one is.
 import { byId, setAttributes, setText } from "../page/dom.js";
+import { isLarge } from "../state/store.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
 import { formatDifference, formatFull } from "../words/numbers.js";
@@ -18,7 +19,7 @@ export function createVerification() {
 }
 
 function textOf(state, found, kind) {
-  if (kind === "unchecked") return t("check.unchecked");
+  if (kind === "unchecked") return t(isLarge(state) ? "check.unchecked_memory" : "check.unchecked");
   if (kind === "match") {
     return t("check.match", {
       difference: formatDifference(found.difference),

@@ -10,6 +10,7 @@ import { createKeyField } from "./key.js";
 import { createFurtherFields } from "../inputs/further_fields.js";
 import { createMaskFields } from "../inputs/mask_fields.js";
 import { remember } from "../state/memory.js";
+import { createMemories } from "./memories.js";
 import { createNotices, noticeFor } from "./notices.js";
 import { createReports } from "./reports.js";
 import { createResults } from "../maps/results.js";
@@ -29,7 +30,10 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   });
   const { report } = reports;
   const notices = createNotices({ retry: () => asking.again() });
-  const keyField = createKeyField(() => asking.again());
+  const keyField = createKeyField(() => {
+    memories.again();
+    asking.again();
+  });
   const theme = createTheme(() => results.paint(store.get()));
   const results = createResults({ catalogue, theme, on: { focus, toggle, toggleKey: toggleWholeKey } });
   const asking = createAsking({
@@ -44,6 +48,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     keyNeeded: keyField.show,
   });
   const story = createStory(firstExample);
+  const memories = createMemories({ store, catalogue, notices, reports, keyNeeded: keyField.show });
   const inputs = createInputs();
   const toolbar = createToolbar(examples, {
     example: loadExample,
@@ -81,6 +86,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     toolbar.update(state);
     story.update(state);
     for (const input of inputs) input.update(state, context);
+    memories.update(state);
   }
 
   function paint(state) {

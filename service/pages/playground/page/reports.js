@@ -6,7 +6,7 @@ import { FURTHER, LIST_KINDS } from "../state/further.js";
 import { sizesOf } from "../state/store.js";
 
 const PLACES = [
-  [/^\/(query|key|value)\b/, ([, tensor]) => tensor],
+  [/^\/(query|key|value|memory)\b/, ([, name]) => name],
   [/^\/mask\/key_lengths/, () => "mask/length"],
   [/^\/mask\/window\/(left|right)/, ([, side]) => `mask/${side}`],
   [/^\/mask\/(formula|parameters|prefix_lengths|key_allowed)/, ([, name]) => `mask/${name}`],
@@ -39,6 +39,7 @@ export function createReports(changed) {
   return {
     report,
     isBlocked: () => local.size > 0,
+    isUnreadable: (place) => local.has(place),
     // Returns whether every error of the problem found its field.
     place(problem, state) {
       remote = new Map();
@@ -77,6 +78,7 @@ function wordsFor(slug, place, state) {
   if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
     return { key: `problem.shape_${place}`, values: sizes };
   if (slug === "shape-mismatch" && LISTS.has(place)) return { key: "problem.shape_entries", values: {} };
+  if (slug === "unknown-name" && place === "memory") return { key: "problem.memory_gone", values: {} };
   if (slug === "unknown-name" && place.endsWith("/formula")) return { key: "problem.formula_name", values: {} };
   if (place === "normalizer" && state.normalizer.name === "proportional")
     return { key: "problem.proportional", values: {} };

@@ -12,8 +12,9 @@ const COUNTED = {
 
 export const axisOf = (grid, direction) => COUNTED[grid][direction];
 
-// The grids that an edit concerns: those whose sizes agree and whose axes are the same.
+// The grids that an edit concerns: those whose sizes agree and whose axes are the same.  A memory is edited nowhere.
 function partners(state, grid, direction, paired) {
+  if (state.memory) return [grid];
   const { keys, values, queryFeatures, keyFeatures } = sizesOf(state);
   if (direction === "row" && grid !== "query" && state.value && keys === values) return ["key", "value"];
   if (direction === "column" && grid !== "value" && paired && queryFeatures === keyFeatures) return ["query", "key"];

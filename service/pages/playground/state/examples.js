@@ -22,6 +22,7 @@ export function stateOf(example, catalogue, language) {
     mask: maskFrom(request),
     further: furtherFrom(request),
     focus: opening(),
+    memory: null,
   };
 }
 

@@ -6,19 +6,22 @@ const LARGEST_DOCUMENT = 4_000_000;
 export class BrokenLink extends Error {}
 
 export async function encodeShare(state) {
-  const { example, language, batch, query, key, value, names, scoreModel, normalizer, mask, further, focus } = state;
+  const { example, language, batch, query, names, scoreModel, normalizer, mask, further, focus, memory } = state;
+  // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
+  const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
   const document = {
     e: example,
     l: language,
     b: batch,
     q: query,
-    k: key,
-    v: value,
-    n: names,
+    k: typed.key,
+    v: typed.value,
+    n: { ...names, key: typed.names },
     m: mask,
     f: focus,
     s: [scoreModel.name, scoreModel.parameters],
     w: [normalizer.name, normalizer.parameters],
+    y: memory?.name,
     x: Object.fromEntries(Object.entries(further).filter(([, value]) => value !== null)),
   };
   const json = new TextEncoder().encode(JSON.stringify(document));

@@ -41,15 +41,29 @@ export const sliceOf = (state, axis) => {
   return slices && slices[slices.length > 1 ? state.batch : 0];
 };
 
-export const batchesOf = (state) => Math.max(...["query", "key", "value"].map((axis) => state[axis]?.length ?? 1));
+// Whether keys and values are those of a memory whose numbers the page does not have.
+export const isLarge = ({ memory }) => memory?.status === "large";
+
+export function batchesOf(state) {
+  if (isLarge(state)) return Math.max(state.query.length, state.memory.slices);
+  return Math.max(...["query", "key", "value"].map((axis) => state[axis]?.length ?? 1));
+}
 
 export function sizesOf(state) {
-  const [query, key, value] = ["query", "key", "value"].map((axis) => sliceOf(state, axis));
+  const query = sliceOf(state, "query");
+  return { queries: query.length, queryFeatures: query[0].length, ...keySizesOf(state) };
+}
+
+function keySizesOf(state) {
+  if (isLarge(state)) {
+    const { keys, shape } = state.memory.about;
+    const [keyFeatures, valueFeatures] = [shape.key.at(-1), shape.value?.at(-1) ?? 0];
+    return { keys, values: shape.value ? keys : 0, keyFeatures, valueFeatures };
+  }
+  const [key, value] = ["key", "value"].map((axis) => sliceOf(state, axis));
   return {
-    queries: query.length,
     keys: key.length,
     values: value?.length ?? 0,
-    queryFeatures: query[0].length,
     keyFeatures: key[0].length,
     valueFeatures: value?.[0].length ?? 0,
   };

@@ -5,12 +5,15 @@ import { parametersOf } from "../inputs/parameters.js";
 import { FURTHER } from "./further.js";
 import { BrokenLink } from "./share.js";
 import { LIMIT } from "./store.js";
+import { MEMORY_NAME, waitFor } from "./used_memory.js";
 
 const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
 const STAGES = ["scores", "mask", "weights", "output"];
 
 const MAX_BATCHES = 16;
+
+const MAX_SLICES = 1 << 16;
 
 const MAX_FORMULA = 1000;
 
@@ -37,8 +40,8 @@ const ENTRIES = {
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  // Links of earlier versions have no x.
-  const { e, l, b, q, k, v, n, m, f, s, w, x = {} } = document;
+  // Links of earlier versions have no x, and links without a memory no y.
+  const { e, l, b, q, k, v, n, m, f, s, w, x = {}, y = null } = document;
   expect(LANGUAGES.includes(l), "language");
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
@@ -49,20 +52,24 @@ export function readShared(document, catalogue, examples) {
     [query, key, value ?? query].every((slices) => slices.length === 1 || slices.length === batches),
     "slices",
   );
-  expect(isCount(b, batches - 1), "slice");
+  expect(y === null || (typeof y === "string" && MEMORY_NAME.test(y)), "memory");
+  // What the memory holds is not known yet: its slices and keys may be more.
+  expect(isCount(b, y === null ? batches - 1 : MAX_SLICES), "slice");
+  const names = readNames(n);
   return {
     example: e,
     language: l,
-    batch: b,
+    batch: Math.min(b, batches - 1),
     query,
     key,
     value,
-    names: readNames(n),
+    names,
     scoreModel: readChoice(s, catalogue.scoreModels),
     normalizer: readChoice(w, catalogue.normalizers),
-    mask: readMask(m, query[0].length, key[0].length),
+    mask: readMask(m, query[0].length, y === null ? key[0].length : null),
     further: readFurther(x),
     focus: readFocus(f),
+    memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key }, b),
   };
 }
 
@@ -166,11 +173,17 @@ function readMask(mask, queries, keys) {
   return { kind, offset, left, right, lengths: [...lengths], allowed: allowed && allowed.map((row) => [...row]) };
 }
 
+// `keys` is null if their number is not known.
 function isMaskOf(allowed, queries, keys) {
   return (
     Array.isArray(allowed) &&
     allowed.length === queries &&
-    allowed.every((row) => Array.isArray(row) && row.length === keys && row.every((cell) => typeof cell === "boolean"))
+    allowed.every(
+      (row) =>
+        Array.isArray(row) &&
+        (keys === null ? row.length <= LIMIT : row.length === keys) &&
+        row.every((cell) => typeof cell === "boolean"),
+    )
   );
 }
 

@@ -1,0 +1,67 @@
+// Memories on the page: which one is used, and the way back.  The panel itself is loaded when it is opened, or when a
+// link names a memory.
+import { fitMask } from "../state/edits.js";
+import { fitParameters } from "../state/defaults.js";
+import { fail, pick, release } from "../state/used_memory.js";
+import { t } from "../words/i18n.js";
+import { aboutOf } from "../words/memories.js";
+import { byId, setText } from "./dom.js";
+
+// `keyNeeded` is called when the service does not know who asks, `notices` say that the panel cannot be loaded, and
+// `reports` know which fields cannot be read.
+export function createMemories({ store, catalogue, notices, reports, keyNeeded }) {
+  const root = byId("memory");
+  const bar = byId("memory-used");
+  const [text, back] = bar.children;
+  let panel = null;
+  let loading = null;
+
+  // Another memory has other sizes.
+  function change(edit) {
+    store.change((draft) => {
+      edit(draft);
+      fitMask(draft);
+      const entry = catalogue.scoreModels.find(({ name }) => name === draft.scoreModel.name);
+      draft.scoreModel.parameters = fitParameters(entry, draft.scoreModel.parameters, draft);
+    });
+  }
+
+  async function withPanel(act) {
+    const module = await import("../inputs/memories.js").catch(() => null);
+    notices.set("memory", module ? null : { key: "memory.away", canClose: true });
+    if (!module) {
+      if (store.get().memory?.status === "loading") store.change(fail);
+      return;
+    }
+    panel ??= module.createMemoryPanel({ store, change, reports, keyNeeded });
+    act(panel);
+  }
+
+  root.addEventListener("toggle", () => root.open && withPanel((opened) => opened.refresh()));
+  back.addEventListener("click", () => {
+    change(release);
+    byId("memory-title").focus();
+  });
+
+  return {
+    update(state) {
+      const { memory } = state;
+      setText(byId("memory-title"), t("memory.title"));
+      bar.hidden = !memory;
+      if (memory) {
+        const about = memory.about && aboutOf(memory.about);
+        setText(text, t(about ? "memory.used" : `memory.${memory.status}`, { name: memory.name, about }));
+        setText(back, t("memory.release"));
+      }
+      panel?.update();
+      const name = memory?.status === "loading" ? memory.name : null;
+      if (name !== null && name !== loading) withPanel((opened) => opened.load(name));
+      loading = name;
+    },
+    // The service may know now who asks.
+    again() {
+      if (store.get().memory?.status === "failed") store.change((draft) => pick(draft, draft.memory.name));
+      if (root.open) withPanel((opened) => opened.refresh());
+    },
+  };
+}
