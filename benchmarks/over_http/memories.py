@@ -78,8 +78,8 @@ class Client:
         return found
 
     def put_large(self, name: str, **arrays: Array) -> None:
-        """Put tensors that are too large for one body, in pieces of 131 072 keys."""
-        pieces = LARGE >> 17
+        """Put tensors that are too large for one body, in pieces of 65 536 keys."""
+        pieces = LARGE >> 16
         split = {one: np.array_split(array, pieces) for one, array in arrays.items()}
         self.put(name, {one: parts[0] for one, parts in split.items()})
         for place in range(1, pieces):
