@@ -16,12 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from service.memories.files import Buffer, Descriptor
 from service.memories.form import MemoryForm
 from service.memories.naming import VERSION_LENGTH
-from service.memories.segment import Rows
+from service.memories.segment import Rows, split_rows
 
 SUFFIX = ".log"
 
@@ -133,7 +131,7 @@ def read_records(
             whole = rest[header.payload_bytes :] == footer and _has_no_empty_sector(position.offset, rest)
             damaged = whole or _is_synced(file, following, header.modified + unsynced_seconds)
             raise TornRecord(f"a record at byte {position.offset} with another checksum" if damaged else None)
-        rows = _split(payload, form, header.keys, header.labels_bytes)
+        rows = split_rows(payload, form, header.keys)
         yield Appended(rows, header.version.decode(), header.modified), following
         position = following
 
@@ -166,17 +164,6 @@ def _read_header(file: Descriptor, position: LogPosition) -> _Header | None:
     if zlib.crc32(memoryview(raw)[_CHECKED_FROM:], position.chain) != header.checksum or header.magic != _MAGIC:
         raise TornRecord(f"a header at byte {position.offset} with another checksum")
     return header
-
-
-def _split(payload: memoryview, form: MemoryForm, keys: int, labels_bytes: int) -> Rows:
-    """Return the keys of a payload."""
-    tensors, begin = [], 0
-    for tensor in form.tensors:
-        end = begin + tensor.nbytes(keys)
-        raw = np.frombuffer(payload[begin:end], np.uint8)
-        tensors.append(raw.reshape(tensor.outer, keys, tensor.row_bytes))
-        begin = end
-    return Rows(keys, tuple(tensors), payload[len(payload) - labels_bytes :])
 
 
 def _has_no_empty_sector(offset: int, rest: bytes) -> bool:

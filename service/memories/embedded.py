@@ -8,12 +8,10 @@ which never change but behind the end of the log.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from service.memories import parts, uses
 from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Catalogue
-from service.memories.errors import QuotaExceeded
 from service.memories.files import storage_errors, sync_directory
 from service.memories.locks import FileLocks
 from service.memories.maintenance import Maintenance
@@ -23,19 +21,11 @@ from service.memories.private import make_private
 from service.memories.reading import MemoryReader
 from service.memories.resources import StoreLimits, StoreResources
 from service.memories.state import StateCache
-from service.memories.store import (
-    ALWAYS,
-    MemoryDescription,
-    MemoryOptions,
-    MemoryTensors,
-    Precondition,
-    StoreUsage,
-)
+from service.memories.store import MemoryDescription, StoreUsage
 from service.memories.syncing import LogSyncer
 from service.memories.uses import Uses
 from service.memories.writing import MemoryWriter
-
-Result = TypeVar("Result")
+from service.memories.writing_store import WritingStore
 
 CATALOGUE, LOCKS = "catalogue.sqlite3", "locks"
 
@@ -43,7 +33,7 @@ ENTRIES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", LOCKS, *parts.DIRE
 """Names of what the directory of a store holds."""
 
 
-class EmbeddedStore:
+class EmbeddedStore(WritingStore):
     """A `MemoryStore` in a directory.
 
     :param directory: made where there is none; other users may not enter it, nor read its files.
@@ -79,27 +69,12 @@ class EmbeddedStore:
             )
             sync_directory(directory)
         self._reader = MemoryReader(self._of)
-        self._writer = MemoryWriter(self._of, self._reader)
-        self._maintenance = Maintenance(self._of, self._writer, on_expired)
+        writer = MemoryWriter(self._of, self._reader)
+        super().__init__(writer)
+        self._maintenance = Maintenance(self._of, writer, on_expired)
         self._is_closed = False
         if has_upkeep:
             self._maintenance.start()
-
-    def put(
-        self, name: MemoryName, tensors: MemoryTensors, options: MemoryOptions, condition: Precondition = ALWAYS
-    ) -> tuple[MemoryDescription, bool]:
-        """Create or replace a memory; see `MemoryStore.put`."""
-        return self._with_room(lambda: self._writer.put(name, tensors, options, condition))
-
-    def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
-        """Add keys behind those of a memory; see `MemoryStore.append`."""
-        return self._with_room(lambda: self._writer.append(name, tensors, condition))
-
-    def append_and_read(
-        self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
-    ) -> ArraySnapshot:
-        """Add keys, and return a snapshot of this version; see `MemoryStore.append_and_read`."""
-        return self._with_room(lambda: self._writer.append_and_read(name, tensors, condition))
 
     def snapshot(self, name: MemoryName, version: str | None = None) -> ArraySnapshot:
         """Return a memory for reading; see `MemoryStore.snapshot`."""
@@ -120,10 +95,6 @@ class EmbeddedStore:
         """Return descriptions of an owner's memories, sorted by name; see `MemoryStore.list`."""
         with storage_errors():
             return self._reader.list(owner, limit, after)
-
-    def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
-        """Remove a memory; see `MemoryStore.delete`."""
-        self._writer.delete(name, condition)
 
     def usage(self) -> StoreUsage:
         """Return the number and the bytes of all memories."""
@@ -150,15 +121,3 @@ class EmbeddedStore:
         self._of.syncer.close()
         self._of.locks.close()
         self._of.catalogue.close()
-
-    def _with_room(self, write: Callable[[], Result]) -> Result:
-        """Return the result of a write; once expired memories are swept where the quota of all is in its way.
-
-        A sweep takes the locks of others, so none is held around it.
-        """
-        try:
-            return write()
-        except QuotaExceeded as error:
-            if error.setting != "memories_bytes" or not self.sweep():
-                raise
-        return write()

@@ -16,6 +16,9 @@
     └── StoreOff                this service keeps no memories
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from service.memories.naming import MemoryName
 
 
@@ -176,3 +179,15 @@ class StoreOff(MemoryStoreError):
 
 class DamagedFile(Exception):
     """A file is missing, shortened or changed; the store says of which memory it is (`MemoryDamaged`)."""
+
+
+@contextmanager
+def damage_of(name: MemoryName) -> Iterator[None]:
+    """Raise MemoryDamaged for a file or a record that is damaged.
+
+    :param name: the memory that it belongs to.
+    """
+    try:
+        yield
+    except DamagedFile as error:
+        raise MemoryDamaged(name, str(error)) from error

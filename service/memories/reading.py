@@ -8,7 +8,7 @@ from typing import TypeVar
 from service.memories.append_log import TornRecord, clear_from, holds_record
 from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Row
-from service.memories.errors import DamagedFile, MemoryDamaged, MemoryNotFound, VersionGone
+from service.memories.errors import DamagedFile, MemoryDamaged, MemoryNotFound, VersionGone, damage_of
 from service.memories.naming import MemoryName
 from service.memories.resources import StoreResources
 from service.memories.state import MemoryEnd, MemoryState, start_of
@@ -21,14 +21,13 @@ Follow = Callable[[MemoryState, Row], None]
 
 
 @contextmanager
-def damage_of(name: MemoryName) -> Iterator[None]:
+def damage_of_files(name: MemoryName) -> Iterator[None]:
     """Raise MemoryDamaged for a file that is missing or damaged."""
-    try:
-        yield
-    except DamagedFile as error:
-        raise MemoryDamaged(name, str(error)) from error
-    except FileNotFoundError as error:
-        raise MemoryDamaged(name, f"no file {Path(error.filename).name}") from error
+    with damage_of(name):
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MemoryDamaged(name, f"no file {Path(error.filename).name}") from error
 
 
 class MemoryReader:
@@ -194,7 +193,7 @@ class MemoryReader:
         :param name: the memory.
         :param act: called with the row, and with `follow` or `follow_locked`.
         """
-        with damage_of(name):
+        with damage_of_files(name):
             try:
                 return self._read_current(name, act, self.follow)
             except TornRecord:

@@ -20,7 +20,7 @@ from service.memories.files import NewFile, storage_errors
 from service.memories.form import MemoryForm, form_of
 from service.memories.naming import MemoryName, new_file_id, new_version
 from service.memories.parts import closed_parts
-from service.memories.reading import MemoryReader, damage_of
+from service.memories.reading import MemoryReader, damage_of_files
 from service.memories.resources import StoreResources
 from service.memories.segment import Rows, encode_labels, raw_rows
 from service.memories.state import MemoryEnd, MemoryState, start_of
@@ -77,13 +77,13 @@ class MemoryWriter:
 
     def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> MemoryDescription:
         """Add keys; see `MemoryStore.append`."""
-        with storage_errors(), self._of.locks.hold(name), damage_of(name):
+        with storage_errors(), self._of.locks.hold(name), damage_of_files(name):
             row, _, end = self._append(name, tensors, condition)
             return self._reader.description(row, end)
 
     def append_and_read(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> ArraySnapshot:
         """Add keys and return a snapshot; see `MemoryStore.append_and_read`."""
-        with storage_errors(), self._of.locks.hold(name), damage_of(name):
+        with storage_errors(), self._of.locks.hold(name), damage_of_files(name):
             row, state, _ = self._append(name, tensors, condition)
             with state.mutex:
                 self._reader.follow_locked(state, row)
@@ -117,7 +117,7 @@ class MemoryWriter:
         :param name: the memory.
         :param closes_log: whether the log that takes appends is closed first, and merged too.
         """
-        with damage_of(name), storage_errors():
+        with damage_of_files(name), storage_errors():
             with self._of.locks.hold(name):
                 row = self._of.catalogue.find(name)
                 if row is not None and row.log is not None and closes_log:
@@ -260,7 +260,7 @@ class MemoryWriter:
         if condition == ALWAYS:
             # A damaged memory can be replaced and deleted.
             return row.version
-        with damage_of(row.name):
+        with damage_of_files(row.name):
             return self._end(row, self._of.states.get(row)).version
 
     def _commit(self, old: Row | None, row: Row, new: NewFile | None) -> None:

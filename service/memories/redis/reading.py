@@ -1,11 +1,11 @@
 """Reading memories: one question for the version and the appends that this process has not seen."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from service.memories.arrays import ArraySnapshot
-from service.memories.errors import DamagedFile, MemoryDamaged, MemoryNotFound, MemoryStoreError, VersionGone
+from service.memories.errors import DamagedFile, MemoryNotFound, MemoryStoreError, VersionGone, damage_of
 from service.memories.form import MemoryForm
 from service.memories.naming import MemoryName
 from service.memories.redis.connection import Script
@@ -42,15 +42,6 @@ class Page(NamedTuple):
     def is_last(self) -> bool:
         """Whether no append is missing behind those of the answer."""
         return self.first + len(self.records) >= self.row.records
-
-
-@contextmanager
-def damage_of(name: MemoryName) -> Iterator[None]:
-    """Raise MemoryDamaged for a segment or a record that is damaged."""
-    try:
-        yield
-    except DamagedFile as error:
-        raise MemoryDamaged(name, str(error)) from error
 
 
 class RedisReader:

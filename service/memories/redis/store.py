@@ -8,10 +8,8 @@ its machine.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from service.memories.arrays import ArraySnapshot
-from service.memories.errors import QuotaExceeded
 from service.memories.naming import MemoryName
 from service.memories.redis.cache import SegmentCache
 from service.memories.redis.connection import RedisConnection, split_prefix
@@ -23,19 +21,11 @@ from service.memories.redis.state import RedisStates
 from service.memories.redis.upkeep import Upkeep
 from service.memories.redis.writing import RedisWriter
 from service.memories.resources import StoreLimits
-from service.memories.store import (
-    ALWAYS,
-    MemoryDescription,
-    MemoryOptions,
-    MemoryTensors,
-    Precondition,
-    StoreUsage,
-)
-
-Result = TypeVar("Result")
+from service.memories.store import MemoryDescription, StoreUsage
+from service.memories.writing_store import WritingStore
 
 
-class RedisStore:
+class RedisStore(WritingStore):
     """A `MemoryStore` in Redis 7 or later, or Valkey.
 
     It connects when it is first asked for something: until Redis answers, every method raises StoreUnavailable.
@@ -73,27 +63,12 @@ class RedisStore:
             states=RedisStates(limits.cache_bytes),
         )
         self._reader = RedisReader(self._of)
-        self._writer = RedisWriter(self._of, self._reader)
-        self._upkeep = Upkeep(self._of, self._writer, on_expired)
+        writer = RedisWriter(self._of, self._reader)
+        super().__init__(writer)
+        self._upkeep = Upkeep(self._of, writer, on_expired)
         self._is_closed = False
         if has_upkeep:
             self._upkeep.start()
-
-    def put(
-        self, name: MemoryName, tensors: MemoryTensors, options: MemoryOptions, condition: Precondition = ALWAYS
-    ) -> tuple[MemoryDescription, bool]:
-        """Create or replace a memory; see `MemoryStore.put`."""
-        return self._with_room(lambda: self._writer.put(name, tensors, options, condition))
-
-    def append(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS) -> MemoryDescription:
-        """Add keys behind those of a memory; see `MemoryStore.append`."""
-        return self._with_room(lambda: self._writer.append(name, tensors, condition))
-
-    def append_and_read(
-        self, name: MemoryName, tensors: MemoryTensors, condition: Precondition = ALWAYS
-    ) -> ArraySnapshot:
-        """Add keys, and return a snapshot of this version; see `MemoryStore.append_and_read`."""
-        return self._with_room(lambda: self._writer.append_and_read(name, tensors, condition))
 
     def snapshot(self, name: MemoryName, version: str | None = None) -> ArraySnapshot:
         """Return a memory for reading; see `MemoryStore.snapshot`."""
@@ -110,10 +85,6 @@ class RedisStore:
     def list(self, owner: str, limit: int, after: str = "") -> list[MemoryDescription]:
         """Return descriptions of an owner's memories, sorted by name; see `MemoryStore.list`."""
         return self._reader.page_of_owner(owner, limit, after)
-
-    def delete(self, name: MemoryName, condition: Precondition = ALWAYS) -> None:
-        """Remove a memory; see `MemoryStore.delete`."""
-        self._writer.delete(name, condition)
 
     def usage(self) -> StoreUsage:
         """Return the number and the bytes of all memories."""
@@ -138,12 +109,3 @@ class RedisStore:
         self._is_closed = True
         self._upkeep.close()
         self._of.connection.close()
-
-    def _with_room(self, write: Callable[[], Result]) -> Result:
-        """Return the result of a write; once expired memories are swept where the quota of all is in its way."""
-        try:
-            return write()
-        except QuotaExceeded as error:
-            if error.setting != "memories_bytes" or not self.sweep():
-                raise
-        return write()

@@ -1,13 +1,10 @@
 """Upkeep of a store in Redis, by one replica at a time: expired memories, and parts that are to be merged."""
 
-import logging
-import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
-from service.memories.errors import MemoryStoreError, StoreUnavailable
-from service.memories.maintenance import GROWTH, INTERVAL_SECONDS, MIN_MERGED_BYTES, RETRY_SECONDS, SWEEP_INTERVALS
+from service.memories.background import BackgroundWork, has_grown, has_paused
+from service.memories.errors import StoreUnavailable
 from service.memories.naming import new_version
 from service.memories.redis.connection import Script
 from service.memories.redis.keyspace import name_of
@@ -15,7 +12,6 @@ from service.memories.redis.resources import RedisResources
 from service.memories.redis.rows import RedisRow, row_of
 from service.memories.redis.scripts import FRAGMENTED, SWEEP
 from service.memories.redis.writing import RedisWriter
-from service.memories.segment import MAX_READ_BYTES
 
 CLAIM_SECONDS: Final = 10
 """Time after which another replica takes the upkeep over from one that was killed."""
@@ -36,10 +32,8 @@ sends all of them."""
 
 SWEEP_SCRIPT, FRAGMENTED_SCRIPT = Script(SWEEP), Script(FRAGMENTED)
 
-logger = logging.getLogger(__name__)
 
-
-class Upkeep:
+class Upkeep(BackgroundWork):
     """Sweeps and compacts.
 
     :param resources: of the store.
@@ -47,27 +41,15 @@ class Upkeep:
     :param on_expired: called with the number of memories that a sweep has removed.
     """
 
+    ends_a_turn = (StoreUnavailable,)
+
     def __init__(
         self, resources: RedisResources, writer: RedisWriter, on_expired: Callable[[int], None] | None
     ) -> None:
+        super().__init__(on_expired)
         self._of = resources
         self._writer = writer
-        self._on_expired = on_expired
         self._holder = new_version()
-        self._retries: dict[str, float] = {}
-        self._is_failing = False
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memories-upkeep", daemon=True)
-
-    def start(self) -> None:
-        """Sweep and compact in the background from now on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the background work; a merge that is under way is finished first."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def sweep(self) -> int:
         """Remove expired memories; return their number."""
@@ -76,9 +58,7 @@ class Upkeep:
             arguments = self._of.keys.prefix, "", repr(self._of.clock()), SWEPT_AT_ONCE
             [_, expired, looked_at] = self._of.connection.write(SWEEP_SCRIPT, *arguments)
             removed += expired
-        if removed and self._on_expired is not None:
-            self._on_expired(removed)
-        return removed
+        return self._report_expired(removed)
 
     def compact(self) -> int:
         """Merge the parts of memories that are due; return the number of memories."""
@@ -87,27 +67,18 @@ class Upkeep:
         return sum(self._compact(row_of(name_of(place.decode()), lines)) for place, lines in listed)
 
     def _compact(self, row: RedisRow) -> bool:
-        """Merge the parts of a memory if that is due; one for which it failed is left alone for a while."""
-        if time.monotonic() < self._retries.get(row.generation, 0) or self._stopped.is_set():
+        """Merge the parts of a memory if that is due."""
+        if not self._may_merge(row.generation):
             return False
         first = first_merged(row, self._of.clock(), self._of.limits.idle_seconds)
         if first is None:
             return False
         self._of.connection.prolong(self._of.keys.upkeep, CLAIM_SECONDS + row.stored // MIN_MERGE_BYTES_PER_SECOND)
-        try:
-            return self._writer.merge(row, first)
-        except StoreUnavailable:
-            raise
-        except MemoryStoreError as error:
-            self._retries[row.generation] = time.monotonic() + RETRY_SECONDS
-            logger.warning("the parts of a memory could not be merged: %s", error)
-            return False
+        return self._merge(row.generation, lambda: self._writer.merge(row, first))
 
     def _drop_removed(self) -> None:
         """Drop the states of memories that other processes have removed or replaced."""
         known = self._of.states.known()
-        now = time.monotonic()
-        self._retries = {generation: until for generation, until in self._retries.items() if until > now}
         if known:
             fields = self._of.connection.fields([self._of.keys.memory(name) for name in known], "generation")
             for (name, generation), [found] in zip(known.items(), fields, strict=True):
@@ -115,23 +86,9 @@ class Upkeep:
                     self._of.states.forget(name)
         self._of.states.trim()
 
-    def _run(self) -> None:
-        turn = 0
-        while not self._stopped.is_set():
-            try:
-                self._turn(is_sweep=turn % SWEEP_INTERVALS == 0)
-                self._is_failing = False
-            except StoreUnavailable as error:
-                if not self._is_failing:
-                    logger.warning("the upkeep of memories waits for Redis: %s", error.__cause__ or error)
-                self._is_failing = True
-            except Exception:
-                logger.exception("the upkeep of memories failed; it is tried again")
-            turn += 1
-            self._stopped.wait(INTERVAL_SECONDS)
-
     def _turn(self, *, is_sweep: bool) -> None:
         if is_sweep:
+            self._drop_old_retries()
             self._drop_removed()
         if not self._of.connection.claim(self._of.keys.upkeep, self._holder, CLAIM_SECONDS):
             return
@@ -151,9 +108,7 @@ def first_merged(row: RedisRow, now: float, idle_seconds: float) -> int | None:
     :param idle_seconds: after the last append, for up to 64 MiB; a larger memory waits longer in proportion.
     """
     added = row.stored - row.segments[0].size
-    if now - row.modified >= idle_seconds * max(1, row.bytes / MAX_READ_BYTES):
-        return 0
-    if added >= MIN_MERGED_BYTES and GROWTH * added >= row.segments[0].size:
+    if has_paused(now - row.modified, row.bytes, idle_seconds) or has_grown(added, row.segments[0].size):
         return 0
     if row.record_bytes >= MAX_TAIL_BYTES or row.records - row.first >= MAX_TAIL_RECORDS:
         return len(row.segments)

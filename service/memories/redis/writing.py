@@ -12,11 +12,12 @@ from service.memories.errors import (
     MemoryStoreError,
     QuotaExceeded,
     StoreUnavailable,
+    damage_of,
 )
 from service.memories.form import form_of
 from service.memories.naming import MemoryName, new_file_id, new_version
 from service.memories.redis.connection import Script
-from service.memories.redis.reading import PAGE_BYTES, RedisReader, damage_of
+from service.memories.redis.reading import PAGE_BYTES, RedisReader
 from service.memories.redis.records import MAX_RECORD_BYTES, Record, decode_record, encode_rows, encode_segment
 from service.memories.redis.resources import RedisResources
 from service.memories.redis.rows import (

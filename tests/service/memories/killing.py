@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from service.memories import MemoryName, StoreLimits, append_log, maintenance, redis, writing
+from service.memories import MemoryName, StoreLimits, append_log, background, redis, writing
 from service.memories.errors import MemoryNotFound
 from tests.service.memories.locations import held_at, open_store_at
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
@@ -36,12 +36,10 @@ def quicken():
     writing.MIN_LOG_BYTES = append_log.MIN_LOG_BYTES = 16 * 1024
     writing.MAX_LOG_BYTES = append_log.MAX_LOG_BYTES = 64 * 1024
     writing.MAX_RECORD_BYTES = 12 * 1024
-    maintenance.INTERVAL_SECONDS = 0.02
-    maintenance.MIN_MERGED_BYTES = 32 * 1024
+    background.INTERVAL_SECONDS = 0.02
+    background.MIN_MERGED_BYTES = 32 * 1024
     redis.writing.MAX_RECORD_BYTES = 12 * 1024
     redis.segments.CHUNK_BYTES = 20_000
-    redis.upkeep.INTERVAL_SECONDS = 0.02
-    redis.upkeep.MIN_MERGED_BYTES = 32 * 1024
     redis.upkeep.MAX_TAIL_RECORDS = 20
     redis.upkeep.CLAIM_SECONDS = 1
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.memories import MemoryName, maintenance, private
+from service.memories import MemoryName, background, private
 from service.memories.errors import MemoryDamaged, UnsuitableDirectory
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
@@ -270,7 +270,7 @@ def test_a_file_system_without_modes_is_used_and_named_in_the_log(open_store, di
 
 def test_upkeep_logs_no_name_of_a_memory(open_store, directory, monkeypatch):
     lines = []
-    monkeypatch.setattr(maintenance.logger, "warning", lambda text, *arguments: lines.append(text % arguments))
+    monkeypatch.setattr(background.logger, "warning", lambda text, *arguments: lines.append(text % arguments))
     store = open_store(idle_seconds=0)
     store.put(MemoryName("team-hidden", "hidden-name"), tensors([1]), OPTIONS)
     store.append(MemoryName("team-hidden", "hidden-name"), tensors([2]))

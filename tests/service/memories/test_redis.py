@@ -10,7 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.memories import MemoryName, MemoryOptions, MemoryTensors, Precondition, StoreLimits, why_unusable
+from service.memories import (
+    MemoryName,
+    MemoryOptions,
+    MemoryTensors,
+    Precondition,
+    StoreLimits,
+    background,
+    why_unusable,
+)
 from service.memories.errors import (
     MemoryNotFound,
     StoreUnavailable,
@@ -275,7 +283,7 @@ def test_a_long_append_is_checked_before_its_segment_is_sent(open_replica, redis
 
 
 def test_one_replica_at_a_time_does_the_upkeep(redis_url, tmp_path, monkeypatch, redis_client, key):
-    monkeypatch.setattr(upkeep, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(background, "INTERVAL_SECONDS", 0.01)
     expired = threading.Event()
     stores = [
         RedisStore(redis_url, tmp_path / "cache", StoreLimits(idle_seconds=0), on_expired=lambda _: expired.set())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.memories import MemoryName
+from service.memories import MemoryName, background
 from service.memories.errors import (
     MemoryDamaged,
     MemoryNotFound,
@@ -42,6 +42,20 @@ def test_damaged_data_of_the_server_are_damage_of_one_memory(open_replica, redis
     assert second.compact() == 0
     second.put(NAME, tensors([5]), OPTIONS)
     assert numbers_of(second.snapshot(NAME)) == [5]
+
+
+def test_upkeep_logs_no_name_of_a_memory(open_replica, redis_client, key, monkeypatch):
+    lines = []
+    monkeypatch.setattr(background.logger, "warning", lambda text, *arguments: lines.append(text % arguments))
+    first, second = open_replica(idle_seconds=0), open_replica(idle_seconds=0)
+    first.put(MemoryName("team-hidden", "hidden-name"), tensors([1]), OPTIONS)
+    first.append(MemoryName("team-hidden", "hidden-name"), tensors([2]))
+    [chunk] = redis_client.keys(key("chunk:*"))
+    redis_client.delete(chunk)
+    assert second.compact() == 0
+    [line] = lines
+    assert "could not be merged: " in line
+    assert "hidden" not in line
 
 
 @pytest.mark.parametrize(("field", "value"), [("keys", "many"), ("described", "{}"), ("segments", "?")])

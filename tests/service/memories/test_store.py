@@ -19,8 +19,8 @@ from service.memories import (
     MemoryTensors,
     Precondition,
     StoreLimits,
+    background,
     catalogue,
-    maintenance,
 )
 from service.memories.errors import (
     IncompatibleTensors,
@@ -347,7 +347,7 @@ def test_a_sweep_says_how_many_memories_have_expired(tmp_path, clock):
 
 
 def test_upkeep_goes_on_in_the_background(tmp_path, monkeypatch):
-    monkeypatch.setattr(maintenance, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(background, "INTERVAL_SECONDS", 0.01)
     expired = threading.Event()
     store = EmbeddedStore(tmp_path, StoreLimits(idle_seconds=0), on_expired=lambda _: expired.set())
     store.put(MemoryName("", "short"), tensors([1]), replace(OPTIONS, ttl_seconds=0.01))
