@@ -1,4 +1,4 @@
-"""The background work of every store: what is swept and merged, and when."""
+"""The background work of every store: sweeping expired memories and merging parts, and when either is due."""
 
 import logging
 import threading
