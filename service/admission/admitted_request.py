@@ -71,11 +71,13 @@ class AdmittedRequest:
     sent.
     """
 
-    __slots__ = ("_context", "_deadline", "_loop", "_receive", "_reservation")
+    __slots__ = ("_context", "_converted_bytes", "_deadline", "_loop", "_planned_bytes", "_receive", "_reservation")
 
     def __init__(self, context: AdmissionContext, receive: Receive, deadline: Deadline) -> None:
         self._context, self._receive, self._deadline = context, receive, deadline
         self._reservation = Reservation()
+        # What the work holds: by plan, and for memories that it converts.
+        self._planned_bytes = self._converted_bytes = 0
 
     async def __aenter__(self) -> "AdmittedRequest":
         """Return the request; nothing is reserved yet."""
@@ -143,21 +145,23 @@ class AdmittedRequest:
         settings = self._context.settings
         decoding = decoding_bytes(body, settings)
         # The estimate is an upper bound.  A request that is alone is admitted all the same: body limits bound it too.
-        first = min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes)
-        self._reserve_work(first)
+        self._plan(min(decoding, self._context.memory.limit_bytes - self._reservation.body_bytes))
         if body.memories is not None:
-            body.memories.in_thread(self._reserve_further)
-        prepared = prepare(body, settings)
-        further = self._reservation.work_bytes - first
-        return prepared, decoding // 2 + max(0, further)
+            body.memories.in_thread(self._reserve_converted)
+        return prepare(body, settings), decoding // 2
 
     def _complete_later(self, body: Body, prepared: Prepared) -> tuple[Prepared, int]:
         """Let a request that is prepared go on in a thread; return it and the bytes that its tensors hold."""
         if body.memories is not None:
-            body.memories.in_thread(self._reserve_further)
+            body.memories.in_thread(self._reserve_converted)
         return prepared, 0
 
-    def _reserve_further(self, size: int) -> None:
+    def _plan(self, size: int) -> None:
+        """Wait in a thread until the request holds `size` bytes beside its body and the memories that it converts."""
+        self._planned_bytes = size
+        self._reserve_work(size + self._converted_bytes)
+
+    def _reserve_converted(self, size: int) -> None:
         """Wait in a thread until the request holds `size` further bytes, for a memory that is converted."""
         limit = self._context.memory.limit_bytes
         if size > limit:
@@ -165,7 +169,8 @@ class AdmittedRequest:
                 f"expected to hold at most {limit} bytes; received a request that converts a memory to {size}. Ask for "
                 "the dtype of the memory, without rotary, or keep fewer keys in it."
             )
-        self._reserve_work(self._reservation.work_bytes + size)
+        self._converted_bytes += size
+        self._reserve_work(self._planned_bytes + self._converted_bytes)
 
     def _reserve_work(self, size: int) -> None:
         """Wait in a thread until the request holds `size` bytes beside its body."""
@@ -241,7 +246,7 @@ class AdmittedRequest:
             # Count this thread, so that no helper of another request takes the same core.
             with context.workers.count_calling_thread():
                 prepared, held = prepare()
-                self._reserve_work(held + prepared.bytes)
+                self._plan(held + prepared.bytes)
                 if progress is None:
                     return prepared.complete(Run(context.workers, should_stop, meter=context.meter))
                 progress.start()

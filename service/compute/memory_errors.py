@@ -73,7 +73,7 @@ def _translated(error: MemoryStoreError, within: Location) -> ServiceError:
             place = pointer((*within, *error.field.split(".")))
             advice = "Send tensors that fit the memory."
             if error.field.startswith("labels"):
-                advice = "Inferences take no labels: POST /v1/attention and POST /v1/memories/{name}/append do."
+                advice = "Send labels.key to fit, by POST /v1/attention or …/append: inferences hold no labels."
             detail = f"expected {error.expected}; received {error.received}. {advice}"
             return InvalidRequest.at(place, detail, "shape-mismatch")
         case QuotaExceeded():

@@ -18,11 +18,10 @@ def check_query(names: Sequence[str], known: Sequence[str]) -> None:
     """
     for position, name in enumerate(names):
         if name not in known:
-            advice = did_you_mean(name, known) or "Use one of these names."
-            expected = (
-                f"expected a name in the query, one of {', '.join(sorted(known))}" if known else "expected no query"
-            )
-            advice = advice if known else "Leave it out; options are members of the body."
+            expected, advice = "expected no query", "Leave it out: options are members of the body."
+            if known:
+                expected = f"expected a name in the query, one of {', '.join(sorted(known))}"
+                advice = did_you_mean(name, known) or "Use one of these names."
             raise InvalidRequest.at((name,), f"{expected}; received {echo(name)}. {advice}", "unknown-name")
         if name in names[:position]:
             raise InvalidRequest.at(

@@ -9,10 +9,11 @@ import pytest
 
 from attention_core import Stopped, Workers
 from service.admission import AdmissionController, Deadline
-from service.admission.admitted_request import MAX_INLINE_BODY_BYTES, MAX_INLINE_OPERATIONS
+from service.admission.admitted_request import INITIAL_WORK_BYTES, MAX_INLINE_BODY_BYTES, MAX_INLINE_OPERATIONS
 from service.admission.capacity_limiter import CapacityLimiter
-from service.compute import Body, Reply
+from service.compute import Body, Reply, decoding_bytes
 from service.errors import DeadlineExceeded, Disconnected, QueueFull
+from service.memories import Memories, MemoryAccess
 from service.settings import Settings
 
 HERE = threading.main_thread().name
@@ -62,6 +63,43 @@ async def run(size, operations):
     """Return where a body of that size and cost is prepared and completed."""
     recorded = await sent(size, operations, Workers(1))
     return recorded.prepared_in, recorded.completed_in
+
+
+class Reserving(Recorded):
+    """A prepared request that converts a memory, and notes what all requests hold then."""
+
+    bytes = 1000
+
+    def __init__(self, controller, memories, converted):
+        super().__init__(MAX_INLINE_OPERATIONS + 1)
+        self.controller, self.memories, self.converted = controller, memories, converted
+
+    def complete(self, run):
+        if self.converted:
+            self.memories.reserve(self.converted)
+        self.held = self.controller.reserved_bytes
+        return super().complete(run)
+
+
+@pytest.mark.parametrize("size", [1, MAX_INLINE_BODY_BYTES + 1], ids=["prepared here", "prepared in a thread"])
+@pytest.mark.parametrize("converted", [0, 1000, INITIAL_WORK_BYTES, 3 * INITIAL_WORK_BYTES])
+async def test_a_request_holds_what_its_work_and_its_memories_take(size, converted):
+    """And no less than threads begin with, so that most requests need to ask for nothing."""
+    controller = AdmissionController(Settings(), Workers(1), RecordingObserver())
+    memories = MemoryAccess(Memories(None, "it is a test"))
+    seen = []
+
+    def prepare(body, settings):
+        seen.append(Reserving(controller, memories, converted))
+        return seen[0]
+
+    body = Body(b" " * size, "application/json", memories=memories)
+    try:
+        await controller.admit(connected, Deadline(time.monotonic() + 10)).run(body, prepare)
+    finally:
+        controller.close()
+    tensors = decoding_bytes(body, Settings()) // 2 if size > 1 else 0
+    assert seen[0].held == max(INITIAL_WORK_BYTES, tensors + Reserving.bytes + converted)
 
 
 async def test_a_small_request_takes_no_thread_hop():
