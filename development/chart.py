@@ -43,7 +43,7 @@ def commented_settings() -> Iterator[str]:
 
 
 def settings_schema() -> Iterator[str]:
-    """Yield the lines of values.schema.json with the schema of the settings, the member serviceSettings of ``$defs``."""
+    """Yield the lines of values.schema.json with the schema of the settings, `serviceSettings` of ``$defs``."""
     properties = {name: _schema(name) for name in setting_names()}
     schema = {"type": "object", "additionalProperties": False, "properties": properties}
     lines = json.dumps({"serviceSettings": schema}, indent=2, ensure_ascii=False).splitlines()[1:-1]
