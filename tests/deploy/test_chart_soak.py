@@ -2,9 +2,7 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +14,22 @@ from development.manifests import CHART, MANIFESTS, rendered
 from service.keys import read_keys
 from service.settings import Settings
 from tests.deploy.fields import DOCUMENTED, PublishedModels, unknown_to_documentation
+from tests.deploy.helm import ENVIRONMENT, HELM, KUBECTL, RENDERINGS, Documents, render, run, skip_without_helm
 from tests.deploy.rules import Pod, broken_rules, of_kind, pods
-from tests.deploy.switches import ALL_AT_ONCE, REFUSED, SWITCHES
+from tests.deploy.switches import ALL_AT_ONCE, REFUSED
 from tests.promises.settings import CHANGED
 
 pytestmark = pytest.mark.soak
 
-ENVIRONMENT = Path(__file__).parents[2] / ".venv-kubernetes"
-HELM, KUBECTL = (str(ENVIRONMENT / "tools" / name) for name in ("helm", "kubectl"))
 VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35")
-RENDERINGS = {**SWITCHES, "all at once": ALL_AT_ONCE}
 KSERVE = [
     yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((CHART.parents[1] / "kserve").glob("*.yaml"))
 ]
 
-Documents = list[dict[str, Any]]
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _tools() -> None:
-    if not Path(HELM).exists():
-        pytest.skip("needs helm and kubectl, which `make soak` installs on Linux on x86-64")
-
-
-def run(*command: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, whatever its exit code."""
-    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
-
-
-@cache
-def render(switch: str, *flags: str) -> Documents:
-    """Return what helm makes of the values of a switch; fail where it refuses them."""
-    command = [HELM, "template", "attention", str(CHART), "--namespace", "heads", "--values", "-", *flags]
-    ended = run(*command, given=json.dumps(RENDERINGS[switch]))
-    assert ended.returncode == 0, ended.stderr
-    return [document for document in yaml.safe_load_all(ended.stdout) if document]
+    skip_without_helm()
 
 
 def validated(documents: Documents) -> tuple[list[list[str]], list[list[str]]]:

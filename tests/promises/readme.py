@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, ...]] = {
             "tree",
             "layers",
             "mermaid diagram",
+            *("bash cluster", "yaml values", "yaml adapter"),
         ),
     ),
     (),

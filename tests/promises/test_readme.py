@@ -49,11 +49,12 @@ PROGRAMS = {
     "bash commands": {"make", "docker"},
     "bash generate": set(GENERATORS),
     "bash develop": {"make", ".venv/bin/python"},
+    "bash cluster": {"docker", "helm", "kubectl"},
 }
 """The programs that the commands of a kind of snippet may start.
 
-Those of `bash shell` run in a shell; a `bash develop` and a `python declaration` are for a copy of the tree, in which
-`test_added_models` runs them.
+Those of `bash cluster` are tried in `tests/deploy`, those of `bash shell` run in a shell; a `bash develop` and a
+`python declaration` are for a copy of the tree, in which `test_added_models` runs them.
 """
 
 
