@@ -85,6 +85,15 @@ $(KUBERNETES_VENV)/installed: requirements/kubernetes.txt requirements/kubernete
 	$(PYTHON) -m development.kubernetes_tools $(KUBERNETES_VENV)
 	touch $@
 
+# Ray, for calls and memories larger than a machine. Its versions are those of the tests, which start it from here.
+RAY_VENV := .venv-ray
+$(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/served
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/build.txt
+	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --require-hashes --requirement requirements/ray.txt
+	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	touch $@
+
 # All that `make test` leaves out, and its properties once more with every draw.
 soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
@@ -195,7 +204,9 @@ lock: | $(VENV)/pyvenv.cfg
 	$(COMPILE) --group bench-jax --output-file benchmarks/requirements/jax.txt
 	$(COMPILE) --group peers --constraint benchmarks/requirements/jax.txt --output-file requirements/peers.txt
 	$(COMPILE) pyproject.toml --group test --constraint requirements/service.txt --output-file requirements/test.txt
+	$(COMPILE) pyproject.toml --extra ray --extra redis --constraint requirements/test.txt \
+		--output-file requirements/ray.txt
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(RAY_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
