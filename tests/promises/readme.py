@@ -17,7 +17,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"en": "README.md", "zh": "README.zh-CN.md"}
-PAGE_NAMES = (*LANGUAGES.values(), *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+PAGE_NAMES = (
+    *LANGUAGES.values(),
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
 
 CLIENTS = ("py client", "ts client")
 """Snippets that import a generated client; `tests/clients` runs them."""

@@ -223,7 +223,7 @@ async def test_requests_behind_one_that_computes_are_not_read_ahead(fresh, hard,
             assert (await wire.answer()).status == 200
         growth = peak_mib(fresh.process.pid) - before
         await ended(sending)
-        # Closing would first send what is left, which the server does not read while its answers are not.
+        # Closing would first send the rest, which the server does not read while its answers stay unread.
         wire.writer.transport.abort()
     report_figure(f"64 MiB of requests behind another: memory grew by {growth:.1f} MiB at its peak")
     assert growth < 24
