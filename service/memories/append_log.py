@@ -82,8 +82,8 @@ def record_bytes(form: MemoryForm, keys: int, labels: Buffer) -> int:
     return used + -used % ALIGNMENT
 
 
-def encode_record(position: LogPosition, appended: Appended) -> bytes:
-    """Return the record of an append at a position."""
+def encode_record(position: LogPosition, appended: Appended) -> tuple[bytes, LogPosition]:
+    """Return the record of an append at a position, and the position behind it."""
     rows = appended.rows
     payload = b"".join((*(tensor.tobytes() for tensor in rows.tensors), rows.labels))
     payload_sum = zlib.crc32(payload)
@@ -92,7 +92,8 @@ def encode_record(position: LogPosition, appended: Appended) -> bytes:
     header = _HEADER.pack(_MAGIC, 0, payload_sum, *fields)
     header_sum = zlib.crc32(memoryview(header)[_CHECKED_FROM:], position.chain)
     record = _HEADER.pack(_MAGIC, header_sum, payload_sum, *fields) + payload + _FOOTER.pack(header_sum, payload_sum)
-    return record + bytes(-len(record) % ALIGNMENT)
+    record += bytes(-len(record) % ALIGNMENT)
+    return record, LogPosition(position.offset + len(record), position.sequence + 1, header_sum)
 
 
 class TornRecord(Exception):

@@ -9,6 +9,7 @@ from service.memories.append_log import (
     MIN_LOG_BYTES,
     RECORDS_PER_LOG,
     Appended,
+    LogPosition,
     clear_from,
     encode_record,
     record_bytes,
@@ -84,9 +85,10 @@ class MemoryWriter:
     def append_and_read(self, name: MemoryName, tensors: MemoryTensors, condition: Precondition) -> ArraySnapshot:
         """Add keys and return a snapshot; see `MemoryStore.append_and_read`."""
         with storage_errors(), self._of.locks.hold(name), damage_of_files(name):
-            row, state, _ = self._append(name, tensors, condition)
+            row, state, end = self._append(name, tensors, condition)
             with state.mutex:
-                self._reader.follow_locked(state, row)
+                if state.end is not end:
+                    self._reader.follow_locked(state, row)
                 return self._reader.snapshot_of(state, row, self._reader.follow_locked)
 
     def delete(self, name: MemoryName, condition: Precondition) -> None:
@@ -155,13 +157,32 @@ class MemoryWriter:
         needed = record_bytes(row.form, rows.keys, rows.labels)
         if needed > MAX_RECORD_BYTES:
             row = self._append_segment(row, state, end, appended)
+            end = self._end(row, state)
         else:
             if row.log is None or end.position.offset + needed > row.log.size:
                 row = self._start_log(row, end, needed)
                 end = self._end(row, state)
-            self._write_record(row, state, end, encode_record(end.position, appended))
+            record, position = encode_record(end.position, appended)
+            self._write_record(row, state, end, record)
+            end = self._extend(row, state, end, appended, position)
         self._of.uses.record(row)
-        return row, state, self._end(row, state)
+        return row, state, end
+
+    def _extend(
+        self, row: Row, state: MemoryState, end: MemoryEnd, appended: Appended, position: LogPosition
+    ) -> MemoryEnd:
+        """Bring a state to the end of the record that was just written, without reading it; return the new version.
+
+        :param end: the version in front of the record.
+        :param position: behind the record.
+        """
+        with state.mutex:
+            if state.end is end:
+                state.extend(appended, position)
+            else:
+                # A reader has read the record already, or has gone back to an older row.
+                self._reader.follow_locked(state, row)
+            return state.end
 
     def _verify(self, row: Row, state: MemoryState) -> None:
         """Read the memory unless this process has: nothing is added to one that cannot be read.
