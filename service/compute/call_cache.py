@@ -38,6 +38,11 @@ VECTORS = ("query", "key", "value")
 MAX_NUMBERS = 1 << 17
 """Largest number of numbers in the vectors of a JSON request: beyond it validation is a small part of the time."""
 
+ANY_LENGTH_FIELDS = frozenset(
+    ("query", "key", "value", "memory", "append", "dtype", "include", "score_model", "normalizer", "softcap", "layout")
+)
+"""Fields of a request whose checked call serves every number of keys: none of them speaks of single keys."""
+
 MAX_RAW_BYTES = 1 << 18
 """Largest size of the raw tensors of an inference, for the same reason."""
 
@@ -93,11 +98,13 @@ class CheckedForm(NamedTuple):
 
 
 class CachedMemoryRequest(NamedTuple):
-    """A valid inference that reads a memory, with zeros for its vectors."""
+    """A valid inference that reads a memory or appends to it, with zeros for its vectors."""
 
     inference: InferenceRequest
     request: AttentionRequest
     views: Mapping[str, BufferView]
+    fits_any_length: bool
+    """Whether its call is the same for every number of keys, but for its zeros."""
     forms: dict[Hashable, CheckedForm | None]
     """Its call by the form of the memory and the number of threads; None where it depends on the numbers."""
 
@@ -111,25 +118,53 @@ class CachedMemoryRequest(NamedTuple):
         Raises InvalidRequest, or what opening a memory raises.
         """
         vectors = {name: view.read(raw) for name, view in self.views.items()}
-        memory = None if self.request.append else open_memory(self.request, memories)
-        if memory is not None:
-            place = (memory.form, threads)
-            if place not in self.forms:
-                if len(self.forms) == MAX_MEMORY_FORMS:
-                    self.forms.clear()
-                self.forms[place] = self._check(memory, threads)
-            found = self.forms[place]
-            call = None if found is None else memory.with_tensors(found.call, vectors["query"])
-            if found is not None and call is not None:
-                return ReadRequest(self.request, call, memory), found.cost
+        if self.request.append and not self.fits_any_length:
+            return self._resolve_anew(vectors, memories, threads)
+        request = self.request.model_copy(update=vectors) if self.request.append else self.request
+        memory = open_memory(request, memories, may_append=True)
+        found = None if memory is None else self._find(memory, threads)
+        if memory is None or found is None:
+            return self._resolve_anew(vectors, memories, threads)
+        query = found.call.dtype.load(vectors["query"], ("query",))
+        if memory.appends:
+            arranged = query.swapaxes(1, 2) if found.call.layout == "bshd" else query
+            return ReadRequest(request, replace(found.call, query=arranged), memory), found.cost
+        call = memory.with_tensors(found.call, query)
+        if call is None:
+            return self._resolve_anew(vectors, memories, threads)
+        return ReadRequest(request, call, memory), found.cost
+
+    def _resolve_anew(
+        self, vectors: Mapping[str, FloatArray], memories: MemoryAccess | None, threads: int
+    ) -> tuple[ReadRequest, Cost]:
         read = resolve_parsed(self.request.model_copy(update=vectors), memories, write_place)
         return read, predict(read.call, threads)
+
+    def _find(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
+        """Return the call with zeros for the keys that a memory has, or will have; None for one to be checked."""
+        place = (memory.form, threads, None if self.fits_any_length else memory.keys)
+        if place not in self.forms:
+            if len(self.forms) == MAX_MEMORY_FORMS:
+                self.forms.clear()
+            self.forms[place] = self._check(memory, threads)
+        found = self.forms[place]
+        if found is not None and found.call.key_length != memory.keys:
+            call = memory.resized(found.call)
+            if call is None:
+                return None
+            found = self.forms[place] = CheckedForm(call, predict(call, threads))
+        return found
 
     def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
         """Return the call of a form of memories; None where it depends on the numbers."""
         call = resolve_call(memory.call(with_zeros=True), memory, write_place)
-        as_sent = _same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
-        return CheckedForm(call, predict(call, threads)) if as_sent and memory.with_tensors(call) else None
+        if self.fits_any_length:
+            # Nothing but their type can change the numbers of the query, which half types compute in float32.
+            as_sent = call.present is None
+        else:
+            as_sent = _same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
+        is_read_as_kept = memory.appends or memory.with_tensors(call) is not None
+        return CheckedForm(call, predict(call, threads)) if as_sent and is_read_as_kept else None
 
 
 class CallCache:
@@ -333,7 +368,9 @@ def _validate_memory_inference(model: str, head: bytes, raw_bytes: int, limits: 
     if request.memory is None or not set(inference.inputs).issubset(VECTORS):
         return None
     views = _views_of(inference, raw_bytes)
-    return None if views is None else CachedMemoryRequest(inference, request, views, {})
+    if views is None:
+        return None
+    return CachedMemoryRequest(inference, request, views, request.model_fields_set <= ANY_LENGTH_FIELDS, {})
 
 
 def _views_of(request: InferenceRequest, raw_bytes: int) -> Mapping[str, BufferView] | None:

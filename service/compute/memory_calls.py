@@ -19,7 +19,7 @@ from service.compute.memory_errors import errors_at
 from service.errors import InvalidRequest, Location
 from service.memories import MEMORY_VERSION_FIELD, MemoryAccess, MemorySnapshot, MemoryTensors, Precondition
 from service.memories.errors import VersionMismatch
-from service.memories.form import form_of_description
+from service.memories.form import form_of_description, key_axis
 from service.schemas.attention import AttentionRequest
 from service.schemas.memory_reference import MemoryReference
 from service.schemas.parse import call_errors
@@ -31,6 +31,9 @@ NO_SERVICE = (
     "expected key and value, since this is computed without a service, and only a service keeps memories; received "
     "memory. Send the request to a running service, or send key and value."
 )
+
+ZERO = bytes(8)
+"""A number of any type, which stands for all keys."""
 
 REFERENCE_BYTES = 8
 """Bytes of each number where everything is computed in float64."""
@@ -138,9 +141,11 @@ class OpenMemory:
 
     @property
     def form(self) -> Hashable:
-        """What the check of a request depends on, of all that the memory holds."""
+        """What the check of a request depends on, of all that the memory holds, but for the number of keys."""
         about = self._snapshot.description
-        return about.key_shape, about.value_shape, about.options.dtype, about.options.layout
+        dtype, layout = about.options.dtype, about.options.layout
+        value_shape = None if about.value_shape is None else _without_keys(about.value_shape, layout)
+        return dtype, layout, _without_keys(about.key_shape, layout), value_shape
 
     def call(self, *, with_zeros: bool = False) -> AttentionCall:
         """Return the call; raises MustWait where keys and values are to be converted, and TooLarge for too many.
@@ -154,14 +159,14 @@ class OpenMemory:
             self.reserve(dtype.compute.itemsize)
         if self.is_pending or with_zeros:
             zero = np.zeros((), form.key.stored_dtype)
-            key = np.broadcast_to(zero, form.key.shape(self._keys))
-            value = None if form.value is None else np.broadcast_to(zero, form.value.shape(self._keys))
+            key = np.broadcast_to(zero, form.key.shape(self.keys))
+            value = None if form.value is None else np.broadcast_to(zero, form.value.shape(self.keys))
         else:
             key, value = self._snapshot.key, self._snapshot.value
         wanted = request.layout or "bhsd"
         call = request.to_call(self._arranged(key, wanted), None if value is None else self._arranged(value, wanted))
         call.dtype = dtype.name
-        return call if self._new is None else self._with_offset(call, self._keys - self._new.keys)
+        return call if self._new is None else self._with_offset(call, self.keys - self._new.keys)
 
     def reserve(self, itemsize: int) -> None:
         """Wait until the request may hold all keys and values with this many bytes a number.
@@ -170,7 +175,7 @@ class OpenMemory:
         """
         self._access.require_thread()
         form = form_of_description(self._snapshot.description)
-        size = itemsize * sum(prod(one.shape(self._keys)) for one in form.tensors)
+        size = itemsize * sum(prod(one.shape(self.keys)) for one in form.tensors)
         if size > self._reserved_bytes:
             self._access.reserve(size - self._reserved_bytes)
             self._reserved_bytes = size
@@ -230,6 +235,25 @@ class OpenMemory:
             return None
         return call
 
+    def resized(self, checked: ResolvedCall) -> ResolvedCall | None:
+        """Return a call that was checked with zeros, with as many zeros as there will be keys; None for few keys.
+
+        :param checked: the call of a request in which nothing but the zeros goes by the number of keys.
+
+        Notes on the order of axes depend on the number of keys where it is at most that of the queries.
+        """
+        keys = self.keys
+        before = 0 if self._new is None else keys - self._new.keys
+        if checked.notes or not 0 < checked.query_length < min(keys, checked.key_length):
+            return None
+        return replace(
+            checked,
+            stored_key=_zeros(checked.stored_key, keys),
+            stored_value=None if checked.stored_value is None else _zeros(checked.stored_value, keys),
+            score_shape=(*checked.score_shape[:-1], keys),
+            offset=np.asarray(before),
+        )
+
     def errors(self) -> AbstractContextManager[None]:
         """Translate errors of the memory."""
         return errors_at((*self._within, "memory"), self._known_names)
@@ -241,8 +265,8 @@ class OpenMemory:
         return turned or dtype.name != kept
 
     @property
-    def _keys(self) -> int:
-        """Keys of the call."""
+    def keys(self) -> int:
+        """Number of keys of the call."""
         return self._snapshot.description.keys + (self._new.keys if self._new is not None and self.is_pending else 0)
 
     def _with_offset(self, call: AttentionCall, before: int) -> AttentionCall:
@@ -295,6 +319,18 @@ def _is_one_zero(zeros: NDArray[Any] | None, array: NDArray[Any] | None) -> bool
     if zeros is None or array is None:
         return zeros is array
     return zeros.shape == array.shape and zeros.dtype == array.dtype and not any(zeros.strides)
+
+
+def _without_keys(shape: tuple[int, ...], layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of a tensor before and behind that of the keys."""
+    axis = key_axis(len(shape), layout)
+    return shape[:axis], shape[axis + 1 :]
+
+
+def _zeros(zeros: NDArray[Any], keys: int) -> NDArray[Any]:
+    """Return the one zero of an array (…, Lk, D) as an array with another number of keys."""
+    shape = (*zeros.shape[:-2], keys, zeros.shape[-1])
+    return np.ndarray(shape, zeros.dtype, ZERO, strides=(0,) * zeros.ndim)
 
 
 def with_version(reply: Reply, memory: OpenMemory | None) -> Reply:

@@ -138,7 +138,7 @@ def form_of(tensors: MemoryTensors, dtype: str, layout: str) -> MemoryForm:
     def tensor_form(name: str, array: NDArray[Any]) -> TensorForm:
         if array.ndim < 2:
             raise IncompatibleTensors(name, "rank 2 or more", f"shape {list(array.shape)}")
-        axis = _key_axis(array.ndim, layout)
+        axis = key_axis(array.ndim, layout)
         return TensorForm(name, BY_DTYPE[dtype], array.shape[:axis], array.shape[axis + 1 :])
 
     value = None if tensors.value is None else tensor_form("value", tensors.value)
@@ -152,14 +152,15 @@ def form_of_description(description: MemoryDescription) -> MemoryForm:
     options = description.options
 
     def tensor_form(name: str, shape: Shape) -> TensorForm:
-        axis = _key_axis(len(shape), options.layout)
+        axis = key_axis(len(shape), options.layout)
         return TensorForm(name, BY_DTYPE[options.dtype], shape[:axis], shape[axis + 1 :])
 
     value = None if description.value_shape is None else tensor_form("value", description.value_shape)
     return MemoryForm(tensor_form("key", description.key_shape), value, description.labels)
 
 
-def _key_axis(rank: int, layout: str) -> int:
+def key_axis(rank: int, layout: str) -> int:
+    """Return the axis of the keys of a tensor."""
     return 1 if layout == "bshd" and rank == 4 else rank - 2
 
 

@@ -253,10 +253,39 @@ def test_an_inference_has_the_numbers_of_sent_tensors_whether_its_form_is_known(
         assert received == expected, f"time {seed}"
 
 
+@pytest.mark.parametrize("name", ["plain", "causal", "heads third", "half"])
+def test_every_step_of_a_decoding_loop_has_the_numbers_of_sent_tensors(
+    name: str, store: EmbeddedStore, run: Run
+) -> None:
+    """The form of a step is kept from one number of keys to the next; notes on the order of axes are not."""
+    parameters, dtype, rng = INFERENCES[name], "float16" if name == "half" else "float32", np.random.default_rng(0)
+    axis = 1 if name == "heads third" else 2
+    query, *kept = (rng.normal(size=(1, 4, 9, 4)).astype(dtype) for _ in range(3))
+    if axis == 1:
+        query, *kept = (np.ascontiguousarray(array.swapaxes(1, 2)) for array in (query, *kept))
+
+    def named(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(("query", "key", "value"), arrays, strict=False))
+
+    first = (array.take([0], axis) for array in kept)
+    store.put(NAME, MemoryTensors(*first), MemoryOptions(dtype=dtype, layout=parameters.get("layout", "bhsd")))
+    for before in range(1, 9):
+        one = query.take([before], axis)
+        tensors = [array.take(range(before), axis) for array in kept]
+        expected = inferred(named(one, *tensors), parameters, run)
+        reading = inferred(named(one), parameters | {"memory": NAME.name}, run, store)
+        assert reading == expected, f"{before} keys"
+        brought = named(one, *(array.take([before], axis) for array in kept))
+        received = inferred(brought, parameters | {"memory": NAME.name, "append": True}, run, store)
+        tensors = [array.take(range(before + 1), axis) for array in kept]
+        expected = inferred(named(one, *tensors), parameters | {"offset": before}, run)
+        assert received == expected, f"{before} keys and a new one"
+
+
 def inferred(
     arrays: dict[str, np.ndarray], parameters: dict[str, Any], run: Run, store: EmbeddedStore | None = None
-) -> bytes:
-    """The raw outputs of an inference with raw tensors."""
+) -> tuple[str | None, bytes]:
+    """The notes and the raw outputs of an inference with raw tensors."""
     datatypes = {"float16": "FP16", "float32": "FP32"}
     inputs = [
         {"name": name, "shape": array.shape, "datatype": datatypes[array.dtype.name],
@@ -272,4 +301,5 @@ def inferred(
         access.in_thread(reserve_nothing)
     order = InferenceOrder("scaled_dot_product", str(len(head)))
     reply = prepare_infer(order, Stopwatch(), Body(content, memories=access), SETTINGS).complete(run)
-    return reply.content[int(reply.headers["Inference-Header-Content-Length"]) :]
+    end = int(reply.headers["Inference-Header-Content-Length"])
+    return orjson.loads(reply.content[:end]).get("parameters", {}).get("notes"), reply.content[end:]
