@@ -7,8 +7,8 @@ a form, with zeros for the numbers, and kept.
 RESULTS.md, small JSON requests: 38 µs less; a decode step over V2: 9 µs of preparation instead of 111.
 """
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,17 +18,15 @@ import orjson
 from numpy.typing import NDArray
 
 from attention_core import Cost, InvalidValue, predict
-from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_wire.open_inference import BINARY_SIZE
 from service.codecs.json import as_array
 from service.codecs.open_inference import InferenceRequest, read_request
 from service.codecs.open_inference.framing import Limits, decode_head
-from service.codecs.open_inference.places import write_place
-from service.compute.memory_calls import OpenMemory, open_memory
-from service.compute.requests import ReadRequest, read_inference, resolve_call, resolve_document, resolve_parsed
+from service.compute.buffer_views import BufferView, same_numbers
+from service.compute.memory_forms import CachedMemoryRequest, fits_any_length
+from service.compute.requests import read_inference, resolve_document
 from service.errors import ServiceError
-from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
 from service.schemas.parse import parse
 
@@ -38,19 +36,11 @@ VECTORS = ("query", "key", "value")
 MAX_NUMBERS = 1 << 17
 """Largest number of numbers in the vectors of a JSON request: beyond it validation is a small part of the time."""
 
-ANY_LENGTH_FIELDS = frozenset(
-    ("query", "key", "value", "memory", "append", "dtype", "include", "score_model", "normalizer", "softcap", "layout")
-)
-"""Fields of a request whose checked call serves every number of keys: none of them speaks of single keys."""
-
 MAX_RAW_BYTES = 1 << 18
 """Largest size of the raw tensors of an inference, for the same reason."""
 
 MAX_FORM_BYTES = 4096
 """Largest size of the JSON that a form holds, so that the cache stays below a few MiB."""
-
-MAX_MEMORY_FORMS = 16
-"""Forms of memories that are kept for one inference."""
 
 MAX_ENTRIES = 256
 """Forms of each kind that are kept; a new one replaces the least recently used."""
@@ -65,21 +55,6 @@ Numbers = NDArray[np.float64]
 RequestT = TypeVar("RequestT")
 
 
-@dataclass(frozen=True, slots=True)
-class BufferView:
-    """The part of a buffer of raw bytes that holds the numbers of one tensor."""
-
-    offset: int
-    """In bytes."""
-    shape: Shape
-    dtype: np.dtype[Any]
-
-    def read(self, raw: memoryview) -> FloatArray:
-        """Return the numbers; uncopied where they are aligned."""
-        array: FloatArray = np.frombuffer(raw, self.dtype, prod(self.shape), self.offset).reshape(self.shape)
-        return array if array.flags.aligned else array.copy()
-
-
 class CachedCall(NamedTuple, Generic[RequestT]):
     """A request whose vectors are zeros, its call, and what the call costs."""
 
@@ -88,83 +63,6 @@ class CachedCall(NamedTuple, Generic[RequestT]):
     cost: Cost
     views: Mapping[str, BufferView]
     """Parts of the raw bytes of a request of the same form, by vector; empty where vectors come as arrays."""
-
-
-class CheckedForm(NamedTuple):
-    """A call with zeros for query, key and value, and what it costs."""
-
-    call: ResolvedCall
-    cost: Cost
-
-
-class CachedMemoryRequest(NamedTuple):
-    """A valid inference that reads a memory or appends to it, with zeros for its vectors."""
-
-    inference: InferenceRequest
-    request: AttentionRequest
-    views: Mapping[str, BufferView]
-    fits_any_length: bool
-    """Whether its call is the same for every number of keys, but for its zeros."""
-    forms: dict[Hashable, CheckedForm | None]
-    """Its call by the form of the memory and the number of threads; None where it depends on the numbers."""
-
-    def resolve(self, raw: memoryview, memories: MemoryAccess | None, threads: int) -> tuple[ReadRequest, Cost]:
-        """Return the request with its raw tensors, its call and what that costs.
-
-        :param raw: the raw tensors.
-        :param memories: those that the request may reach.
-        :param threads: compute threads, of which the cost depends.
-
-        Raises InvalidRequest, or what opening a memory raises.
-        """
-        vectors = {name: view.read(raw) for name, view in self.views.items()}
-        if self.request.append and not self.fits_any_length:
-            return self._resolve_anew(vectors, memories, threads)
-        request = self.request.model_copy(update=vectors) if self.request.append else self.request
-        memory = open_memory(request, memories, may_append=True)
-        found = None if memory is None else self._find(memory, threads)
-        if memory is None or found is None:
-            return self._resolve_anew(vectors, memories, threads)
-        query = found.call.dtype.load(vectors["query"], ("query",))
-        if memory.appends:
-            arranged = query.swapaxes(1, 2) if found.call.layout == "bshd" else query
-            return ReadRequest(request, replace(found.call, query=arranged), memory), found.cost
-        call = memory.with_tensors(found.call, query)
-        if call is None:
-            return self._resolve_anew(vectors, memories, threads)
-        return ReadRequest(request, call, memory), found.cost
-
-    def _resolve_anew(
-        self, vectors: Mapping[str, FloatArray], memories: MemoryAccess | None, threads: int
-    ) -> tuple[ReadRequest, Cost]:
-        read = resolve_parsed(self.request.model_copy(update=vectors), memories, write_place)
-        return read, predict(read.call, threads)
-
-    def _find(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
-        """Return the call with zeros for the keys that a memory has, or will have; None for one to be checked."""
-        place = (memory.form, threads, None if self.fits_any_length else memory.keys)
-        if place not in self.forms:
-            if len(self.forms) == MAX_MEMORY_FORMS:
-                self.forms.clear()
-            self.forms[place] = self._check(memory, threads)
-        found = self.forms[place]
-        if found is not None and found.call.key_length != memory.keys:
-            call = memory.resized(found.call)
-            if call is None:
-                return None
-            found = self.forms[place] = CheckedForm(call, predict(call, threads))
-        return found
-
-    def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
-        """Return the call of a form of memories; None where it depends on the numbers."""
-        call = resolve_call(memory.call(with_zeros=True), memory, write_place)
-        if self.fits_any_length:
-            # Nothing but their type can change the numbers of the query, which half types compute in float32.
-            as_sent = call.present is None
-        else:
-            as_sent = _same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
-        is_read_as_kept = memory.appends or memory.with_tensors(call) is not None
-        return CheckedForm(call, predict(call, threads)) if as_sent and is_read_as_kept else None
 
 
 class CallCache:
@@ -370,7 +268,7 @@ def _validate_memory_inference(model: str, head: bytes, raw_bytes: int, limits: 
     views = _views_of(inference, raw_bytes)
     if views is None:
         return None
-    return CachedMemoryRequest(inference, request, views, request.model_fields_set <= ANY_LENGTH_FIELDS, {})
+    return CachedMemoryRequest(inference, request, views, fits_any_length(request), {})
 
 
 def _views_of(request: InferenceRequest, raw_bytes: int) -> Mapping[str, BufferView] | None:
@@ -390,20 +288,8 @@ def _uses_as_sent(call: ResolvedCall, document: Mapping[str, Any]) -> bool:
     """Return whether a call depends on nothing about the numbers of its vectors but their type."""
     as_sent = call.layout == "bhsd"
     return call.present is None and all(
-        _same_numbers(getattr(call, name), document.get(name), as_sent=as_sent) for name in VECTORS
+        same_numbers(getattr(call, name), document.get(name), as_sent=as_sent) for name in VECTORS
     )
-
-
-def _same_numbers(used: FloatArray | None, sent: FloatArray | None, *, as_sent: bool) -> bool:
-    """Return whether a call uses a vector as it was sent: not rotated, joined, unpacked or rounded.
-
-    :param as_sent: whether the axes have the order in which they were sent; else axes 1 and 2 are exchanged.
-    """
-    if used is None or sent is None:
-        return used is sent
-    if not as_sent:
-        used = used.swapaxes(1, 2)
-    return used.shape == sent.shape and used.dtype == sent.dtype and np.shares_memory(used, sent)
 
 
 def _as_floats(member: Any) -> Numbers | None:
