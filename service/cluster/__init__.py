@@ -1,0 +1,9 @@
+"""Ray: a cluster that computes what is too large for one machine.
+
+No other package of the service imports Ray, and this one does so when it connects: without ATTENTION_RAY_ADDRESS Ray
+need not be installed.
+"""
+
+from service.cluster.connection import Cluster, ClusterMeter, Session
+
+__all__ = ["Cluster", "ClusterMeter", "Session"]
