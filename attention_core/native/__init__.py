@@ -14,13 +14,14 @@ from attention_core.native.library import (
     selected_kernel,
     using_kernel,
 )
-from attention_core.native.parts import CutCall, Part, PartResult, evaluate_part
+from attention_core.native.parts import Bytes, CutCall, Part, PartResult, evaluate_part
 from attention_core.native.scoring import find_scorer
 
 __all__ = [
     "AUTO",
     "KERNEL_CHOICES",
     "NUMPY",
+    "Bytes",
     "CutCall",
     "Kernel",
     "KernelGradients",

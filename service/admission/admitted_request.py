@@ -65,6 +65,10 @@ class AdmissionContext:
     meter: Meter | None
     cluster: Cluster | None
 
+    def waits_for_cluster(self, operations: int) -> bool:
+        """Return whether a call of this many predicted operations is computed elsewhere."""
+        return self.cluster is not None and operations >= self.cluster.min_operations
+
 
 class AdmittedRequest:
     """Reads a body and computes its answer.
@@ -123,7 +127,8 @@ class AdmittedRequest:
             return await self._run_in_thread(body, lambda: self._prepare(body, prepare), None)
         plain = body.wanted_encoding.name is None
         max_operations = MAX_INLINE_OPERATIONS if plain else MAX_INLINE_OPERATIONS_COMPRESSED
-        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or prepared.waits:
+        waits = prepared.waits or context.waits_for_cluster(prepared.operations)
+        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or waits:
             return await self._run_in_thread(body, lambda: self._complete_later(body, prepared), None)
         return prepared.complete(Run(context.workers, meter=context.meter, cluster=context.cluster))
 

@@ -5,5 +5,6 @@ need not be installed.
 """
 
 from service.cluster.connection import Cluster, ClusterMeter, Session
+from service.cluster.large_calls import LargeCall
 
-__all__ = ["Cluster", "ClusterMeter", "Session"]
+__all__ = ["Cluster", "ClusterMeter", "LargeCall", "Session"]

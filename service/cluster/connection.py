@@ -72,23 +72,13 @@ class Session:
         """Return whether the head of the cluster accepts connections."""
         return accepts(self.address)
 
-    def completed(self, references: Sequence[Any], should_stop: ShouldStop | None = None) -> Iterator[Any]:
-        """Yield each of some references as soon as its task has ended, in whatever way.
+    def wait(self, references: Sequence[Any]) -> list[Any]:
+        """Return those of some references whose tasks have ended, in whatever way, at the latest after 20 ms.
 
-        :param references: of tasks, or calls of actors.
-        :param should_stop: asked every 20 ms; None for never.
-
-        Raises Stopped once `should_stop` returns True, and ClusterUnavailable once the cluster no longer answers.
-        Then, and where the iteration is not finished, the tasks that have not ended are cancelled on their nodes.
+        :param references: of tasks, or calls of actors; their results are fetched to this node.
         """
-        waiting = list(references)
-        try:
-            while waiting:
-                done, waiting = self.ray.wait(waiting, timeout=POLL_SECONDS, fetch_local=True)
-                self.check(should_stop)
-                yield from done
-        finally:
-            self.cancel(waiting)
+        done, _ = self.ray.wait(references, num_returns=len(references), timeout=POLL_SECONDS, fetch_local=True)
+        return list(done)
 
     def check(self, should_stop: ShouldStop | None) -> None:
         """Raise Stopped if a request is to stop, or ClusterUnavailable if the cluster no longer answers."""
