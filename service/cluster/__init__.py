@@ -4,7 +4,7 @@ No other package of the service imports Ray, and this one does so when it connec
 need not be installed.
 """
 
-from service.cluster.connection import Cluster, ClusterMeter, Session
+from service.cluster.connection import Cluster, ClusterMeter, Session, why_missing
 from service.cluster.large_calls import LargeCall
 
-__all__ = ["Cluster", "ClusterMeter", "LargeCall", "Session"]
+__all__ = ["Cluster", "ClusterMeter", "LargeCall", "Session", "why_missing"]

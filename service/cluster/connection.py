@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from attention_core.errors import Stopped
@@ -212,6 +213,18 @@ class Cluster:
             if time.monotonic() > measured + RECONNECT_SECONDS:
                 measured = time.monotonic()
                 session.measure()
+
+
+def why_missing(settings: Settings) -> str | None:
+    """Return why a cluster that the settings name cannot be used here; None if it can, or if they name none.
+
+    Whether the cluster answers does not matter yet.
+
+    :param settings: of the service.
+    """
+    if settings.ray_address and find_spec("ray") is None:
+        return "expected the extra ray to be installed: pip install 'attention-service[ray]'"
+    return None
 
 
 def accepts(address: str) -> bool:

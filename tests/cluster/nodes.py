@@ -5,10 +5,12 @@ its last connection is closed.
 """
 
 import json
+import queue
 import socketserver
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,22 @@ class Nodes:
         """Kill the processes of a node."""
         self.cluster.remove_node(self.nodes.pop(number), allow_graceful=False)
 
+    def freeze(self, number: int) -> None:
+        """Stop all processes of a node, which stay connected."""
+        for process in self._processes(number):
+            process.suspend()
+
+    def thaw(self, number: int) -> None:
+        """Let the processes of a node go on."""
+        for process in self._processes(number):
+            process.resume()
+
+    def _processes(self, number: int) -> list[Any]:
+        import psutil  # noqa: PLC0415 — Ray has it, where it finds it alone
+
+        raylet = psutil.Process(self.nodes[number].all_processes["raylet"][0].process.pid)
+        return [raylet, *raylet.children(recursive=True)]
+
     def alive(self) -> list[int]:
         """Return the numbers of the nodes that the cluster knows to be alive."""
         known = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
@@ -62,19 +80,22 @@ def main() -> None:
     nodes = Nodes()
     for _ in range(2):
         nodes.add()
-    lock, connections, closed = threading.Lock(), set[int](), threading.Event()
+    # Ray adds nodes in the main thread alone.
+    orders: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]] | None] = queue.Queue()
+    connections: set[int] = set()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             connections.add(id(self))
-            for line in self.rfile:
-                name, *arguments = json.loads(line)
-                command: Callable[..., Any] = getattr(nodes, name)
-                with lock:
-                    answer = command(*arguments)
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
-            connections.discard(id(self))
-            closed.set()
+            try:
+                for line in self.rfile:
+                    name, *arguments = json.loads(line)
+                    answer: queue.Queue[Any] = queue.Queue()
+                    orders.put((partial(getattr(nodes, name), *arguments), answer))
+                    self.wfile.write(json.dumps(answer.get()).encode() + b"\n")
+            finally:
+                connections.discard(id(self))
+                orders.put(None)
 
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
@@ -83,8 +104,13 @@ def main() -> None:
     with Server(f"{path}.new", Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         Path(f"{path}.new").rename(path)
-        while not closed.wait() or connections:
-            closed.clear()
+        while True:
+            order = orders.get()
+            if order is not None:
+                command, answer = order
+                answer.put(command())
+            elif not connections:
+                break
     path.unlink()
     ray.shutdown()
     nodes.cluster.shutdown()
