@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make serve` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+RAY_VENV := .venv-ray
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
@@ -37,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Two processes share the tests; those that measure time run alone.
 SHARED := --numprocesses 2 --dist worksteal
-test: $(VENV)/tested
+test: $(VENV)/tested $(RAY_VENV)/installed
 	$(BIN)/python -m pytest -m "not soak and not alone" $(SHARED)
 	$(BIN)/python -m pytest -m "not soak and alone" $$($(MARKED)'mark[.]alone')
 
@@ -86,7 +87,6 @@ $(KUBERNETES_VENV)/installed: requirements/kubernetes.txt requirements/kubernete
 	touch $@
 
 # Ray, for calls and memories larger than a machine. Its versions are those of the tests, which start it from here.
-RAY_VENV := .venv-ray
 $(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/served
 	$(PYTHON) -m venv $(RAY_VENV)
 	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/build.txt
@@ -95,7 +95,7 @@ $(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/serve
 	touch $@
 
 # All that `make test` leaves out, and its properties once more with every draw.
-soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed
+soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed $(RAY_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 

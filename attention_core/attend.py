@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,11 +29,27 @@ from attention_core.execution_path import choose_path
 from attention_core.head_average import evaluate_with_mean
 from attention_core.heads import arrange_cache, arrange_output
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
-from attention_core.native import evaluate_with_kernel, find_scorer, selected_kernel
+from attention_core.native import Kernel, KernelResult, evaluate_with_kernel, find_scorer, selected_kernel
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.resolve import resolve
 from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import choose_tile_sizes
+
+
+class EvaluateWithKernel(Protocol):
+    """Evaluates a call with a kernel, in this process or elsewhere: `attention_core.native.evaluate_with_kernel`."""
+
+    def __call__(
+        self,
+        kernel: Kernel,
+        call: ResolvedCall,
+        required: frozenset[str],
+        workers: Workers | None,
+        should_stop: ShouldStop | None,
+        progress: ProgressCallback | None,
+    ) -> KernelResult | None:
+        """Return the required arrays of a call; None for a call that is left to NumPy."""
+        ...
 
 
 def attend(
@@ -163,6 +180,7 @@ def evaluate(
     workers: Workers | None = None,
     should_stop: ShouldStop | None = None,
     progress: ProgressCallback | None = None,
+    evaluate_kernel: EvaluateWithKernel | None = None,
 ) -> AttentionResult:
     """Run a call that `resolve` has checked; `attend` is ``evaluate(resolve(call))``.
 
@@ -173,15 +191,17 @@ def evaluate(
     :param should_stop: called between tiles, from one thread at a time; True ends the call with `Stopped`; default
         none.
     :param progress: called after each tile with the numbers of tiles done and in total; default none.
+    :param evaluate_kernel: evaluates what a compiled kernel computes; default `evaluate_with_kernel`, in this process.
 
     Returns an `AttentionResult` with the fields of ``call.include``, rounded to the storage type.
 
     Raises `Stopped`; InvalidValue for logits for which the normalizer has no weights (proportional: negative ones).
     """
     if "mean_weights" in call.include:
-        fields, maximum = evaluate_with_mean(evaluate_fields, call, workers, should_stop, progress)
+        each = evaluate_fields if evaluate_kernel is None else partial(evaluate_fields, evaluate_kernel=evaluate_kernel)
+        fields, maximum = evaluate_with_mean(each, call, workers, should_stop, progress)
     else:
-        fields, maximum = evaluate_fields(call, workers, should_stop, progress)
+        fields, maximum = evaluate_fields(call, workers, should_stop, progress, evaluate_kernel)
     arrays, ranking = _to_storage(call, fields), _ranking(call, fields)
     stored = _stored_ranking(call, ranking)
     overflow_notes: tuple[str, ...] = ()
@@ -205,6 +225,7 @@ def evaluate_fields(
     workers: Workers | None,
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
+    evaluate_kernel: EvaluateWithKernel | None = None,
 ) -> tuple[Mapping[str, FloatArray], FloatArray | None]:
     """Return the arrays that the included fields need, and the maximum of every row: by a kernel if there is one.
 
@@ -212,6 +233,7 @@ def evaluate_fields(
     :param workers: threads that share a large call; None for the calling thread alone.
     :param should_stop: called between tiles, or about every 10 ms; None for never.
     :param progress: called as often, with the numbers done and in total; None for never.
+    :param evaluate_kernel: evaluates what a kernel computes; None for `evaluate_with_kernel`.
 
     The arrays are in the compute type, and the maximum, (…, Lq), is None if it is finite in every row.  Rows with NaN
     or ∞ among a kernel's numbers are computed again with NumPy.
@@ -220,16 +242,17 @@ def evaluate_fields(
     """
     kernel = selected_kernel()
     if kernel is not None and call.score_modifier is None and "modified" in call.include:
-        return _evaluate_with_modified(call, workers, should_stop, progress)
+        return _evaluate_with_modified(call, workers, should_stop, progress, evaluate_kernel)
     result = scorer = None
     if kernel is not None:
         required = list_required_matrices(call.include)
         ranked = list_ranked_fields(call) if "ranking" in call.include else None
         with np.errstate(all="ignore"):
-            result = evaluate_with_kernel(kernel, call, ranked or required, workers, should_stop, progress)
+            run = evaluate_kernel or evaluate_with_kernel
+            result = run(kernel, call, ranked or required, workers, should_stop, progress)
             if ranked is not None and result is not None and result.unsafe is not None:
                 # Rows that NumPy computes again are ranked with the others, by their weights.
-                result = evaluate_with_kernel(kernel, call, required, workers, should_stop, None)
+                result = run(kernel, call, required, workers, should_stop, None)
     if result is not None and result.unsafe is None:
         return result.fields, result.maximum
     if result is not None:
@@ -255,6 +278,7 @@ def _evaluate_with_modified(
     workers: Workers | None,
     should_stop: ShouldStop | None,
     progress: ProgressCallback | None,
+    evaluate_kernel: EvaluateWithKernel | None,
 ) -> tuple[Mapping[str, FloatArray], FloatArray | None]:
     """Return what `evaluate_fields` does for a call that includes modified scores without a modifier.
 
@@ -262,7 +286,7 @@ def _evaluate_with_modified(
     changes no bit of another field.
     """
     others = replace(call, include=call.include - {"modified"} | frozenset[ResultField]({"logits"}))
-    fields, maximum = evaluate_fields(others, workers, should_stop, progress)
+    fields, maximum = evaluate_fields(others, workers, should_stop, progress, evaluate_kernel)
     alone = replace(call, include=frozenset[ResultField]({"modified"}))
     with np.errstate(all="ignore"):
         modified, _ = evaluate_dense(alone, should_stop, None, None)

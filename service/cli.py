@@ -187,6 +187,7 @@ def _serve(options: argparse.Namespace) -> int:
     _pass_flags_on({name: str(value) for name in SERVE_FLAGS if (value := getattr(options, name)) is not None})
     _start_no_blas_threads()
 
+    from service.cluster import why_missing
     from service.memories import why_unusable
     from service.serving.server import serve
     from service.settings import Settings
@@ -196,6 +197,10 @@ def _serve(options: argparse.Namespace) -> int:
     if unusable is not None:
         name, reason = unusable
         _complain(f"attention-service: {our_variable(name)}: {reason}")
+        return WRONG_SETTING
+    missing = why_missing(settings)
+    if missing is not None:
+        _complain(f"attention-service: {our_variable('ray_address')}: {missing}")
         return WRONG_SETTING
     return serve(settings, list(_warnings()))
 

@@ -16,6 +16,7 @@
     ├── InsufficientStorage    the file system of the memories is full
     ├── DamagedMemory          a memory that cannot be read as it was stored
     ├── MemoriesUnavailable    the store of the memories does not answer
+    ├── ClusterUnavailable     the Ray cluster, which computes large calls, does not answer
     ├── TooLarge               body, predicted result or operations over a limit
     ├── BodyTimeout            the body did not arrive in time
     ├── QueueFull              too many requests are waiting
@@ -132,6 +133,14 @@ class DamagedMemory(ServiceError, slug="memory-damaged"):
 
 class MemoriesUnavailable(ServiceError, slug="memories-unavailable"):
     """The store of the memories does not answer; trying again makes sense after `retry_seconds`."""
+
+    def __init__(self, detail: str, retry_seconds: float) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__(detail)
+
+
+class ClusterUnavailable(ServiceError, slug="cluster-unavailable"):
+    """The Ray cluster does not answer; trying again makes sense after `retry_seconds`."""
 
     def __init__(self, detail: str, retry_seconds: float) -> None:
         self.retry_seconds = retry_seconds

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from attention_core import Workers, available_kernels, kernel_name, select_kernel
 from attention_core.blockwise.blas import one_blas_thread
 from service.admission import AdmissionController
+from service.cluster import Cluster
 from service.codecs.json import native
 from service.codecs.open_inference import MODELS, VERSION
 from service.compute import Statistics
@@ -63,9 +65,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     store = SharedMetricStore(Path(directory), GAUGES) if directory else MetricStore()
     metrics = Metrics(store)
     standard_error().on_dropped = metrics.log_lines_dropped
+    cluster = Cluster(settings, metrics) if settings.ray_address else None
     state = ServiceState(
         settings,
-        AdmissionController(settings, workers, metrics, metrics),
+        AdmissionController(settings, workers, metrics, metrics, cluster),
         store,
         ProcessMetrics(store),
         Statistics(store),
@@ -77,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="attention-service",
         version=version("attention-service"),
         root_path=settings.root_path,
-        lifespan=lambda _: _lifespan(state, workers, metrics, tracing),
+        lifespan=lambda _: _lifespan(state, workers, metrics, tracing, cluster),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -115,7 +118,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, tracing:
 
 @asynccontextmanager
 async def _lifespan(
-    state: ServiceState, workers: Workers, metrics: Metrics, tracing: "Tracing | None"
+    state: ServiceState, workers: Workers, metrics: Metrics, tracing: "Tracing | None", cluster: Cluster | None
 ) -> AsyncIterator[dict[str, Callable[..., None]]]:
     """Start and end what runs beside requests; the server finds its callables in the lifespan state."""
 
@@ -137,6 +140,9 @@ async def _lifespan(
     measuring = asyncio.create_task(_measure(state.process_metrics)) if state.settings.metrics_directory else None
     # The compute threads share the cores, so that BLAS must not start threads of its own.
     state.memories = open_memories(state.settings, metrics, metrics.memories_expired)
+    if cluster is not None:
+        loop = asyncio.get_running_loop()
+        cluster.start(lambda: loop.call_soon_threadsafe(_restore_signal_handlers))
     with one_blas_thread():
         state.ready = True
         yield {ON_DRAIN: stop_being_ready, REFUSED: metrics.ended}
@@ -146,8 +152,17 @@ async def _lifespan(
         state.admission.close()
         workers.close()
         await run_in_threadpool(state.memories.close)
+        if cluster is not None:
+            await run_in_threadpool(cluster.close)
         if tracing is not None:
             await run_in_threadpool(tracing.close)
+
+
+def _restore_signal_handlers() -> None:
+    """Install the handler of SIGTERM again, in front of which Ray has put one that writes a stack trace."""
+    with suppress(ValueError):
+        # Outside the main thread there are no handlers of ours.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _keep_freed_memory() -> None:

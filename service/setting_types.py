@@ -23,6 +23,8 @@ UNIX_PEER = "unix:"
 
 COLLECTOR = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 
+RAY_ADDRESS = re.compile(r"local|auto|[^\s:/@]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
+
 MEMORIES_URL = re.compile(r"(redis|rediss|unix)://[^\s]+")
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
@@ -77,6 +79,12 @@ def _memories_url(url: str) -> str:
     return url
 
 
+def _ray_address(address: str) -> str:
+    if address and not RAY_ADDRESS.fullmatch(address):
+        raise ValueError("expected local, auto, or the host and port of a cluster, such as ray-head:6379")
+    return address
+
+
 def _path_prefix(prefix: str) -> str:
     if not PATH_PREFIX.fullmatch(prefix):
         raise ValueError(
@@ -109,6 +117,7 @@ Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], NoDecode
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 Collector = Annotated[str, AfterValidator(_collector)]
 MemoriesUrl = Annotated[str, AfterValidator(_memories_url)]
+RayAddress = Annotated[str, AfterValidator(_ray_address)]
 KernelChoice = Annotated[str, AfterValidator(_runnable)]
 KeyFile = Annotated[Path, AfterValidator(_readable)]
 

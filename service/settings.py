@@ -23,6 +23,7 @@ from service.setting_types import (
     Origins,
     PathPrefix,
     Proxies,
+    RayAddress,
     Seconds,
     Setting,
 )
@@ -249,6 +250,22 @@ class Settings(BaseSettings):
         Setting(zh="全部记忆合计最多占用的字节数。", en="Maximum bytes that all memories together take on the disk."),
     ] = 4 * GIB
     memory_bytes: Annotated[Bytes, Setting(zh="一个记忆的最大字节数。", en="Maximum bytes of one memory.")] = GIB
+    ray_address: Annotated[
+        RayAddress,
+        Setting(
+            zh="计算大请求的 Ray 集群：`auto`、`host:port`，或在本机启动的 `local`；空值表示不用。",
+            en="Ray cluster that computes large requests: `auto`, `host:port`, or `local`, which starts one in this "
+            "machine; empty for none.",
+        ),
+    ] = ""
+    ray_min_operations: Annotated[
+        int,
+        Field(gt=0),
+        Setting(
+            zh="预计的浮点运算次数从多少起由集群计算。",
+            en="Predicted floating-point operations from which on a request is computed by the cluster.",
+        ),
+    ] = 20_000_000_000
     otlp_endpoint: Annotated[
         Collector,
         Setting(

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,20 +60,27 @@ def log_lines(server: Server, message: str, count: int = 1) -> list[dict[str, An
 
 @contextmanager
 def running_server(
-    directory: Path, *arguments: str, port: int | None = None, root: Path | None = None, **environment: str
+    directory: Path,
+    *arguments: str,
+    port: int | None = None,
+    root: Path | None = None,
+    python: Path | str = sys.executable,
+    base: Mapping[str, str] = os.environ,
+    **environment: str,
 ) -> Iterator[Server]:
     """Start ``attention-service serve`` on a free port, wait until it is ready, and end it afterwards.
 
     Keyword arguments are settings without their prefix, such as ``MAX_BODY_BYTES="1000"``.  A port is where the server
-    is expected because of them, and no flag names it.  `root` is where the code to run is, this checkout without it.
+    is expected because of them, and no flag names it.  `root` is where the code to run is, this checkout without it;
+    `python` runs it, and `base` are the variables that the settings are added to.
     """
     flags = [] if port else ["--port", str(free_port())]
     port = port or int(flags[-1])
     log = directory / f"server-{port}.log"
     settings = {f"ATTENTION_{name}": value for name, value in environment.items()}
-    command = [*HEARS_SIGNALS, sys.executable, "-m", "service.cli", "serve", *flags, *arguments]
+    command = [*HEARS_SIGNALS, str(python), "-m", "service.cli", "serve", *flags, *arguments]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output, cwd=root)
+        process = subprocess.Popen(command, env={**base, **settings}, stdout=output, stderr=output, cwd=root)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_ready(server)

@@ -71,6 +71,25 @@ def evaluate_with_kernel(
 
     Raises Stopped.
     """
+    threads = 1 if workers is None else workers.threads
+    prepared = prepare(kernel, call, required, threads)
+    if prepared is None:
+        return None
+    plan, operands = prepared
+    packed = plan.packed[:]
+    arrays, others = add_arrays(packed, plan, operands)
+    run_kernel(kernel, packed, call.dtype.compute.char, plan.operations, workers, should_stop, progress)
+    return result_of(packed, plan, arrays, others[0], call.dtype.compute)
+
+
+def prepare(kernel: Kernel, call: ResolvedCall, required: frozenset[str], threads: int) -> tuple[Plan, Operands] | None:
+    """Return the plan of a call and what it computes with; None for a call that is left to NumPy.
+
+    :param kernel: the kernel.
+    :param call: any call.
+    :param required: as for `evaluate_with_kernel`.
+    :param threads: threads, or other processes, that share the tasks, ≥ 1.
+    """
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
     if normalizer is None:
         return None
@@ -84,14 +103,8 @@ def evaluate_with_kernel(
         contiguous(pair.keys),
         contiguous(call.stored_value) if "output" in required and call.stored_value is not None else None,
     )
-    threads = 1 if workers is None else workers.threads
     plan = find_plan(PlanInputs(kernel, call, pair, normalizer, required, operands, threads))
-    if plan is None:
-        return None
-    packed = plan.packed[:]
-    arrays, others = add_arrays(packed, plan, operands)
-    run_kernel(kernel, packed, call.dtype.compute.char, plan.operations, workers, should_stop, progress)
-    return _result(packed, plan, arrays, others[0], call.dtype.compute)
+    return None if plan is None else (plan, operands)
 
 
 def has_head_tensors(model: object) -> bool:
@@ -127,7 +140,7 @@ def pair_function(kernel: Kernel, call: ResolvedCall) -> PairFunction | None:
     return None if pair is None else pair._replace(keys=keys)
 
 
-def _result(
+def result_of(
     packed: "array[int]", plan: Plan, arrays: dict[str, FloatArray], of_rows: NDArray[np.uint8], dtype: np.dtype[Any]
 ) -> KernelResult:
     """Return the result of a call that has run, with what it says of each row as far as it is needed."""

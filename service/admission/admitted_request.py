@@ -15,6 +15,7 @@ from service.admission.observer import Observer, Reason
 from service.admission.progress import ProgressChannel
 from service.admission.request_body import read_body, too_large
 from service.admission.timed_receive import Receive
+from service.cluster import Cluster
 from service.compute import Body, Meter, Prepare, Prepared, Reply, Run, decoding_bytes
 from service.errors import DeadlineExceeded, Disconnected, NoRoom, QueueFull, ServiceError, TooLarge
 from service.memories import MustWait, Stopping
@@ -62,6 +63,11 @@ class AdmissionContext:
     limiter: CapacityLimiter
     memory: MemoryBudget
     meter: Meter | None
+    cluster: Cluster | None
+
+    def waits_for_cluster(self, operations: int) -> bool:
+        """Return whether a call of this many predicted operations is computed elsewhere."""
+        return self.cluster is not None and operations >= self.cluster.min_operations
 
 
 class AdmittedRequest:
@@ -121,9 +127,10 @@ class AdmittedRequest:
             return await self._run_in_thread(body, lambda: self._prepare(body, prepare), None)
         plain = body.wanted_encoding.name is None
         max_operations = MAX_INLINE_OPERATIONS if plain else MAX_INLINE_OPERATIONS_COMPRESSED
-        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or prepared.waits:
+        waits = prepared.waits or context.waits_for_cluster(prepared.operations)
+        if prepared.operations > max_operations or prepared.bytes > MAX_INLINE_HELD_BYTES or waits:
             return await self._run_in_thread(body, lambda: self._complete_later(body, prepared), None)
-        return prepared.complete(Run(context.workers, meter=context.meter))
+        return prepared.complete(Run(context.workers, meter=context.meter, cluster=context.cluster))
 
     @contextmanager
     def _reporting_rejections(self) -> Iterator[None]:
@@ -247,10 +254,11 @@ class AdmittedRequest:
             with context.workers.count_calling_thread():
                 prepared, held = prepare()
                 self._plan(held + prepared.bytes)
+                run = Run(context.workers, should_stop, None, context.meter, context.cluster)
                 if progress is None:
-                    return prepared.complete(Run(context.workers, should_stop, meter=context.meter))
+                    return prepared.complete(run)
                 progress.start()
-                return prepared.complete(Run(context.workers, should_stop, progress.publish, context.meter))
+                return prepared.complete(run._replace(progress=progress.publish))
 
         def complete_or_stop() -> Reply:
             try:

@@ -13,6 +13,7 @@ from service.admission.deadline import Deadline
 from service.admission.memory_budget import MemoryBudget
 from service.admission.observer import Observer
 from service.admission.timed_receive import Receive
+from service.cluster import Cluster
 from service.compute import Meter
 from service.settings import Settings
 
@@ -20,10 +21,18 @@ from service.settings import Settings
 class AdmissionController:
     """Admits requests of one event loop.
 
-    All of them share `workers`; `observer` receives the events of their waits, `meter` the computations.
+    All of them share `workers`; `observer` receives the events of their waits, `meter` the computations, and `cluster`,
+    if there is one, computes large calls.
     """
 
-    def __init__(self, settings: Settings, workers: Workers, observer: Observer, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        workers: Workers,
+        observer: Observer,
+        meter: Meter | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
         self._context = AdmissionContext(
             settings,
             workers,
@@ -32,6 +41,7 @@ class AdmissionController:
             CapacityLimiter(settings.compute_threads, settings.queue_size, observer),
             MemoryBudget(settings.bytes_in_flight),
             meter,
+            cluster,
         )
 
     @property

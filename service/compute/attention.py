@@ -6,6 +6,7 @@ from typing import Any
 from attention_core import AttentionResult, Cost, evaluate
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.execution_path import choose_path
+from service.cluster import LargeCall
 from service.codecs.codec import Drawing
 from service.codecs.negotiate import JSON
 from service.codecs.registry import DRAWINGS
@@ -145,8 +146,17 @@ def estimate_document(cost: Cost, dtype: str, size: int, settings: Settings) -> 
 
 
 def run_call(call: ResolvedCall, run: Run, operations: int) -> AttentionResult:
-    """Compute a call with the threads, the stop check and the progress callback of a run."""
+    """Compute a call with the threads, the stop check and the progress callback of a run, or on its cluster."""
+    elsewhere = None
+    if run.cluster is not None and operations >= run.cluster.min_operations:
+        elsewhere = LargeCall(run.cluster, operations)
     return run.measured(
         Work(call.score_model.name, choose_path(call), operations),
-        lambda: evaluate(call, workers=run.workers, should_stop=run.should_stop, progress=run.progress),
+        lambda: evaluate(
+            call,
+            workers=run.workers,
+            should_stop=run.should_stop,
+            progress=run.progress,
+            evaluate_kernel=elsewhere,
+        ),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from attention_core import Workers
 from attention_core.interfaces import ProgressCallback, ShouldStop
+from service.cluster import Cluster
 from service.codecs.negotiate import AS_IT_IS, JSON, WantedEncoding
 from service.memories import MemoryAccess
 from service.settings import Settings
@@ -84,6 +85,8 @@ class Run(NamedTuple):
     should_stop: ShouldStop | None = None
     progress: ProgressCallback | None = None
     meter: Meter | None = None
+    cluster: Cluster | None = None
+    """What computes large calls; None for this machine alone."""
 
     def measured(self, work: Work, compute: Callable[[], T]) -> T:
         """Compute, and count the work and its seconds."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.errors import (
+    ClusterUnavailable,
     InvalidRequest,
     MemoriesUnavailable,
     PreconditionFailed,
@@ -51,7 +52,7 @@ def _headers_of(error: ServiceError) -> Mapping[str, str]:
         return {"Content-Range": f"bytes */{error.size}"}
     if isinstance(error, PreconditionFailed):
         return {} if error.current is None else {"ETag": f'"{error.current}"'}
-    if isinstance(error, MemoriesUnavailable):
+    if isinstance(error, (MemoriesUnavailable, ClusterUnavailable)):
         return {"Retry-After": str(ceil(error.retry_seconds))}
     return {}
 

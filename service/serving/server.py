@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from uvicorn.config import STARTUP_FAILURE
 
+from service.cluster.local import LOCAL, LocalRay, StartFailed
 from service.environment import our_variable
 from service.serving.configuration import Configuration
 from service.serving.draining import Server
@@ -62,4 +63,16 @@ def _serve_on(listeners: Listeners, settings: Settings) -> int:
         # Worker processes read the environment.
         if not settings.metrics_directory:
             os.environ[our_variable("metrics_directory")] = directory
-        return Supervisor(config, listeners).run()
+        if settings.ray_address != LOCAL:
+            return Supervisor(config, listeners).run()
+        try:
+            ray = LocalRay.start(settings.compute_threads, 2 * settings.workers * settings.bytes_in_flight)
+        except StartFailed as error:
+            log.critical("Ray did not start: %s", error)
+            return STARTUP_FAILURE
+        # One cluster for all workers.
+        os.environ[our_variable("ray_address")] = ray.address
+        try:
+            return Supervisor(config, listeners).run()
+        finally:
+            ray.close()

@@ -102,6 +102,22 @@ FAMILIES = (
     Family("attention_memory_reads_total", "counter", "Requests that read a memory, each memory counted once."),
     Family("attention_memory_appends_total", "counter", "Appends to memories."),
     Family("attention_memories_expired_total", "counter", "Memories removed at the end of their time to live."),
+    Family("attention_cluster_calls_total", "counter", "Calls that the Ray cluster has computed."),
+    Family("attention_cluster_tasks_total", "counter", "Tasks of these calls."),
+    Family(
+        "attention_cluster_retries_total",
+        "counter",
+        "Tasks that were computed once more because a node failed, refused or stalled.",
+    ),
+    Family(
+        "attention_cluster_seconds_total", "counter", "Seconds that calls spent on the Ray cluster, waits included."
+    ),
+    Family(
+        "attention_cluster_bytes_total",
+        "counter",
+        "Bytes of arguments (out) and results (in) of tasks.",
+        ("direction",),
+    ),
     Family(
         "attention_build_info",
         "gauge",

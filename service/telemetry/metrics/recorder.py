@@ -46,6 +46,10 @@ class Metrics:
         self._memory_reads = store.slot(("attention_memory_reads_total",))
         self._memory_appends = store.slot(("attention_memory_appends_total",))
         self._memories_expired = store.slot(("attention_memories_expired_total",))
+        self._cluster = {
+            name: store.slot((f"attention_cluster_{name}_total",)) for name in ("calls", "tasks", "retries", "seconds")
+        }
+        self._cluster_bytes = {name: store.slot(("attention_cluster_bytes_total", name)) for name in DIRECTIONS}
         self._request_seconds = Histogram(store, "attention_request_seconds")
         self._queue_wait_seconds = Histogram(store, "attention_queue_wait_seconds")
         self._rejected = {reason: store.slot(("attention_rejected_total", reason)) for reason in REASONS}
@@ -123,3 +127,13 @@ class Metrics:
     def memories_expired(self, count: int) -> None:
         """Count memories that a sweep has removed."""
         self.store.add((self._memories_expired, count))
+
+    def cluster_call(self, tasks: int, sent_bytes: int, received_bytes: int, seconds: float) -> None:
+        """Count a call that the cluster has computed."""
+        slots, sizes = self._cluster, self._cluster_bytes
+        counted = ((slots["calls"], 1), (slots["tasks"], tasks), (slots["seconds"], seconds))
+        self.store.add(*counted, (sizes["out"], sent_bytes), (sizes["in"], received_bytes))
+
+    def cluster_retries(self, tasks: int) -> None:
+        """Count tasks that were computed once more because a node failed, refused or stalled."""
+        self.store.add((self._cluster["retries"], tasks))

@@ -272,6 +272,7 @@ export default {
   "problem.insufficient-storage": "The service has no room to keep it. Delete memories that are not needed.",
   "problem.memory-damaged": "The files of this memory are damaged. Choose another, or keep it anew.",
   "problem.memories-unavailable": "The service cannot reach its memories. Try again in a moment.",
+  "problem.cluster-unavailable": "The cluster that computes large requests is away. Try again in a moment, or with a smaller request.",
   "problem.queue-full": "The service is busy. It will be asked again in a moment.",
   "problem.internal": "The service made a mistake. Try again; if it stays, report it.",
   "problem.not-implemented": "The service does not offer this. Reload the page.",

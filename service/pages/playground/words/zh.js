@@ -261,6 +261,7 @@ export default {
   "problem.insufficient-storage": "服务没有空间保存它了。请删除不再需要的记忆。",
   "problem.memory-damaged": "这个记忆的文件已损坏。请换一个，或重新保存。",
   "problem.memories-unavailable": "服务暂时读不到记忆。请稍后再试。",
+  "problem.cluster-unavailable": "计算大请求的集群暂时不可用。请稍后再试，或减小请求。",
   "problem.queue-full": "服务正忙，稍后会自动重试。",
   "problem.internal": "服务出错了。请重试；如果一直这样，请报告。",
   "problem.not-implemented": "服务不提供这项功能。请刷新页面。",

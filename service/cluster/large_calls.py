@@ -1,0 +1,173 @@
+"""Large calls: their parts become tasks of the cluster."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic, perf_counter
+from typing import Any
+
+from attention_core import Workers
+from attention_core.call import ResolvedCall
+from attention_core.interfaces import ProgressCallback, ShouldStop
+from attention_core.native import CutCall, Kernel, KernelResult, Part, PartResult, evaluate_in_parts, evaluate_part
+from service.cluster.connection import Cluster, Session, unavailable
+from service.cluster.tasks import TASK, compute_part
+
+PART_OPERATIONS = 20_000_000_000
+"""Operations of a part where a call has more parts than the cluster CPUs: about 0.3 s of computing, against 5 ms that a
+task takes beside it (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
+
+MAX_PARTS_PER_CPU = 8
+"""Parts for each CPU of the cluster: nodes end at about the same time, and a node that dies loses little."""
+
+MIN_OBJECT_BYTES = 1 << 16
+"""Memory from which on a region is an object of its own, which a node fetches once for all its tasks."""
+
+MAX_RETRIES = 3
+"""How often Ray runs a task again whose node has died."""
+
+SLOW_SECONDS, SLOW_OPERATIONS, SLOW_BYTES = 5.0, 1_000_000_000, 20_000_000
+"""A part stalls that has taken longer than this, plus a second for each of these operations and bytes: a node that is
+frozen is noticed by Ray after 38 s.  This process then computes the part itself."""
+
+log = logging.getLogger("service.cluster")
+
+
+def count_parts(operations: int, cpus: int) -> int:
+    """Return how many parts a call has: a multiple of the CPUs of the cluster.
+
+    :param operations: predicted ones of the call.
+    :param cpus: of the cluster.
+    """
+    rounds = -(-operations // (PART_OPERATIONS * cpus))
+    return cpus * max(1, min(MAX_PARTS_PER_CPU, rounds))
+
+
+@dataclass
+class Tasks:
+    """The tasks of one call."""
+
+    session: Session
+    parts: dict[Any, Part] = field(default_factory=dict)
+    """Parts that are not yet computed, by the references of their tasks."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    count: int = 0
+    retries: int = 0
+
+
+class LargeCall:
+    """Evaluates a call on the cluster, as `attention_core.native.evaluate_with_kernel` does in this process."""
+
+    def __init__(self, cluster: Cluster, operations: int) -> None:
+        """Prepare to evaluate.
+
+        :param cluster: the cluster.
+        :param operations: predicted ones of the call.
+        """
+        self._cluster, self._operations = cluster, operations
+
+    def __call__(
+        self,
+        kernel: Kernel,
+        call: ResolvedCall,
+        required: frozenset[str],
+        workers: Workers | None,
+        should_stop: ShouldStop | None,
+        progress: ProgressCallback | None,
+    ) -> KernelResult | None:
+        """Return what `evaluate_with_kernel` does, with the same bits.
+
+        Raises Stopped, and ClusterUnavailable.
+        """
+        with self._cluster.session() as session:
+            n_parts = count_parts(self._operations, session.cpus)
+            evaluate = partial(self._evaluate, session)
+            return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
+
+    def _evaluate(
+        self, session: Session, cut: CutCall, should_stop: ShouldStop | None
+    ) -> Iterator[tuple[Part, PartResult]]:
+        """Yield the parts of a call with their results, in the order in which these arrive."""
+        started, tasks = perf_counter(), Tasks(session)
+        try:
+            self._submit(tasks, cut)
+            yield from self._results(tasks, cut, should_stop)
+        finally:
+            session.cancel(list(tasks.parts))
+            if tasks.retries:
+                self._cluster.meter.cluster_retries(tasks.retries)
+        seconds = perf_counter() - started
+        self._cluster.meter.cluster_call(tasks.count, tasks.sent_bytes, tasks.received_bytes, seconds)
+
+    def _submit(self, tasks: Tasks, cut: CutCall) -> None:
+        """Put the memory that parts read into the object store, and start their tasks."""
+        ray = tasks.session.ray
+        # SPREAD: by default tasks go to the node that has their arguments, which is that of this process.
+        run = ray.remote(compute_part).options(
+            name=TASK, num_cpus=1, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD"
+        )
+        try:
+            objects: dict[int, Any] = {}
+            for part in cut.parts:
+                for number in part.regions:
+                    if number not in objects:
+                        region = cut.regions[number]
+                        objects[number] = region if region.nbytes < MIN_OBJECT_BYTES else ray.put(region)
+                        tasks.sent_bytes += region.nbytes
+                reference = run.remote(part, part.regions, *(objects[number] for number in part.regions))
+                tasks.parts[reference] = part
+                tasks.count += 1
+        except ray.exceptions.RayError as error:
+            raise unavailable(_reason(error)) from error
+
+    def _results(self, tasks: Tasks, cut: CutCall, should_stop: ShouldStop | None) -> Iterator[tuple[Part, PartResult]]:
+        session, started = tasks.session, monotonic()
+        while tasks.parts:
+            session.check(should_stop)
+            for reference in session.wait(list(tasks.parts)):
+                result = self._fetch(tasks, reference)
+                part = tasks.parts.pop(reference)
+                yield part, result or self._compute_here(tasks, part, cut, should_stop)
+                started = monotonic()
+            if tasks.parts:
+                reference, part = next(iter(tasks.parts.items()))
+                if monotonic() > started + _patience(part, cut):
+                    del tasks.parts[reference]
+                    session.cancel([reference])
+                    yield part, self._compute_here(tasks, part, cut, should_stop)
+
+    def _fetch(self, tasks: Tasks, reference: Any) -> PartResult | None:
+        """Return the result of a task that has ended; None where the part must be computed again."""
+        ray = tasks.session.ray
+        try:
+            result: PartResult | None = ray.get(reference, timeout=SLOW_SECONDS)
+        except ray.exceptions.RayError as error:
+            log.warning("a task of the cluster failed: %s", _reason(error))
+            return None
+        if result is None:
+            log.warning("a node of the cluster does not have the kernel of this process, or other sources of it")
+        else:
+            tasks.received_bytes += result.nbytes
+        return result
+
+    def _compute_here(self, tasks: Tasks, part: Part, cut: CutCall, should_stop: ShouldStop | None) -> PartResult:
+        """Compute a part in this process, with the same bits."""
+        tasks.retries += 1
+        tasks.session.check(should_stop)
+        result = evaluate_part(part, dict(enumerate(cut.regions)), should_stop)
+        if result is None:
+            raise RuntimeError("this process has made the part, and so has its kernel")
+        return result
+
+
+def _patience(part: Part, cut: CutCall) -> float:
+    """Return the seconds after which a part stalls."""
+    sent = sum(cut.regions[number].nbytes for number in part.regions)
+    return SLOW_SECONDS + part.operations / SLOW_OPERATIONS + sent / SLOW_BYTES
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error of Ray."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

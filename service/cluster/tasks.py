@@ -1,0 +1,60 @@
+"""What a node of the cluster runs."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from attention_core.interfaces import ShouldStop
+from attention_core.native import Bytes, Part, PartResult, evaluate_part
+
+POLL_SECONDS = 0.05
+"""Time between two moments at which a task can be cancelled."""
+
+TASK = "attention_part"
+"""Name of the tasks of a large call, as Ray shows it."""
+
+T = TypeVar("T")
+
+
+def compute_part(part: Part, numbers: tuple[int, ...], *regions: Bytes) -> PartResult | None:
+    """Compute a part of a call; None where this node does not have its kernel.
+
+    :param part: of a call.
+    :param numbers: of the regions that it reads.
+    :param regions: in the same order.
+    """
+    return cancellable(lambda should_stop: evaluate_part(part, dict(zip(numbers, regions, strict=True)), should_stop))
+
+
+def cancellable(compute: Callable[[ShouldStop], T]) -> T:
+    """Compute in a side thread, so that Ray can cancel the task: it interrupts Python in the main thread, no kernel.
+
+    :param compute: called with a function that says whether to stop.
+
+    Raises what it raises; KeyboardInterrupt once the task is cancelled and the thread has ended.
+    """
+    stop = threading.Event()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(compute(stop.is_set))
+        except BaseException as error:  # noqa: BLE001 — raised again in the main thread
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="part", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def warm_up() -> None:
+    """Let a node start a process and load the kernels before the first call."""

@@ -1,0 +1,52 @@
+"""A Ray cluster of three nodes with a CPU each, and the service beside it."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.ground import INSTALLED, PYTHON, TARGET, RayCluster
+from tests.server import Server, log_lines, running_server
+
+MIN_OPERATIONS = 1
+"""So that every call of a test runs on the cluster."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need Ray where it is not installed; with CI set they run, and fail."""
+    if INSTALLED.exists() or os.environ.get("CI"):
+        return
+    for item in items:
+        if "ray_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=f"needs Ray: make {TARGET}"))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+    """The cluster of this test run."""
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    cluster = RayCluster(directory)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def ray_server(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that computes on the cluster."""
+    directory: Path = tmp_path_factory.mktemp("ray-server")
+    settings = {"RAY_ADDRESS": ray_cluster.address, "RAY_MIN_OPERATIONS": str(MIN_OPERATIONS)}
+    with running_server(directory, python=PYTHON, base=ray_cluster.environment, **settings) as server:
+        log_lines(server, "connected to a Ray cluster")
+        yield server
+
+
+@pytest.fixture
+async def ray_client(ray_cluster: RayCluster, ray_server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that server, while no test changes the nodes."""
+    with ray_cluster.shared():
+        async with httpx.AsyncClient(base_url=ray_server.url, timeout=60) as client:
+            yield client

@@ -1,0 +1,120 @@
+"""A Ray cluster of several nodes in one machine, run by the Python of `.venv-ray`: ``nodes.py SOCKET``.
+
+Commands are lines of JSON over a Unix socket, ``["name", arguments…]``, answered by a line each.  The program ends when
+its last connection is closed.
+"""
+
+import json
+import queue
+import socketserver
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private.state import state
+from ray.cluster_utils import Cluster
+from ray.core.generated import common_pb2
+
+NODE = {"num_cpus": 1, "object_store_memory": 512 << 20}
+ENDED = {common_pb2.TaskStatus.FINISHED, common_pb2.TaskStatus.FAILED}
+
+
+class Nodes:
+    """The cluster; nodes are known by the numbers in which they were added, 0 is the head."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        self.nodes: dict[int, Any] = {0: self.cluster.head_node}
+        ray.init(address=self.cluster.address, log_to_driver=False, logging_level="ERROR")
+
+    def address(self) -> str:
+        """Return where drivers connect."""
+        return self.cluster.address
+
+    def add(self, environment: dict[str, str] | None = None) -> int:
+        """Add a node whose processes get further environment variables, and return its number."""
+        number = max(self.nodes) + 1
+        self.nodes[number] = self.cluster.add_node(**NODE, env_vars=environment or {})
+        return number
+
+    def kill(self, number: int) -> None:
+        """Kill the processes of a node."""
+        self.cluster.remove_node(self.nodes.pop(number), allow_graceful=False)
+
+    def freeze(self, number: int) -> None:
+        """Stop all processes of a node, which stay connected."""
+        for process in self._processes(number):
+            process.suspend()
+
+    def thaw(self, number: int) -> None:
+        """Let the processes of a node go on."""
+        for process in self._processes(number):
+            process.resume()
+
+    def _processes(self, number: int) -> list[Any]:
+        import psutil  # noqa: PLC0415 — Ray has it, where it finds it alone
+
+        raylet = psutil.Process(self.nodes[number].all_processes["raylet"][0].process.pid)
+        return [raylet, *raylet.children(recursive=True)]
+
+    def alive(self) -> list[int]:
+        """Return the numbers of the nodes that the cluster knows to be alive."""
+        known = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return [number for number, node in self.nodes.items() if node.node_id in known]
+
+    def tasks(self, name: str) -> int:
+        """Return how many tasks of a name have not ended, running ones and waiting ones.
+
+        Ray's own commands ask a dashboard, which takes longer to start than the nodes.
+        """
+        found = [event for event in state._get_all_task_events() if event.task_info.name == name]
+        return sum(not ENDED & set(event.state_updates.state_ts_ns) for event in found)
+
+
+def main() -> None:
+    """Start three nodes and serve commands."""
+    nodes = Nodes()
+    for _ in range(2):
+        nodes.add()
+    # Ray adds nodes in the main thread alone.
+    orders: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]] | None] = queue.Queue()
+    connections: set[int] = set()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            connections.add(id(self))
+            try:
+                for line in self.rfile:
+                    name, *arguments = json.loads(line)
+                    answer: queue.Queue[Any] = queue.Queue()
+                    orders.put((partial(getattr(nodes, name), *arguments), answer))
+                    self.wfile.write(json.dumps(answer.get()).encode() + b"\n")
+            finally:
+                connections.discard(id(self))
+                orders.put(None)
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    path = Path(sys.argv[1])
+    with Server(f"{path}.new", Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Path(f"{path}.new").rename(path)
+        while True:
+            order = orders.get()
+            if order is not None:
+                command, answer = order
+                answer.put(command())
+            elif not connections:
+                break
+    path.unlink()
+    ray.shutdown()
+    nodes.cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Nodes that die, freeze or come back, and a cluster that is lost: no answer is wrong, none is awaited in vain."""
+
+import asyncio
+import os
+import signal
+import time
+
+import httpx
+import pytest
+
+from tests.cluster.ground import PYTHON, ray_environment
+from tests.cluster.large import SOME, Sizes, body, post
+from tests.processes import children_of
+from tests.server import free_port, log_lines, running_server
+
+pytestmark = pytest.mark.soak
+
+CALLS = 50
+SEEDS = 5
+FEW_QUERIES = Sizes(heads=2, queries=3, keys=9 * 2048 + 5)
+SMALL = {"query": [[1, 0]], "key": [[1, 0], [0, 1]], "value": [[1], [2]]}
+
+
+@pytest.fixture
+async def changing(ray_cluster, ray_server):
+    """A client of the server, while this test alone changes the nodes."""
+    with ray_cluster.alone():
+        async with httpx.AsyncClient(base_url=ray_server.url, timeout=120) as connected:
+            yield connected
+
+
+def is_refused(answer):
+    """Whether an answer is the refusal of a cluster that is not there."""
+    if answer.status_code != 503:
+        return False
+    assert answer.json()["type"] == "/problems/cluster-unavailable"
+    return int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_node_that_dies_among_fifty_calls_makes_none_wrong(client, changing, ray_cluster, report_figure):
+    bodies = [body(SOME if seed % 2 else FEW_QUERIES, seed) for seed in range(SEEDS)]
+    expected = [(await post(client, content)).content for content in bodies]
+    number = ray_cluster.ask("add")
+    seen = {"right": 0, "refused": 0}
+    limit = asyncio.Semaphore(2)
+
+    async def call(place):
+        async with limit:
+            answer = await post(changing, bodies[place % SEEDS])
+        if answer.status_code == 200:
+            assert answer.content == expected[place % SEEDS], place
+        else:
+            assert is_refused(answer), answer.text
+        seen["right" if answer.status_code == 200 else "refused"] += 1
+        if sum(seen.values()) == CALLS // 4:
+            await asyncio.to_thread(ray_cluster.ask, "kill", number)
+
+    async with asyncio.TaskGroup() as group:
+        for place in range(CALLS):
+            group.create_task(call(place))
+    report_figure(f"a node killed among {CALLS} calls: {seen['right']} right, {seen['refused']} refused")
+    assert sum(seen.values()) == CALLS
+    assert seen["right"]
+
+
+async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(client, changing, ray_cluster):
+    """Ray itself notices such a node after half a minute."""
+    content = body(SOME)
+    expected = (await post(client, content)).content
+    assert (await post(changing, content)).content == expected
+    number = ray_cluster.ask("alive")[-1]
+    ray_cluster.ask("freeze", number)
+    try:
+        answer = await post(changing, content)
+    finally:
+        ray_cluster.ask("thaw", number)
+    assert answer.content == expected
+
+
+async def until(condition, seconds=90):
+    """Wait until something asynchronous is true."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end, "it took too long"
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("ray_cluster", [None])
+async def test_ray_in_place_is_started_again_when_it_dies(client, ray_cluster, tmp_path):
+    """Meanwhile small calls go on, and large ones are refused in order."""
+    content = body(SOME)
+    expected = (await post(client, content)).content
+    with running_server(tmp_path, python=PYTHON, RAY_ADDRESS="local", RAY_MIN_OPERATIONS="10000000") as server:
+        log_lines(server, "connected to a Ray cluster")
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
+            assert (await post(started, content)).content == expected
+            [ray] = children_of(server.process.pid)
+            os.kill(ray, signal.SIGKILL)
+
+            async def refused():
+                return is_refused(await post(started, content))
+
+            async def right():
+                answer = await post(started, content)
+                return answer.status_code == 200 and answer.content == expected
+
+            await until(refused)
+            assert (await started.post("/v1/attention", json=SMALL)).status_code == 200
+            await until(right)
+        assert server.stop()[0] == 0
+        assert "SIGTERM received" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("ray_cluster", [None])
+async def test_several_workers_share_ray_in_place(client, ray_cluster, tmp_path):
+    content = body(SOME)
+    expected = (await post(client, content)).content
+    settings = {"RAY_ADDRESS": "local", "RAY_MIN_OPERATIONS": "10000000", "WORKERS": "2"}
+    with running_server(tmp_path, python=PYTHON, **settings) as server:
+        log_lines(server, "connected to a Ray cluster", 2)
+        for _ in range(6):
+            async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
+                assert (await post(started, content)).content == expected
+        assert server.stop()[0] == 0
+
+
+@pytest.mark.parametrize("ray_cluster", [None])
+async def test_without_a_cluster_at_the_address_small_calls_are_answered(ray_cluster, tmp_path):
+    """The server starts, and says in its log why large calls are refused."""
+    settings = {"RAY_ADDRESS": f"127.0.0.1:{free_port()}", "RAY_MIN_OPERATIONS": "10000000"}
+    with running_server(tmp_path, python=PYTHON, base=ray_environment("0" * 64), **settings) as server:
+        log_lines(server, "cannot connect to the Ray cluster")
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
+            assert is_refused(await post(started, body(SOME)))
+            assert (await started.post("/v1/attention", json=SMALL)).status_code == 200
+        assert server.stop()[0] == 0
