@@ -3,6 +3,16 @@
 from attention_core.native.backward import KernelGradients, differentiate_with_kernel
 from attention_core.native.forward import KernelResult, evaluate_with_kernel
 from attention_core.native.in_parts import evaluate_in_parts
+from attention_core.native.key_ranges import (
+    PartialSpans,
+    RowBlock,
+    continue_key_range,
+    divide_rows,
+    evaluate_key_range,
+    merge_key_ranges,
+    takes_key_ranges,
+    without_keys,
+)
 from attention_core.native.library import (
     AUTO,
     KERNEL_CHOICES,
@@ -28,14 +38,22 @@ __all__ = [
     "KernelResult",
     "Part",
     "PartResult",
+    "PartialSpans",
+    "RowBlock",
     "available_kernels",
+    "continue_key_range",
     "differentiate_with_kernel",
+    "divide_rows",
     "evaluate_in_parts",
+    "evaluate_key_range",
     "evaluate_part",
     "evaluate_with_kernel",
     "find_scorer",
     "kernel_name",
+    "merge_key_ranges",
     "select_kernel",
     "selected_kernel",
+    "takes_key_ranges",
     "using_kernel",
+    "without_keys",
 ]
