@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,14 @@ class Order(NamedTuple):
     kernel: str
 
 
+@dataclass
+class _Lease:
+    """Until when computations of one call may run; several blocks of its rows may do so at once."""
+
+    until: float = 0.0
+    computations: int = 0
+
+
 class Shard:
     """Holds keys of one memory."""
 
@@ -78,7 +87,8 @@ class Shard:
         self._store: MemoryStore | None = None
         self._opened: OrderedDict[str, MemorySnapshot] = OrderedDict()
         self._opening = threading.Lock()
-        self._leases: dict[str, float] = {}
+        self._leases: dict[str, _Lease] = {}
+        self._leasing = threading.Lock()
         self._stopped: OrderedDict[str, None] = OrderedDict()
         self._used = time.monotonic()
         self._idle_seconds = idle_seconds
@@ -114,8 +124,9 @@ class Shard:
 
     def renew(self, number: str) -> None:
         """Keep a computation going."""
-        if number in self._leases:
-            self._leases[number] = time.monotonic() + LEASE_SECONDS
+        lease = self._leases.get(number)
+        if lease is not None:
+            lease.until = time.monotonic() + LEASE_SECONDS
 
     def stop(self, number: str) -> None:
         """End a computation, whether it runs or has yet to begin."""
@@ -155,11 +166,17 @@ class Shard:
     @contextmanager
     def _leased(self, number: str) -> Iterator[ShouldStop]:
         """Return a function that says whether a computation is to end."""
-        self._leases[number] = time.monotonic() + LEASE_SECONDS
+        with self._leasing:
+            lease = self._leases.setdefault(number, _Lease())
+            lease.until = time.monotonic() + LEASE_SECONDS
+            lease.computations += 1
         try:
-            yield lambda: number in self._stopped or time.monotonic() > self._leases.get(number, 0.0)
+            yield lambda: number in self._stopped or time.monotonic() > lease.until
         finally:
-            self._leases.pop(number, None)
+            with self._leasing:
+                lease.computations -= 1
+                if not lease.computations:
+                    del self._leases[number]
             self._used = time.monotonic()
 
     def _snapshot(self, memory: MemoryVersion) -> MemorySnapshot:

@@ -54,7 +54,7 @@ RENEW_SECONDS = 0.5
 """Time between two messages that keep a computation going."""
 
 SILENT_SECONDS = 3.0
-"""Time without an answer to such a message after which a shard counts as lost."""
+"""Time without an answer to these messages after which a shard counts as lost."""
 
 START_SECONDS = 60.0
 """Longest that the shards of a memory may take to start before they are started anew."""

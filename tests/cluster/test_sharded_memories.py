@@ -233,7 +233,7 @@ def shard_seconds() -> float:
 async def test_shards_stop_at_the_deadline(client: httpx.AsyncClient) -> None:
     await put(client, "slow", 3, keys=64 * SPAN)
     await wait_for_shards(client, "slow")
-    query = np.zeros((1, 64, 4000, FEATURES), np.float32)
+    query = np.zeros((1, 64, 800, FEATURES), np.float32)
     body = saved({"query": query}, {"memory": "slow", "include": ["output"]})
     started = time.monotonic()
     answer = await client.post("/v1/attention", content=body, headers={**BOTH, "Request-Timeout": "1"})

@@ -30,6 +30,8 @@ PROMISED = {
     "attention_memory_reads_total": ("counter", set()),
     "attention_memory_appends_total": ("counter", set()),
     "attention_memories_expired_total": ("counter", set()),
+    "attention_shard_calls_total": ("counter", {"computed_by"}),
+    "attention_shards_lost_total": ("counter", set()),
     "attention_build_info": ("gauge", {"version", "python"}),
     "process_cpu_seconds_total": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
