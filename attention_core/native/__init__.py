@@ -1,6 +1,16 @@
 """Compiled kernels: both passes in C, chosen by the processor, with the same bits for a row in every call."""
 
 from attention_core.native.backward import KernelGradients, differentiate_with_kernel
+from attention_core.native.candidates import (
+    Candidates,
+    WeightedKeys,
+    apply_to_range,
+    find_candidates,
+    keys_of_range,
+    merge_sums,
+    takes_candidates,
+    weigh_candidates,
+)
 from attention_core.native.forward import KernelResult, evaluate_with_kernel
 from attention_core.native.in_parts import evaluate_in_parts
 from attention_core.native.key_ranges import (
@@ -32,6 +42,7 @@ __all__ = [
     "KERNEL_CHOICES",
     "NUMPY",
     "Bytes",
+    "Candidates",
     "CutCall",
     "Kernel",
     "KernelGradients",
@@ -40,6 +51,8 @@ __all__ = [
     "PartResult",
     "PartialSpans",
     "RowBlock",
+    "WeightedKeys",
+    "apply_to_range",
     "available_kernels",
     "continue_key_range",
     "differentiate_with_kernel",
@@ -48,12 +61,17 @@ __all__ = [
     "evaluate_key_range",
     "evaluate_part",
     "evaluate_with_kernel",
+    "find_candidates",
     "find_scorer",
     "kernel_name",
+    "keys_of_range",
     "merge_key_ranges",
+    "merge_sums",
     "select_kernel",
     "selected_kernel",
+    "takes_candidates",
     "takes_key_ranges",
     "using_kernel",
+    "weigh_candidates",
     "without_keys",
 ]

@@ -7,7 +7,7 @@ need not be installed.
 from service.cluster.connection import Cluster, ClusterMeter, Session
 from service.cluster.key_ranges import MemoryVersion
 from service.cluster.large_calls import LargeCall
-from service.cluster.sharding import SpreadMemory
+from service.cluster.shard_groups import SpreadMemory
 from service.cluster.spread_calls import SpreadCall
 
 __all__ = ["Cluster", "ClusterMeter", "LargeCall", "MemoryVersion", "Session", "SpreadCall", "SpreadMemory"]

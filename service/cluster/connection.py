@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from attention_core.errors import Stopped
 from attention_core.interfaces import ShouldStop
 from service.cluster.local import LOCAL, LocalRay, StartFailed
-from service.cluster.sharding import Sharding, ShardMeter
+from service.cluster.running_calls import ShardMeter
+from service.cluster.sharding import Sharding
 from service.errors import ClusterUnavailable
 from service.settings import Settings
 

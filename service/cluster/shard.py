@@ -8,23 +8,29 @@ import pickle
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from attention_core import Workers
+from attention_core.arrays import FloatArray
+from attention_core.call import ResolvedCall
 from attention_core.errors import CallError, Stopped
 from attention_core.interfaces import ShouldStop
 from attention_core.native import (
+    Candidates,
     Kernel,
     PartialSpans,
     RowBlock,
+    WeightedKeys,
+    apply_to_range,
     available_kernels,
     continue_key_range,
     evaluate_key_range,
+    find_candidates,
 )
 from service.cluster.key_ranges import KeyRange, MemoryVersion, with_key_range
 from service.memories import MemoryName, MemorySnapshot, MemoryStore, StorePlace, open_store
@@ -44,6 +50,9 @@ MAX_VERSIONS = 2
 
 MAX_STOPPED = 1000
 """Calls that are remembered as stopped, since they may arrive after that."""
+
+
+Answer = TypeVar("Answer")
 
 
 class Refusal(NamedTuple):
@@ -108,7 +117,26 @@ class Shard:
         :param order: which memory and which keys.
         :param call: a `ResolvedCall` without keys, pickled.
         """
-        return self._answer(order, call, None, None)
+
+        def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> PartialSpans | None:
+            return evaluate_key_range(kernel, own, order.required, order.held.first, self._workers, should_stop)
+
+        return self._answer(order, call, compute)
+
+    def find_candidates(self, order: Order, call: bytes) -> Candidates | Refusal:
+        """Return the keys of a range that may have a weight; parameters as for `evaluate`."""
+
+        def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> Candidates | None:
+            return find_candidates(kernel, own, order.held.first, self._workers, should_stop)
+
+        return self._answer(order, call, compute)
+
+    def apply(self, order: Order, call: bytes, weighted: WeightedKeys) -> FloatArray | Refusal:
+        """Return the sums of weighted values of a range; parameters as for `evaluate`.
+
+        :param weighted: keys of the range with their weights.
+        """
+        return self._answer(order, call, lambda _, own, __: apply_to_range(own, order.held.first, weighted))
 
     def continue_rows(
         self, order: Order, call: bytes, block: RowBlock, before: PartialSpans | Refusal | None
@@ -120,7 +148,14 @@ class Shard:
         :param block: the rows.
         :param before: the answer of the shard before; None for the first.
         """
-        return before if isinstance(before, Refusal) else self._answer(order, call, block, before)
+        if isinstance(before, Refusal):
+            return before
+
+        def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> PartialSpans | None:
+            first = order.held.first
+            return continue_key_range(kernel, own, order.required, first, block, before, self._workers, should_stop)
+
+        return self._answer(order, call, compute)
 
     def renew(self, number: str) -> None:
         """Keep a computation going."""
@@ -135,33 +170,20 @@ class Shard:
             self._stopped.popitem(last=False)
 
     def _answer(
-        self, order: Order, call: bytes, block: RowBlock | None, before: PartialSpans | None
-    ) -> PartialSpans | Refusal:
+        self, order: Order, call: bytes, compute: Callable[[Kernel, ResolvedCall, ShouldStop], Answer | None]
+    ) -> Answer | Refusal:
+        """Return what a function computes with the kernel and the keys of an order."""
         kernel = available_kernels()[0].get(order.kernel)
         if kernel is None:
             return Refusal(f"the node has no kernel {order.kernel}")
         try:
             with self._leased(order.number) as should_stop, np.errstate(all="ignore"):
-                partial = self._compute(kernel, order, call, block, before, should_stop)
+                # The caller is a driver of the cluster, which may run anything in it.
+                sent = pickle.loads(call)  # noqa: S301
+                answer = compute(kernel, with_key_range(sent, self._snapshot(order.memory), order.held), should_stop)
         except (MemoryStoreError, CallError, OSError, ValueError, Stopped) as error:
             return Refusal(type(error).__name__)
-        return Refusal("the kernel leaves the call to NumPy") if partial is None else partial
-
-    def _compute(
-        self,
-        kernel: Kernel,
-        order: Order,
-        call: bytes,
-        block: RowBlock | None,
-        before: PartialSpans | None,
-        should_stop: ShouldStop,
-    ) -> PartialSpans | None:
-        # The caller is a driver of the cluster, which may run anything in it.
-        sent = pickle.loads(call)  # noqa: S301
-        own, first = with_key_range(sent, self._snapshot(order.memory), order.held), order.held.first
-        if block is None:
-            return evaluate_key_range(kernel, own, order.required, first, self._workers, should_stop)
-        return continue_key_range(kernel, own, order.required, first, block, before, self._workers, should_stop)
+        return Refusal("not in shards") if answer is None else answer
 
     @contextmanager
     def _leased(self, number: str) -> Iterator[ShouldStop]:

@@ -6,7 +6,7 @@ from attention_core.call import ResolvedCall
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.native import Kernel, KernelResult
 from service.cluster.connection import Cluster
-from service.cluster.sharding import SpreadMemory
+from service.cluster.shard_groups import SpreadMemory
 from service.errors import ClusterUnavailable
 
 

@@ -52,10 +52,16 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 """Requests without their memory that shards compute."""
 
-LEFT: dict[str, dict[str, Any]] = {
+SPARSE: dict[str, dict[str, Any]] = {
     "sparsemax": {"normalizer": {"name": "sparsemax"}, "include": ["output"]},
+    "entmax": {"normalizer": {"name": "entmax"}, "include": ["output"]},
+    "hardmax": {"normalizer": {"name": "hardmax"}, "include": ["output"]},
+}
+"""Requests of which shards compute what may have a weight; NumPy adds up the values, in one order or another."""
+
+LEFT: dict[str, dict[str, Any]] = {
     "rotary": {"position": {"name": "rotary"}, "include": ["output"]},
-    "mean weights": {"include": ["mean_weights"]},
+    "sparsemax with weights": {"normalizer": {"name": "sparsemax"}, "include": ["output", "weights"]},
 }
 """Requests that the service computes itself."""
 
@@ -134,7 +140,10 @@ async def test_shards_have_the_bits_of_one_process(client: httpx.AsyncClient, dt
     await wait_for_shards(client, spread)
     before = await counted(client, BY_SHARDS)
     await assert_equal(client, spread, whole, CALLS)
-    assert await counted(client, BY_SHARDS) == before + len(CALLS)
+    for case, request in SPARSE.items():
+        outputs = [np.array((await ask(client, name, request))["output"]) for name in (spread, whole)]
+        np.testing.assert_allclose(*outputs, rtol=1e-3 if "16" in dtype else 1e-5, atol=1e-5, err_msg=case)
+    assert await counted(client, BY_SHARDS) == before + len(CALLS) + len(SPARSE)
     assert await counted(client, "attention_cluster_bytes_total") > 0
     await assert_equal(client, spread, whole, LEFT)
 

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 
 from attention_core import BFLOAT16, NORMALIZERS, Causal, KeyLengths, Segments, Stopped, Window, Workers
+from attention_core.attend import evaluate_fields
 from attention_core.call import AttentionCall
 from attention_core.dtypes import DTYPES
 from attention_core.native import available_kernels, evaluate_with_kernel
+from attention_core.native.candidates import (
+    apply_to_range,
+    find_candidates,
+    keys_of_range,
+    merge_sums,
+    takes_candidates,
+    weigh_candidates,
+)
 from attention_core.native.key_ranges import (
     continue_key_range,
     divide_rows,
@@ -183,3 +192,37 @@ def test_what_a_kernel_leaves_to_numpy_is_not_taken_in_ranges():
     call = resolve(AttentionCall(**vectors("float32"), normalizer=NORMALIZERS["sparsemax"](), include=("output",)))
     assert not takes_key_ranges(kernel, without_keys(call), frozenset({"output"}))
     assert evaluate_key_range(kernel, of_range(call, 0, SPAN), frozenset({"output"}), 0) is None
+
+
+@pytest.mark.parametrize(
+    "normalizer", [NORMALIZERS["sparsemax"](), NORMALIZERS["hardmax"](), *map(NORMALIZERS["entmax"], (1.3, 1.5, 2, 4))]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_sparse_normalizers_have_the_output_of_the_whole(dtype, normalizer):
+    kernel = available_kernels()[0][KERNELS[0]]
+    arrays = vectors(dtype, queries=5)
+    arrays["key"][0, 0, : 2 * SPAN] = arrays["key"][0, 0, 0]  # ties in two ranges
+    lengths = KeyLengths(np.array([KEYS, 0]))
+    given = {**arrays, "mask": lengths, "normalizer": normalizer, "dtype": dtype, "include": ("output",)}
+    call = resolve(AttentionCall(**given))
+    front, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
+    assert takes_candidates(kernel, front, frozenset({"output"}))
+    parts = [find_candidates(kernel, of_range(call, *cut), cut[0], None, None) for cut in cuts]
+    with np.errstate(all="ignore"):
+        maximum, weighted = weigh_candidates(front, parts)
+    sums = [apply_to_range(of_range(call, *cut), cut[0], keys_of_range(weighted, *cut)) for cut in cuts]
+    result = merge_sums(front, maximum, sums)
+    expected, largest = evaluate_fields(call, None, None, None)
+    np.testing.assert_array_equal(result.maximum, largest)
+    scale = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(result.fields["output"], expected["output"], rtol=scale, atol=scale)
+    assert sum(part.keys.size for part in parts) < np.prod(call.score_shape) / 2
+
+
+def test_a_range_with_numbers_that_are_not_finite_has_no_candidates():
+    kernel = available_kernels()[0][KERNELS[0]]
+    for special in ({"key": {(0, 0, 5, 0): np.nan}}, {"value": {(1, 0, 9, 0): np.inf}}):
+        arrays = vectors("float32", **special)
+        call = resolve(AttentionCall(**arrays, normalizer=NORMALIZERS["sparsemax"](), include=("output",)))
+        assert find_candidates(kernel, of_range(call, 0, SPAN), 0, None, None) is None
+        assert find_candidates(kernel, of_range(call, SPAN, KEYS), SPAN, None, None) is not None
