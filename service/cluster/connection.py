@@ -65,7 +65,7 @@ class Session:
         """Ask how large the cluster is now."""
         resources = self.ray.cluster_resources()
         self.cpus = max(1, int(resources.get("CPU", 1)))
-        self.nodes = sum(name.startswith("node:") and "__" not in name for name in resources)
+        self.nodes = max(1, sum(node["Alive"] for node in self.ray.nodes()))
 
     def answers(self) -> bool:
         """Return whether the head of the cluster accepts connections."""

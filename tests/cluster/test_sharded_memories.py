@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -227,15 +228,44 @@ async def test_no_query_is_wrong_or_lost_while_a_node_dies(ray_cluster: RayClust
             await assert_equal(client, "node", "node-whole", CALLS)
 
 
+def shard_processes() -> list[Path]:
+    """Return the directories in /proc of the shards on this machine."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and b"ray::Shard" in (process / "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
 def shard_seconds() -> float:
     """Return the seconds of processor time that the shards on this machine have taken."""
     ticks = 0
-    for process in Path("/proc").iterdir():
-        with suppress(OSError, ValueError, IndexError):
-            if b"ray::Shard" in (process / "cmdline").read_bytes():
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
+    for process in shard_processes():
+        with suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.soak
+async def test_a_frozen_shard_delays_a_query_by_seconds(client: httpx.AsyncClient) -> None:
+    for name, shards in (("frozen-whole", 1), ("frozen", 3)):
+        await put(client, name, shards)
+    others = set(shard_processes())
+    await wait_for_shards(client, "frozen")
+    stopped = (set(shard_processes()) - others).pop()
+    lost = await counted(client, "attention_shards_lost_total")
+    os.kill(int(stopped.name), signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
+        assert time.monotonic() < started + 20
+        assert await counted(client, "attention_shards_lost_total") == lost + 1
+        assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
+    finally:
+        os.kill(int(stopped.name), signal.SIGCONT)
+    await wait_for_shards(client, "frozen")
 
 
 @pytest.mark.soak
