@@ -35,6 +35,13 @@ from attention_core.native.library import (
     using_kernel,
 )
 from attention_core.native.parts import Bytes, CutCall, Part, PartResult, evaluate_part
+from attention_core.native.range_ranking import (
+    RangeRanking,
+    merge_rankings,
+    rank_range,
+    ranks_in_ranges,
+    required_without_ranking,
+)
 from attention_core.native.scoring import find_scorer
 
 __all__ = [
@@ -50,6 +57,7 @@ __all__ = [
     "Part",
     "PartResult",
     "PartialSpans",
+    "RangeRanking",
     "RowBlock",
     "WeightedKeys",
     "apply_to_range",
@@ -66,7 +74,11 @@ __all__ = [
     "kernel_name",
     "keys_of_range",
     "merge_key_ranges",
+    "merge_rankings",
     "merge_sums",
+    "rank_range",
+    "ranks_in_ranges",
+    "required_without_ranking",
     "select_kernel",
     "selected_kernel",
     "takes_candidates",

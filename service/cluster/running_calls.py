@@ -10,16 +10,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from attention_core import Workers
+from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_core.field_shapes import MATRIX_FIELDS
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.native import (
     Kernel,
     KernelResult,
+    PartialSpans,
     divide_rows,
     keys_of_range,
     merge_key_ranges,
+    merge_rankings,
     merge_sums,
+    ranks_in_ranges,
+    required_without_ranking,
     takes_candidates,
     weigh_candidates,
 )
@@ -84,7 +89,9 @@ class RunningCall:
         content = pickle.dumps(front, pickle.HIGHEST_PROTOCOL)
         self._sent_bytes, self._received_bytes, self._tasks = len(content), 0, 0
         self._content = content if len(content) <= MAX_INLINE_BYTES else self._ray.put(content)
-        self._orders = [Order(self._number, memory, held, required, kernel.name) for held in ranges]
+        self._ranks = ranks_in_ranges(front, required)
+        self._first_required = required_without_ranking(required) if self._ranks else required
+        self._orders = [Order(self._number, memory, held, self._first_required, kernel.name) for held in ranges]
 
     def evaluate(
         self,
@@ -101,7 +108,11 @@ class RunningCall:
         else:
             partials = self._wait(self._ask_for_partials(), should_stop, progress)
             with np.errstate(all="ignore"):
-                result = merge_key_ranges(self._kernel, self._front, self._required, partials, workers, should_stop)
+                result = merge_key_ranges(
+                    self._kernel, self._front, self._first_required, partials, workers, should_stop
+                )
+            if result is not None and result.unsafe is None and self._ranks:
+                result.fields.update(self._rank(partials, should_stop))
         sent = self._sent_bytes * len(self._actors)
         meter.cluster_call(self._tasks, sent, self._received_bytes, time.perf_counter() - started)
         return result
@@ -116,13 +127,20 @@ class RunningCall:
         sums = self._wait(self._ask_all("apply", own), should_stop, progress)
         return merge_sums(self._front, maximum, sums)
 
+    def _rank(self, partials: Sequence[PartialSpans], should_stop: ShouldStop | None) -> dict[str, FloatArray]:
+        """Return the ranking, of those of the shards, which need the state of every row for their weights."""
+        states = np.concatenate([partial.state for partial in partials])
+        self._sent_bytes += states.nbytes
+        rankings = self._wait(self._ask_all("rank", [states] * len(self._actors)), should_stop, None)
+        return merge_rankings(self._front, rankings)
+
     def _ask_for_partials(self) -> list[Any]:
         """Ask for partial results; return the references to them."""
         spans = -(-self._front.key_length // self._kernel.span)
         rows = prod(self._front.score_shape[:-1])
         width = 0 if self._front.stored_value is None else self._front.stored_value.shape[-1]
         continues = spans * rows * (width + STATE_NUMBERS) > MAX_PARTIAL_NUMBERS
-        if continues and not self._required & (MATRIX_FIELDS | {"ranking"}):
+        if continues and not self._ranks and not self._required & (MATRIX_FIELDS | {"ranking"}):
             return self._continue_rows(rows, width)
         return self._ask_all("evaluate")
 

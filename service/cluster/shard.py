@@ -24,6 +24,7 @@ from attention_core.native import (
     Candidates,
     Kernel,
     PartialSpans,
+    RangeRanking,
     RowBlock,
     WeightedKeys,
     apply_to_range,
@@ -31,6 +32,7 @@ from attention_core.native import (
     continue_key_range,
     evaluate_key_range,
     find_candidates,
+    rank_range,
 )
 from service.cluster.key_ranges import KeyRange, MemoryVersion, with_key_range
 from service.memories import MemoryName, MemorySnapshot, MemoryStore, StorePlace, open_store
@@ -137,6 +139,17 @@ class Shard:
         :param weighted: keys of the range with their weights.
         """
         return self._answer(order, call, lambda _, own, __: apply_to_range(own, order.held.first, weighted))
+
+    def rank(self, order: Order, call: bytes, states: FloatArray) -> RangeRanking | Refusal:
+        """Return the ranking of a range; parameters as for `evaluate`.
+
+        :param states: of all spans of all ranges.
+        """
+
+        def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> RangeRanking | None:
+            return rank_range(kernel, own, order.held.first, states, self._workers, should_stop)
+
+        return self._answer(order, call, compute)
 
     def continue_rows(
         self, order: Order, call: bytes, block: RowBlock, before: PartialSpans | Refusal | None

@@ -10,6 +10,8 @@ import pytest
 from attention_core import BFLOAT16, NORMALIZERS, Causal, KeyLengths, Segments, Stopped, Window, Workers
 from attention_core.attend import evaluate_fields
 from attention_core.call import AttentionCall
+from attention_core.dense import list_ranked_fields
+from attention_core.diagnostics import gather_ranking
 from attention_core.dtypes import DTYPES
 from attention_core.native import available_kernels, evaluate_with_kernel
 from attention_core.native.candidates import (
@@ -28,6 +30,7 @@ from attention_core.native.key_ranges import (
     takes_key_ranges,
     without_keys,
 )
+from attention_core.native.range_ranking import merge_rankings, rank_range, ranks_in_ranges, required_without_ranking
 from attention_core.resolve import resolve
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import KERNELS, assert_same_bits
@@ -226,3 +229,36 @@ def test_a_range_with_numbers_that_are_not_finite_has_no_candidates():
         call = resolve(AttentionCall(**arrays, normalizer=NORMALIZERS["sparsemax"](), include=("output",)))
         assert find_candidates(kernel, of_range(call, 0, SPAN), 0, None, None) is None
         assert find_candidates(kernel, of_range(call, SPAN, KEYS), SPAN, None, None) is not None
+
+
+@pytest.mark.parametrize("normalizer", ["softmax", "relu", "sigmoid", "none", "proportional"])
+@pytest.mark.parametrize("masked", [False, True])
+@every_kernel
+def test_rankings_of_ranges_have_the_bits_of_the_whole(kernel, masked, normalizer):
+    kernel = available_kernels()[0][kernel]
+    arrays = vectors("float32", queries=5)
+    arrays["key"][:, :, 7 :: SPAN // 2] = arrays["key"][:, :, 7:8]  # ties in all ranges
+    if normalizer == "proportional":
+        arrays = {name: abs(array) for name, array in arrays.items()}
+    mask = KeyLengths(np.array([KEYS - 5, 2])) if masked else None
+    given = {**arrays, "mask": mask, "normalizer": NORMALIZERS[normalizer](), "include": ("ranking", "output")}
+    call = resolve(AttentionCall(**given, top_k=9))
+    required = list_ranked_fields(call)
+    assert required is not None
+    assert ranks_in_ranges(call, required)
+    whole = evaluate_with_kernel(kernel, call, required, None, None, None)
+    expected = gather_ranking(whole.fields)
+    front, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
+    first = required_without_ranking(required)
+    partials = [evaluate_key_range(kernel, of_range(call, *cut), first, cut[0]) for cut in cuts]
+    assert_same_bits(
+        merge_key_ranges(kernel, front, first, partials).fields["output"], whole.fields["output"], "output"
+    )
+    states = np.concatenate([partial.state for partial in partials])
+    parts = [rank_range(kernel, of_range(call, *cut), cut[0], states, None, None) for cut in cuts]
+    ranking = gather_ranking(merge_rankings(front, parts))
+    np.testing.assert_array_equal(ranking.counts, expected.counts)
+    shown = np.arange(9) < expected.counts[..., None]
+    for name in ("keys", "weights", "scores"):
+        received, wanted = getattr(ranking, name), getattr(expected, name)
+        assert_same_bits(received[shown], wanted[shown], name)
