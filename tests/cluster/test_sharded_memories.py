@@ -16,6 +16,7 @@ import pytest
 from tests.cluster.ground import PYTHON, RayCluster
 from tests.sampling import sample
 from tests.server import Server, log_lines, running_server
+from tests.service.memories.redis_server import RedisServer
 from tests.service.safetensors.stored import BOTH, NUMPY, SEND, loaded, saved
 
 MEMORIES = "/v1/memories"
@@ -301,3 +302,31 @@ async def test_the_shards_of_a_deleted_memory_end(client: httpx.AsyncClient, ray
     while own & set(ray_cluster.ask("actors")):
         assert time.monotonic() < until, "the shards did not end"
         await asyncio.sleep(0.2)
+
+
+@pytest.mark.soak
+async def test_shards_read_memories_from_redis(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    redis = RedisServer()
+    settings = {
+        "RAY_ADDRESS": ray_cluster.address,
+        "MEMORIES_DIRECTORY": str(tmp_path / "cache"),
+        "MEMORIES_URL": redis.url("sharded"),
+    }
+    try:
+        with (
+            ray_cluster.shared(),
+            running_server(tmp_path, python=PYTHON, base=ray_cluster.environment, **settings) as server,
+        ):
+            log_lines(server, "connected to a Ray cluster")
+            async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+                for name, shards in (("redis-whole", 1), ("redis", 3)):
+                    await put(client, name, shards)
+                await wait_for_shards(client, "redis")
+                body = dict.fromkeys(("key", "value"), np.ones((1, HEADS, 1, FEATURES)).tolist())
+                for name in ("redis-whole", "redis"):
+                    assert (await client.post(f"{MEMORIES}/{name}/append", json=body)).status_code == 200
+                before = await counted(client, BY_SHARDS)
+                await assert_equal(client, "redis", "redis-whole", CALLS)
+                assert await counted(client, BY_SHARDS) == before + len(CALLS)
+    finally:
+        redis.close()
