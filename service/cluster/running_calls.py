@@ -1,6 +1,5 @@
 """One call on a memory whose keys are spread: what its shards are asked, and how this process waits for them."""
 
-import pickle
 import time
 import uuid
 from collections.abc import Sequence
@@ -86,9 +85,8 @@ class RunningCall:
         self._session, self._ray, self._actors = session, session.ray, actors[: len(ranges)]
         self._kernel, self._front, self._required = kernel, front, required
         self._number = uuid.uuid4().hex
-        content = pickle.dumps(front, pickle.HIGHEST_PROTOCOL)
-        self._sent_bytes, self._received_bytes, self._tasks = len(content), 0, 0
-        self._content = content if len(content) <= MAX_INLINE_BYTES else self._ray.put(content)
+        self._sent_bytes, self._received_bytes, self._tasks = _count_call_bytes(front), 0, 0
+        self._sent = front if self._sent_bytes <= MAX_INLINE_BYTES else self._ray.put(front)
         self._ranks = ranks_in_ranges(front, required)
         self._first_required = required_without_ranking(required) if self._ranks else required
         self._orders = [Order(self._number, memory, held, self._first_required, kernel.name) for held in ranges]
@@ -153,7 +151,7 @@ class RunningCall:
     def _ask(self, method: Any, order: Order, *arguments: Any) -> Any:
         """Call a method of a shard; return the reference to its answer."""
         self._tasks += 1
-        return method.options(concurrency_group=COMPUTE).remote(order, self._content, *arguments)
+        return method.options(concurrency_group=COMPUTE).remote(order, self._sent, *arguments)
 
     def _continue_rows(self, rows: int, width: int) -> list[Any]:
         """Pass the partial results of blocks of rows from shard to shard; return references to those of the last."""
@@ -193,6 +191,11 @@ class RunningCall:
             raise Refused(", ".join(sorted(refusals)))
         self._received_bytes += sum(map(_count_bytes, answers))
         return list(answers)
+
+
+def _count_call_bytes(front: ResolvedCall) -> int:
+    """Return the bytes of the largest arrays of a call without keys."""
+    return front.query.nbytes + (0 if front.bias is None else front.bias.nbytes)
 
 
 def _count_bytes(answer: Any) -> int:

@@ -4,7 +4,6 @@ Ray runs it as an actor.  The store of the memories stays the truth: a shard rea
 answers why it cannot where it has no such version.
 """
 
-import pickle
 import threading
 import time
 from collections import OrderedDict
@@ -113,11 +112,11 @@ class Shard:
             return Refusal(f"{type(error).__name__}")
         return None
 
-    def evaluate(self, order: Order, call: bytes) -> PartialSpans | Refusal:
+    def evaluate(self, order: Order, call: ResolvedCall) -> PartialSpans | Refusal:
         """Return what a range of keys gives to a call.
 
         :param order: which memory and which keys.
-        :param call: a `ResolvedCall` without keys, pickled.
+        :param call: as `without_keys` returns it.
         """
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> PartialSpans | None:
@@ -125,7 +124,7 @@ class Shard:
 
         return self._answer(order, call, compute)
 
-    def find_candidates(self, order: Order, call: bytes) -> Candidates | Refusal:
+    def find_candidates(self, order: Order, call: ResolvedCall) -> Candidates | Refusal:
         """Return the keys of a range that may have a weight; parameters as for `evaluate`."""
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> Candidates | None:
@@ -133,14 +132,14 @@ class Shard:
 
         return self._answer(order, call, compute)
 
-    def apply(self, order: Order, call: bytes, weighted: WeightedKeys) -> FloatArray | Refusal:
+    def apply(self, order: Order, call: ResolvedCall, weighted: WeightedKeys) -> FloatArray | Refusal:
         """Return the sums of weighted values of a range; parameters as for `evaluate`.
 
         :param weighted: keys of the range with their weights.
         """
         return self._answer(order, call, lambda _, own, __: apply_to_range(own, order.held.first, weighted))
 
-    def rank(self, order: Order, call: bytes, states: FloatArray) -> RangeRanking | Refusal:
+    def rank(self, order: Order, call: ResolvedCall, states: FloatArray) -> RangeRanking | Refusal:
         """Return the ranking of a range; parameters as for `evaluate`.
 
         :param states: of all spans of all ranges.
@@ -152,7 +151,7 @@ class Shard:
         return self._answer(order, call, compute)
 
     def continue_rows(
-        self, order: Order, call: bytes, block: RowBlock, before: PartialSpans | Refusal | None
+        self, order: Order, call: ResolvedCall, block: RowBlock, before: PartialSpans | Refusal | None
     ) -> PartialSpans | Refusal:
         """Return what a range of keys and those before it give to some rows.
 
@@ -183,7 +182,7 @@ class Shard:
             self._stopped.popitem(last=False)
 
     def _answer(
-        self, order: Order, call: bytes, compute: Callable[[Kernel, ResolvedCall, ShouldStop], Answer | None]
+        self, order: Order, call: ResolvedCall, compute: Callable[[Kernel, ResolvedCall, ShouldStop], Answer | None]
     ) -> Answer | Refusal:
         """Return what a function computes with the kernel and the keys of an order."""
         kernel = available_kernels()[0].get(order.kernel)
@@ -191,9 +190,7 @@ class Shard:
             return Refusal(f"the node has no kernel {order.kernel}")
         try:
             with self._leased(order.number) as should_stop, np.errstate(all="ignore"):
-                # The caller is a driver of the cluster, which may run anything in it.
-                sent = pickle.loads(call)  # noqa: S301
-                answer = compute(kernel, with_key_range(sent, self._snapshot(order.memory), order.held), should_stop)
+                answer = compute(kernel, with_key_range(call, self._snapshot(order.memory), order.held), should_stop)
         except (MemoryStoreError, CallError, OSError, ValueError, Stopped) as error:
             return Refusal(type(error).__name__)
         return Refusal("not in shards") if answer is None else answer
