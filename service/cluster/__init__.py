@@ -1,4 +1,4 @@
-"""Ray: a cluster that computes what is too large for one machine.
+"""Ray: a cluster that computes calls too large for one machine.
 
 No other package of the service imports Ray, and this one does so when it connects: without ATTENTION_RAY_ADDRESS Ray
 need not be installed.

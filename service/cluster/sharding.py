@@ -62,7 +62,7 @@ class Sharding:
 
         Raises Stopped.
         """
-        shards = _count_shards(session, spread)
+        shards = count_shards(session, spread)
         ranges = cut_keys(spread.memory.keys, shards, kernel.span)
         front = without_keys(call)
         if len(ranges) < 2 or not _is_for_shards(kernel, front, required):
@@ -96,7 +96,7 @@ class Sharding:
         return group
 
 
-def _count_shards(session: Session, spread: SpreadMemory) -> int:
+def count_shards(session: Session, spread: SpreadMemory) -> int:
     """Return the number of shards of a memory."""
     if spread.shards is not None:
         return spread.shards
