@@ -38,6 +38,7 @@ class Memories(OfClient):
         ttl_seconds: float | None = None,
         durability: Durability | None = None,
         note: str | None = None,
+        shards: int | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> MemoryDescription:
@@ -53,6 +54,7 @@ class Memories(OfClient):
         :param durability: when an append is acknowledged: strict, the default, once it is on the disk; relaxed, at most
             100 ms before it is, when it survives the end of the service but not that of the machine.
         :param note: any text of at most 1000 characters; default none.
+        :param shards: processes of the service's Ray cluster that hold a range of the keys each; default by size.
         :param if_match: replace only this version; ``*`` is any.
         :param if_none_match: ``*`` creates only.
 
@@ -65,6 +67,7 @@ class Memories(OfClient):
             "ttl_seconds": ttl_seconds,
             "durability": durability,
             "note": note,
+            "shards": shards,
         }
         return self._run(memory_calls.put(name, key, value, options, if_match, if_none_match))
 

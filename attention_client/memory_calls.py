@@ -42,6 +42,7 @@ class MemoryDescription:
     :param ttl_seconds: as it was put; None for ever.
     :param durability: of appends, as it was put.
     :param note: as it was put; None for none.
+    :param shards: as it was put; None for a number by its size, and from a service without shards.
     """
 
     name: str
@@ -59,6 +60,7 @@ class MemoryDescription:
     ttl_seconds: float | None
     durability: Durability
     note: str | None
+    shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ def put(
 ) -> Call[MemoryDescription]:
     """Return a request to create or replace a memory.
 
-    :param options: dtype, labels, layout, ttl_seconds, durability and note; None is the default.
+    :param options: dtype, labels, layout, ttl_seconds, durability, note and shards; None is the default.
 
     The other parameters are those of `Memories.put`.  Raises InvalidArgument.
     """
@@ -207,6 +209,7 @@ def _description_of(document: Any) -> MemoryDescription:
             created=datetime.fromisoformat(document["created"]),
             modified=datetime.fromisoformat(document["modified"]),
             expires=None if document["expires"] is None else datetime.fromisoformat(document["expires"]),
+            shards=document.get("shards"),
             **{name: document[name] for name in AS_THEY_ARE},
         )
     except (KeyError, TypeError, ValueError) as error:

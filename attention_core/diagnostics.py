@@ -46,14 +46,15 @@ def diagnose(weights: Weights, logits: Logits, normalizer: Normalizer) -> Diagno
 def gather_ranking(fields: Mapping[str, NDArray[Any]]) -> Ranking:
     """Return the ranking of a call whose keys a kernel has ranked.
 
-    :param fields: what the kernel computed: "ranked_keys", "ranked_weights" and "ranked_counts", and "scores", or
-        "logits" if these are the scores.
+    :param fields: what the kernel computed: "ranked_keys", "ranked_weights" and "ranked_counts", and "ranked_scores",
+        or else "scores", or "logits" if these are the scores.
     """
-    keys = fields["ranked_keys"]
-    scores = fields.get("scores", fields["logits"])
+    keys, scores = fields["ranked_keys"], fields.get("ranked_scores")
+    if scores is None:
+        scores = np.take_along_axis(fields.get("scores", fields["logits"]), keys, axis=-1)
     return Ranking(
         keys=keys,
-        scores=np.take_along_axis(scores, keys, axis=-1),
+        scores=scores,
         weights=fields["ranked_weights"],
         counts=np.minimum(fields["ranked_counts"], keys.shape[-1]),
     )

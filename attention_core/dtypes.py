@@ -88,6 +88,10 @@ class DType:
     narrow: bool = False
     """Whether the compute type holds larger numbers."""
 
+    def __reduce__(self) -> tuple[Callable[[str], "DType"], tuple[str]]:
+        """Return how a copy in another process is made: there the same name is the same type."""
+        return _by_name, (self.name,)
+
     def load(self, array: FloatArray, path: ArgumentPath) -> FloatArray:
         """Return an input rounded to the storage type, in the compute type.
 
@@ -129,6 +133,11 @@ class DType:
             bits, width = bits >> 16, 16
         lowest = np.int64(-(2 ** (width - 1)))
         return np.where(bits < 0, lowest - bits, bits)
+
+
+def _by_name(name: str) -> DType:
+    """Return the storage type of a name that there is."""
+    return DTYPES[name]
 
 
 def _numpy_dtype(kind: type[np.floating[Any]], compute: type[np.floating[Any]]) -> DType:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -229,6 +230,10 @@ class Normalizer(Described, ABC):
     def slice_leading(self, leading: LeadingSlices) -> Self:
         """Return the normalizer for a block of the leading axes: parameters with a head axis keep its heads."""
         return slice_parameters(self, leading)
+
+    def reach(self) -> float:
+        """Return the distance below the largest logit of a row from which on all weights are 0; inf for none."""
+        return inf
 
     @abstractmethod
     def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:

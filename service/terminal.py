@@ -270,6 +270,7 @@ MEMORY_LINES = {
     "modified": "modified 修改",
     "ttl_seconds": "ttl_seconds 有效秒数",
     "durability": "durability 持久性",
+    "shards": "shards 分片",
 }
 """Members of a description, and their headings."""
 

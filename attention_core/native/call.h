@@ -11,13 +11,18 @@
 
 enum score { DOT = 0, SQUARED_DISTANCE = 1, ABSOLUTE_DISTANCE = 2, ADDITIVE = 3, PROJECTION = 4 };
 enum storage { COMPUTED = 0, HALF = 1, BFLOAT = 2 }; /* numbers of the kernel's type; two bytes: IEEE binary16, bfloat16 */
+enum division { WHOLE_ROWS = 0, SINGLE_SPANS = 1, LEFT_SPANS = 2, MERGED_SPANS = 3, CONTINUED_ROWS = 4 };
 enum normalizer { SOFTMAX = 0, PROPORTIONAL = 1, SIGMOID = 2, RELU = 3, NONE = 4, SCORES_ONLY = 5 };
 
 struct call {
     int64_t n_matrices, n_queries, n_keys, n_features, n_value_features;
     int64_t group;          /* matrices in succession that share keys and values: query heads of one key and value head */
     int64_t task_rows;      /* rows of a task: (matrix of the group, query) pairs, queries fastest */
-    int64_t split_spans;    /* 0: a task takes all spans of its rows; 1: one span, and leaves a partial result */
+    int64_t split_spans;    /* enum division, what a task takes of its rows: WHOLE_ROWS: all spans; SINGLE_SPANS: one, and the last task merges
+                             * all partial results; LEFT_SPANS: one, and nothing is merged; MERGED_SPANS: partial results alone,
+                             * which it merges; CONTINUED_ROWS: all spans, from a partial result on, to another in its place */
+    int64_t first_span, n_spans; /* spans that the tasks take, of all keys; keys and values of others are not read */
+    int64_t matrix_keys;    /* numbers from a row of a matrix of the result to the next */
     int64_t score, normalizer;
 
     const void *query, *key, *value; /* rows of contiguous features */
@@ -61,7 +66,7 @@ struct call {
     int64_t *ranked_counts;                  /* (matrices, queries): visible keys */
     uint8_t *unsafe;                         /* (matrices, queries): whether a row's numbers are not all finite */
 
-    void *partial_output, *partial_state;    /* split_spans: (spans, matrices, queries, value features) and (…, 4) */
+    void *partial_output, *partial_state;    /* but for WHOLE_ROWS: (spans, matrices, queries, value features) and (…, 4) */
 
     const void *gradients;                   /* a struct gradients: run the backward pass, after the forward pass */
 

@@ -71,8 +71,7 @@ def evaluate_with_kernel(
 
     Raises Stopped.
     """
-    threads = 1 if workers is None else workers.threads
-    prepared = prepare(kernel, call, required, threads)
+    prepared = prepare(kernel, call, required, 1 if workers is None else workers.threads)
     if prepared is None:
         return None
     plan, operands = prepared
@@ -90,6 +89,19 @@ def prepare(kernel: Kernel, call: ResolvedCall, required: frozenset[str], thread
     :param required: as for `evaluate_with_kernel`.
     :param threads: threads, or other processes, that share the tasks, ≥ 1.
     """
+    given = find_inputs(kernel, call, required, threads)
+    plan = None if given is None else find_plan(given)
+    return None if given is None or plan is None else (plan, given.operands)
+
+
+def find_inputs(kernel: Kernel, call: ResolvedCall, required: frozenset[str], threads: int) -> PlanInputs | None:
+    """Return what the plan of a call is made from; None for a call that is left to NumPy.
+
+    :param kernel: the kernel.
+    :param call: any call, whose keys and values may be those of a range.
+    :param required: names of arrays.
+    :param threads: threads, or other processes, that share the tasks, ≥ 1.
+    """
     normalizer = call.normalizer.kernel_normalizer() if supports_kernel_normalizer(call.normalizer) else None
     if normalizer is None:
         return None
@@ -103,8 +115,7 @@ def prepare(kernel: Kernel, call: ResolvedCall, required: frozenset[str], thread
         contiguous(pair.keys),
         contiguous(call.stored_value) if "output" in required and call.stored_value is not None else None,
     )
-    plan = find_plan(PlanInputs(kernel, call, pair, normalizer, required, operands, threads))
-    return None if plan is None else (plan, operands)
+    return PlanInputs(kernel, call, pair, normalizer, required, operands, threads)
 
 
 def has_head_tensors(model: object) -> bool:
@@ -201,6 +212,8 @@ def project_rows(kernel: Kernel, rows: FloatArray, weight: FloatArray) -> FloatA
         n_matrices=n_matrices,
         n_queries=n_rows,
         n_keys=weight.shape[-2],
+        n_spans=-(-weight.shape[-2] // kernel.span),
+        matrix_keys=weight.shape[-2],
         n_features=rows.shape[-1],
         group=1,
         task_rows=min(n_rows, TASK_TILES * kernel.tile_rows),

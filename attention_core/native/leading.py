@@ -42,8 +42,14 @@ class KeptArrays:
         self._arrays.append(array)
         return address_of(array)
 
-    def keep_starts(self, part: Operand) -> int:
-        """Keep where the matrices of an operand begin, and return the address of that."""
+    def keep_starts(self, part: Operand, skipped: int = 0) -> int:
+        """Keep where the matrices of an operand begin, and return the address of that.
+
+        :param part: the operand.
+        :param skipped: elements of each matrix in front of those that the array has.
+        """
+        if skipped:
+            return self.keep(part.starts.offsets - skipped)
         self._arrays.append(part.starts.offsets)
         return part.starts.address
 

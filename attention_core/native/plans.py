@@ -120,6 +120,28 @@ def _is_array(value: object) -> bool:
 
 def make_plan(given: PlanInputs) -> Plan | None:
     """Return the plan of a call; None for a call that is left to NumPy."""
+    request = fill_request(given)
+    if request is None:
+        return None
+    call, results = given.call, result_shapes(given.call, given.required)
+    has_matrices = not MATRIX_FIELDS.isdisjoint(results)
+    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=has_matrices)
+    return Plan(
+        pack_call(request.fields),
+        request.kept,
+        [(name, FIELD_INDEX[name], shape, INTEGERS.get(name, call.dtype.compute)) for name, shape in results.items()],
+        call.score_shape[:-1],
+        partial_numbers,
+        count_pair_operations(given) * prod(call.score_shape),
+    )
+
+
+def fill_request(given: PlanInputs, first_key: int = 0) -> KernelRequest | None:
+    """Return the request of a call, not yet divided into tasks; None for a call that is left to NumPy.
+
+    :param given: the call; its operands and its pair function may be those of a range of its keys.
+    :param first_key: index of the first key that they have.
+    """
     call, pair, operands = given.call, given.pair, given.operands
     visible = visibility(call)
     if visible is None or not _is_in_range(given):
@@ -127,30 +149,31 @@ def make_plan(given: PlanInputs) -> Plan | None:
     repeats = call.queries_per_kv_head
     request = KernelRequest(call)
     request.set_vectors("query", operands.query)
-    request.set_vectors("key", operands.key, repeats)
-    request.set_pair_function(pair, repeats)
+    request.set_vectors("key", operands.key, repeats, first_key)
+    request.set_pair_function(pair, repeats, first_key)
     request.set_normalizer(given.normalizer)
     request.set_logit_steps(call, visible)
     request.fields["group"] = repeats
-    results = _result_shapes(call, given.required)
     if operands.value is not None:
-        request.set_vectors("value", operands.value, repeats if operands.value.ndim == 4 else 1)
+        request.set_vectors("value", operands.value, repeats if operands.value.ndim == 4 else 1, first_key)
         request.fields["n_value_features"] = operands.value.shape[-1]
-    request.fields["n_ranked"] = results["ranked_keys"][-1] if "ranked_keys" in results else 0
-    asks_for_matrices = not MATRIX_FIELDS.isdisjoint(results)
+    ranks, asks_for_matrices = "ranking" in given.required, not MATRIX_FIELDS.isdisjoint(given.required)
+    request.fields["n_ranked"] = _ranked_keys(call) if ranks else 0
     takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
     is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
     request.fields["plain"] = int(is_plain)
-    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=asks_for_matrices)
-    pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
-    return Plan(
-        pack_call(request.fields),
-        request.kept,
-        [(name, FIELD_INDEX[name], shape, INTEGERS.get(name, call.dtype.compute)) for name, shape in results.items()],
-        call.score_shape[:-1],
-        partial_numbers,
-        pair_operations * prod(call.score_shape),
-    )
+    return request
+
+
+def count_pair_operations(given: PlanInputs) -> int:
+    """Return about how many operations a pair of a call takes."""
+    value = given.operands.value
+    return PAIR_COST[given.pair.kind] * given.pair.queries.shape[-1] + (0 if value is None else 2 * value.shape[-1])
+
+
+def _ranked_keys(call: ResolvedCall) -> int:
+    """Return how many keys of each row are ranked."""
+    return call.top_k or call.key_length
 
 
 def _is_in_range(given: PlanInputs) -> bool:
@@ -164,7 +187,7 @@ def _is_in_range(given: PlanInputs) -> bool:
     return True
 
 
-def _result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tuple[int, ...]]:
+def result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the required fields, by name."""
     shapes: dict[str, tuple[int, ...]] = {}
     shapes.update((name, call.score_shape) for name in MATRIX_FIELDS if name in required)
@@ -172,7 +195,7 @@ def _result_shapes(call: ResolvedCall, required: frozenset[str]) -> dict[str, tu
     if "output" in required and call.stored_value is not None:
         shapes["output"] = output_shape(call)
     if "ranking" in required:
-        ranked = (*call.score_shape[:-1], call.top_k or call.key_length)
+        ranked = (*call.score_shape[:-1], _ranked_keys(call))
         shapes.update(ranked_keys=ranked, ranked_weights=ranked, ranked_counts=call.score_shape[:-1])
     return shapes
 

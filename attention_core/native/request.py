@@ -49,28 +49,37 @@ class KernelRequest:
         self.kept = KeptArrays()
         n_matrices = prod(self.leading)
         self.fields.update(n_matrices=n_matrices, n_queries=call.query_length, n_keys=call.key_length, group=1)
+        self.fields["matrix_keys"] = call.key_length
 
-    def set_vectors(self, name: str, array: NDArray[Any], repeats: int = 1) -> None:
+    def set_vectors(self, name: str, array: NDArray[Any], repeats: int = 1, first_row: int = 0) -> None:
         """Set the layout of query, key or value; their addresses come with each run.
 
         :param name: "query", "key" or "value".
         :param array: (…, n, features), as `leading.contiguous` returns it; keys and values may be as they are stored.
         :param repeats: consecutive query heads that share one head of the array.
+        :param first_row: index of the first row of the array, if it holds a range of the keys or values.
         """
         rows = operand(array, self.leading, 2, repeats)
-        self.fields[f"{name}_at"], self.fields[f"{name}_stride"] = self.kept.keep_starts(rows), rows.strides[0]
+        self.fields[f"{name}_at"] = self.kept.keep_starts(rows, first_row * rows.strides[0])
+        self.fields[f"{name}_stride"] = rows.strides[0]
         if array.dtype != self.dtype:
             self.fields[f"{name}_storage"] = CONSTANTS["bfloat" if array.dtype == BFLOAT16 else "half"]
 
-    def set_pair_function(self, pair: PairFunction, repeats: int) -> None:
-        """Set the fields of the score model."""
+    def set_pair_function(self, pair: PairFunction, repeats: int, first_key: int = 0) -> None:
+        """Set the fields of the score model.
+
+        :param pair: the pair function of all queries, and of all keys or of a range of them.
+        :param repeats: consecutive query heads that share one head of the keys.
+        :param first_key: index of the first of its keys.
+        """
         fields = self.fields
         fields["score"], fields["n_features"] = CONSTANTS[pair.kind], pair.queries.shape[-1]
         fields["scale"] = self.kept.keep(per_matrix(pair.scale, self.leading))
         if pair.query_terms is not None and pair.key_terms is not None:
-            for name, terms, shared in (("query_terms", pair.query_terms, 1), ("key_terms", pair.key_terms, repeats)):
+            sides = (("query_terms", pair.query_terms, 1, 0), ("key_terms", pair.key_terms, repeats, first_key))
+            for name, terms, shared, first in sides:
                 part = operand(np.ascontiguousarray(terms), self.leading, 1, shared)
-                fields[name], fields[f"{name}_at"] = self.kept.keep(part.array), self.kept.keep_starts(part)
+                fields[name], fields[f"{name}_at"] = self.kept.keep(part.array), self.kept.keep_starts(part, first)
         if pair.score_vector is not None:
             vector = np.ascontiguousarray(pair.score_vector)
             part = operand(vector, self.leading, 1)
@@ -127,17 +136,27 @@ class KernelRequest:
         :param has_matrices: whether scores, logits or weights are written.
         """
         fields = self.fields
-        group_rows = int(fields["group"] * fields["n_queries"])
-        groups = int(fields["n_matrices"] // fields["group"])
-        rows = rows_per_task(groups, group_rows, threads, kernel.tile_rows)
-        tasks, partial_rows = groups * -(-group_rows // rows), 0
-        spans = -(-int(fields["n_keys"]) // kernel.span)
+        tasks, partial_rows = self.share_rows(threads, kernel), 0
+        spans = int(fields["n_spans"])
         all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
         fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
         max_split_tasks = threads if has_matrices else TASKS_PER_THREAD * threads
         if fits and spans > 1 and threads > 1 and tasks < max_split_tasks:
-            fields["split_spans"] = 1
-            tasks *= spans
+            fields["split_spans"] = CONSTANTS["single_spans"]
+            fields["n_tasks"] = tasks * spans
             partial_rows = all_partial
-        fields["task_rows"], fields["n_tasks"] = rows, tasks
         return partial_rows * int(fields["n_value_features"]), 4 * partial_rows
+
+    def share_rows(self, threads: int, kernel: Kernel) -> int:
+        """Divide the rows of the call into tasks that take all spans; return their number.
+
+        :param threads: number of threads.
+        :param kernel: the kernel, for the sizes of its tiles and spans.
+        """
+        fields = self.fields
+        group_rows = int(fields["group"] * fields["n_queries"])
+        groups = int(fields["n_matrices"] // fields["group"])
+        rows = rows_per_task(groups, group_rows, threads, kernel.tile_rows)
+        fields["n_spans"] = -(-int(fields["n_keys"]) // kernel.span)
+        fields["task_rows"], fields["n_tasks"] = rows, groups * -(-group_rows // rows)
+        return int(fields["n_tasks"])

@@ -18,7 +18,7 @@ struct T(row) {
 
 /* Where the numbers of one row and block are in a matrix of the result. */
 INLINE REAL *T(in_matrix)(const struct call *call, void *matrix, const struct T(row) *row, int64_t key) {
-    return (REAL *)matrix + (row->matrix * call->n_queries + row->query) * call->n_keys + key;
+    return (REAL *)matrix + (row->matrix * call->n_queries + row->query) * call->matrix_keys + key;
 }
 
 /* The score vector of the additive pair function. */

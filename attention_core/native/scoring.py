@@ -98,7 +98,7 @@ class KernelScorer:
         group = min(self._call.queries_per_kv_head, count)
         task_rows = rows_per_task(count // group, group * n_rows, threads, self._kernel.tile_rows)
         part[_MATRICES], part[_QUERIES] = count, n_rows
-        part[_GROUP], part[_TASK_ROWS], part[_SPLIT_SPANS] = group, task_rows, 0
+        part[_GROUP], part[_TASK_ROWS], part[_SPLIT_SPANS] = group, task_rows, CONSTANTS["whole_rows"]
         part[_N_TASKS] = count // group * -(-group * n_rows // task_rows)
         return part
 

@@ -215,26 +215,42 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
     }
 }
 
-/* Store what a span gave to the rows of a task, for `merge_partials`. */
-static void T(store_partial)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
-    const int64_t all = call->n_matrices * call->n_queries, width = call->output ? call->n_value_features : 0;
-    for (int64_t r = 0; r < rows; r++) {
-        const struct T(row) *row = space->rows + r;
-        const int64_t at = span * all + row->matrix * call->n_queries + row->query;
-        REAL *state = (REAL *)call->partial_state + 4 * at;
-        state[0] = row->maximum;
-        state[1] = row->sum;
-        state[2] = row->not_finite;
-        state[3] = row->negative;
-        memcpy((REAL *)call->partial_output + at * width, space->sums + r * width, width * sizeof(REAL));
-    }
+/* Where the partial result of a row is, for one of the spans that the tasks take; width: of its output. */
+INLINE REAL *T(partial_state)(const struct call *call, const struct T(row) *row, int64_t span, int64_t width, REAL **output) {
+    const int64_t all = call->n_matrices * call->n_queries;
+    const int64_t at = span * all + row->matrix * call->n_queries + row->query;
+    *output = (REAL *)call->partial_output + at * width;
+    return (REAL *)call->partial_state + 4 * at;
 }
 
-/* Merge the partial results of all spans of all rows in the order of the keys. */
-static void T(merge_partials)(struct call *call, REAL *totals) {
+/* Store the maximum, the sum and the sums of values of a row, of one span or of those before as well. */
+static void T(store_partial)(const struct call *call, const struct T(row) *row, int64_t span, REAL maximum, REAL sum,
+                             const REAL *sums) {
+    const int64_t width = call->output ? call->n_value_features : 0;
+    REAL *output, *state = T(partial_state)(call, row, span, width, &output);
+    state[0] = maximum;
+    state[1] = sum;
+    state[2] = row->not_finite;
+    state[3] = row->negative;
+    memcpy(output, sums, width * sizeof(REAL));
+}
+
+/* Continue a row from a partial result, of the spans before those that the tasks take. */
+static void T(load_partial)(const struct call *call, struct T(row) *row, REAL *totals) {
+    const int64_t width = call->output ? call->n_value_features : 0;
+    REAL *output, *state = T(partial_state)(call, row, 0, width, &output);
+    row->total_maximum = state[0];
+    row->total_sum = state[1];
+    row->not_finite = state[2] != 0;
+    row->negative = state[3] != 0;
+    memcpy(totals, output, width * sizeof(REAL));
+}
+
+/* Merge the partial results of rows, of all spans in the order of the keys. */
+static void T(merge_partials)(struct call *call, REAL *totals, int64_t first_row, int64_t end_row) {
     const int64_t rows = call->n_matrices * call->n_queries, width = call->output ? call->n_value_features : 0;
-    const int64_t spans = (call->n_keys + SPAN - 1) / SPAN;
-    for (int64_t at = 0; at < rows && !T(is_cancelled)(call); at++) {
+    const int64_t spans = call->n_spans;
+    for (int64_t at = first_row; at < end_row && !T(is_cancelled)(call); at++) {
         struct T(row) row;
         T(start_row)(call, at / call->n_queries, at % call->n_queries, &row);
         memset(totals, 0, width * sizeof(REAL));
@@ -250,11 +266,18 @@ static void T(merge_partials)(struct call *call, REAL *totals) {
     }
 }
 
+/* Merge the partial results of the rows of a task. */
+static void T(run_merge)(struct call *call, const struct T(workspace) *space, int64_t task) {
+    const int64_t all = call->n_matrices * call->n_queries, first = task * call->task_rows;
+    T(merge_partials)(call, space->totals, first, all - first < call->task_rows ? all : first + call->task_rows);
+}
+
 static void T(run_task)(struct call *call, const struct T(workspace) *space, int64_t task) {
     const int64_t group_rows = call->group * call->n_queries, features = call->n_features;
     const int64_t row_tasks = (group_rows + call->task_rows - 1) / call->task_rows;
-    const int64_t spans = (call->n_keys + SPAN - 1) / SPAN, width = call->output ? call->n_value_features : 0;
-    const int64_t row_task = call->split_spans ? task / spans : task;
+    const int64_t spans = call->n_spans, width = call->output ? call->n_value_features : 0;
+    const int by_span = call->split_spans == SINGLE_SPANS || call->split_spans == LEFT_SPANS;
+    const int64_t row_task = by_span ? task / spans : task;
     const int64_t group = row_task / row_tasks, first = row_task % row_tasks * call->task_rows;
     const int64_t rows = group_rows - first < call->task_rows ? group_rows - first : call->task_rows;
     int64_t first_key = call->n_keys, end_key = 0;
@@ -267,14 +290,21 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
                (const REAL *)call->query + call->query_at[row->matrix] + row->query * call->query_stride,
                features * sizeof(REAL));
     }
-    if (call->split_spans) {
+    if (by_span) {
         const int64_t span = task % spans;
-        T(evaluate_span)(call, space, rows, span * SPAN);
-        if (call->normalizer != SCORES_ONLY) T(store_partial)(call, space, rows, span);
+        T(evaluate_span)(call, space, rows, (call->first_span + span) * SPAN);
+        if (call->normalizer == SCORES_ONLY) return;
+        for (int64_t r = 0; r < rows; r++) {
+            const struct T(row) *row = space->rows + r;
+            T(store_partial)(call, row, span, row->maximum, row->sum, space->sums + r * width);
+        }
         return;
     }
+    const int is_continued = call->split_spans == CONTINUED_ROWS;
+    const int64_t last = (call->first_span + spans) * SPAN, end = last < call->n_keys ? last : call->n_keys;
     memset(space->totals, 0, rows * width * sizeof(REAL));
-    for (int64_t span = 0; span < call->n_keys; span += SPAN) {
+    for (int64_t r = 0; r < rows && is_continued; r++) T(load_partial)(call, space->rows + r, space->totals + r * width);
+    for (int64_t span = call->first_span * SPAN; span < end; span += SPAN) {
         if (!T(asks_for_matrices)(call) && (span + SPAN <= first_key || span >= end_key)) continue;
         T(evaluate_span)(call, space, rows, span);
         if (T(is_cancelled)(call)) return;
@@ -282,8 +312,12 @@ static void T(run_task)(struct call *call, const struct T(workspace) *space, int
             T(merge_span)(call, space->rows + r, space->sums + r * width, space->totals + r * width);
     }
     if (call->normalizer == SCORES_ONLY) return;
-    for (int64_t r = 0; r < rows && !T(is_cancelled)(call); r++)
-        T(finish_row)(call, space->rows + r, space->totals + r * width);
+    for (int64_t r = 0; r < rows && !T(is_cancelled)(call); r++) {
+        struct T(row) *row = space->rows + r;
+        REAL *totals = space->totals + r * width;
+        if (is_continued) T(store_partial)(call, row, 0, row->total_maximum, row->total_sum, totals);
+        else T(finish_row)(call, row, totals);
+    }
 }
 
 /* Numbers of the scratch memory for keys, and for values, that are stored in two bytes. */
@@ -320,9 +354,10 @@ static void T(run)(struct call *call, REAL *scratch) {
     for (;;) {
         const int64_t task = __atomic_fetch_add(&call->next_task, 1, __ATOMIC_RELAXED);
         if (task >= call->n_tasks || T(is_cancelled)(call)) return;
-        T(run_task)(call, &space, task);
+        if (call->split_spans == MERGED_SPANS) T(run_merge)(call, &space, task);
+        else T(run_task)(call, &space, task);
         const int64_t done = __atomic_add_fetch(&call->tasks_done, 1, __ATOMIC_ACQ_REL);
-        if (call->split_spans && call->normalizer != SCORES_ONLY && done == call->n_tasks)
-            T(merge_partials)(call, space.totals);
+        if (call->split_spans == SINGLE_SPANS && call->normalizer != SCORES_ONLY && done == call->n_tasks)
+            T(merge_partials)(call, space.totals, 0, call->n_matrices * call->n_queries);
     }
 }

@@ -33,6 +33,10 @@ class Hardmax(Normalizer):
     operations_per_logit: ClassVar[int] = 8
     """An argmax and a copy."""
 
+    def reach(self) -> float:
+        """Return 0: the largest logit alone has a weight."""
+        return 0.0
+
     def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return one-hot rows."""
         weights = np.zeros_like(logits)

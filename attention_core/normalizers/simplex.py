@@ -1,6 +1,7 @@
 """Sparse distributions, sparsemax and α-entmax: keys far below the maximum get a weight of exactly 0."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -43,6 +44,10 @@ class Sparsemax(Normalizer):
     """A sort, which costs about sixty, two sums, a comparison and a subtraction."""
     scratch_per_logit: ClassVar[int] = 8
     """Logits and weights, sorted, summed and compared copies."""
+
+    def reach(self) -> float:
+        """Return 1, the largest distance of a weight above 0."""
+        return 1.0
 
     def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return max(z − τ, 0) with the τ that makes each row sum to 1."""
@@ -99,6 +104,10 @@ class Entmax(Normalizer):
         example={"alpha": 1.5},
     )
     is_distribution: ClassVar[bool] = True
+
+    def reach(self) -> float:
+        """Return 1/(α − 1), the largest distance of a weight above 0; inf for α = 1."""
+        return inf if self.alpha == 1 else 1 / (self.alpha - 1)
 
     def compute_weights(self, logits: Logits, maximum: RowMaximum) -> Weights:
         """Return the weights: in closed form for α = 1, 1.5 and 2, else by bisection."""

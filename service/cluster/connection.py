@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from attention_core.errors import Stopped
 from attention_core.interfaces import ShouldStop
 from service.cluster.local import LOCAL, LocalRay, StartFailed
+from service.cluster.running_calls import ShardMeter
+from service.cluster.sharding import Sharding
 from service.errors import ClusterUnavailable
 from service.settings import Settings
 
@@ -37,11 +39,8 @@ RETRY_SECONDS = 5.0
 log = logging.getLogger("service.cluster")
 
 
-class ClusterMeter(Protocol):
+class ClusterMeter(ShardMeter, Protocol):
     """Counts what the cluster did, for the metrics."""
-
-    def cluster_call(self, tasks: int, sent_bytes: int, received_bytes: int, seconds: float) -> None:
-        """Count a call that the cluster has computed."""
 
     def cluster_retries(self, tasks: int) -> None:
         """Count tasks that were computed once more because a node failed, refused or stalled."""
@@ -67,7 +66,7 @@ class Session:
         """Ask how large the cluster is now."""
         resources = self.ray.cluster_resources()
         self.cpus = max(1, int(resources.get("CPU", 1)))
-        self.nodes = sum(name.startswith("node:") and "__" not in name for name in resources)
+        self.nodes = max(1, sum(node["Alive"] for node in self.ray.nodes()))
 
     def answers(self) -> bool:
         """Return whether the head of the cluster accepts connections."""
@@ -124,6 +123,7 @@ class Cluster:
         self.min_operations = settings.ray_min_operations
         """Predicted operations from which on a call runs on the cluster."""
         self.meter = meter
+        self.sharding = Sharding(meter)
         self._address = settings.ray_address
         # `local` runs as many tasks as this process has threads, and keeps what its requests may hold, twice: on its
         # way to a task and back.

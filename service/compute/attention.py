@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attention_core import AttentionResult, Cost, evaluate
+from attention_core.attend import EvaluateWithKernel
 from attention_core.call import ResolvedCall, ResultField
 from attention_core.execution_path import choose_path
-from service.cluster import LargeCall
+from attention_core.native import evaluate_with_kernel
+from service.cluster import LargeCall, SpreadCall
 from service.codecs.codec import Drawing
 from service.codecs.negotiate import JSON
 from service.codecs.registry import DRAWINGS
@@ -44,7 +46,7 @@ class PreparedView:
             call = replace(used, include=call.include, layout="bhsd")
             labels = labels_of(self.request, self.memory)
         with call_errors():
-            result = run_call(call, run, self.operations)
+            result = run_call(call, run, self.operations, self.memory)
         return show(result, labels.query, labels.key)
 
 
@@ -64,7 +66,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         request, call, memory = read
         if drawing is not None:
             drawing.require_drawable(shown_shape(call))
-            return _drawing(drawing, _view(read, settings, frozenset()), body.wanted)
+            return _drawing(drawing, _view(read, settings, frozenset()), body.wanted, settings)
         cost = predict_within(settings, call)
     held = require_affordable(cost, call.dtype.name, settings, bytes_per_number(call, body.wanted))
 
@@ -74,7 +76,7 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         if memory is not None:
             used = memory.call_to_run(call, lambda one: resolve_call(one, memory), run.should_stop)
         with call_errors():
-            result = run_call(used, run, cost.operations)
+            result = run_call(used, run, cost.operations, memory)
         numbers = numbers_for(body.wanted, result.dtype, request.decimals)
         if memory is None:
             labels = None if request.labels is None else request.labels.key
@@ -82,10 +84,10 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
         document = result_document(result, numbers, memory.labels, request.decimals, memory.used)
         return with_version(write_document(document, body.wanted), memory)
 
-    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.appends)
+    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.waits(settings))
 
 
-def _drawing(drawing: Drawing, view: PreparedView, wanted: str) -> Prepared:
+def _drawing(drawing: Drawing, view: PreparedView, wanted: str, settings: Settings) -> Prepared:
     """Return a request whose weights become a picture."""
     memory = view.memory
 
@@ -93,7 +95,7 @@ def _drawing(drawing: Drawing, view: PreparedView, wanted: str) -> Prepared:
         """Compute and draw."""
         return with_version(Reply(drawing.draw(view.show(run)), wanted), memory)
 
-    return Prepared(view.operations, view.bytes, complete, waits=memory is not None and memory.appends)
+    return Prepared(view.operations, view.bytes, complete, waits=memory is not None and memory.waits(settings))
 
 
 def prepare_view(body: Body, settings: Settings, beside: frozenset[ResultField]) -> PreparedView:
@@ -145,11 +147,20 @@ def estimate_document(cost: Cost, dtype: str, size: int, settings: Settings) -> 
     }
 
 
-def run_call(call: ResolvedCall, run: Run, operations: int) -> AttentionResult:
-    """Compute a call with the threads, the stop check and the progress callback of a run, or on its cluster."""
-    elsewhere = None
+def run_call(call: ResolvedCall, run: Run, operations: int, memory: OpenMemory | None = None) -> AttentionResult:
+    """Compute a call with the threads, the stop check and the progress callback of a run, or on its cluster.
+
+    :param call: the call.
+    :param run: how it is computed.
+    :param operations: predicted.
+    :param memory: that has all of its keys and values; None for none.
+    """
+    elsewhere: EvaluateWithKernel | None = None
     if run.cluster is not None and operations >= run.cluster.min_operations:
         elsewhere = LargeCall(run.cluster, operations)
+    spread = None if run.cluster is None or memory is None else memory.spread
+    if run.cluster is not None and spread is not None:
+        elsewhere = SpreadCall(run.cluster, spread, call, elsewhere or evaluate_with_kernel)
     return run.measured(
         Work(call.score_model.name, choose_path(call), operations),
         lambda: evaluate(

@@ -68,6 +68,7 @@ def prepare_put(access: MemoryAccess, name: str, location: str, body: Body, sett
         ttl_seconds=request.ttl_seconds,
         durability=request.durability or "strict",
         note=request.note,
+        shards=request.shards,
     )
     tensors = _tensors(request, options.dtype)
     if tensors.labels is not None:

@@ -14,6 +14,7 @@ from attention_core.call import AttentionCall, ResolvedCall
 from attention_core.dtypes import DTYPES, DType
 from attention_core.interfaces import ShouldStop
 from attention_wire.documents import pointer
+from service.cluster import MemoryVersion, SpreadMemory
 from service.compute.contract import Reply
 from service.compute.memory_errors import errors_at
 from service.errors import InvalidRequest, Location
@@ -23,6 +24,7 @@ from service.memories.form import form_of_description, key_axis
 from service.schemas.attention import AttentionRequest
 from service.schemas.memory_reference import MemoryReference
 from service.schemas.parse import call_errors
+from service.settings import Settings
 
 MAX_NAMES = 1000
 """Names among which a misspelt one is looked for."""
@@ -130,6 +132,20 @@ class OpenMemory:
     def headers(self) -> Mapping[str, str]:
         """Header fields of the answer."""
         return {MEMORY_VERSION_FIELD: self._snapshot.description.version}
+
+    @property
+    def spread(self) -> SpreadMemory | None:
+        """The memory as its shards know it; None for one that no other process reads."""
+        place, about = self._access.memories.place, self._snapshot.description
+        if place is None:
+            return None
+        version = MemoryVersion(self._access.found_name(self._reference.name), about.version, about.keys)
+        return SpreadMemory(place, version, about.bytes, about.options.shards)
+
+    def waits(self, settings: Settings) -> bool:
+        """Return whether computing waits for a disk or another process."""
+        shards = self._snapshot.description.options.shards
+        return self.appends or (bool(settings.ray_address) and shards is not None and shards > 1)
 
     @property
     def labels(self) -> Sequence[str] | None:

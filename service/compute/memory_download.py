@@ -67,6 +67,7 @@ def _beside_tensors(snapshot: MemorySnapshot) -> dict[str, Any]:
         "ttl_seconds": options.ttl_seconds,
         "durability": options.durability,
         "note": options.note,
+        "shards": options.shards,
     }
     return {name: member for name, member in members.items() if member is not None}
 

@@ -64,7 +64,7 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
             used = call
             if memory is not None:
                 used = memory.call_to_run(call, lambda one: resolve_call(one, memory, write_place), run.should_stop)
-            result = run_call(used, run, cost.operations)
+            result = run_call(used, run, cost.operations, memory)
         watch.computed = perf_counter_ns()
         content, json_length = write_response(order.model, request, result, None if memory is None else memory.used)
         headers = {} if json_length is None else {HEADER: str(json_length)}
@@ -74,4 +74,4 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
         watch.written = perf_counter_ns()
         return reply
 
-    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.appends)
+    return Prepared(cost.operations, held, complete, waits=memory is not None and memory.waits(settings))

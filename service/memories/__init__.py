@@ -8,8 +8,8 @@ from service.memories.access import Memories, MemoryAccess, MustWait, Stopping, 
 from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
 from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
-from service.memories.opening import open_memories, why_unusable
-from service.memories.resources import StoreLimits
+from service.memories.opening import open_memories, open_store, why_unusable
+from service.memories.resources import StoreLimits, StorePlace
 from service.memories.store import (
     ALWAYS,
     MemoryDescription,
@@ -39,9 +39,11 @@ __all__ = [
     "Precondition",
     "Stopping",
     "StoreLimits",
+    "StorePlace",
     "StoreUsage",
     "entity_tag",
     "open_memories",
+    "open_store",
     "read_precondition",
     "reserve_nothing",
     "why_unusable",

@@ -17,6 +17,7 @@ from service.memories.errors import (
     VersionMismatch,
 )
 from service.memories.naming import MemoryName
+from service.memories.resources import StorePlace
 from service.memories.store import (
     ALWAYS,
     MemoryDescription,
@@ -56,12 +57,20 @@ class Memories:
     :param store: keeps them; None for a service without memories.
     :param off: why there is no store, as "ATTENTION_MEMORIES_DIRECTORY is empty".
     :param meter: counts reads and appends; None for none.
+    :param place: where other processes find the store; None for one of this process alone.
     """
 
-    def __init__(self, store: MemoryStore | None, off: str = "", meter: MemoryMeter | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore | None,
+        off: str = "",
+        meter: MemoryMeter | None = None,
+        place: StorePlace | None = None,
+    ) -> None:
         self._store = store
         self._off = off
         self.meter = meter
+        self.place = place
 
     @property
     def store(self) -> MemoryStore:
@@ -102,6 +111,7 @@ class MemoryAccess:
 
     __slots__ = (
         "_ended",
+        "_found",
         "_has_begun",
         "_lock",
         "_opened",
@@ -122,6 +132,7 @@ class MemoryAccess:
         self.reserve: Callable[[int], None] = reserve_nothing
         """Waits in that thread until the request holds that number of further bytes."""
         self._opened: dict[str, MemorySnapshot] = {}
+        self._found: dict[str, MemoryName] = {}
         self._has_begun = False
         self._written: MemoryDescription | None = None
         self._ended = False
@@ -153,17 +164,23 @@ class MemoryAccess:
         if found is not None and version in (None, found.description.version):
             return found
         store = self.memories.store
-        if self.may_wait:
-            snapshot = self._among(name, lambda one: store.snapshot(one, version))
-        else:
-            loaded = self._among(name, lambda one: store.loaded_snapshot(one, version))
-            if loaded is None:
-                raise MustWait
-            snapshot = loaded
+
+        def take(one: MemoryName) -> MemorySnapshot | None:
+            taken = store.snapshot(one, version) if self.may_wait else store.loaded_snapshot(one, version)
+            self._found[name] = one
+            return taken
+
+        snapshot = self._among(name, take)
+        if snapshot is None:
+            raise MustWait
         self._opened[name] = snapshot
         if self.memories.meter is not None:
             self.memories.meter.memory_read()
         return snapshot
+
+    def found_name(self, name: str) -> MemoryName:
+        """Return the owner and the name of a memory that `open` or `append_and_read` has returned."""
+        return self._found[name]
 
     def require(self, description: MemoryDescription) -> None:
         """Raise VersionMismatch unless the header fields of the request allow this version."""
@@ -209,6 +226,7 @@ class MemoryAccess:
         found = self._name_of(name)
         with self._writing():
             snapshot = self.memories.store.append_and_read(found, tensors, condition)
+            self._found[name] = found
             self._written = snapshot.description
         self._count_append()
         return snapshot

@@ -133,9 +133,15 @@ def _row(columns: tuple[Any, ...]) -> Row:
         modified,
         tuple(Part(*part) for part in json.loads(parts)),
         form_from_json(described),
-        MemoryOptions(described["dtype"], layout, ttl, cast("Durability", durability), note),
+        MemoryOptions(described["dtype"], layout, ttl, cast("Durability", durability), note, described.get("shards")),
         created,
     )
+
+
+def _described(row: Row) -> dict[str, Any]:
+    """Return the column `form`; it has the option that came after the others as well."""
+    shards = row.options.shards
+    return form_to_json(row.form) | ({} if shards is None else {"shards": shards})
 
 
 class Catalogue:
@@ -225,7 +231,7 @@ class Catalogue:
             row.bytes,
             row.modified,
             json.dumps(row.parts),
-            json.dumps(form_to_json(row.form)),
+            json.dumps(_described(row)),
             options.layout,
             options.ttl_seconds,
             options.durability,

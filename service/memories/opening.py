@@ -7,7 +7,7 @@ from pathlib import Path
 from service.memories.access import Memories, MemoryMeter
 from service.memories.embedded import EmbeddedStore
 from service.memories.errors import MemoryStoreError
-from service.memories.resources import StoreLimits
+from service.memories.resources import StoreLimits, StorePlace
 from service.memories.store import MemoryStore
 from service.settings import Settings
 
@@ -37,8 +37,9 @@ def open_memories(
     if not settings.memories_directory:
         return Memories(None, EMPTY, meter)
     limits = StoreLimits(settings.memories_bytes, settings.memory_bytes)
+    place = StorePlace(str(Path(settings.memories_directory).absolute()), settings.memories_url, limits)
     try:
-        return Memories(_open(settings, limits, on_expired), meter=meter)
+        return Memories(open_store(place, on_expired), meter=meter, place=place)
     except (OSError, MemoryStoreError) as error:
         if _is_asked_for(settings):
             raise
@@ -70,12 +71,22 @@ def _is_asked_for(settings: Settings) -> bool:
     return "memories_directory" in settings.model_fields_set or bool(settings.memories_url)
 
 
-def _open(settings: Settings, limits: StoreLimits, on_expired: Callable[[int], None] | None) -> MemoryStore:
-    directory = Path(settings.memories_directory)
-    if not settings.memories_url:
-        return EmbeddedStore(directory, limits, on_expired=on_expired)
+def open_store(
+    place: StorePlace, on_expired: Callable[[int], None] | None = None, *, has_upkeep: bool = True
+) -> MemoryStore:
+    """Return the store at a place.
+
+    :param place: where it is.
+    :param on_expired: called with the number of memories that a sweep has removed.
+    :param has_upkeep: whether a thread sweeps and merges.
+
+    Raises what `open_memories` raises for a setting that names a place.
+    """
+    directory = Path(place.directory)
+    if not place.url:
+        return EmbeddedStore(directory, place.limits, has_upkeep=has_upkeep, on_expired=on_expired)
     # The client of Redis is an extra.
     from service.memories.redis import RedisStore  # noqa: PLC0415
 
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return RedisStore(settings.memories_url, directory / CACHE, limits, on_expired=on_expired)
+    return RedisStore(place.url, directory / CACHE, place.limits, has_upkeep=has_upkeep, on_expired=on_expired)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.memories.catalogue import Catalogue
 from service.memories.locks import FileLocks
@@ -26,6 +27,15 @@ class StoreLimits:
     memory_bytes: int = 1024**3
     cache_bytes: int = 256 * 1024**2
     idle_seconds: float = 10
+
+
+class StorePlace(NamedTuple):
+    """Where a store is, for any process that opens it."""
+
+    directory: str
+    url: str
+    """Of Redis; empty for the store in the directory."""
+    limits: StoreLimits
 
 
 @dataclass(frozen=True, slots=True)

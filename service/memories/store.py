@@ -39,6 +39,7 @@ class MemoryOptions:
     :param ttl_seconds: seconds since the last read or write after which the memory expires; None for never.
     :param durability: of appends; a put is always on the disk when it returns.
     :param note: any text.
+    :param shards: processes of a Ray cluster that hold a range of the keys each; None for as many as its size asks for.
     """
 
     dtype: str = "float64"
@@ -46,6 +47,7 @@ class MemoryOptions:
     ttl_seconds: float | None = None
     durability: Durability = "strict"
     note: str | None = None
+    shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class MemoryStore(Protocol):
 
         :param name: owner and name.
         :param tensors: keys, values and labels.
-        :param options: dtype, layout, time to live, durability of appends, note.
+        :param options: dtype, layout, time to live, durability of appends, note, shards.
         :param condition: checked in the same step; default none.
 
         Raises VersionMismatch, IncompatibleTensors, QuotaExceeded or StorageFull; a memory is then as before.

@@ -19,6 +19,9 @@ DEFAULT_LISTED, MAX_LISTED = 100, 1000
 
 MAX_NOTE_CHARACTERS = 1000
 
+MAX_SHARDS = 256
+"""Processes that may hold the keys of one memory."""
+
 MAX_TTL_SECONDS = 100 * 366 * 24 * 60 * 60
 """A hundred years: dates beyond the year 9999 have no form."""
 
@@ -69,6 +72,13 @@ class MemoryRequest(StrictModel):
     note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS)] | None = Field(
         None, description="Any text of at most 1000 characters. 备注，至多 1000 个字符。"
     )
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None = Field(
+        None,
+        description="Processes of the Ray cluster that hold a range of the keys each; 1 for none, null, the default, "
+        "for as many as there are nodes if the memory is large. Results are the same. Without a cluster the service "
+        "computes everything itself. 由 Ray 集群中的多少个进程分别保存一段键；1 为不分片，缺省按大小决定；"
+        "没有集群时由本服务计算，结果相同。",
+    )
 
 
 class MemoryAppendRequest(StrictModel):
@@ -114,6 +124,7 @@ class MemoryResponse(BaseModel, extra="forbid", title="MemoryDescription"):
     ttl_seconds: float | None = Field(description="As it was put; null for ever. 保留的秒数；null 为永久。")
     durability: Durability = Field(description="As it was put. 追加的持久性。")
     note: str | None = Field(description="As it was put; null for none. 备注。")
+    shards: int | None = Field(description="As it was put; null for a number by its size. 分片数；null 为按大小决定。")
 
 
 class MemoryListResponse(BaseModel, extra="forbid", title="MemoryList"):
@@ -144,6 +155,7 @@ def describe_memory(described: MemoryDescription) -> dict[str, Any]:
         "ttl_seconds": options.ttl_seconds,
         "durability": options.durability,
         "note": options.note,
+        "shards": options.shards,
     }
 
 

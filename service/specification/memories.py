@@ -59,6 +59,7 @@ EXAMPLE: dict[str, Any] = {
     "ttl_seconds": None,
     "durability": "strict",
     "note": None,
+    "shards": None,
 }
 """The description of the memory that the first example of `put_memory` makes."""
 

@@ -42,6 +42,7 @@ DESCRIPTION = {
     "name": "a", "version": "v2", "shape": {"key": [5, 4], "value": None}, "keys": 5, "dtype": "float64",
     "layout": "bhsd", "bytes": 160, "labels": False, "created": "2026-11-30T08:00:00.000Z",
     "modified": "2026-11-30T08:00:01.500Z", "expires": None, "ttl_seconds": None, "durability": "strict", "note": None,
+    "shards": None,
 }  # fmt: skip
 
 DESCRIBED = answer(200, json.dumps(DESCRIPTION).encode())
@@ -53,12 +54,19 @@ async def test_what_is_put_is_described_listed_and_downloaded(
     server: Server, call: CallMethod, name: str, dtype: str
 ) -> None:
     key, value = KEY.astype(ML_DTYPES[dtype]), VALUE.astype(ML_DTYPES[dtype])
-    options: dict[str, Any] = {"labels": LABELS, "ttl_seconds": 3600, "durability": "relaxed", "note": "备注"}
+    options: dict[str, Any] = {
+        "labels": LABELS,
+        "ttl_seconds": 3600,
+        "durability": "relaxed",
+        "note": "备注",
+        "shards": 2,
+    }
     described = await call(server.url, "memories.put", name, key, value, **options)
     assert isinstance(described, MemoryDescription)
     assert (described.name, described.keys, described.dtype, described.layout) == (name, 5, dtype, "bhsd")
     assert (described.key_shape, described.value_shape, described.labels) == ((2, 5, 4), (2, 5, 3), True)
     assert (described.ttl_seconds, described.durability, described.note) == (3600, "relaxed", "备注")
+    assert described.shards == 2
     assert described.expires - described.modified >= timedelta(hours=1)
     found = await call(server.url, "memories.get", name)
     assert (found.version, found.created) == (described.version, described.created)

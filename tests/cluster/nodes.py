@@ -66,6 +66,10 @@ class Nodes:
         known = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return [number for number, node in self.nodes.items() if node.node_id in known]
 
+    def actors(self) -> list[str]:
+        """Return the names of the actors that have one."""
+        return [one["name"] for one in ray.util.list_named_actors(all_namespaces=True)]
+
     def tasks(self, name: str) -> int:
         """Return how many tasks of a name have not ended, running ones and waiting ones.
 

@@ -37,6 +37,9 @@ WITHIN_THIS_MACHINE = {
     "service/health.py": {"http.client", "self.sock.connect"},
     # A command of its own, which asks the service that its user names.
     "service/memory_commands.py": {"http.client"},
+    # Whether the cluster that the operator names answers; and Ray in a process of its own, for "local".
+    "service/cluster/connection.py": {"socket.create_connection"},
+    "service/cluster/local.py": {"subprocess"},
     # A database in a file.
     "service/memories/catalogue.py": {"sqlite3.connect"},
 }

@@ -114,6 +114,7 @@ def describe(form: MemoryForm, options: MemoryOptions) -> str:
             "layout": options.layout,
             "durability": options.durability,
             "note": options.note,
+            "shards": options.shards,
         }
     )
 
@@ -123,7 +124,14 @@ def _described(text: bytes, ttl_seconds: float | None) -> tuple[MemoryForm, Memo
     described: dict[str, Any] = json.loads(text)
     form = form_from_json(described["form"])
     durability = cast("Durability", described["durability"])
-    options = MemoryOptions(described["form"]["dtype"], described["layout"], ttl_seconds, durability, described["note"])
+    options = MemoryOptions(
+        described["form"]["dtype"],
+        described["layout"],
+        ttl_seconds,
+        durability,
+        described["note"],
+        described.get("shards"),
+    )
     return form, options
 
 

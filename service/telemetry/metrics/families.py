@@ -119,6 +119,13 @@ FAMILIES = (
         ("direction",),
     ),
     Family(
+        "attention_shard_calls_total",
+        "counter",
+        "Calls on memories with shards, by who computed them: the shards, or this process.",
+        ("computed_by",),
+    ),
+    Family("attention_shards_lost_total", "counter", "Times that a shard of a memory was gone or did not answer."),
+    Family(
         "attention_build_info",
         "gauge",
         "1, labelled with the versions that run.",

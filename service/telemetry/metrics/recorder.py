@@ -50,6 +50,8 @@ class Metrics:
             name: store.slot((f"attention_cluster_{name}_total",)) for name in ("calls", "tasks", "retries", "seconds")
         }
         self._cluster_bytes = {name: store.slot(("attention_cluster_bytes_total", name)) for name in DIRECTIONS}
+        self._shard_calls = [store.slot(("attention_shard_calls_total", by)) for by in ("service", "shards")]
+        self._shards_lost = store.slot(("attention_shards_lost_total",))
         self._request_seconds = Histogram(store, "attention_request_seconds")
         self._queue_wait_seconds = Histogram(store, "attention_queue_wait_seconds")
         self._rejected = {reason: store.slot(("attention_rejected_total", reason)) for reason in REASONS}
@@ -133,6 +135,14 @@ class Metrics:
         slots, sizes = self._cluster, self._cluster_bytes
         counted = ((slots["calls"], 1), (slots["tasks"], tasks), (slots["seconds"], seconds))
         self.store.add(*counted, (sizes["out"], sent_bytes), (sizes["in"], received_bytes))
+
+    def shard_call(self, *, by_shards: bool) -> None:
+        """Count a call on a memory with shards, by whether they have computed it."""
+        self.store.add((self._shard_calls[by_shards], 1))
+
+    def shards_lost(self) -> None:
+        """Count that a shard of a memory was lost."""
+        self.store.add((self._shards_lost, 1))
 
     def cluster_retries(self, tasks: int) -> None:
         """Count tasks that were computed once more because a node failed, refused or stalled."""

@@ -51,11 +51,11 @@ class Drawn:
         return self.changed(mask=All(tuple(masks)) if masks else None, **arguments)
 
 
-def draw(seed):
+def draw(seed, key_lengths=KEY_LENGTHS):
     """A drawn call; the same for the same seed."""
     chance, rng = random.Random(seed), np.random.default_rng(seed)
     batches, kv_heads, group = chance.choice(BATCH_LENGTHS), chance.choice((1, 2)), chance.choice((1, 1, 3))
-    queries, keys = chance.choice(QUERY_LENGTHS), chance.choice(KEY_LENGTHS)
+    queries, keys = chance.choice(QUERY_LENGTHS), chance.choice(key_lengths)
     if queries * keys > MAX_PAIRS:
         queries = 7
     features, value_features = chance.choice(FEATURES), chance.choice(VALUE_FEATURES)

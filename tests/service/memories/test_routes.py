@@ -58,6 +58,7 @@ async def test_a_new_memory_is_created_and_another_put_replaces_it(client, name)
         "ttl_seconds": None,
         "durability": "strict",
         "note": "三个英雄",
+        "shards": None,
     }
     assert {member: document[member] for member in expected} == expected
     assert document["bytes"] >= 8 * (3 * 2 + 3)
@@ -227,6 +228,7 @@ async def test_a_download_that_is_put_makes_an_equal_memory(client, name, dtype,
         "ttl_seconds": 1000.5,
         "durability": "relaxed",
         "note": "ein\nZettel",
+        "shards": 3,
     }
     made = checked(await put_file(client, name, tensors, options))
     file = (await client.get(f"{MEMORIES}/{name}/tensors")).content
@@ -297,6 +299,9 @@ async def test_a_deleted_memory_is_gone(client, name):
         ({"durability": "none"}, "unknown-name", "/durability"),
         ({"note": "x" * 1001}, "invalid-request", "/note"),
         ({"note": 5}, "invalid-request", "/note"),
+        ({"shards": 0}, "invalid-request", "/shards"),
+        ({"shards": 257}, "invalid-request", "/shards"),
+        ({"shards": 1.5}, "invalid-request", "/shards"),
         ({"key": [[1, True], [0, 0], [0, 0]]}, "invalid-request", "/key/0/1"),
         ({"key": [[1, 2], [3]]}, "invalid-request", "/key/1"),
     ],

@@ -88,7 +88,7 @@ def test_numbers_that_are_not_finite_keep_their_bits(store):
 
 
 def test_a_description_says_everything_but_the_numbers(store, clock):
-    options = MemoryOptions("float32", ttl_seconds=60, durability="relaxed", note="第二局")
+    options = MemoryOptions("float32", ttl_seconds=60, durability="relaxed", note="第二局", shards=2)
     first, is_new = store.put(NAME, tensors([1, 2, 3]), options)
     assert is_new
     assert (first.name, first.keys, first.labels, first.options) == ("dragon", 3, True, options)

@@ -15,7 +15,7 @@ DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "
 
 MEMBERS = (
     "name", "version", "shape", "keys", "dtype", "layout", "bytes", "labels", "created", "modified", "expires",
-    "ttl_seconds", "durability", "note",
+    "ttl_seconds", "durability", "note", "shards",
 )  # fmt: skip
 """Members of a description."""
 

@@ -1,0 +1,332 @@
+"""Memories whose keys are spread over the cluster answer as those of one process do, to the bit."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.cluster.ground import PYTHON, RayCluster
+from tests.sampling import sample
+from tests.server import Server, log_lines, running_server
+from tests.service.memories.redis_server import RedisServer
+from tests.service.safetensors.stored import BOTH, NUMPY, SEND, loaded, saved
+
+MEMORIES = "/v1/memories"
+TYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+SPAN = 2048
+KEYS, HEADS, FEATURES = 3 * SPAN + 100, 2, 8
+START_SECONDS, END_SECONDS = 60, 60
+STOP_SECONDS = 2
+
+QUERY = np.random.default_rng(1).standard_normal((1, 4, 3, FEATURES)).tolist()
+WIDE_QUERY = np.random.default_rng(2).standard_normal((1, 4, 300, FEATURES)).tolist()
+
+CALLS: dict[str, dict[str, Any]] = {
+    "softmax": {"include": ["output", "logsumexp"]},
+    "temperature and sink": {"normalizer": {"name": "softmax", "temperature": 0.5, "sink": 1.5}},
+    "sigmoid": {"normalizer": {"name": "sigmoid"}, "include": ["output"]},
+    "relu": {"normalizer": {"name": "relu"}, "include": ["output"]},
+    "none": {"normalizer": {"name": "none"}, "include": ["output"]},
+    "matrices": {"include": ["output", "scores", "logits", "weights"], "mask": {"causal": True, "offset": 5000}},
+    "ranking": {"include": ["ranking", "output"], "top_k": 5},
+    "ranking alone": {"include": ["ranking"], "top_k": 3, "mask": {"causal": True, "offset": 5000}, "softcap": 2},
+    "ranking of all keys": {"query": [[[[1.0] * FEATURES]] * 4], "include": ["ranking"]},
+    "ranking with matrices": {"include": ["ranking", "scores"], "top_k": 3},
+    "diagnostics": {"include": ["diagnostics"]},
+    "window": {"mask": {"window": {"left": 900, "right": 0}, "offset": SPAN + 7}, "include": ["output"]},
+    "alibi": {"position": {"name": "alibi"}, "mask": {"offset": KEYS - 3}, "include": ["output"]},
+    "gaussian": {"score_model": {"name": "gaussian"}, "include": ["output"]},
+    "additive": {
+        "score_model": {
+            "name": "additive",
+            "query_weight": np.random.default_rng(3).standard_normal((5, FEATURES)).tolist(),
+            "key_weight": np.random.default_rng(4).standard_normal((5, FEATURES)).tolist(),
+            "score_vector": np.random.default_rng(5).standard_normal(5).tolist(),
+        },
+        "include": ["output"],
+    },
+    "many rows": {"query": WIDE_QUERY, "include": ["output", "logsumexp"]},
+}
+"""Requests without their memory that shards compute."""
+
+SPARSE: dict[str, dict[str, Any]] = {
+    "sparsemax": {"normalizer": {"name": "sparsemax"}, "include": ["output"]},
+    "entmax": {"normalizer": {"name": "entmax"}, "include": ["output"]},
+    "hardmax": {"normalizer": {"name": "hardmax"}, "include": ["output"]},
+}
+"""Requests of which shards compute what may have a weight; NumPy adds up the values, in one order or another."""
+
+LEFT: dict[str, dict[str, Any]] = {
+    "rotary": {"position": {"name": "rotary"}, "include": ["output"]},
+    "sparsemax with weights": {"normalizer": {"name": "sparsemax"}, "include": ["output", "weights"]},
+}
+"""Requests that the service computes itself."""
+
+
+@pytest.fixture(scope="module")
+def server(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose memories the nodes find."""
+    directory: Path = tmp_path_factory.mktemp("sharded")
+    settings = {"RAY_ADDRESS": ray_cluster.address, "MEMORIES_DIRECTORY": str(directory / "memories")}
+    with running_server(directory, python=PYTHON, base=ray_cluster.environment, **settings) as server:
+        log_lines(server, "connected to a Ray cluster")
+        yield server
+
+
+@pytest.fixture
+async def client(ray_cluster: RayCluster, server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that server, while no test changes the nodes."""
+    with ray_cluster.shared():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            yield client
+
+
+async def put(
+    client: httpx.AsyncClient, name: str, shards: int, dtype: str = "float32", keys: int = KEYS, seed: int = 7
+) -> None:
+    """Put a memory of drawn numbers."""
+    rng = np.random.default_rng(seed)
+    tensors = {
+        part: rng.standard_normal((1, HEADS, keys, FEATURES)).astype(NUMPY[TYPES[dtype]]) for part in ("key", "value")
+    }
+    body = saved(tensors, {"shards": shards})
+    answer = await client.put(f"{MEMORIES}/{name}", content=body, headers=SEND)
+    assert answer.status_code in (200, 201), answer.text
+    assert answer.json()["shards"] == shards
+
+
+async def ask(client: httpx.AsyncClient, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of a memory, without what names it."""
+    answer = await client.post("/v1/attention", json={"query": QUERY, **request, "memory": name})
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    del document["memory"]
+    return document
+
+
+async def counted(client: httpx.AsyncClient, family: str) -> float:
+    """Return the value of a metric."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(family))
+
+
+BY_SHARDS = 'attention_shard_calls_total{computed_by="shards"}'
+
+
+async def wait_for_shards(client: httpx.AsyncClient, name: str) -> None:
+    """Ask until the shards of a memory have started and answer."""
+    until = time.monotonic() + START_SECONDS
+    before = await counted(client, BY_SHARDS)
+    while await counted(client, BY_SHARDS) == before:
+        assert time.monotonic() < until, "the shards did not start"
+        await ask(client, name, CALLS["softmax"])
+        await asyncio.sleep(0.1)
+
+
+async def assert_equal(client: httpx.AsyncClient, spread: str, whole: str, cases: dict[str, dict[str, Any]]) -> None:
+    """Fail unless two memories answer alike."""
+    for case, request in cases.items():
+        assert await ask(client, spread, request) == await ask(client, whole, request), case
+
+
+@pytest.mark.parametrize("dtype", sample(["float32", "float64", "float16", "bfloat16"], "float32"))
+async def test_shards_have_the_bits_of_one_process(client: httpx.AsyncClient, dtype: str) -> None:
+    whole, spread = f"whole-{dtype}", f"spread-{dtype}"
+    await put(client, whole, 1, dtype)
+    await put(client, spread, 3, dtype)
+    await wait_for_shards(client, spread)
+    before = await counted(client, BY_SHARDS)
+    await assert_equal(client, spread, whole, CALLS)
+    for case, request in SPARSE.items():
+        outputs = [np.array((await ask(client, name, request))["output"]) for name in (spread, whole)]
+        np.testing.assert_allclose(*outputs, rtol=1e-3 if "16" in dtype else 1e-5, atol=1e-5, err_msg=case)
+    assert await counted(client, BY_SHARDS) == before + len(CALLS) + len(SPARSE)
+    assert await counted(client, "attention_cluster_bytes_total") > 0
+    await assert_equal(client, spread, whole, LEFT)
+
+
+async def test_appends_and_replacements_are_seen_by_the_next_query(client: httpx.AsyncClient) -> None:
+    for name, shards in (("grown-whole", 1), ("grown", 3)):
+        await put(client, name, shards, "float64")
+    await wait_for_shards(client, "grown")
+    request = {"include": ["output"], "normalizer": {"name": "softmax", "temperature": 0.1}}
+    answers = []
+    before = await counted(client, BY_SHARDS)
+    for number in range(4):
+        new = np.full((1, HEADS, 1, FEATURES), number + 1.5).tolist()
+        for name in ("grown-whole", "grown"):
+            body = {"key": new, "value": new}
+            assert (await client.post(f"{MEMORIES}/{name}/append", json=body)).status_code == 200
+        await assert_equal(client, "grown", "grown-whole", {"appended": request})
+        answers.append(await ask(client, "grown", request))
+    step = {"query": QUERY, "key": new, "value": new, "append": True, **request}
+    decoded = [
+        (await client.post("/v1/attention", json={**step, "memory": name})).json() for name in ("grown-whole", "grown")
+    ]
+    assert decoded[0]["output"] == decoded[1]["output"]
+    assert decoded[1]["memory"]["keys"] == KEYS + 5
+    assert len({str(answer["output"]) for answer in answers}) == 4
+    for name, shards in (("grown-whole", 1), ("grown", 3)):
+        await put(client, name, shards, "float64", keys=5 * SPAN, seed=8)
+    await assert_equal(client, "grown", "grown-whole", {"replaced": request})
+    assert await counted(client, BY_SHARDS) == before + 10
+
+
+@pytest.mark.soak
+async def test_many_rows_continue_from_shard_to_shard(client: httpx.AsyncClient) -> None:
+    for name, shards in (("rows-whole", 1), ("rows", 3)):
+        await put(client, name, shards)
+    await wait_for_shards(client, "rows")
+    query = np.random.default_rng(5).standard_normal((1, 4, 9000, FEATURES)).astype(np.float32)
+    answers = []
+    before = await counted(client, BY_SHARDS)
+    for name in ("rows", "rows-whole"):
+        body = saved({"query": query}, {"memory": name, "include": ["output", "logsumexp"]})
+        answer = await client.post("/v1/attention", content=body, headers=BOTH)
+        answers.append(loaded(answer)[1])
+    assert await counted(client, BY_SHARDS) == before + 1
+    for name, array in answers[0].items():
+        np.testing.assert_array_equal(array, answers[1][name])
+
+
+@pytest.mark.soak
+async def test_a_memory_without_a_cluster_is_computed_here(tmp_path: Path) -> None:
+    with running_server(tmp_path, MEMORIES_DIRECTORY=str(tmp_path / "memories")) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            for name, shards in (("whole", 1), ("spread", 3)):
+                await put(client, name, shards)
+            await assert_equal(client, "spread", "whole", CALLS)
+            assert await counted(client, "attention_shard_calls_total") == 0
+
+
+@pytest.mark.soak
+async def test_no_query_is_wrong_or_lost_while_a_node_dies(ray_cluster: RayCluster, server: Server) -> None:
+    with ray_cluster.alone():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            for name, shards in (("node-whole", 1), ("node", 3)):
+                await put(client, name, shards)
+            await wait_for_shards(client, "node")
+            expected = await ask(client, "node-whole", CALLS["softmax"])
+            for number in range(50):
+                if number == 10:
+                    ray_cluster.ask("kill", max(ray_cluster.ask("alive")))
+                answer = await client.post("/v1/attention", json={"query": QUERY, **CALLS["softmax"], "memory": "node"})
+                if answer.status_code == 503:
+                    assert answer.json()["type"].endswith("cluster-unavailable")
+                    assert int(answer.headers["retry-after"]) > 0
+                    continue
+                document = answer.json()
+                del document["memory"]
+                assert document == expected, number
+                await asyncio.sleep(0.05)
+            # The shard of that node is started on another, and reads its keys again.
+            await wait_for_shards(client, "node")
+            await assert_equal(client, "node", "node-whole", CALLS)
+
+
+def shard_processes() -> list[Path]:
+    """Return the directories in /proc of the shards on this machine."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and b"ray::Shard" in (process / "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
+def shard_seconds() -> float:
+    """Return the seconds of processor time that the shards on this machine have taken."""
+    ticks = 0
+    for process in shard_processes():
+        with suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.soak
+async def test_a_frozen_shard_delays_a_query_by_seconds(client: httpx.AsyncClient) -> None:
+    for name, shards in (("frozen-whole", 1), ("frozen", 3)):
+        await put(client, name, shards)
+    others = set(shard_processes())
+    await wait_for_shards(client, "frozen")
+    stopped = (set(shard_processes()) - others).pop()
+    lost = await counted(client, "attention_shards_lost_total")
+    os.kill(int(stopped.name), signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
+        assert time.monotonic() < started + 20
+        assert await counted(client, "attention_shards_lost_total") == lost + 1
+        assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
+    finally:
+        os.kill(int(stopped.name), signal.SIGCONT)
+    await wait_for_shards(client, "frozen")
+
+
+@pytest.mark.soak
+async def test_shards_stop_at_the_deadline(client: httpx.AsyncClient) -> None:
+    await put(client, "slow", 3, keys=64 * SPAN)
+    await wait_for_shards(client, "slow")
+    query = np.zeros((1, 64, 800, FEATURES), np.float32)
+    body = saved({"query": query}, {"memory": "slow", "include": ["output"]})
+    started = time.monotonic()
+    answer = await client.post("/v1/attention", content=body, headers={**BOTH, "Request-Timeout": "1"})
+    assert answer.status_code == 504
+    assert time.monotonic() < started + 10
+    await asyncio.sleep(STOP_SECONDS)
+    before = shard_seconds()
+    assert before > 0
+    await asyncio.sleep(1)
+    assert shard_seconds() < before + 0.5
+
+
+@pytest.mark.soak
+async def test_the_shards_of_a_deleted_memory_end(client: httpx.AsyncClient, ray_cluster: RayCluster) -> None:
+    others = set(ray_cluster.ask("actors"))
+    await put(client, "deleted", 3)
+    await wait_for_shards(client, "deleted")
+    own = set(ray_cluster.ask("actors")) - others
+    assert len(own) == 3
+    assert not any("deleted" in name for name in own)
+    await client.delete(f"{MEMORIES}/deleted")
+    until = time.monotonic() + END_SECONDS
+    while own & set(ray_cluster.ask("actors")):
+        assert time.monotonic() < until, "the shards did not end"
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.soak
+async def test_shards_read_memories_from_redis(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    redis = RedisServer()
+    settings = {
+        "RAY_ADDRESS": ray_cluster.address,
+        "MEMORIES_DIRECTORY": str(tmp_path / "cache"),
+        "MEMORIES_URL": redis.url("sharded"),
+    }
+    try:
+        with (
+            ray_cluster.shared(),
+            running_server(tmp_path, python=PYTHON, base=ray_cluster.environment, **settings) as server,
+        ):
+            log_lines(server, "connected to a Ray cluster")
+            async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+                for name, shards in (("redis-whole", 1), ("redis", 3)):
+                    await put(client, name, shards)
+                await wait_for_shards(client, "redis")
+                body = dict.fromkeys(("key", "value"), np.ones((1, HEADS, 1, FEATURES)).tolist())
+                for name in ("redis-whole", "redis"):
+                    assert (await client.post(f"{MEMORIES}/{name}/append", json=body)).status_code == 200
+                before = await counted(client, BY_SHARDS)
+                await assert_equal(client, "redis", "redis-whole", CALLS)
+                assert await counted(client, BY_SHARDS) == before + len(CALLS)
+    finally:
+        redis.close()
