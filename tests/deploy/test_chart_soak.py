@@ -14,14 +14,23 @@ from development.manifests import CHART, MANIFESTS, rendered
 from service.keys import read_keys
 from service.settings import Settings
 from tests.deploy.fields import DOCUMENTED, PublishedModels, unknown_to_documentation
-from tests.deploy.helm import ENVIRONMENT, HELM, KUBECTL, RENDERINGS, Documents, render, run, skip_without_helm
+from tests.deploy.helm import (
+    ENVIRONMENT,
+    HELM,
+    KUBECTL,
+    RENDERINGS,
+    VERSIONS,
+    render,
+    run,
+    skip_without_helm,
+    validated,
+)
 from tests.deploy.rules import Pod, broken_rules, of_kind, pods
 from tests.deploy.switches import ALL_AT_ONCE, REFUSED
 from tests.promises.settings import CHANGED
 
 pytestmark = pytest.mark.soak
 
-VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35")
 KSERVE = [
     yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((CHART.parents[1] / "kserve").glob("*.yaml"))
 ]
@@ -30,15 +39,6 @@ KSERVE = [
 @pytest.fixture(autouse=True, scope="module")
 def _tools() -> None:
     skip_without_helm()
-
-
-def validated(documents: Documents) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the failures, and the versions and kinds without a schema."""
-    python, program = ENVIRONMENT / "bin" / "python", Path(__file__).with_name("schemas.py")
-    ended = run(str(python), "-I", str(program), *VERSIONS, given=json.dumps(documents))
-    assert ended.returncode == 0, ended.stderr
-    failures, unknown = json.loads(ended.stdout)
-    return failures, unknown
 
 
 def server_pod(switch: str) -> Pod:
