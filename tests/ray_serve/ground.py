@@ -25,7 +25,7 @@ MAX_REPLICAS = 3
 UNREAD = {"name": "unread", "route_prefix": "/unread", "import_path": "tests.ray_serve.unread:app"}
 """A second application, which answers without reading the body of a request."""
 
-REPLICA = re.compile(rb"ray::SERVE_REPLICA::attention")
+REPLICA = re.compile(rb"ray::(SERVE_REPLICA::|ServeReplica:)attention")
 """The title of the process of a replica of ours."""
 
 
