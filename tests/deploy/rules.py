@@ -105,14 +105,16 @@ def _of_pod(pod: Pod) -> Iterator[str]:
     yield from _expect(security.get("runAsUser", 0) > 0, "no user is named")
     yield from _expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, "no seccomp profile")
     yield from _of_volumes(spec, pod.container)
-    yield from _of_container(pod.container)
+    for container in (pod.container, *spec.get("initContainers", [])):
+        yield from _of_container(container)
     if pod.serves:
         yield from _of_service(pod)
 
 
 def _of_volumes(spec: Document, container: Document) -> Iterator[str]:
     volumes = {one["name"]: one for one in spec.get("volumes", [])}
-    mounted = {one["name"] for one in container.get("volumeMounts", [])}
+    containers = (container, *spec.get("initContainers", []))
+    mounted = {one["name"] for each in containers for one in each.get("volumeMounts", [])}
     yield from _expect(set(volumes) == mounted, f"volumes {sorted(volumes)} are not the mounts {sorted(mounted)}")
     for name, volume in volumes.items():
         yield from _expect("hostPath" not in volume, f"volume {name} is a path of the host")
