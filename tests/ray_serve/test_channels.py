@@ -53,7 +53,7 @@ async def test_a_cancelled_call_is_a_disconnect_for_the_application() -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert received == [{"type": "http.disconnect"}] * 2
-    assert sent == [], "nobody would receive it"
+    assert sent == [], "no client would receive it"
 
 
 async def test_a_view_of_memory_becomes_bytes_that_can_be_pickled() -> None:
