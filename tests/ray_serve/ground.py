@@ -14,7 +14,7 @@ import httpx
 import yaml
 
 from service.ray_serve.proxy import IMPORT_PATH
-from tests.cluster.ground import ENVIRONMENT, PROJECT, ray_environment
+from tests.cluster.ground import ENVIRONMENT, PROJECT, PYTHON, ray_environment
 from tests.processes import children_of
 from tests.server import free_port
 
@@ -25,7 +25,13 @@ MAX_REPLICAS = 3
 UNREAD = {"name": "unread", "route_prefix": "/unread", "import_path": "tests.ray_serve.unread:app"}
 """A second application, which answers without reading the body of a request."""
 
-REPLICA = re.compile(rb"ray::(SERVE_REPLICA::|ServeReplica:)attention")
+ENDING = {"name": "ending", "route_prefix": "/ending", "import_path": "service.cluster.serve:app"}
+"""The application of the file once more, for a test that ends it."""
+
+GCS = b"--gcs-address="
+"""The flag that names the address of the cluster in the command of a node."""
+
+REPLICA = re.compile(rb"ray::(SERVE_REPLICA::|ServeReplica:)attention[:#]attention")
 """The title of the process of a replica of ours."""
 
 
@@ -45,6 +51,18 @@ class Served:
         """Return the process ids of the replicas, which Ray starts in the second generation."""
         grandchildren = {one for child in children_of(self._process) for one in children_of(child)}
         return [one for one in grandchildren if REPLICA.match(_title(one))]
+
+    def end(self, application: str) -> "subprocess.Popen[bytes]":
+        """Begin to end an application, in a process that ends when it has ended."""
+        titles = [_title(child).split(b"\0") for child in children_of(self._process)]
+        [address] = {word.partition(b"=")[2].decode() for words in titles for word in words if word.startswith(GCS)}
+        program = f"import ray, sys; from ray import serve; ray.init(sys.argv[1]); serve.delete({application!r})"
+        return subprocess.Popen(
+            [PYTHON, "-c", program, address],
+            env=ray_environment(self.url),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
 
     def logged(self, text: str) -> list[str]:
         """Return the lines of the log that hold a text."""
@@ -67,13 +85,14 @@ def configuration(port: int) -> dict[str, Any]:
     [deployment] = application["deployments"]
     deployment["ray_actor_options"]["num_cpus"] = 1
     deployment["autoscaling_config"] |= {"max_replicas": MAX_REPLICAS, "upscale_delay_s": 1}
-    document["applications"].append(UNREAD)
+    ending = {**deployment, "autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
+    document["applications"] += [UNREAD, {**ENDING, "deployments": [ending]}]
     return document
 
 
 @contextmanager
 def running_serve(directory: Path) -> Iterator[Served]:
-    """Deploy the file with `serve run` on a Ray of its own, wait until both applications answer, and end it."""
+    """Deploy the file with `serve run` on a Ray of its own, wait until its applications answer, and end it."""
     port = free_port()
     log, path = directory / "serve.log", directory / "serve.yaml"
     path.write_text(yaml.safe_dump(configuration(port)))
@@ -110,7 +129,9 @@ def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
-            if all(httpx.get(url + path, timeout=2).status_code == 200 for path in ("/readyz", "/unread")):
+            if all(
+                httpx.get(url + path, timeout=2).status_code == 200 for path in ("/readyz", "/unread", "/ending/readyz")
+            ):
                 return
         except httpx.HTTPError:
             pass

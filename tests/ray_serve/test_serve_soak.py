@@ -225,6 +225,22 @@ async def test_a_killed_replica_gives_no_wrong_answer(served: Served, report_fig
     report_figure(f"Ray Serve, a replica of {len(before)} killed under load: {statuses.count(503)} of 400 were 503")
 
 
+async def test_an_application_that_ends_answers_its_requests_in_flight(served: Served) -> None:
+    """It answers below the prefix of its route; when it has ended, Serve knows no such path, which is a 503."""
+    async with httpx.AsyncClient(base_url=f"{served.url}/ending", timeout=2 * SECONDS) as client:
+        missing = await client.get("/nothing")
+        assert (missing.status_code, missing.json()["type"]) == (404, "/ending/problems/not-found")
+        in_flight = asyncio.ensure_future(client.post("/v1/attention", content=slow()))
+        while not await metric(client, "attention_in_flight"):
+            assert not in_flight.done()
+        ending = served.end("ending")
+        assert (await in_flight).status_code == 200
+        assert await asyncio.to_thread(ending.wait, SECONDS) == 0
+        refused = await client.post("/v1/attention", json=REQUEST)
+        assert refused.status_code == 503
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
 async def test_replicas_follow_the_load_within_the_limits_of_the_file(served: Served) -> None:
     """More requests than two replicas are to have start a third, and no fourth."""
     assert len(served.replicas()) >= 2
