@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import yaml
 
-from tests.ray_serve.ground import MAX_REPLICAS, Served
+from tests.cluster.ground import PROJECT, PYTHON
+from tests.ray_serve.ground import FILE, MAX_REPLICAS, Served
 from tests.server import Server
 from tests.service.open_inference.inference import as_inference, body_of, outputs_of
 
@@ -226,7 +229,7 @@ async def test_a_killed_replica_gives_no_wrong_answer(served: Served, report_fig
 
 
 async def test_an_application_that_ends_answers_its_requests_in_flight(served: Served) -> None:
-    """It answers below the prefix of its route; when it has ended, Serve knows no such path, which is a 503."""
+    """It answers below the prefix of its route, where another application knows no such path afterwards."""
     async with httpx.AsyncClient(base_url=f"{served.url}/ending", timeout=2 * SECONDS) as client:
         missing = await client.get("/nothing")
         assert (missing.status_code, missing.json()["type"]) == (404, "/ending/problems/not-found")
@@ -236,9 +239,7 @@ async def test_an_application_that_ends_answers_its_requests_in_flight(served: S
         ending = served.end("ending")
         assert (await in_flight).status_code == 200
         assert await asyncio.to_thread(ending.wait, SECONDS) == 0
-        refused = await client.post("/v1/attention", json=REQUEST)
-        assert refused.status_code == 503
-        assert refused.headers["content-type"] == "application/problem+json"
+        assert_problem(await client.post("/v1/attention", json=REQUEST), 404, "not-found")
 
 
 async def test_replicas_follow_the_load_within_the_limits_of_the_file(served: Served) -> None:
@@ -249,7 +250,6 @@ async def test_replicas_follow_the_load_within_the_limits_of_the_file(served: Se
     async def keep_asking(client: httpx.AsyncClient) -> None:
         ends = time.monotonic() + 2 * SECONDS
         while len(seen) < MAX_REPLICAS and time.monotonic() < ends:
-            await client.post("/unread", content=b"")
             await client.post("/v1/attention", json=QUICK, headers={"Accept": "application/vnd.safetensors"})
             seen.update(served.replicas())
 
@@ -272,3 +272,33 @@ async def test_serve_takes_a_few_milliseconds_more(
                 seconds.append(time.perf_counter() - started)
             figures.append(sorted(seconds)[100] * 1000)
     report_figure(f"Honor of Kings, median: {figures[0]:.2f} ms alone, {figures[1]:.2f} ms through Ray Serve")
+
+
+HEALTH = """
+import asyncio, json
+from service.main import create_app
+from service.ray_serve.application import OPTIONS, Replica
+from service.settings import Settings
+
+def refusal(replica):
+    try:
+        asyncio.run(replica.check_health())
+    except RuntimeError as error:
+        return str(error)
+
+replica = Replica()
+replica._service = create_app(Settings())
+starting = refusal(replica)
+replica._service.state.service.ready = True
+print(json.dumps([starting, refusal(replica), OPTIONS]))
+"""
+
+
+def test_a_replica_is_healthy_when_it_is_ready_and_has_the_options_of_the_file(served: Served) -> None:
+    ended = subprocess.run([PYTHON, "-c", HEALTH], capture_output=True, text=True, check=True, cwd=PROJECT, timeout=60)
+    starting, ready, options = json.loads(ended.stdout)
+    assert starting.startswith("expected an application that is ready")
+    assert ready is None
+    [deployment] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["applications"][0]["deployments"]
+    own = {"ray_actor_options", "autoscaling_config"}
+    assert {name: value for name, value in options.items() if name not in own}.items() <= deployment.items()
