@@ -34,6 +34,10 @@ QUICK = {"query": [[1.0] * 64] * 2048, "key": [[1.0] * 64] * 2048, "include": ["
 """An answer of 32 MiB."""
 
 
+LONG = json.dumps({"query": [[1]] * 16384, "key": [[1]] * 16384, "include": ["logsumexp"]}).encode()
+"""About a second of work for 160 KB."""
+
+
 def slow() -> bytes:
     """Return a request of 17 MB that takes seconds: 34 billion operations."""
     ones = np.ones((32, 2048, 64), int).tolist()
@@ -245,16 +249,19 @@ async def test_an_application_that_ends_answers_its_requests_in_flight(served: S
 async def test_replicas_follow_the_load_within_the_limits_of_the_file(served: Served) -> None:
     """More requests than two replicas are to have start a third, and no fourth."""
     assert len(served.replicas()) >= 2
-    seen: set[int] = set()
+    enough = asyncio.Event()
 
     async def keep_asking(client: httpx.AsyncClient) -> None:
-        ends = time.monotonic() + 2 * SECONDS
-        while len(seen) < MAX_REPLICAS and time.monotonic() < ends:
-            await client.post("/v1/attention", json=QUICK, headers={"Accept": "application/vnd.safetensors"})
-            seen.update(served.replicas())
+        while not enough.is_set():
+            await client.post("/v1/attention", content=LONG)
 
     async with httpx.AsyncClient(base_url=served.url, timeout=2 * SECONDS) as client:
-        await asyncio.gather(*(keep_asking(client) for _ in range(16)))
+        asking = [asyncio.ensure_future(keep_asking(client)) for _ in range(16)]
+        try:
+            await until(lambda: len(served.replicas()) == MAX_REPLICAS, 2 * SECONDS)
+        finally:
+            enough.set()
+            await asyncio.gather(*asking)
     assert len(served.replicas()) == MAX_REPLICAS
 
 
