@@ -10,10 +10,11 @@ RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 
 # Dependencies before the source, so that a change of the source does not install them again.
-# `--build-arg LOCK=otel` adds the packages for traces, LOCK=redis that for memories in Redis, LOCK=otel-redis both.
+# `--build-arg LOCK=otel` adds the packages for traces, LOCK=redis that for memories in Redis, LOCK=otel-redis both, and
+# LOCK=ray those of Ray and Redis.
 ARG LOCK=service
 COPY requirements/build.txt requirements/service.txt requirements/otel.txt requirements/redis.txt \
-    requirements/otel-redis.txt requirements/
+    requirements/otel-redis.txt requirements/ray.txt requirements/
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requirement requirements/build.txt \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-compile \
         --requirement requirements/${LOCK}.txt

@@ -19,11 +19,18 @@ OWNED_SETTINGS = {
     "metrics_directory": "the temporary directory of the pod",
     "memories_directory": "memories, which mounts a volume there",
     "memories_url": "memories.redis, which makes a Secret",
+    "ray_address": "ray, which adds a node of the cluster to the pod",
 }
 """Settings that are no values of the chart, each with the part of the chart that decides it."""
 
-TEMPLATE_DEFAULTS = ("max_body_bytes", "drain_seconds", "deadline_seconds", "body_timeout_seconds")
-"""Settings whose defaults the templates use: for grace periods, and for bodies and times of an ingress."""
+TEMPLATE_DEFAULTS = (
+    "max_body_bytes",
+    "drain_seconds",
+    "deadline_seconds",
+    "body_timeout_seconds",
+    "ray_min_operations",
+)
+"""Settings whose defaults the templates use: for grace periods, bodies and times of an ingress, and notes."""
 
 MAX_COLUMNS = 116
 

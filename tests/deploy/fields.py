@@ -45,7 +45,43 @@ DOCUMENTED: dict[str, tuple[str, Fields]] = {
         },
     ),
 }
-"""The API version and the fields of the spec of each kind."""
+"""The API version and the fields of the spec of each kind that the chart renders."""
+
+RESOURCES = {"requests": None, "limits": None}
+
+POD_GROUP: Fields = {"rayStartParams": None, "template": None, "resources": None, "labels": None}
+
+RAY: dict[str, tuple[str, Fields]] = {
+    # https://ray-project.github.io/kuberay/reference/api/#rayservice
+    "RayService": (
+        "ray.io/v1",
+        {
+            "serveConfigV2": None,
+            "rayClusterConfig": {
+                "rayVersion": None,
+                "authOptions": {"mode": None},
+                "enableInTreeAutoscaling": None,
+                "autoscalerOptions": {
+                    "resources": RESOURCES,
+                    **dict.fromkeys(("image", "imagePullPolicy", "env", "envFrom", "volumeMounts", "securityContext")),
+                    **dict.fromkeys(("idleTimeoutSeconds", "upscalingMode", "version")),
+                },
+                "headGroupSpec": {**POD_GROUP, "serviceType": None, "headService": None, "enableIngress": None},
+                "workerGroupSpecs": {
+                    **POD_GROUP,
+                    **dict.fromkeys(("groupName", "replicas", "minReplicas", "maxReplicas", "numOfHosts")),
+                    **dict.fromkeys(("idleTimeoutSeconds", "scaleStrategy", "suspend")),
+                },
+                **dict.fromkeys(("headServiceAnnotations", "gcsFaultToleranceOptions", "suspend", "managedBy")),
+            },
+            "serveService": None,
+            "upgradeStrategy": None,
+            "rayClusterDeletionDelaySeconds": None,
+            "excludeHeadPodFromServeSvc": None,
+        },
+    ),
+}
+"""The same for the kinds of KubeRay; templates are pods of Kubernetes, which has schemas of them."""
 
 
 def unknown_fields(value: Any, fields: Fields | None, place: str) -> Iterator[str]:
@@ -64,8 +100,8 @@ def unknown_fields(value: Any, fields: Fields | None, place: str) -> Iterator[st
 
 
 def unknown_to_documentation(document: dict[str, Any]) -> list[str]:
-    """Return the faults of a custom resource of a kind in `DOCUMENTED`."""
-    version, fields = DOCUMENTED[document["kind"]]
+    """Return the faults of a custom resource of a kind in `DOCUMENTED` or `RAY`."""
+    version, fields = {**DOCUMENTED, **RAY}[document["kind"]]
     wrong = [] if document["apiVersion"] == version else [f"/apiVersion: expected {version}"]
     known = {"apiVersion": None, "kind": None, "metadata": NAMES, "spec": fields}
     return [*wrong, *unknown_fields(document, known, "")]

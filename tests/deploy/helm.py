@@ -14,6 +14,9 @@ from tests.deploy.switches import ALL_AT_ONCE, SWITCHES
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-kubernetes"
 HELM, KUBECTL = (str(ENVIRONMENT / "tools" / name) for name in ("helm", "kubectl"))
+VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35")
+"""Of Kubernetes, of which manifests are valid."""
+
 RENDERINGS = {**SWITCHES, "all at once": ALL_AT_ONCE}
 
 Documents = list[dict[str, Any]]
@@ -42,3 +45,12 @@ def rendered_from(values: dict[str, Any], *flags: str) -> Documents:
 def render(switch: str, *flags: str) -> Documents:
     """Return what helm makes of the values of a switch."""
     return rendered_from(RENDERINGS[switch], *flags)
+
+
+def validated(documents: Documents) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the failures, and the versions and kinds without a schema."""
+    python, program = ENVIRONMENT / "bin" / "python", Path(__file__).with_name("schemas.py")
+    ended = run(str(python), "-I", str(program), *VERSIONS, given=json.dumps(documents))
+    assert ended.returncode == 0, ended.stderr
+    failures, unknown = json.loads(ended.stdout)
+    return failures, unknown

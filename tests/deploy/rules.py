@@ -51,6 +51,18 @@ def of_kind(documents: Iterable[Document], kind: str) -> list[Document]:
     return [one for one in documents if one["kind"] == kind]
 
 
+def ray_pods(documents: list[Document]) -> list[Pod]:
+    """Return the pods of the clusters that KubeRay makes: the head, and one of each group of workers."""
+    found = []
+    for one in of_kind(documents, "RayService"):
+        cluster = one["spec"]["rayClusterConfig"]
+        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+            template = group["template"]
+            name = template["spec"]["containers"][0]["name"]
+            found.append(Pod(name, template["spec"], template["metadata"]["labels"], serves=False))
+    return found
+
+
 def pods(documents: list[Document]) -> list[Pod]:
     """Return the pods that the documents make: of Deployments, of KServe, and single ones."""
     found = [
@@ -72,7 +84,7 @@ def pods(documents: list[Document]) -> list[Pod]:
 def broken_rules(documents: list[Document]) -> list[str]:
     """Return a sentence for each rule that the documents break."""
     return [
-        *(f"{pod.name}: {sentence}" for pod in pods(documents) for sentence in _of_pod(pod)),
+        *(f"{pod.name}: {sentence}" for pod in [*pods(documents), *ray_pods(documents)] for sentence in _of_pod(pod)),
         *_of_names(documents),
         *_of_scaling(documents),
         *_of_network(documents),
@@ -93,14 +105,16 @@ def _of_pod(pod: Pod) -> Iterator[str]:
     yield from _expect(security.get("runAsUser", 0) > 0, "no user is named")
     yield from _expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, "no seccomp profile")
     yield from _of_volumes(spec, pod.container)
-    yield from _of_container(pod.container)
+    for container in (pod.container, *spec.get("initContainers", [])):
+        yield from _of_container(container)
     if pod.serves:
         yield from _of_service(pod)
 
 
 def _of_volumes(spec: Document, container: Document) -> Iterator[str]:
     volumes = {one["name"]: one for one in spec.get("volumes", [])}
-    mounted = {one["name"] for one in container.get("volumeMounts", [])}
+    containers = (container, *spec.get("initContainers", []))
+    mounted = {one["name"] for each in containers for one in each.get("volumeMounts", [])}
     yield from _expect(set(volumes) == mounted, f"volumes {sorted(volumes)} are not the mounts {sorted(mounted)}")
     for name, volume in volumes.items():
         yield from _expect("hostPath" not in volume, f"volume {name} is a path of the host")
@@ -156,7 +170,7 @@ def _of_names(documents: list[Document]) -> Iterator[str]:
         }
         if kind in selectors:
             wanted = selectors[kind]().items()
-            for pod in pods(documents):
+            for pod in [*pods(documents), *ray_pods(documents)]:
                 found = wanted <= pod.labels.items()
                 yield from _expect(found == pod.serves, f"{kind}: the selector and the pod {pod.name} disagree")
     services = {one["metadata"]["name"]: one for one in of_kind(documents, "Service")}

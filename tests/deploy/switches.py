@@ -60,6 +60,18 @@ SWITCHES: dict[str, Values] = {
             "redis": {"existingSecret": "redis", "port": 6390, "peers": [PEER], "cacheSize": "1Gi"},
         }
     },
+    "Ray": {"ray": {"address": "attention-head-svc:6379"}},
+    "Ray with a token": {
+        "ray": {
+            "address": "ray.data.svc:6380",
+            "tokenSecret": "ray-token",
+            "objectStoreBytes": 4_294_967_296,
+            "resources": {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "9Gi"}},
+            "peers": [PEER],
+        },
+        "settings": {"ray_min_operations": 50_000_000_000},
+        "memories": REDIS,
+    },
     "service": {"service": {"type": "LoadBalancer", "port": 8080, "annotations": {"example.org/pool": "public"}}},
     "autoscaling by processor": {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": 60}},
     "autoscaling by queue": {
@@ -124,6 +136,7 @@ ALL_AT_ONCE: Values = {
         "extra variables",
         "keys",
         "memories in Redis",
+        "Ray",
         "autoscaling by queue",
         "network policy",
         "ingress",
@@ -154,6 +167,7 @@ REFUSED: dict[str, tuple[Values, str]] = {
         {"memories": {"store": "redis"}},
         "memories.redis.url: expected a URL or memories.redis.existingSecret",
     ),
+    "an address of Ray without a port": ({"ray": {"address": "auto"}}, "at '/ray/address'"),
     "a route without a gateway": ({"route": {"enabled": True}}, "route.parentRefs: expected at least one gateway"),
     "fewer pods at most than at least": (
         {"autoscaling": {"enabled": True, "maxReplicas": 1}},

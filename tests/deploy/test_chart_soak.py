@@ -11,17 +11,27 @@ import yaml
 
 from development.chart import setting_names
 from development.manifests import CHART, MANIFESTS, rendered
+from service.cluster.local import HEALTH_CHECKS
 from service.keys import read_keys
 from service.settings import Settings
 from tests.deploy.fields import DOCUMENTED, PublishedModels, unknown_to_documentation
-from tests.deploy.helm import ENVIRONMENT, HELM, KUBECTL, RENDERINGS, Documents, render, run, skip_without_helm
+from tests.deploy.helm import (
+    ENVIRONMENT,
+    HELM,
+    KUBECTL,
+    RENDERINGS,
+    VERSIONS,
+    render,
+    run,
+    skip_without_helm,
+    validated,
+)
 from tests.deploy.rules import Pod, broken_rules, of_kind, pods
 from tests.deploy.switches import ALL_AT_ONCE, REFUSED
 from tests.promises.settings import CHANGED
 
 pytestmark = pytest.mark.soak
 
-VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35")
 KSERVE = [
     yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((CHART.parents[1] / "kserve").glob("*.yaml"))
 ]
@@ -30,15 +40,6 @@ KSERVE = [
 @pytest.fixture(autouse=True, scope="module")
 def _tools() -> None:
     skip_without_helm()
-
-
-def validated(documents: Documents) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the failures, and the versions and kinds without a schema."""
-    python, program = ENVIRONMENT / "bin" / "python", Path(__file__).with_name("schemas.py")
-    ended = run(str(python), "-I", str(program), *VERSIONS, given=json.dumps(documents))
-    assert ended.returncode == 0, ended.stderr
-    failures, unknown = json.loads(ended.stdout)
-    return failures, unknown
 
 
 def server_pod(switch: str) -> Pod:
@@ -156,11 +157,14 @@ def test_the_service_reads_the_settings_of_a_rendering(
     keys.write_text(next((one["keys"] for one in secrets.values() if "keys" in one), "example-key"))
     url = next((one["url"] for one in secrets.values() if "url" in one), "redis://redis")
     given = {"ATTENTION_API_KEYS_FILE": str(keys), "ATTENTION_MEMORIES_URL": url}
+    # As in an image with the extra ray.
+    monkeypatch.setattr("service.setting_types.find_spec", lambda name: name)
     pod = server_pod(switch)
     for name, value in pod.environment.items():
         monkeypatch.setenv(name, given.get(name, value) or "")
     settings = Settings()
     assert settings.asks_for_keys == ("keys" in RENDERINGS[switch])
+    assert settings.ray_address == RENDERINGS[switch].get("ray", {}).get("address", "")
     store = RENDERINGS[switch].get("memories", {}).get("store", "none")
     assert bool(settings.memories_directory) == (store != "none")
     assert bool(settings.memories_url) == (store == "redis")
@@ -214,6 +218,7 @@ def test_bodies_and_times_of_the_ingress_follow_the_settings() -> None:
         ("memories in Redis", {53, 6380}),
         ("memories in Redis by a secret", {53, 6390}),
         ("network policy", {53, 4318}),
+        ("Ray", {53, 1024}),
     ],
 )
 def test_the_network_policy_opens_names_and_redis_alone(switch: str, ports: set[int]) -> None:
@@ -259,6 +264,26 @@ def test_another_url_of_redis_makes_new_pods() -> None:
     assert "secret@" not in json.dumps(of_kind(render("memories in Redis"), "Deployment"))
 
 
+def test_a_front_of_ray_has_a_node_of_the_cluster_beside_it() -> None:
+    """The two share sockets, memory and processes; the node runs no tasks, and ends after the service."""
+    pod = server_pod("Ray with a token")
+    [node] = pod.spec["initContainers"]
+    assert node["restartPolicy"] == "Always"
+    assert node["image"] == pod.container["image"]
+    assert pod.spec["shareProcessNamespace"] is True
+    assert {"--num-cpus=0", "--address=ray.data.svc:6380", "--object-store-memory=4294967296"} <= set(node["args"])
+    assert pod.environment["ATTENTION_RAY_ADDRESS"] == "ray.data.svc:6380"
+    mounts = {"ray": "/tmp/ray", "shm": "/dev/shm"}
+    variables = {one["name"]: one for one in node["env"]}
+    for container in (node, pod.container):
+        assert mounts.items() <= {one["name"]: one["mountPath"] for one in container["volumeMounts"]}.items()
+        assert variables.items() <= {one["name"]: one for one in container["env"]}.items()
+    assert HEALTH_CHECKS.items() <= {name: one.get("value") for name, one in variables.items()}.items()
+    assert variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "ray-token", "key": "auth_token"}
+    [policy] = of_kind(render("Ray with a token"), "NetworkPolicy")
+    assert policy["spec"]["ingress"][-1]["from"] == policy["spec"]["egress"][-1]["to"]
+
+
 def test_a_claim_outlives_the_release() -> None:
     [claim] = of_kind(render("memories in a claim"), "PersistentVolumeClaim")
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
@@ -295,6 +320,7 @@ def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
         ("keys of a secret", ["helm test needs one"]),
         ("memories in a claim", ["in the claim attention-attention-service-memories"]),
         ("memories in Redis", ["caches up to 5Gi"]),
+        ("Ray", ["from 20000000000 operations on", "at attention-head-svc:6379"]),
     ],
 )
 def test_the_notes_say_what_is_open_and_what_is_missing(switch: str, sentences: list[str]) -> None:

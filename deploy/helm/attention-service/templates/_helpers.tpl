@@ -108,6 +108,38 @@ readOnlyRootFilesystem: true
 runAsNonRoot: true
 {{- end }}
 
+{{- define "attention.rayEnv" -}}
+- name: RAY_AUTH_MODE
+  value: {{ .Values.ray.tokenSecret | empty | ternary "disabled" "token" }}
+{{- with .Values.ray.tokenSecret }}
+- name: RAY_AUTH_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: auth_token
+{{- end }}
+# A node that died is noticed after about 2 s instead of 15 s.
+- name: RAY_health_check_period_ms
+  value: "500"
+- name: RAY_health_check_timeout_ms
+  value: "1000"
+- name: RAY_health_check_failure_threshold
+  value: "3"
+- name: RAY_health_check_initial_delay_ms
+  value: "1000"
+- name: RAY_USAGE_STATS_ENABLED
+  value: "0"
+- name: HOME
+  value: /tmp/ray
+{{- end }}
+
+{{- define "attention.rayMounts" -}}
+- name: ray
+  mountPath: /tmp/ray
+- name: shm
+  mountPath: /dev/shm
+{{- end }}
+
 {{- define "attention.validate" -}}
 {{- $drain := .Values.settings.drain_seconds | default (include "attention.default.drain_seconds" .) | float64 }}
 {{- if ge (.Values.settings.ready_delay_seconds | default 0 | float64) $drain }}
