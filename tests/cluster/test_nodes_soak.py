@@ -64,7 +64,7 @@ async def test_a_node_that_dies_among_fifty_calls_makes_none_wrong(client, chang
 
 
 async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(client, changing, ray_cluster):
-    """Ray itself notices such a node after half a minute."""
+    """Ray itself notices a frozen node after half a minute."""
     content = body(SOME)
     expected = (await post(client, content)).content
     assert (await post(changing, content)).content == expected
