@@ -56,14 +56,15 @@ def _serve_on(listeners: Listeners, settings: Settings) -> int:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    if settings.workers == 1:
+    # Ray ends a process whose node on this machine has died: a supervisor starts another in its place.
+    if settings.workers == 1 and not settings.ray_address:
         Server(config, listeners).run()
         return 0
     with TemporaryDirectory(prefix="attention-service-") as directory:
         # Worker processes read the environment.
         if not settings.metrics_directory:
             os.environ[our_variable("metrics_directory")] = directory
-        if settings.ray_address != LOCAL:
+        if settings.ray_address != LOCAL or settings.workers == 1:
             return Supervisor(config, listeners).run()
         try:
             ray = LocalRay.start(settings.compute_threads, 2 * settings.workers * settings.bytes_in_flight)

@@ -100,7 +100,7 @@ class RayCluster:
         while time.monotonic() < until and process.poll() is None:
             connection = self._connect(path)
             if connection is not None:
-                # No process waits for it: it ends by itself.
+                # No test waits for it: it ends by itself.
                 process.returncode = 0
                 return connection
             time.sleep(0.1)

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from tests.cluster.ground import PYTHON, ray_environment
 from tests.cluster.large import SOME, Sizes, body, post
-from tests.processes import children_of
+from tests.processes import children_of, workers_of
 from tests.server import free_port, log_lines, running_server
 
 pytestmark = pytest.mark.soak
@@ -87,25 +88,31 @@ async def until(condition, seconds=90):
 
 @pytest.mark.parametrize("ray_cluster", [None])
 async def test_ray_in_place_is_started_again_when_it_dies(client, ray_cluster, tmp_path):
-    """Meanwhile small calls go on, and large ones are refused in order."""
+    """Ray ends the worker with it, and another takes its place: small calls go on before large ones do."""
     content = body(SOME)
     expected = (await post(client, content)).content
     with running_server(tmp_path, python=PYTHON, RAY_ADDRESS="local", RAY_MIN_OPERATIONS="10000000") as server:
         log_lines(server, "connected to a Ray cluster")
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
             assert (await post(started, content)).content == expected
-            [ray] = children_of(server.process.pid)
+            [worker] = workers_of(server.process.pid)
+            [ray] = children_of(worker)
             os.kill(ray, signal.SIGKILL)
 
-            async def refused():
-                return is_refused(await post(started, content))
+            async def small():
+                with suppress(httpx.TransportError):
+                    return (await started.post("/v1/attention", json=SMALL)).status_code == 200
 
             async def right():
-                answer = await post(started, content)
-                return answer.status_code == 200 and answer.content == expected
+                with suppress(httpx.TransportError):
+                    answer = await post(started, content)
+                    assert is_refused(answer) or answer.content == expected
+                    return answer.status_code == 200
 
-            await until(refused)
-            assert (await started.post("/v1/attention", json=SMALL)).status_code == 200
+            with suppress(httpx.TransportError):
+                answer = await post(started, content)
+                assert is_refused(answer) or answer.content == expected
+            await until(small)
             await until(right)
         assert server.stop()[0] == 0
         assert "SIGTERM received" not in server.log.read_text()
