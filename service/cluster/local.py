@@ -23,6 +23,9 @@ HEALTH_CHECKS = {
 START_SECONDS = 120
 """Longest that Ray may take to start, which is 5 s on a machine with nothing else to do."""
 
+START = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": str(START_SECONDS)}
+"""Further variables of Ray, which waits 30 s by itself."""
+
 STOP_SECONDS = 10
 """Longest that Ray may take to end in order, after which it is killed."""
 
@@ -56,7 +59,7 @@ class LocalRay:
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         command = [sys.executable, "-m", __name__, str(cpus), str(max(MIN_STORE_BYTES, store_bytes))]
-        environment = {**HEALTH_CHECKS, "RAY_USAGE_STATS_ENABLED": "0", **os.environ}
+        environment = {**HEALTH_CHECKS, **START, **os.environ}
         with TemporaryFile() as messages:
             process = subprocess.Popen(  # noqa: S603 — this interpreter and this module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages, env=environment

@@ -1,5 +1,6 @@
 """What a node of the cluster runs."""
 
+import signal
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -33,6 +34,9 @@ def cancellable(compute: Callable[[ShouldStop], T]) -> T:
 
     Raises what it raises; KeyboardInterrupt once the task is cancelled and the thread has ended.
     """
+    if not callable(signal.getsignal(signal.SIGINT)):
+        # Ray cancels by calling the handler, and a node that inherited that the signal is ignored has none.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     stop = threading.Event()
     results: list[T] = []
     errors: list[BaseException] = []

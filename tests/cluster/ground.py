@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from service.cluster.local import HEALTH_CHECKS
+from service.cluster.local import HEALTH_CHECKS, START
 
 PROJECT = Path(__file__).parents[2]
 ENVIRONMENT = PROJECT / ".venv-ray"
@@ -112,8 +112,6 @@ def ray_environment(token: str) -> dict[str, str]:
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
-        "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_enable_task_events_to_dashboard_head": "0",
-        "RAY_raylet_start_wait_time_s": str(START_SECONDS),
     }
-    return {**os.environ, **HEALTH_CHECKS, **settings}
+    return {**os.environ, **HEALTH_CHECKS, **START, **settings}

@@ -13,9 +13,6 @@ from tests.service.safetensors.stored import BOTH, saved
 
 BFLOAT16 = ml_dtypes.bfloat16
 
-TASK_ENDS_SECONDS = 2.0
-"""Longest that tasks may go on once no client waits for them."""
-
 REPORT_SECONDS = 5.0
 """Longest that nodes may take to report the end of a task, which they do every second."""
 

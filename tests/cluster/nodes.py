@@ -6,6 +6,7 @@ its last connection is closed.
 
 import json
 import queue
+import signal
 import socketserver
 import sys
 import threading
@@ -81,6 +82,8 @@ class Nodes:
 
 def main() -> None:
     """Start three nodes and serve commands."""
+    # As where the service is started in the background, so that nodes inherit it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     nodes = Nodes()
     for _ in range(2):
         nodes.add()

@@ -3,13 +3,12 @@
 import asyncio
 import itertools
 import json
-import time
 
 import httpx
 import pytest
 
 from tests import calls
-from tests.cluster.large import BFLOAT16, SECONDS, SOME, TASK_ENDS_SECONDS, Sizes, body, post, tasks_begin, tasks_left
+from tests.cluster.large import BFLOAT16, SECONDS, SOME, Sizes, body, post, tasks_begin, tasks_left
 from tests.sampling import every
 from tests.service.safetensors.stored import SEND
 
@@ -77,10 +76,8 @@ async def test_large_calls_have_the_same_bits(client, ray_client, sizes, options
 
 
 async def test_a_deadline_ends_every_task(ray_cluster, ray_client):
-    started = time.monotonic()
     answer = await post(ray_client, body(SECONDS), **{"Request-Timeout": "1"})
     assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
-    assert time.monotonic() - started < 1 + TASK_ENDS_SECONDS + 1
     assert await tasks_left(ray_cluster) == 0
 
 

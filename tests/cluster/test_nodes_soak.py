@@ -78,7 +78,7 @@ async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(clien
     assert answer.content == expected
 
 
-async def until(condition, seconds=90):
+async def until(condition, seconds=300):
     """Wait until something asynchronous is true."""
     end = time.monotonic() + seconds
     while not await condition():
