@@ -19,7 +19,7 @@ RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requiremen
     && /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-compile \
         --requirement requirements/${LOCK}.txt
 
-COPY pyproject.toml hatch_build.py README.md ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY attention_core attention_core
 COPY attention_wire attention_wire
 COPY service service

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple, cast
@@ -116,6 +117,12 @@ class OpenMemory:
         self._has_appended = False
         self._reserved_bytes = 0
         self._new = self._to_append() if request.append else None
+
+    def for_request(self, request: AttentionRequest) -> "OpenMemory":
+        """Return this memory, with the bytes that it has reserved, for a request that differs in its numbers alone."""
+        other = copy(self)
+        other._request = request
+        return other
 
     @property
     def appends(self) -> bool:

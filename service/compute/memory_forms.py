@@ -14,7 +14,7 @@ from service.codecs.open_inference import InferenceRequest
 from service.codecs.open_inference.places import write_place
 from service.compute.buffer_views import BufferView, same_numbers
 from service.compute.memory_calls import OpenMemory, open_memory
-from service.compute.requests import ReadRequest, resolve_call, resolve_parsed
+from service.compute.requests import ReadRequest, resolve_call, resolve_request
 from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
 
@@ -60,36 +60,40 @@ class CachedMemoryRequest(NamedTuple):
         Raises InvalidRequest, or what opening a memory raises.
         """
         vectors = {name: view.read(raw) for name, view in self.views.items()}
-        if self.request.append and not self.fits_any_length:
-            return self._resolve_anew(vectors, memories, threads)
         request = self.request.model_copy(update=vectors) if self.request.append else self.request
         memory = open_memory(request, memories, may_append=True)
-        found = None if memory is None else self._find(memory, threads)
-        if memory is None or found is None:
-            return self._resolve_anew(vectors, memories, threads)
+        if memory is None:
+            raise RuntimeError("the cache holds requests that name a memory")
+        found = None if memory.appends and not self.fits_any_length else self._find(memory, threads)
+        if found is None:
+            return self._resolve_anew(vectors, memory, threads)
         query = found.call.dtype.load(vectors["query"], ("query",))
         if memory.appends:
             arranged = query.swapaxes(1, 2) if found.call.layout == "bshd" else query
             return ReadRequest(request, replace(found.call, query=arranged), memory), found.cost
         call = memory.with_tensors(found.call, query)
         if call is None:
-            return self._resolve_anew(vectors, memories, threads)
+            return self._resolve_anew(vectors, memory, threads)
         return ReadRequest(request, call, memory), found.cost
 
     def _resolve_anew(
-        self, vectors: Mapping[str, FloatArray], memories: MemoryAccess | None, threads: int
+        self, vectors: Mapping[str, FloatArray], memory: OpenMemory, threads: int
     ) -> tuple[ReadRequest, Cost]:
-        read = resolve_parsed(self.request.model_copy(update=vectors), memories, write_place)
-        return read, predict(read.call, threads)
+        request = self.request.model_copy(update=vectors)
+        memory = memory.for_request(request)
+        call = resolve_request(request, memory, write_place)
+        return ReadRequest(request, call, memory), predict(call, threads)
 
     def _find(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
         """Return the call with zeros for the keys that a memory has, or will have; None for one to be checked."""
         place = (memory.form, threads, None if self.fits_any_length else memory.keys)
-        if place not in self.forms:
-            if len(self.forms) == MAX_MEMORY_FORMS:
+        try:
+            found = self.forms[place]
+        except KeyError:
+            found = self._check(memory, threads)
+            if len(self.forms) >= MAX_MEMORY_FORMS:
                 self.forms.clear()
-            self.forms[place] = self._check(memory, threads)
-        found = self.forms[place]
+            self.forms[place] = found
         if found is not None and found.call.key_length != memory.keys:
             call = memory.resized(found.call)
             if call is None:

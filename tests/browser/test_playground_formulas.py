@@ -140,6 +140,7 @@ async def test_what_is_wrong_is_said_beside_its_field(open_page: OpenPage, serve
     await recorded.assert_clean(*["422"] * len(REFUSED))
 
 
+@pytest.mark.soak
 async def test_prefix_keys_and_positions_agree_with_the_browser_and_become_single_cells(
     open_page: OpenPage, server: Server
 ) -> None:

@@ -133,15 +133,16 @@ async def online_again(page: Page) -> None:
 
 @pytest.mark.soak
 async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page: OpenPage, server: Server) -> None:
-    recorded, playground = await opened(open_page, server.url)
+    recorded, _ = await opened(open_page, server.url)
     page, panel = recorded.page, Panel(recorded.page)
     await page.context.set_offline(True)
-    await panel.title.click()
-    await expect(playground.notice("memory")).to_contain_text("The service cannot be reached.")
+    await panel.open()
+    await expect(panel.error).to_contain_text("The service cannot be reached.")
     await online_again(page)
     await panel.title.click()
     await panel.open()
-    await expect(playground.notice("memory")).to_have_count(0)
+    await expect(panel.error).to_be_hidden()
+    await expect(panel.button("keep")).to_be_enabled()
     await page.context.set_offline(True)
     await panel.keep("offline")
     await expect(panel.error).to_contain_text("The service cannot be reached.")

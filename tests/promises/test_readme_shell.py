@@ -12,6 +12,7 @@ from service.cli import COMMANDS, INTERRUPTED, MEMORY_ACTIONS
 from service.streams import DEFECT, DIFFERS, DONE, REFUSED, UNAVAILABLE
 from tests.promises.curl import ADDRESS
 from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
+from tests.sampling import sample
 from tests.server import Server
 
 COMMAND = Path(sys.executable).parent / "attention-service"
@@ -34,7 +35,7 @@ def shell(script: str, directory: Path, **environment: str) -> str:
     return "\n".join(line.rstrip() for line in ended.stdout.decode().splitlines())
 
 
-@pytest.mark.parametrize("page", pages_with("bash shell"))
+@pytest.mark.parametrize("page", sample(pages_with("bash shell"), "README.md"))
 def test_commands_print_what_is_shown(server: Server, tmp_path: Path, page: str) -> None:
     """One after the other, in one directory, as a person would, beside a service."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

@@ -89,6 +89,7 @@ def test_a_pipe_that_is_not_read_stops_nothing_and_loses_nothing_once_it_is(work
     report_figure(f"an unread pipe, {workers} workers: {len(content)} bytes of {len(records)} lines, all read later")
 
 
+@pytest.mark.soak
 def test_a_pipe_that_is_never_read_does_not_hold_up_the_end():
     with serving("--workers", "2", stderr=subprocess.PIPE) as (url, process):
         ask(url, 300, "unread")

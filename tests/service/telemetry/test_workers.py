@@ -116,6 +116,7 @@ def test_processes_are_added_up_and_the_build_and_the_start_are_not(server):
     wait_for(server, lambda: all(added_up() for _ in range(2 * WORKERS)))
 
 
+@pytest.mark.soak
 def test_what_a_killed_worker_counted_stays_and_what_it_did_is_forgotten(tmp_path):
     """One is killed while every worker is computing; nothing counted ever goes down, and nothing is left in the end."""
     with serving_workers(tmp_path) as server:
@@ -184,6 +185,7 @@ store.add((store.slot(("attention_requests_total", "/v1/attention", "POST", "200
 """
 
 
+@pytest.mark.soak
 def test_a_directory_that_is_given_is_gone_on_with_and_kept(tmp_path):
     subprocess.run([sys.executable, "-c", PREDECESSOR, str(tmp_path / "pages")], check=True, timeout=60)
     with running_server(tmp_path, METRICS_DIRECTORY=str(tmp_path / "pages"), DRAIN_SECONDS="1") as server:

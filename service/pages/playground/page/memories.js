@@ -1,15 +1,15 @@
-// Memories on the page: which one is used, and the way back.  The panel itself is loaded when it is opened, or when a
-// link names a memory.
+// Memories on the page: which one is used, and the way back.  The panel itself is built when it is opened, or when a
+// link names a memory.  It is no module that is fetched then: some browsers never fetch one again that failed once.
+import { createMemoryPanel } from "../inputs/memories.js";
 import { fitMask } from "../state/edits.js";
 import { fitParameters } from "../state/defaults.js";
-import { fail, pick, release } from "../state/used_memory.js";
+import { pick, release } from "../state/used_memory.js";
 import { t } from "../words/i18n.js";
 import { aboutOf } from "../words/memories.js";
 import { byId, setText } from "./dom.js";
 
-// `keyNeeded` is called when the service does not know who asks, `notices` say that the panel cannot be loaded, and
-// `reports` know which fields cannot be read.
-export function createMemories({ store, catalogue, notices, reports, keyNeeded }) {
+// `keyNeeded` is called when the service does not know who asks, and `reports` know which fields cannot be read.
+export function createMemories({ store, catalogue, reports, keyNeeded }) {
   const root = byId("memory");
   const bar = byId("memory-used");
   const [text, back] = bar.children;
@@ -26,18 +26,12 @@ export function createMemories({ store, catalogue, notices, reports, keyNeeded }
     });
   }
 
-  async function withPanel(act) {
-    const module = await import("../inputs/memories.js").catch(() => null);
-    notices.set("memory", module ? null : { key: "memory.away", canClose: true });
-    if (!module) {
-      if (store.get().memory?.status === "loading") store.change(fail);
-      return;
-    }
-    panel ??= module.createMemoryPanel({ store, change, reports, keyNeeded });
-    act(panel);
+  function opened() {
+    panel ??= createMemoryPanel({ store, change, reports, keyNeeded });
+    return panel;
   }
 
-  root.addEventListener("toggle", () => root.open && withPanel((opened) => opened.refresh()));
+  root.addEventListener("toggle", () => root.open && opened().refresh());
   back.addEventListener("click", () => {
     change(release);
     byId("memory-title").focus();
@@ -55,13 +49,13 @@ export function createMemories({ store, catalogue, notices, reports, keyNeeded }
       }
       panel?.update();
       const name = memory?.status === "loading" ? memory.name : null;
-      if (name !== null && name !== loading) withPanel((opened) => opened.load(name));
+      if (name !== null && name !== loading) opened().load(name);
       loading = name;
     },
     // The service may know now who asks.
     again() {
       if (store.get().memory?.status === "failed") store.change((draft) => pick(draft, draft.memory.name));
-      if (root.open) withPanel((opened) => opened.refresh());
+      if (root.open) opened().refresh();
     },
   };
 }

@@ -48,7 +48,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     keyNeeded: keyField.show,
   });
   const story = createStory(firstExample);
-  const memories = createMemories({ store, catalogue, notices, reports, keyNeeded: keyField.show });
+  const memories = createMemories({ store, catalogue, reports, keyNeeded: keyField.show });
   const inputs = createInputs();
   const toolbar = createToolbar(examples, {
     example: loadExample,
