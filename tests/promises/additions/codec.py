@@ -85,7 +85,7 @@ ADDITION = Addition(
         Edit("service/codecs/registry.py", "    LINES_CODEC,\n", before=")\n\nCODECS"),
     ),
     max_files=2,
-    generated=(*pages_of("representations"), "openapi/openapi.json"),
+    generated=(*pages_of("problems", "representations"), "openapi/openapi.json"),
     proof=PROOF,
     tests=(
         "tests/promises/test_generated.py",
