@@ -175,7 +175,7 @@ openapi: $(VENV)/tested
 	mv openapi/openapi.json.new openapi/openapi.json
 	$(BIN)/python -m development.client_schema
 
-# Everything that is made from declarations: `openapi`, tables of the READMEs, help of flags, texts of the playground.
+# Everything that is made from declarations: `openapi`, tables of the documentation, help of flags, texts of the playground.
 generate: openapi
 	$(BIN)/python -m development.generate
 	$(if $(wildcard $(HELM)),$(BIN)/python -m development.manifests $(HELM))

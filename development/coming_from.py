@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_core.descriptions import Text
-from development.tables import Language, _table
+from development.tables import Language, table
 
 TITLES = Text("那里", "There"), Text("这里", "Here"), Text("说明", "Remark")
 
@@ -74,5 +74,5 @@ def coming_from(language: Language) -> list[str]:
     for library in LIBRARIES:
         rows = ([getattr(text, language) for text in (row.theirs, row.ours, row.remark)] for row in library.rows)
         lines += ["", f"## {getattr(library.title, language)}", "", getattr(library.intro, language)]
-        lines += _table(language, TITLES, rows)[:-1]
+        lines += table(language, TITLES, rows)[:-1]
     return [*lines, ""]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
+from development.speed import speed
 from development.tables import TABLES, Language
 from service.problems import PROBLEMS
 from service.settings import SERVE_OPTIONS, Settings, described
@@ -23,10 +24,28 @@ from service.settings import SERVE_OPTIONS, Settings, described
 ROOT = Path(__file__).parent.parent
 MAX_DIAGRAM_COLUMNS = 116
 
-READMES: Mapping[Language, str] = {"en": "README.md", "zh": "README.zh-CN.md"}
-COMING_FROM: Mapping[Language, str] = {"en": "docs/coming-from.md", "zh": "docs/coming-from.zh-CN.md"}
+SUFFIXES: Mapping[Language, str] = {"en": ".md", "zh": ".zh-CN.md"}
+
+PAGES: Mapping[str, str] = {
+    "speed": "README",
+    "score models": "docs/reference/score-models",
+    "normalizers": "docs/reference/normalizers",
+    "positions": "docs/reference/positions",
+    "masks": "docs/reference/masks",
+    "inputs of v2": "docs/reference/open-inference-protocol",
+    "parameters of v2": "docs/reference/open-inference-protocol",
+    "endpoints": "docs/reference/endpoints",
+    "representations": "docs/reference/tensors",
+    "problems": "docs/reference/errors",
+    "mistakes": "docs/reference/mistakes",
+    "settings": "docs/reference/settings",
+    "libraries": "docs/how-to/coming-from",
+    "layers": "docs/source-tree",
+}
+"""The page in which each generated part of the documentation stands, without what `SUFFIXES` adds in each language."""
+
 PLAYGROUND_TEXTS: Mapping[Language, str] = {
-    language: f"service/pages/playground/words/{language}.js" for language in READMES
+    language: f"service/pages/playground/words/{language}.js" for language in SUFFIXES
 }
 CHART = "deploy/helm/attention-service"
 
@@ -63,8 +82,8 @@ def serve_flags() -> list[str]:
     ]
 
 
-def layers_diagram() -> list[str]:
-    """Return the layers of each package, as the import contracts of pyproject.toml have them."""
+def layers_diagram(_: Language) -> list[str]:
+    """Return the layers of each package, as the import contracts of pyproject.toml have them, in any language."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
@@ -88,15 +107,26 @@ def _help(name: str) -> str:
     return f"{sentence[0].lower()}{sentence[1:]}" + ("" if default in ("", None) else f" (default {default})")
 
 
+def pages_of(*names: str) -> tuple[str, ...]:
+    """Return the paths of the pages with these generated parts, in every language."""
+    return tuple(f"{PAGES[name]}{suffix}" for name in names for suffix in SUFFIXES.values())
+
+
+PARTS: Mapping[str, Callable[[Language], list[str]]] = {
+    **TABLES,
+    "layers": layers_diagram,
+    "libraries": coming_from,
+    "speed": speed,
+}
+"""How to write each generated part of the documentation."""
+
 BLOCKS = (
     Block("service/cli.py", "flags", serve_flags),
     *(
-        Block(path, name, partial(lines, language))
-        for name, lines in TABLES.items()
-        for language, path in READMES.items()
+        Block(f"{PAGES[name]}{suffix}", name, partial(lines, language))
+        for name, lines in PARTS.items()
+        for language, suffix in SUFFIXES.items()
     ),
-    *(Block(path, "layers", layers_diagram) for path in READMES.values()),
-    *(Block(path, "libraries", partial(coming_from, language)) for language, path in COMING_FROM.items()),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
     Block(f"{CHART}/values.yaml", "settings", commented_settings),
     Block(f"{CHART}/values.schema.json", "settings", settings_schema),

@@ -1,4 +1,4 @@
-"""Tables of the READMEs; `development.generate` writes them between their markers."""
+"""Tables of the documentation; `development.generate` writes them between the markers of their pages."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -23,7 +23,7 @@ SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("缺省为无", "default non
 IN_ATTENTION = Text("在 `/v1/attention` 中", "In `/v1/attention`")
 
 
-def _table(language: Language, titles: Iterable[Text], rows: Iterable[Iterable[str]]) -> list[str]:
+def table(language: Language, titles: Iterable[Text], rows: Iterable[Iterable[str]]) -> list[str]:
     """Return the lines of a Markdown table, with blank lines around it."""
     head = [getattr(title, language) for title in titles]
     escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
@@ -45,7 +45,7 @@ def _described(
             )
             for name, member in registry.items()
         )
-        return _table(language, (kind, FORMULA, PARAMETERS, last), rows)
+        return table(language, (kind, FORMULA, PARAMETERS, last), rows)
 
     return write
 
@@ -82,7 +82,7 @@ def _masks(language: Language) -> list[str]:
     )
     condition = Text("查询 i 能看到键 j，当且仅当", "Key j is visible to query i if and only if")
     titles = (Text("掩码", "Mask"), Text("成员", "Members"), condition, Text("在 Python 中", "In Python"))
-    return _table(language, titles, rows)
+    return table(language, titles, rows)
 
 
 def _inputs(language: Language) -> list[str]:
@@ -90,17 +90,17 @@ def _inputs(language: Language) -> list[str]:
         (f"`{name}`", f"`{'.'.join(one.path)}`", ", ".join(f"`{datatype}`" for datatype in ACCEPTED[one.content]))
         for name, one in COMMON_INPUTS.items()
     )
-    return _table(language, (Text("输入", "Input"), IN_ATTENTION, Text("数据类型", "Datatypes")), rows)
+    return table(language, (Text("输入", "Input"), IN_ATTENTION, Text("数据类型", "Datatypes")), rows)
 
 
 def _scalars(language: Language) -> list[str]:
     rows = ((f"`{name}`", f"`{'.'.join(path)}`") for name, path in SCALARS.items())
-    return _table(language, (Text("`/v2` 的参数", "Parameter of `/v2`"), IN_ATTENTION), rows)
+    return table(language, (Text("`/v2` 的参数", "Parameter of `/v2`"), IN_ATTENTION), rows)
 
 
 def _endpoints(language: Language) -> list[str]:
     rows = ((f"`POST {endpoint.path}`", getattr(endpoint.answer, language)) for endpoint in ENDPOINTS)
-    return _table(language, (Text("`/v1` 的计算接口", "Endpoint of `/v1` that computes"), Text("响应", "Answer")), rows)
+    return table(language, (Text("`/v1` 的计算接口", "Endpoint of `/v1` that computes"), Text("响应", "Answer")), rows)
 
 
 def _representations(language: Language) -> list[str]:
@@ -129,19 +129,19 @@ def _representations(language: Language) -> list[str]:
         Text("请求", "Requests"),
         Text("响应", "Answers"),
     )
-    return _table(language, titles, rows)
+    return table(language, titles, rows)
 
 
 def _problems(language: Language) -> list[str]:
     rows = (
         (f"`{slug}`", str(int(problem.status)), getattr(problem.when, language)) for slug, problem in PROBLEMS.items()
     )
-    return _table(language, (Text("标识", "Slug"), Text("状态码", "Status"), Text("何时出现", "When")), rows)
+    return table(language, (Text("标识", "Slug"), Text("状态码", "Status"), Text("何时出现", "When")), rows)
 
 
 def _mistakes(language: Language) -> list[str]:
     rows = ((f"`{name}`", getattr(ADVICE[name], language)) for name in MISTAKES)
-    return _table(language, (Text("可能的原因", "Likely cause"), Text("建议", "Advice")), rows)
+    return table(language, (Text("可能的原因", "Likely cause"), Text("建议", "Advice")), rows)
 
 
 def _settings(language: Language) -> list[str]:
@@ -150,7 +150,7 @@ def _settings(language: Language) -> list[str]:
         for name in Settings.model_fields
     )
     titles = (Text("环境变量", "Environment variable"), Text("缺省", "Default"), Text("含义", "Meaning"))
-    return _table(language, titles, rows)
+    return table(language, titles, rows)
 
 
 def _setting(name: str, language: Language) -> str:

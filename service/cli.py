@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
         help="serve over HTTP",
-        description="Serve over HTTP. Every other setting is an environment variable ATTENTION_…; see the README.",
+        description="Serve over HTTP. Other settings are variables ATTENTION_…; see docs/reference/settings.md.",
     )
     for name, meaning in SERVE_FLAGS.items():
         serve.add_argument(f"--{name.replace('_', '-')}", help=meaning)

@@ -126,7 +126,7 @@ KeyFile = Annotated[Path, AfterValidator(_readable)]
 class Setting:
     """The texts of a setting; its name, type, unit, default and constraint are those of its field.
 
-    The tables of the READMEs and the flags of `serve` are made from it by `make generate`.
+    The table in docs/reference/settings.md and the flags of `serve` are made from it by `make generate`.
     """
 
     zh: str

@@ -12,7 +12,7 @@ HEAD = """# Limits under load and faults
 
 `tests/operations.py` holds these limits and writes this page. Tests assert each of them against a server process over a
 socket, at the default settings or those named here; those of memories against the store in a directory.
-[Operating memories](operating-memories.md) says which writes outlive which faults, and how to back memories up.
+[Operating memories](how-to/operating-memories.md) says which writes outlive which faults, and how to back memories up.
 
 | Behaviour | Limit |
 |---|---|

@@ -1,4 +1,4 @@
-"""The application of Ray Serve: ``serve run service.cluster.serve:app``; docs/cluster.md says how it is deployed."""
+"""The application of Ray Serve: ``serve run service.cluster.serve:app``; docs/how-to/cluster.md says how to deploy it."""
 
 import os
 

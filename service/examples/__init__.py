@@ -1,4 +1,4 @@
-"""The worked examples as data: one file each, read by Swagger UI, /v1/examples, the README's tests and the tests."""
+"""The worked examples as data: one file each, read by Swagger UI, /v1/examples and the tests."""
 
 from dataclasses import asdict, dataclass
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """Every kind of problem, described once, in ``kinds.json``.
 
 The pages under /problems, the responses of the OpenAPI document and the problem documents are made from it as the
-service runs; `make generate` writes the tables of the READMEs and the sentences of the playground.
+service runs; `make generate` writes the table in docs/reference/errors.md and the sentences of the playground.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class Problem:
     status: HTTPStatus
     title: Text
     when: Text
-    """When it is answered, for the table of the READMEs, in Markdown."""
+    """When it is answered, for the table of problems, in Markdown."""
     advice: Text
     """What to change, for its page."""
     in_playground: Text

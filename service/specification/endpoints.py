@@ -1,7 +1,7 @@
 """The endpoints that compute, each described once.
 
-The route, the fast path, the OpenAPI document, the rows of the READMEs, the recorded answers and the tests that go over
-all endpoints are made from these records.  To add an endpoint, write its request and response models
+The route, the fast path, the OpenAPI document, rows of the documentation, the recorded answers and the tests that go
+over all endpoints are made from these records.  To add an endpoint, write its request and response models
 (`service/schemas`), its computation (`service/compute`) and its record here, with requests to try in ``requests``, then
 run ``make generate``.
 """
@@ -35,7 +35,7 @@ class Endpoint:
     """A POST that takes a JSON or safetensors body and computes an answer.
 
     `name` is the operationId.  `title`, `about` and `answer` describe the operation and its answer in the document;
-    `answer` is also its row in the READMEs.  `offered` are the media types of answers, the preferred one first.
+    `answer` is also its row in the documentation.  `offered` are the media types of answers, the preferred one first.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Clients, generated once with the commands of the README."""
+"""Clients, generated once with the commands of their page."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class Workspace:
         return ended.stdout
 
     def _generate(self, generator: str) -> str:
-        """Run the command of the README for a generator; return what it prints."""
+        """Run the command of the page for a generator; return what it prints."""
         return self.run(*generating(generator))
 
 

@@ -1,11 +1,11 @@
-"""The snippets of the README about generated clients: commands that generate, programs that import the result."""
+"""The snippets of the page about generated clients: commands that generate, programs that import the result."""
 
 from tests.promises.readme import LANGUAGES, commands, snippets_of, with_results
 
 GENERATORS = ("openapi-python-client", "datamodel-codegen", "npx")
 """Programs whose commands the tests of this folder run."""
 
-PAGE = LANGUAGES["en"]
+PAGE = "docs/how-to/generated-clients.md"
 
 
 def generating(generator: str) -> list[str]:
@@ -23,5 +23,5 @@ def program(language: str) -> tuple[str, str]:
 
 
 def first_answer() -> str:
-    """The answer to the first request."""
-    return snippets_of(PAGE, "json answer")[0]
+    """The answer to the request of the README."""
+    return snippets_of(LANGUAGES["en"], "json answer")[0]

@@ -1,4 +1,4 @@
-"""The commands and values that the guide `docs/cluster.md` shows."""
+"""The commands and values that the guide `docs/how-to/cluster.md` shows."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,7 +8,7 @@ import yaml
 
 from tests.promises.readme import PAGES, commands
 
-PAGE = "docs/cluster.md"
+PAGE = "docs/how-to/cluster.md"
 
 
 def shown_values() -> Iterator[tuple[str, dict[str, Any]]]:

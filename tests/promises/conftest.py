@@ -1,4 +1,4 @@
-"""The browser of the browser tests, for what the READMEs say of the playground, and an environment without settings."""
+"""The browser of the browser tests, for what the pages say of the playground, and an environment without settings."""
 
 import os
 

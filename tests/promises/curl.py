@@ -1,4 +1,4 @@
-"""The curl commands of the READMEs, sent to another server than the one they name."""
+"""The curl commands of the pages, sent to another server than the one they name."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ ADDRESS = "http://127.0.0.1:8000"
 
 
 class Curl(argparse.ArgumentParser):
-    """As much of curl as the READMEs need; anything else fails."""
+    """As much of curl as the pages need; anything else fails."""
 
     def error(self, message: str) -> Any:
         raise AssertionError(f"this test does not know how curl reads that: {message}")

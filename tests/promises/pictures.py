@@ -1,4 +1,4 @@
-"""The pictures of the READMEs.  ``python -m tests.promises.pictures`` takes them anew."""
+"""The pictures of the pages.  ``python -m tests.promises.pictures`` takes them anew."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from playwright.async_api import async_playwright
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.browser.playground import LOCALES, Playground
 from tests.promises import curl
-from tests.promises.readme import LANGUAGES, README, ROOT, commands
+from tests.promises.readme import LANGUAGES, MANUAL, ROOT, Section, commands
 from tests.server import running_server
 
 SCREEN = {"width": 1280, "height": 700}
@@ -19,19 +19,25 @@ MAX_BYTES = 220_000
 """So that the page opens fast wherever it is read."""
 
 
-def shown(language: str) -> list[str]:
-    """The pictures that a README shows, as paths below the root."""
-    return [path for section in README[language] for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)]
+def shown(language: str) -> list[Path]:
+    """The pictures that the pages of a language show, the READMEs' first."""
+    return [path for section in MANUAL[language] for path in pictures_of(section)]
+
+
+def pictures_of(section: Section) -> list[Path]:
+    """The pictures that a section shows."""
+    paths = re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)
+    return [((ROOT / section.page).parent / path).resolve() for path in paths]
 
 
 def drawings(language: str) -> Iterator[tuple[Path, list[str]]]:
     """The pictures that a shown command draws, each with the command: that of its section which writes a file."""
-    for section in README[language]:
+    for section in MANUAL[language]:
         drawn = [words for kind, code in section.snippets if kind == "bash draw" for words in commands(code)]
         if drawn:
             [words] = drawn
-            [path] = re.findall(r"!\[[^]]+\]\(([^)]+)\)", section.prose)
-            yield ROOT / path, words
+            [path] = pictures_of(section)
+            yield path, words
 
 
 async def photograph(url: str) -> None:

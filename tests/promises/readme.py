@@ -1,4 +1,4 @@
-"""The pages taken apart, for the tests that run or compare their snippets: the two READMEs and `docs/*.md`.
+"""The pages taken apart, for the tests that run or compare their snippets: the READMEs and every page below `docs`.
 
 The line that opens a snippet names its language and its use, as ``bash request`` or ``python run``; `KINDS` lists them.
 """
@@ -16,12 +16,18 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LANGUAGES = {"en": "README.md", "zh": "README.zh-CN.md"}
+SUFFIXES = {"en": ".md", "zh": ".zh-CN.md"}
+LANGUAGES = {language: f"README{suffix}" for language, suffix in SUFFIXES.items()}
+KIND_FOLDERS = ("tutorials", "how-to", "reference", "explanation")
+"""Folders of `docs`, after the four kinds of documentation that Diátaxis tells apart."""
+
 PAGE_NAMES = (
     *LANGUAGES.values(),
     "CONTRIBUTING.md",
-    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")),
 )
+STEMS = [stem for name in PAGE_NAMES if name.endswith(SUFFIXES["zh"]) for stem in [name.removesuffix(SUFFIXES["zh"])]]
+"""The pages that are there in both languages, without their suffix; the README is the first."""
 
 CLIENTS = ("py client", "ts client")
 """Snippets that import a generated client; `tests/clients` runs them."""
@@ -65,6 +71,7 @@ class Section:
     """What stands between two headings."""
 
     title: str
+    page: str
     prose: str = ""
     snippets: list[tuple[str, str]] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
@@ -77,7 +84,7 @@ def read(name: str) -> list[Section]:
     previous = ""
     for line in lines:
         if line.startswith("#"):
-            sections.append(Section(line))
+            sections.append(Section(line, name))
         elif line.lstrip().startswith("```"):
             sections[-1].snippets.append((line[3:], "\n".join(fenced(lines))))
         elif line.startswith("|"):
@@ -106,12 +113,21 @@ def fenced(lines: Iterator[str]) -> Iterator[str]:
 
 
 PAGES = {name: read(name) for name in PAGE_NAMES}
-README = {language: PAGES[name] for language, name in LANGUAGES.items()}
+MANUAL = {
+    language: [section for stem in STEMS for section in PAGES[f"{stem}{suffix}"]]
+    for language, suffix in SUFFIXES.items()
+}
+"""The sections of all pages that are there in both languages, in the same order in each."""
 
 
 def snippets_of(page: str, *kinds: str) -> list[str]:
     """The snippets of a page that are of one of these kinds, in order."""
     return [code for section in PAGES[page] for kind, code in section.snippets if kind in kinds]
+
+
+def page_of(language: str, stem: str) -> list[Section]:
+    """The sections of a page in one language."""
+    return PAGES[f"{stem}{SUFFIXES[language]}"]
 
 
 def with_results(page: str, kind: str) -> list[tuple[str, str | None]]:
@@ -170,7 +186,7 @@ def section_about(language: str, path: str) -> Section:
     """The section whose first request goes to this path."""
     [section] = [
         section
-        for section in README[language]
+        for section in MANUAL[language]
         if re.search(rf"^curl \S+ \S+{re.escape(path)} ", next((code for _, code in section.snippets), ""))
     ]
     return section
@@ -182,8 +198,8 @@ def codes(cell: str) -> list[str]:
 
 def table(language: str, title: str) -> list[list[str]]:
     """The rows of the table whose first English column has this title; both languages have the same tables in order."""
-    tables = {name: [rows for section in sections for rows in section.tables] for name, sections in README.items()}
-    position = [rows[0][0] for rows in tables["en"]].index(title)
+    tables = {name: [rows for section in sections for rows in section.tables] for name, sections in MANUAL.items()}
+    [position] = [position for position, rows in enumerate(tables["en"]) if rows[0][0] == title]
     return tables[language][position][2:]
 
 

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from development.generate import pages_of
 from tests.promises.tree import ROOT, Edit, Tree
 from tests.sampling import sample
 from tests.server import Server, running_server
@@ -24,8 +25,7 @@ GENERATED = {
     "attention_client/names.json",
     "attention_client/schema.py",
     "openapi/openapi.json",
-    "README.md",
-    "README.zh-CN.md",
+    *pages_of("score models", "normalizers", "parameters of v2"),
 }
 
 MODELS = Path(__file__).with_name("added_models")
@@ -234,10 +234,12 @@ def test_catalogue_and_document_describe_what_was_added(
         document = answer(httpx.get(f"{server.url}/openapi.json"))
         assert parameter in document["components"]["schemas"][component]["properties"]
         assert document == json.loads((tree.root / "openapi/openapi.json").read_text()) | {"servers": [{"url": "/"}]}
-        for name in ("README.md", "README.zh-CN.md"):
-            readme = (tree.root / name).read_text()
-            assert f"| `{entry['name']}` | {entry['formula']['plain']} |".replace("|q − k|", "\\|q − k\\|") in readme
-            assert f"| `{parameter}` | `{field[:-1]}.{parameter}` |" in readme
+        for models, scalars in zip(pages_of(path.replace("-", " ")), pages_of("parameters of v2"), strict=True):
+            row = f"| `{entry['name']}` | {entry['formula']['plain']} |".replace("|q − k|", "\\|q − k\\|")
+            assert row in (tree.root / models).read_text(encoding="utf-8")
+            assert f"| `{parameter}` | `{field[:-1]}.{parameter}` |" in (tree.root / scalars).read_text(
+                encoding="utf-8"
+            )
 
 
 def test_the_generic_tests_take_up_a_new_score_model(score_model_tree: Tree) -> None:

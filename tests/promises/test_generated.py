@@ -20,7 +20,9 @@ def test_a_changed_part_is_stale_and_written_back() -> None:
 
 
 def test_a_file_without_markers_is_named() -> None:
-    with pytest.raises(ValueError, match=r"README\.md: expected the markers generated: settings and end: settings"):
+    with pytest.raises(
+        ValueError, match=r"docs/reference/settings\.md: expected the markers generated: settings and end: settings"
+    ):
         next(block for block in BLOCKS if block.name == "settings").written_into("# Nothing\n")
 
 

@@ -1,11 +1,10 @@
-"""The snippets of every page are run or compared: requests and answers, code, formulas, the tree."""
+"""The snippets of every page are run or compared: requests and answers, code, formulas."""
 
 import contextlib
 import functools
 import io
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,15 +23,15 @@ from tests.promises.readme import (
     KINDS,
     LANGUAGES,
     LEFT_OUT,
+    MANUAL,
     PAGES,
-    README,
-    ROOT,
     VERSION_OR_TIME,
     Section,
     all_commands,
     assert_same,
     codes,
     commands,
+    page_of,
     pages_with,
     split_assignments,
     table,
@@ -162,7 +161,7 @@ def test_python_prints_what_is_shown(server: Server, page: str) -> None:
 
 
 def test_the_decoding_loop_has_as_many_lines_as_its_title_says() -> None:
-    title, loop, *_ = PAGES["docs/decoding-loop.md"]
+    title, loop, *_ = PAGES["docs/tutorials/decoding-loop.md"]
     [lines] = re.findall(r"in (\d+) lines", title.title)
     assert len([line for line in loop.snippets[0][1].splitlines() if line]) == int(lines)
 
@@ -170,7 +169,7 @@ def test_the_decoding_loop_has_as_many_lines_as_its_title_says() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_formula_gives_the_field_it_names(language: str) -> None:
     """Each line is evaluated with what the core returned for the lines above it."""
-    [shown] = [code for section in README[language] for kind, code in section.snippets if kind == "formulas"]
+    [shown] = [code for section in MANUAL[language] for kind, code in section.snippets if kind == "formulas"]
     generator = np.random.default_rng(7)
     query, key, value, bias = (generator.normal(size=shape) for shape in ((3, 4), (5, 4), (5, 2), (3, 5)))
     names = ("scores", "capped_scores", "modified", "logits", "weights", "output")
@@ -199,10 +198,9 @@ def test_what_comes_back_as_present_is_sent_as_past(language: str) -> None:
     example = load_examples()["causal"]
     [(first, answer), (then, end)] = [
         (json.loads(next(commands(script))[-1]), json.loads(answer))
-        for section in README[language]
+        for section in page_of(language, "docs/tutorials/decoding-with-a-cache")
         for (kind, script), (follower, answer) in pairwise(section.snippets)
         if (kind, follower) == ("bash request", "json answer")
-        and any(name in script for name in ("present", "past_key"))
     ]
     assert_same([then["past_key"], then["past_value"]], [answer["present_key"], answer["present_value"]])
     for name in ("query", "key", "value"):
@@ -212,8 +210,8 @@ def test_what_comes_back_as_present_is_sent_as_past(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language: str) -> None:
-    """The requests of the section about long sequences belong together: halves of the first request of the page."""
-    [(parts, merged)] = [pair for pair in pairwise(README[language]) if "/v1/attention/merge" in str(pair[1].snippets)]
+    """The requests of the page about long sequences belong together: halves of the request of the README."""
+    parts, merged, _ = page_of(language, "docs/how-to/long-sequences")
     requests = [json.loads(next(commands(code))[-1]) for kind, code in parts.snippets if kind == "bash request"]
     answers = [json.loads(code) for kind, code in parts.snippets if kind == "json answer"]
     first = load_examples()["honor-of-kings"].request
@@ -224,7 +222,7 @@ def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language:
     assert json.loads(next(commands(script))[-1]) == {
         "partials": [{name: one[name] for name in fields} for one in answers]
     }
-    assert_same(json.loads(answer)["output"], json.loads(README[language][0].snippets[2][1])["output"])
+    assert_same(json.loads(answer)["output"], json.loads(page_of(language, "README")[0].snippets[2][1])["output"])
 
 
 @pytest.mark.parametrize("path", [codes(row[0])[0] for row in table("en", "Endpoint") if row[0].startswith("`GET ")])
@@ -248,143 +246,3 @@ def test_the_service_starts_and_ends_as_shown(tmp_path: Path, assignments: dict[
     with running_server(tmp_path, *arguments, **{"DRAIN_SECONDS": "1"} | settings) as started:
         code, _ = started.stop()
     assert code == 0
-
-
-# --- the page itself --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_first_screen_is_two_commands_one_request_and_its_answer(language: str) -> None:
-    first = README[language][0].snippets
-    assert [kind for kind, _ in first] == ["bash commands", "bash request", "json answer"]
-    assert LEFT_OUT not in first[2][1]
-    assert first[0][1].splitlines() == ["make serve", "make test"]
-    [words] = commands(first[1][1])
-    request = load_examples()["honor-of-kings"].request
-    assert json.loads(words[words.index("-d") + 1]) == {name: request[name] for name in ("query", "key", "value")}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_tree_is_the_tree(language: str) -> None:
-    drawn = tree_paths(language)
-    assert [path for path in drawn if not (ROOT / path).exists()] == []
-    for package in ("attention_core", "service"):
-        rooms = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).iterdir() if path.name[:2] != "__"} - {
-            f"{package}/py.typed"
-        }
-        assert rooms == {path.rstrip("/") for path in drawn if path.startswith(f"{package}/") and path != f"{package}/"}
-
-
-def tree_paths(language: str) -> list[str]:
-    """The drawn paths; an indented line lies in the last line that is not indented."""
-    [lines] = [code.splitlines() for section in README[language] for kind, code in section.snippets if kind == "tree"]
-    paths, parent = [], ""
-    for line in lines:
-        name = line.split()[0]
-        parent = parent if line.startswith(" ") else name
-        paths.append(parent + name if line.startswith(" ") else name)
-    return paths
-
-
-def test_the_layers_are_those_that_make_check_enforces() -> None:
-    [shown] = [code for section in README["en"] for kind, code in section.snippets if kind == "layers"]
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    layers = [contract for contract in contracts if contract["type"] == "layers"]
-    expected = [f"{contract['containers'][0]} {' > '.join(contract['layers'])}" for contract in layers]
-    assert " ".join(shown.split()) == " ".join(expected)
-
-
-IN_ENGLISH = {
-    "团战": "team fight",
-    "抢龙": "dragon up",
-    "射手": "marksman",
-    "打野": "jungler",
-    "中路": "mid",
-    "上路": "top",
-    "不缩放": "unscaled",
-    "zh": "en",
-}
-"""What each language writes in its own words in a request."""
-
-
-def in_either_language(kind: str, code: str) -> Any:
-    """What must be the same in both languages: of an answer, which is compared elsewhere, all but its texts."""
-    if kind == "json answer":
-        return without_texts(json.loads(code))
-    if kind == "text output":
-        return re.findall(r"[-+.\d]+", code)
-    for chinese, english in IN_ENGLISH.items():
-        code = code.replace(f'"{chinese}"', f'"{english}"')
-    return code
-
-
-def without_texts(shown: Any) -> Any:
-    if isinstance(shown, dict):
-        return {name: without_texts(member) for name, member in shown.items()}
-    if isinstance(shown, list):
-        return [without_texts(element) for element in shown]
-    return "" if isinstance(shown, str) and shown != LEFT_OUT else shown
-
-
-def test_both_languages_show_the_same() -> None:
-    english, chinese = README["en"], README["zh"]
-    assert [section.title.count("#") for section in english] == [section.title.count("#") for section in chinese]
-    assert tree_paths("en") == tree_paths("zh")
-    for one, other in zip(english, chinese, strict=True):
-        code = [
-            [(kind, in_either_language(kind, code)) for kind, code in page.snippets if kind != "tree"]
-            for page in (one, other)
-        ]
-        assert code[0] == code[1], one.title
-        cells = [[[list(map(codes, row)) for row in rows] for rows in page.tables] for page in (one, other)]
-        assert cells[0] == cells[1], one.title
-
-
-TWINS = [(page, twin) for page in PAGES if (twin := page.replace(".md", ".zh-CN.md")) in PAGES]
-
-
-@pytest.mark.parametrize(("page", "twin"), TWINS)
-def test_pages_in_both_languages_have_the_same_sections_and_code(page: str, twin: str) -> None:
-    """But for the texts in it."""
-    assert [section.title.count("#") for section in PAGES[page]] == [
-        section.title.count("#") for section in PAGES[twin]
-    ]
-    english, chinese = (
-        [
-            (kind, re.findall(r"[-+.\d]+", code) if kind == "text output" else re.sub(r'"[^"]*"', '""', code))
-            for section in PAGES[name]
-            for kind, code in section.snippets
-            if kind not in ("json answer", "tree")
-        ]
-        for name in (page, twin)
-    )
-    assert english == chinese
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_contents_name_every_section_in_order(language: str) -> None:
-    first, *others = README[language]
-    titles = [section.title.removeprefix("## ") for section in others if not section.title.startswith("###")]
-    assert re.findall(r"\[([^]]+)\]\(#", first.prose) == titles
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in LANGUAGES.values()])
-def test_links_of_other_pages_lead_somewhere(page: str) -> None:
-    for section in PAGES[page]:
-        for link in re.findall(r"\]\(([^)]+)\)", section.prose):
-            path, _, anchor = link.partition("#")
-            target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
-            assert link.startswith("https://") or target.is_file(), link
-            if anchor:
-                titles = PAGES[target.relative_to(ROOT).as_posix()]
-                assert anchor in {one.title.lstrip("# ").lower().replace(" ", "-") for one in titles}, link
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_links_lead_somewhere_and_the_languages_to_each_other(language: str) -> None:
-    links = [link for section in README[language] for link in re.findall(r"\]\(([^)]+)\)", section.prose)]
-    anchors = {"#" + section.title.lstrip("# ").lower().replace(" ", "-") for section in README[language]}
-    assert [link for link in links if link not in anchors and not (ROOT / link).is_file()] == []
-    assert {name for other, name in LANGUAGES.items() if other != language} <= set(links)

@@ -1,4 +1,4 @@
-"""What the two READMEs say of make and docker agrees with the Makefile, the Dockerfile and docker-compose.yml."""
+"""What the documentation say of make and docker agrees with the Makefile, the Dockerfile and docker-compose.yml."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.promises.readme import LANGUAGES, README, ROOT, all_commands, codes, table
+from tests.promises.readme import LANGUAGES, MANUAL, ROOT, all_commands, codes, table
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE)[1].split()
@@ -83,5 +83,5 @@ def test_user_and_address_of_the_image_are_those_of_the_dockerfile(language: str
         re.findall(pattern, dockerfile, re.MULTILINE)[-1]
         for pattern in (r"^USER (\S+)$", r"ATTENTION_HOST=(\S+)", r"^EXPOSE (\d+)$")
     )
-    shown = [code for section in README[language] for code in codes(section.prose)]
+    shown = [code for section in MANUAL[language] for code in codes(section.prose)]
     assert {user, f"{host}:{port}"} <= set(shown)

@@ -1,4 +1,4 @@
-"""What the READMEs say of the playground, done in a real browser."""
+"""What the pages say of the playground, done in a real browser."""
 
 import re
 from urllib.parse import urldefrag
@@ -8,14 +8,14 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, opened
-from tests.promises.readme import LANGUAGES, README, ROOT, codes, table
+from tests.promises.readme import LANGUAGES, ROOT, codes, page_of, table
 from tests.server import Server
 
 ARROWS = {"←": "ArrowLeft", "→": "ArrowRight", "↑": "ArrowUp", "↓": "ArrowDown"}
 
 
 class Keyboard:
-    """Presses keys by the names that the READMEs use, and remembers which."""
+    """Presses keys by the names that the pages use, and remembers which."""
 
     def __init__(self, playground: Playground) -> None:
         self.playground = playground
@@ -101,5 +101,5 @@ async def test_the_shared_link_holds_everything_where_no_server_sees_it(open_pag
 def test_the_largest_matrix_is_that_of_the_page(language: str) -> None:
     state = (ROOT / "service" / "pages" / "playground" / "state" / "store.js").read_text(encoding="utf-8")
     limit = re.search(r"export const LIMIT = (\d+);", state)[1]
-    [prose] = [section.prose for section in README[language] if "`/playground`" in section.prose and section.tables]
-    assert f"{limit} × {limit}" in prose
+    [section] = page_of(language, "docs/how-to/playground")
+    assert f"{limit} × {limit}" in section.prose

@@ -11,7 +11,7 @@ import pytest
 from service.cli import COMMANDS, INTERRUPTED, MEMORY_ACTIONS
 from service.streams import DEFECT, DIFFERS, DONE, REFUSED, UNAVAILABLE
 from tests.promises.curl import ADDRESS
-from tests.promises.readme import LANGUAGES, README, codes, pages_with, snippets_of, table, with_results
+from tests.promises.readme import LANGUAGES, MANUAL, SUFFIXES, codes, pages_with, snippets_of, table, with_results
 from tests.sampling import sample
 from tests.server import Server
 
@@ -35,7 +35,7 @@ def shell(script: str, directory: Path, **environment: str) -> str:
     return "\n".join(line.rstrip() for line in ended.stdout.decode().splitlines())
 
 
-@pytest.mark.parametrize("page", sample(pages_with("bash shell"), "README.md"))
+@pytest.mark.parametrize("page", sample(pages_with("bash shell"), "docs/how-to/command-line.md"))
 def test_commands_print_what_is_shown(server: Server, tmp_path: Path, page: str) -> None:
     """One after the other, in one directory, as a person would, beside a service."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_scripts_that_ask_with_curl_print_what_is_shown(server: Server, tmp_path
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_command_of_one_request_is_shown(language: str) -> None:
-    scripts = snippets_of(LANGUAGES[language], "bash shell")
+    scripts = snippets_of(f"docs/how-to/command-line{SUFFIXES[language]}", "bash shell")
     assert [name for name in ONE_REQUEST if any(f"attention-service {name} " in script for script in scripts)] == [
         *ONE_REQUEST
     ]
@@ -62,7 +62,7 @@ def test_every_command_of_one_request_is_shown(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_command_is_named(language: str) -> None:
-    [section] = [section for section in README[language] if table(language, "Option") in map(rows_of, section.tables)]
+    [section] = [section for section in MANUAL[language] if table(language, "Option") in map(rows_of, section.tables)]
     assert set(COMMANDS) <= set(codes(section.prose))
 
 
@@ -87,7 +87,7 @@ def test_the_options_of_memories_are_those_that_help_names(language: str, action
     rows = table(language, "Option")
     shown = {codes(option)[0].split()[0] for option, of, _ in rows if {"memory", f"memory {action}"} & {*codes(of)}}
     assert shown == named
-    [section] = [section for section in README[language] if rows in map(rows_of, section.tables)]
+    [section] = [section for section in MANUAL[language] if rows in map(rows_of, section.tables)]
     assert any(code.startswith(f"memory {action}") for code in codes(section.prose))
 
 

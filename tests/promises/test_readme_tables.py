@@ -1,4 +1,4 @@
-"""The tables of the two READMEs say what the code says: names, formulas, shapes, defaults, decided cases."""
+"""The tables of the documentation say what the code says: names, formulas, shapes, defaults, decided cases."""
 
 import json
 import re
@@ -34,7 +34,7 @@ from service.schemas.models import NORMALIZER_SCHEMAS, POSITION_SCHEMAS, SCORE_M
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
 from service.settings import SERVE_OPTIONS, Settings, described
 from service.telemetry.metrics.families import FAMILIES
-from tests.promises.readme import LANGUAGES, README, assert_same, codes, section_about, table
+from tests.promises.readme import LANGUAGES, assert_same, codes, page_of, section_about, table
 from tests.server import Server
 
 
@@ -130,7 +130,8 @@ def test_the_settings_are_those_of_the_service(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_metrics_are_those_of_the_service(language: str) -> None:
-    shown = [(codes(name)[0], tuple(codes(labels)), meaning) for name, labels, meaning in table(language, "Metric")]
+    [rows] = page_of(language, "docs/reference/metrics")[0].tables
+    shown = [(codes(name)[0], tuple(codes(labels)), meaning) for name, labels, meaning in rows[2:]]
     assert [(name, labels) for name, labels, _ in shown] == [(one.name, one.labels) for one in FAMILIES]
     for (_, _, meaning), family in zip(shown, FAMILIES, strict=True):
         assert meaning == family.about if language == "en" else re.search("[\u4e00-\u9fff]", meaning)
@@ -211,10 +212,10 @@ def test_every_field_of_the_other_requests_is_shown_or_explained(language: str, 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
     variants = section_about(language, "/v1/attention/compare")
-    [picture] = [section for section in README[language] if "image/svg+xml" in str(section.snippets)]
+    [picture] = page_of(language, "docs/how-to/picture")
     assert str(MAX_VARIANTS) in re.findall(r"\d+", variants.prose)
     assert {*map(str, (MAX_PANELS, MAX_SIDE, MAX_CELLS))} <= set(re.findall(r"\d+", picture.prose))
-    [tiled] = [section for section in README[language] if {"tiled", "dense", "logsumexp"} <= {*codes(section.prose)}]
+    tiled, *_ = page_of(language, "docs/how-to/long-sequences")
     assert str(MIN_TILED_PAIRS) in re.findall(r"\d+", tiled.prose)
 
 
@@ -226,7 +227,7 @@ def test_the_worked_examples_are_listed_by_their_titles(language: str) -> None:
 
 @pytest.mark.parametrize("row", table("en", "Case"), ids=lambda row: row[0])
 async def test_edge_cases_are_decided_as_the_table_says(client: httpx.AsyncClient, row: list[str]) -> None:
-    [prose] = [section.prose for section in README["en"] if section.title == "## Edge cases"]
+    [prose] = [section.prose for section in page_of("en", "docs/explanation/edge-cases")]
     request = json.loads(codes(prose)[0]) | json.loads(codes(row[1])[0])
     response = await client.post("/v1/attention", json=request)
     answer, *pointers = codes(row[2])

@@ -1,4 +1,4 @@
-"""The application of Ray Serve answers through its proxy as everywhere, and does what docs/cluster.md says of Serve."""
+"""The application of Ray Serve answers through its proxy as everywhere, but for what docs/how-to/cluster.md says."""
 
 import asyncio
 import gzip

@@ -1,5 +1,6 @@
 """A representation in lines of JSON, each an object with members of the document, both ways."""
 
+from development.generate import pages_of
 from tests.promises.additions import Addition
 from tests.promises.tree import Edit
 
@@ -84,7 +85,7 @@ ADDITION = Addition(
         Edit("service/codecs/registry.py", "    LINES_CODEC,\n", before=")\n\nCODECS"),
     ),
     max_files=2,
-    generated=("README.md", "README.zh-CN.md", "openapi/openapi.json"),
+    generated=(*pages_of("problems", "representations"), "openapi/openapi.json"),
     proof=PROOF,
     tests=(
         "tests/promises/test_generated.py",

@@ -1,5 +1,6 @@
 """An endpoint that computes the length of vectors."""
 
+from development.generate import pages_of
 from tests.promises.additions import Addition
 from tests.promises.tree import Edit
 
@@ -99,8 +100,8 @@ async def main() -> None:
 
 
 asyncio.run(main())
-assert "| `POST /v1/norms` | The length of each vector. |" in Path("README.md").read_text()
-assert "| `POST /v1/norms` | 每个向量的长度。 |" in Path("README.zh-CN.md").read_text()
+assert "| `POST /v1/norms` | The length of each vector. |" in Path("docs/reference/endpoints.md").read_text()
+assert "| `POST /v1/norms` | 每个向量的长度。 |" in Path("docs/reference/endpoints.zh-CN.md").read_text()
 """
 
 ADDITION = Addition(
@@ -121,7 +122,7 @@ ADDITION = Addition(
         Edit(RECORDS, RECORD, before='    Endpoint(\n        path="/v1/attention",'),
     ),
     max_files=3,
-    generated=("README.md", "README.zh-CN.md", "openapi/openapi.json", "service/specification/answers.json"),
+    generated=(*pages_of("endpoints"), "openapi/openapi.json", "service/specification/answers.json"),
     proof=PROOF,
     tests=(
         "tests/promises/test_generated.py",

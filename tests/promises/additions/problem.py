@@ -1,5 +1,6 @@
 """A problem with an exception of its own and a status that no other problem has."""
 
+from development.generate import pages_of
 from tests.promises.additions import Addition
 from tests.promises.tree import Edit
 
@@ -55,8 +56,7 @@ ADDITION = Addition(
     ),
     max_files=2,
     generated=(
-        "README.md",
-        "README.zh-CN.md",
+        *pages_of("problems"),
         "attention_client/names.json",
         "openapi/openapi.json",
         "service/pages/playground/words/en.js",

@@ -1,5 +1,6 @@
 """A setting that limits the numbers of a result, declared in one file and read in another."""
 
+from development.generate import pages_of
 from tests.promises.additions import Addition
 from tests.promises.tree import Edit
 
@@ -41,8 +42,7 @@ ADDITION = Addition(
     ),
     max_files=2,
     generated=(
-        "README.md",
-        "README.zh-CN.md",
+        *pages_of("settings"),
         "deploy/helm/attention-service/values.yaml",
         "deploy/helm/attention-service/values.schema.json",
     ),

@@ -177,6 +177,7 @@ class Held:
     """Work that goes on until it is released, or stopped."""
 
     operations = MAX_INLINE_OPERATIONS + 1
+    waits = False
 
     def __init__(self, size=0):
         self.bytes = size
