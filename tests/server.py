@@ -65,14 +65,14 @@ def running_server(
     port: int | None = None,
     root: Path | None = None,
     python: Path | str = sys.executable,
-    base: Mapping[str, str] = os.environ,
+    base: Mapping[str, str] | None = None,
     **environment: str,
 ) -> Iterator[Server]:
     """Start ``attention-service serve`` on a free port, wait until it is ready, and end it afterwards.
 
     Keyword arguments are settings without their prefix, such as ``MAX_BODY_BYTES="1000"``.  A port is where the server
     is expected because of them, and no flag names it.  `root` is where the code to run is, this checkout without it;
-    `python` runs it, and `base` are the variables that the settings are added to.
+    `python` runs it, and `base` are the variables that the settings are added to, those of this process without it.
     """
     flags = [] if port else ["--port", str(free_port())]
     port = port or int(flags[-1])
@@ -80,7 +80,8 @@ def running_server(
     settings = {f"ATTENTION_{name}": value for name, value in environment.items()}
     command = [*HEARS_SIGNALS, str(python), "-m", "service.cli", "serve", *flags, *arguments]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env={**base, **settings}, stdout=output, stderr=output, cwd=root)
+        variables = {**(os.environ if base is None else base), **settings}
+        process = subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=root)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_ready(server)

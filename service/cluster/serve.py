@@ -1,4 +1,4 @@
-"""The application of Ray Serve: ``serve run service.cluster.serve:app``; docs/how-to/cluster.md says how to deploy it."""
+"""The application of Ray Serve: ``serve run service.cluster.serve:app`` (docs/how-to/cluster.md)."""
 
 import os
 

@@ -48,11 +48,11 @@ PROGRAMS = {
     "bash commands": {"make", "docker"},
     "bash generate": set(GENERATORS),
     "bash develop": {"make", ".venv/bin/python"},
-    "bash cluster": {"docker", "helm", "kubectl"},
+    "bash cluster": {"docker", "helm", "kubectl", "serve"},
 }
 """The programs that the commands of a kind of snippet may start.
 
-Those of `bash cluster` are tried in `tests/deploy`, those of `bash shell` run in a shell; a `bash develop` and a
+Those of `bash cluster` are tried in `tests/deploy` and `tests/ray_serve`, those of `bash shell` run in a shell; a `bash develop` and a
 `python declaration` are for a copy of the tree, in which `test_added_models` runs them.
 """
 
