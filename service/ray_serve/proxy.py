@@ -96,7 +96,7 @@ class _Answer:
 
 def _of_service(start: Message) -> bool:
     """Return whether an answer is from a replica, which names its kernel in each."""
-    return any(name == b"attention-kernel" for name, _ in start["headers"])
+    return b"attention-kernel" in dict(start["headers"])
 
 
 def _passed_on(lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

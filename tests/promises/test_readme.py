@@ -52,8 +52,8 @@ PROGRAMS = {
 }
 """The programs that the commands of a kind of snippet may start.
 
-Those of `bash cluster` are tried in `tests/deploy` and `tests/ray_serve`, those of `bash shell` run in a shell; a `bash develop` and a
-`python declaration` are for a copy of the tree, in which `test_added_models` runs them.
+Those of `bash cluster` are tried in `tests/deploy` and `tests/ray_serve`, those of `bash shell` run in a shell; a
+`bash develop` and a `python declaration` are for a copy of the tree, in which `test_added_models` runs them.
 """
 
 
