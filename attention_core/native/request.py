@@ -1,7 +1,7 @@
 """The request to a kernel: fields of `struct call`, and the arrays that they point into."""
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,55 @@ def rows_per_task(groups: int, group_rows: int, threads: int, tile_rows: int) ->
         even = -(-groups * group_rows // (TASKS_PER_THREAD * threads))
         rows = min(rows, max(2 * tile_rows, -(-even // tile_rows) * tile_rows))
     return rows
+
+
+class Division(NamedTuple):
+    """Fields of a call that say how it is divided into tasks."""
+
+    task_rows: int
+    n_tasks: int
+    split_spans: int
+
+
+class TaskRows(NamedTuple):
+    """How a call with any number of keys is divided into tasks.
+
+    :param n_rows: rows of all matrices.
+    :param group_rows: rows of a group, its matrices times their queries.
+    :param n_value_features: of an output.
+    :param span: keys of a span of the kernel.
+    :param task_rows: rows of a task.
+    :param max_split_tasks: tasks of rows from which on there are enough of them, so that no task is split by spans.
+    """
+
+    n_rows: int
+    group_rows: int
+    n_value_features: int
+    span: int
+    task_rows: int = 0
+    max_split_tasks: int = 0
+
+    @property
+    def groups(self) -> int:
+        """Groups of matrices that share keys."""
+        return self.n_rows // self.group_rows
+
+    def divide(self, n_keys: int) -> Division:
+        """Return the tasks for a number of keys.
+
+        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
+        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
+        """
+        tasks, spans = self.groups * -(-self.group_rows // self.task_rows), -(-n_keys // self.span)
+        fits = spans * self.n_rows * self.n_value_features <= MAX_PARTIAL_NUMBERS
+        if fits and spans > 1 and tasks < self.max_split_tasks:
+            return Division(self.task_rows, tasks * spans, 1)
+        return Division(self.task_rows, tasks, 0)
+
+    def partial_numbers(self, n_keys: int) -> tuple[int, int]:
+        """Return the numbers of partial outputs and of partial states for a number of keys."""
+        rows = self.n_rows * -(-n_keys // self.span) if self.divide(n_keys).split_spans else 0
+        return rows * self.n_value_features, 4 * rows
 
 
 class KernelRequest:
@@ -116,28 +165,18 @@ class KernelRequest:
         self.fields[f"{name}_position"] = self.kept.keep(part.array)
         self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
-    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> tuple[int, int]:
-        """Divide the call into tasks, on which results do not depend; return the numbers of partial results.
-
-        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
-        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
+    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> "TaskRows":
+        """Divide the call into tasks, on which results do not depend; return what the division depends on.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
         :param has_matrices: whether scores, logits or weights are written.
         """
         fields = self.fields
-        group_rows = int(fields["group"] * fields["n_queries"])
-        groups = int(fields["n_matrices"] // fields["group"])
-        rows = rows_per_task(groups, group_rows, threads, kernel.tile_rows)
-        tasks, partial_rows = groups * -(-group_rows // rows), 0
-        spans = -(-int(fields["n_keys"]) // kernel.span)
-        all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
-        fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
-        max_split_tasks = threads if has_matrices else TASKS_PER_THREAD * threads
-        if fits and spans > 1 and threads > 1 and tasks < max_split_tasks:
-            fields["split_spans"] = 1
-            tasks *= spans
-            partial_rows = all_partial
-        fields["task_rows"], fields["n_tasks"] = rows, tasks
-        return partial_rows * int(fields["n_value_features"]), 4 * partial_rows
+        n_rows, group = int(fields["n_matrices"] * fields["n_queries"]), int(fields["group"])
+        rows = TaskRows(n_rows, group * int(fields["n_queries"]), int(fields["n_value_features"]), kernel.span)
+        task_rows = rows_per_task(rows.groups, rows.group_rows, threads, kernel.tile_rows)
+        max_split_tasks = 0 if threads == 1 else threads if has_matrices else TASKS_PER_THREAD * threads
+        rows = rows._replace(task_rows=task_rows, max_split_tasks=max_split_tasks)
+        self.fields.update(rows.divide(int(fields["n_keys"]))._asdict())
+        return rows
