@@ -93,7 +93,7 @@ class Plan(NamedTuple):
 _plans: dict[Hashable, Plan] = {}
 """Plans of calls without arrays beside query, key and value: a small call takes longer to plan than to compute
 (benchmarks/RESULTS.md, "a plan for each form of a call").  One plan serves every number of keys, where that changes
-neither strides nor results: a decoding step, whose keys have grown by one, takes 60 µs less (RESULTS.md, "Memories")."""
+neither strides nor results: a decoding step, whose keys have grown by one, takes 60 µs less ("Memories" there)."""
 
 FIELDS_WITH_KEYS = MATRIX_FIELDS | {"ranking"}
 """Fields of the result whose arrays may have an axis of keys."""
@@ -174,8 +174,9 @@ def make_plan(given: PlanInputs) -> Plan | None:
     takes_steps = call.softcap or call.bias is not None or isinstance(call.position, Alibi)
     is_plain = not (asks_for_matrices or takes_steps or visible.allowed is not None or pair.query_terms is not None)
     request.fields["plain"] = int(is_plain)
-    rows = request.share_among(given.threads, given.kernel, has_matrices=asks_for_matrices)
     pair_operations = PAIR_COST[pair.kind] * pair.queries.shape[-1] + 2 * int(request.fields["n_value_features"])
+    operations_per_key = pair_operations * prod(call.score_shape[:-1])
+    rows = request.share_among(given.threads, given.kernel, operations_per_key, has_matrices=asks_for_matrices)
     return Plan(
         pack_call(request.fields),
         request.kept,
@@ -183,7 +184,7 @@ def make_plan(given: PlanInputs) -> Plan | None:
         call.score_shape[:-1],
         rows,
         rows.partial_numbers(call.key_length),
-        pair_operations * prod(call.score_shape[:-1]),
+        operations_per_key,
     )
 
 

@@ -12,6 +12,7 @@ from attention_core.dtypes import BFLOAT16
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, Kernel
+from attention_core.native.running import MIN_SHARED_OPERATIONS
 from attention_core.native.visibility import Visibility
 from attention_core.positions import Alibi
 
@@ -57,6 +58,7 @@ class TaskRows(NamedTuple):
     :param span: keys of a span of the kernel.
     :param task_rows: rows of a task.
     :param max_split_tasks: tasks of rows from which on there are enough of them, so that no task is split by spans.
+    :param min_split_keys: number of keys from which on threads share the call.
     """
 
     n_rows: int
@@ -65,6 +67,7 @@ class TaskRows(NamedTuple):
     span: int
     task_rows: int = 0
     max_split_tasks: int = 0
+    min_split_keys: int = 0
 
     @property
     def groups(self) -> int:
@@ -79,7 +82,7 @@ class TaskRows(NamedTuple):
         """
         tasks, spans = self.groups * -(-self.group_rows // self.task_rows), -(-n_keys // self.span)
         fits = spans * self.n_rows * self.n_value_features <= MAX_PARTIAL_NUMBERS
-        if fits and spans > 1 and tasks < self.max_split_tasks:
+        if fits and spans > 1 and tasks < self.max_split_tasks and n_keys >= self.min_split_keys:
             return Division(self.task_rows, tasks * spans, 1)
         return Division(self.task_rows, tasks, 0)
 
@@ -165,11 +168,12 @@ class KernelRequest:
         self.fields[f"{name}_position"] = self.kept.keep(part.array)
         self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
-    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> "TaskRows":
+    def share_among(self, threads: int, kernel: Kernel, operations_per_key: int, *, has_matrices: bool) -> TaskRows:
         """Divide the call into tasks, on which results do not depend; return what the division depends on.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
+        :param operations_per_key: about how many floating-point operations all rows take for one key.
         :param has_matrices: whether scores, logits or weights are written.
         """
         fields = self.fields
@@ -177,6 +181,7 @@ class KernelRequest:
         rows = TaskRows(n_rows, group * int(fields["n_queries"]), int(fields["n_value_features"]), kernel.span)
         task_rows = rows_per_task(rows.groups, rows.group_rows, threads, kernel.tile_rows)
         max_split_tasks = 0 if threads == 1 else threads if has_matrices else TASKS_PER_THREAD * threads
-        rows = rows._replace(task_rows=task_rows, max_split_tasks=max_split_tasks)
+        min_split_keys = -(-MIN_SHARED_OPERATIONS // max(1, operations_per_key))
+        rows = rows._replace(task_rows=task_rows, max_split_tasks=max_split_tasks, min_split_keys=min_split_keys)
         self.fields.update(rows.divide(int(fields["n_keys"]))._asdict())
         return rows
