@@ -219,6 +219,15 @@ class ResolvedCall:
             value = None if value is None else value.swapaxes(1, 2)
         return ResolvedCall(query, key, value, *_settings_of(self))
 
+    def with_query(self, query: FloatArray) -> "ResolvedCall":
+        """Return the same call with another query, which skips every check.
+
+        :param query: as `replace_inputs` takes it.
+        """
+        if self.layout == "bshd":
+            query = query.swapaxes(1, 2)
+        return ResolvedCall(query, self.stored_key, self.stored_value, *_settings_of(self))
+
     @property
     def scores_per_query(self) -> int:
         """Number of scores of one query position, over all leading axes."""

@@ -3,6 +3,7 @@
 
 #include "call.h"
 #include "functions.h"
+#include "squares.h"
 
 #define BLOCK 256 /* keys of a block */
 #define FEW_KEYS 64 /* rows that see at most as many keys take care of every rounding error */

@@ -215,8 +215,7 @@ def merge_key_ranges(
         np.concatenate([partial[which] for partial in partials], axis=axis) if len(partials) > 1 else partials[0][which]
         for which in (0, 1)
     )
-    request.share_rows(given.threads, kernel)
-    fields = request.fields
+    divided, fields = request.share_rows(given.threads, kernel), request.fields
     fields["split_spans"], fields["n_spans"] = CONSTANTS["merged_spans"], len(state)
     fields["n_tasks"] = -(-rows // int(fields["task_rows"]))
     state, output = np.ascontiguousarray(state), np.ascontiguousarray(output)
@@ -231,8 +230,9 @@ def merge_key_ranges(
             if name not in MATRIX_FIELDS
         ],
         call.score_shape[:-1],
+        divided,
         (0, 0),
-        output.size,
+        -(-output.size // max(1, call.key_length)),
     )
     packed = plan.packed[:]
     arrays, others = add_arrays(packed, plan, given.operands)

@@ -41,8 +41,8 @@ static void T(pack_keys)(const REAL *keys, int64_t stride, int n, int64_t n_feat
         if (sizeof(REAL) == 4 && present == PANEL)
             for (; done + 16 <= n_features; done += 16)
                 for (int half = 0; half < PANEL; half += 16)
-                    transpose_16((const float *)(keys + (first + half) * stride + done), stride,
-                                 (float *)(panel + done * PANEL + half), PANEL);
+                    pack_square(COMPUTED, keys + (first + half) * stride + done, stride,
+                                (float *)(panel + done * PANEL + half));
 #endif
         for (int64_t begin = done; begin < n_features; begin += 8) {
             const int64_t end = begin + 8 < n_features ? begin + 8 : n_features;
@@ -86,13 +86,22 @@ static int T(widen_rows)(const uint16_t *rows, int64_t stride, int64_t storage, 
     return T(widen_rows_of)(BFLOAT, rows, stride, n, width, (float *)widened);
 }
 
-/* `pack_keys` of keys of two bytes a number, by way of the rows of one panel. */
+/* `pack_keys` of keys of two bytes a number; by way of the rows of one panel, unless registers turn all of it. */
 static void T(pack_stored_keys)(const uint16_t *keys, int64_t stride, int64_t storage, int n, int64_t n_features,
                                 REAL *rows, REAL *panels) {
     for (int first = 0; first < n; first += PANEL) {
         const int present = n - first < PANEL ? n - first : PANEL;
-        T(widen_rows)(keys + first * stride, stride, storage, present, n_features, rows);
-        T(pack_keys)(rows, n_features, present, n_features, panels + (int64_t)first * n_features);
+        const uint16_t *from = keys + first * stride;
+        REAL *panel = panels + (int64_t)first * n_features;
+#if defined(__AVX512F__)
+        if (present == PANEL && n_features % 16 == 0) {
+            if (storage == HALF) pack_stored_panel(HALF, from, stride, n_features, (float *)panel);
+            else pack_stored_panel(BFLOAT, from, stride, n_features, (float *)panel);
+            continue;
+        }
+#endif
+        T(widen_rows)(from, stride, storage, present, n_features, rows);
+        T(pack_keys)(rows, n_features, present, n_features, panel);
     }
 }
 

@@ -14,7 +14,7 @@ from attention_core.field_shapes import MATRIX_FIELDS, output_shape
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays
 from attention_core.native.library import FIELD_INDEX, Kernel, address_of, pack_call
-from attention_core.native.request import KernelRequest
+from attention_core.native.request import KernelRequest, TaskRows
 from attention_core.native.visibility import visibility
 from attention_core.positions import Alibi
 
@@ -29,6 +29,8 @@ MAX_PLANS = 256
 
 _QUERY, _KEY, _VALUE = (FIELD_INDEX[name] for name in ("query", "key", "value"))
 _PARTIAL_OUTPUT, _PARTIAL_STATE = FIELD_INDEX["partial_output"], FIELD_INDEX["partial_state"]
+_KEYS, _MATRIX_KEYS = FIELD_INDEX["n_keys"], FIELD_INDEX["matrix_keys"]
+_TASKS, _SPANS, _SPLIT_SPANS = (FIELD_INDEX[name] for name in ("n_tasks", "n_spans", "split_spans"))
 _MAXIMUM, _UNSAFE = FIELD_INDEX["maximum"], FIELD_INDEX["unsafe"]
 
 
@@ -66,14 +68,37 @@ class Plan(NamedTuple):
     """Fields of the result: name, index in the request, shape, type."""
     row_shape: tuple[int, ...]
     """(…, Lq)."""
+    rows: TaskRows
     partial_numbers: tuple[int, int]
     """Numbers of partial outputs and of partial states, if each span of a row is a task."""
-    operations: int
+    operations_per_key: int
+    """About how many floating-point operations all rows take for one key."""
+
+    @property
+    def n_keys(self) -> int:
+        """Number of keys."""
+        return self.packed[_KEYS]
+
+    @property
+    def operations(self) -> int:
+        """About how many floating-point operations a run takes."""
+        return self.operations_per_key * self.n_keys
+
+    def with_keys(self, n_keys: int) -> "Plan":
+        """Return the plan of a call with another number of keys, none of whose results has an axis of keys."""
+        packed, division = self.packed[:], self.rows.divide(n_keys)
+        packed[_KEYS] = packed[_MATRIX_KEYS] = n_keys
+        packed[_TASKS], packed[_SPANS], packed[_SPLIT_SPANS] = division[1:]
+        return self._replace(packed=packed, partial_numbers=self.rows.partial_numbers(n_keys))
 
 
 _plans: dict[Hashable, Plan] = {}
 """Plans of calls without arrays beside query, key and value: a small call takes longer to plan than to compute
-(benchmarks/RESULTS.md, "a plan for each form of a call")."""
+(benchmarks/RESULTS.md, "a plan for each form of a call").  One plan serves every number of keys, where that changes
+neither strides nor results: a decoding step, whose keys have grown by one, takes 60 µs less ("Memories" there)."""
+
+FIELDS_WITH_KEYS = MATRIX_FIELDS | {"ranking"}
+"""Fields of the result whose arrays may have an axis of keys."""
 
 
 def find_plan(given: PlanInputs) -> Plan | None:
@@ -86,6 +111,8 @@ def find_plan(given: PlanInputs) -> Plan | None:
             if len(_plans) >= MAX_PLANS:
                 _plans.clear()
             _plans[signature] = plan
+    elif plan.n_keys != given.call.key_length:
+        plan = _plans[signature] = plan.with_keys(given.call.key_length)
     return plan
 
 
@@ -108,10 +135,18 @@ def _signature(given: PlanInputs) -> Hashable | None:
     if pair.query_terms is not None or pair.score_vector is not None or any(map(_is_array, scalars)):
         return None
     query, key, value = given.operands
-    layouts = (query.shape, query.strides, key.shape, key.strides, key.itemsize)
-    values = None if value is None else (value.shape, value.strides, value.itemsize)
-    form = (given.kernel.name, given.threads, call.dtype.name, call.score_shape, call.queries_per_kv_head)
+    # An axis of one element has no stride in a request.
+    n_keys = call.key_length if given.required & FIELDS_WITH_KEYS else call.key_length > 1
+    layouts = (query.shape, query.strides, n_keys, *_rows_layout(key))
+    values = None if value is None else _rows_layout(value)
+    form = (given.kernel.name, given.threads, call.dtype.name, call.score_shape[:-1], call.queries_per_kv_head)
     return (form, layouts, values, pair.kind, scalars, normalizer.kind, call.softcap, given.required, call.top_k)
+
+
+def _rows_layout(array: NDArray[Any]) -> tuple[Hashable, ...]:
+    """Return how keys or values lie in memory, whatever their number."""
+    shape = array.shape
+    return shape[:-2], shape[-1], array.strides, array.itemsize
 
 
 def _is_array(value: object) -> bool:
@@ -124,15 +159,17 @@ def make_plan(given: PlanInputs) -> Plan | None:
     if request is None:
         return None
     call, results = given.call, result_shapes(given.call, given.required)
+    operations_per_key = count_pair_operations(given) * prod(call.score_shape[:-1])
     has_matrices = not MATRIX_FIELDS.isdisjoint(results)
-    partial_numbers = request.share_among(given.threads, given.kernel, has_matrices=has_matrices)
+    rows = request.share_among(given.threads, given.kernel, operations_per_key, has_matrices=has_matrices)
     return Plan(
         pack_call(request.fields),
         request.kept,
         [(name, FIELD_INDEX[name], shape, INTEGERS.get(name, call.dtype.compute)) for name, shape in results.items()],
         call.score_shape[:-1],
-        partial_numbers,
-        count_pair_operations(given) * prod(call.score_shape),
+        rows,
+        rows.partial_numbers(call.key_length),
+        operations_per_key,
     )
 
 

@@ -1,7 +1,7 @@
 """The request to a kernel: fields of `struct call`, and the arrays that they point into."""
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from attention_core.dtypes import BFLOAT16
 from attention_core.kernel_forms import KernelNormalizer, PairFunction
 from attention_core.native.leading import KeptArrays, operand, per_matrix
 from attention_core.native.library import CALL_FIELDS, CONSTANTS, Kernel
+from attention_core.native.running import MIN_SHARED_OPERATIONS
 from attention_core.native.visibility import Visibility
 from attention_core.positions import Alibi
 
@@ -38,6 +39,54 @@ def rows_per_task(groups: int, group_rows: int, threads: int, tile_rows: int) ->
         even = -(-groups * group_rows // (TASKS_PER_THREAD * threads))
         rows = min(rows, max(2 * tile_rows, -(-even // tile_rows) * tile_rows))
     return rows
+
+
+class Division(NamedTuple):
+    """Fields of a call that say how it is divided into tasks."""
+
+    task_rows: int
+    n_tasks: int
+    n_spans: int
+    split_spans: int
+
+
+class TaskRows(NamedTuple):
+    """How a call with any number of keys is divided into tasks.
+
+    :param n_rows: rows of all matrices.
+    :param group_rows: rows of a group, its matrices times their queries.
+    :param n_value_features: of an output.
+    :param span: keys of a span of the kernel.
+    :param task_rows: rows of a task.
+    :param max_split_tasks: tasks of rows from which on there are enough of them, so that no task is split by spans.
+    :param min_split_keys: number of keys from which on threads share the call.
+    """
+
+    n_rows: int
+    group_rows: int
+    n_value_features: int
+    span: int
+    task_rows: int
+    max_split_tasks: int
+    min_split_keys: int
+
+    def divide(self, n_keys: int) -> Division:
+        """Return the tasks for a number of keys.
+
+        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
+        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
+        """
+        groups, spans = self.n_rows // self.group_rows, -(-n_keys // self.span)
+        tasks = groups * -(-self.group_rows // self.task_rows)
+        fits = spans * self.n_rows * self.n_value_features <= MAX_PARTIAL_NUMBERS
+        if fits and spans > 1 and tasks < self.max_split_tasks and n_keys >= self.min_split_keys:
+            return Division(self.task_rows, tasks * spans, spans, int(CONSTANTS["single_spans"]))
+        return Division(self.task_rows, tasks, spans, int(CONSTANTS["whole_rows"]))
+
+    def partial_numbers(self, n_keys: int) -> tuple[int, int]:
+        """Return the numbers of partial outputs and of partial states for a number of keys."""
+        rows = self.n_rows * -(-n_keys // self.span) if self.divide(n_keys).split_spans else 0
+        return rows * self.n_value_features, 4 * rows
 
 
 class KernelRequest:
@@ -125,38 +174,31 @@ class KernelRequest:
         self.fields[f"{name}_position"] = self.kept.keep(part.array)
         self.fields[f"{name}_position_at"] = self.kept.keep_starts(part)
 
-    def share_among(self, threads: int, kernel: Kernel, *, has_matrices: bool) -> tuple[int, int]:
-        """Divide the call into tasks, on which results do not depend; return the numbers of partial results.
-
-        Where rows are too few to share among the threads, each span of a row is a task.  One thread then finishes all
-        rows, each weight among them, so that a call with matrices is split only where other threads had nothing to do.
+    def share_among(self, threads: int, kernel: Kernel, operations_per_key: int, *, has_matrices: bool) -> TaskRows:
+        """Divide the call into tasks, on which results do not depend; return what the division depends on.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
+        :param operations_per_key: about how many floating-point operations all rows take for one key.
         :param has_matrices: whether scores, logits or weights are written.
         """
-        fields = self.fields
-        tasks, partial_rows = self.share_rows(threads, kernel), 0
-        spans = int(fields["n_spans"])
-        all_partial = spans * int(fields["n_matrices"] * fields["n_queries"])
-        fits = all_partial * int(fields["n_value_features"]) <= MAX_PARTIAL_NUMBERS
-        max_split_tasks = threads if has_matrices else TASKS_PER_THREAD * threads
-        if fits and spans > 1 and threads > 1 and tasks < max_split_tasks:
-            fields["split_spans"] = CONSTANTS["single_spans"]
-            fields["n_tasks"] = tasks * spans
-            partial_rows = all_partial
-        return partial_rows * int(fields["n_value_features"]), 4 * partial_rows
+        max_split_tasks = 0 if threads == 1 else threads if has_matrices else TASKS_PER_THREAD * threads
+        min_split_keys = -(-MIN_SHARED_OPERATIONS // max(1, operations_per_key))
+        return self._divide(threads, kernel, max_split_tasks, min_split_keys)
 
-    def share_rows(self, threads: int, kernel: Kernel) -> int:
-        """Divide the rows of the call into tasks that take all spans; return their number.
+    def share_rows(self, threads: int, kernel: Kernel) -> TaskRows:
+        """Divide the rows of the call into tasks that take all spans; return what the division depends on.
 
         :param threads: number of threads.
         :param kernel: the kernel, for the sizes of its tiles and spans.
         """
+        return self._divide(threads, kernel, 0, 0)
+
+    def _divide(self, threads: int, kernel: Kernel, max_split_tasks: int, min_split_keys: int) -> TaskRows:
         fields = self.fields
-        group_rows = int(fields["group"] * fields["n_queries"])
-        groups = int(fields["n_matrices"] // fields["group"])
-        rows = rows_per_task(groups, group_rows, threads, kernel.tile_rows)
-        fields["n_spans"] = -(-int(fields["n_keys"]) // kernel.span)
-        fields["task_rows"], fields["n_tasks"] = rows, groups * -(-group_rows // rows)
-        return int(fields["n_tasks"])
+        n_rows, group_rows = int(fields["n_matrices"] * fields["n_queries"]), int(fields["group"] * fields["n_queries"])
+        task_rows = rows_per_task(n_rows // group_rows, group_rows, threads, kernel.tile_rows)
+        n_value_features = int(fields["n_value_features"])
+        rows = TaskRows(n_rows, group_rows, n_value_features, kernel.span, task_rows, max_split_tasks, min_split_keys)
+        fields.update(rows.divide(int(fields["n_keys"]))._asdict())
+        return rows

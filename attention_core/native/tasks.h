@@ -46,6 +46,14 @@ INLINE void T(score_tile)(int rows, const struct call *call, const struct T(work
     const REAL *queries = space->queries + (row - space->rows) * features;
     REAL *tile = space->tile;
     const REAL *vector = call->score == ADDITIVE ? T(score_vector)(call, row->matrix) : 0;
+#if defined(__AVX512F__)
+    if (sizeof(REAL) == 4 && rows == 1 && alone && call->score == DOT && features % SQUARE == 0) {
+        const int64_t at = call->key_at[row->matrix] + begin * call->key_stride;
+        for (; low + PANEL <= n; low += PANEL)
+            score_whole_panel(call->key_storage, (const float *)queries, call->key, at + low * call->key_stride,
+                              call->key_stride, features, (float *)(tile + low));
+    }
+#endif
 #define SCORE(NAME)                                                                                                    \
     for (int first = low; first < n; first += PANEL) {                                                                 \
         const int present = n - first < PANEL ? n - first : PANEL;                                                     \
@@ -178,6 +186,24 @@ static void T(load_values)(const struct call *call, const struct T(workspace) *s
         block->finite = T(widen_rows)(values, stride, call->value_storage, block->n, width, space->values);
 }
 
+/* Evaluate the one row of a task at a block without a look at its values before: a sum with NaN or an infinite value in
+ * it is not finite, whatever the weight.  Return 1; or 0, with the row as it was, where values must be looked at. */
+static int T(evaluate_unchecked)(const struct call *call, const struct T(workspace) *space, struct T(key_block) *block) {
+    const int64_t width = call->n_value_features;
+    const int fits = call->value_storage == COMPUTED || width % (VECTOR_BYTES / 2) == 0;
+    if (!block->alone || !call->output || !width || !fits || space->rows->few || width > TILE_ROWS * BLOCK) return 0;
+    const struct T(row) before = *space->rows;
+    memcpy(space->logits, space->sums, width * sizeof(REAL));
+    block->finite = 1;
+    block->in_place = call->value_storage != COMPUTED;
+    T(one_tile)(call, space, 0, 1, block, 1);
+    if (T(all_finite)(space->sums, width, 1, width)) return 1;
+    *space->rows = before;
+    memcpy(space->sums, space->logits, width * sizeof(REAL));
+    block->in_place = 0;
+    return 0;
+}
+
 /* Evaluate the rows of a task against one span of keys; stop early, with any numbers, once the call is cancelled. */
 static void T(evaluate_span)(const struct call *call, const struct T(workspace) *space, int64_t rows, int64_t span) {
     const int64_t width = call->output ? call->n_value_features : 0;
@@ -206,6 +232,7 @@ static void T(evaluate_span)(const struct call *call, const struct T(workspace) 
             }
             if (!loaded) {
                 block.alone = count == rows && T(is_height)(rows);
+                if (rows == 1 && seen && T(evaluate_unchecked)(call, space, &block)) break;
                 T(load_values)(call, space, rows, &block);
                 if (!block.alone) T(load_keys)(call, space, space->rows->matrix, begin, n);
             }

@@ -140,10 +140,9 @@ INLINE double_vector upper_double(double_vector x, int width) { SHUFFLED(double_
 #undef SHUFFLED
 
 #if defined(__AVX512F__)
-/* Turn 16 rows of 16 floats into columns. */
-INLINE void transpose_16(const float *in, int64_t stride, float *out, int64_t out_stride) {
-    __m512 r[16], t[16];
-    for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(in + i * stride);
+/* Turn 16 rows of 16 floats into columns: in registers, which the rows lose. */
+INLINE void transpose_16(__m512 *r, __m512 *column) {
+    __m512 t[16];
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -161,10 +160,10 @@ INLINE void transpose_16(const float *in, int64_t stride, float *out, int64_t ou
         t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
     }
     for (int i = 0; i < 4; i++) {
-        _mm512_storeu_ps(out + i * out_stride, _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
-        _mm512_storeu_ps(out + (i + 8) * out_stride, _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd));
-        _mm512_storeu_ps(out + (i + 4) * out_stride, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
-        _mm512_storeu_ps(out + (i + 12) * out_stride, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd));
+        column[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        column[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        column[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        column[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
     }
 }
 #endif

@@ -4,7 +4,6 @@ RESULTS.md, "Memories": 40 µs of a decoding step, and of a read in float16.
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from attention_core import Cost, predict
@@ -13,7 +12,7 @@ from attention_core.call import ResolvedCall
 from service.codecs.open_inference import InferenceRequest
 from service.codecs.open_inference.places import write_place
 from service.compute.buffer_views import BufferView, same_numbers
-from service.compute.memory_calls import OpenMemory, open_memory
+from service.compute.memory_calls import OpenMemory, fits_length, open_memory, with_zeros
 from service.compute.requests import ReadRequest, resolve_call, resolve_request
 from service.memories import MemoryAccess
 from service.schemas.attention import AttentionRequest
@@ -32,11 +31,27 @@ def fits_any_length(request: AttentionRequest) -> bool:
     return request.model_fields_set <= ANY_LENGTH_FIELDS
 
 
+PRICE_STEPS = 64
+"""A cost serves this part more keys: a decoding step, which has one key more than the last, predicts none."""
+
+
+def keys_of_price(keys: int) -> int:
+    """Return the number of keys whose cost serves a number of keys: the same, or at most 1 / PRICE_STEPS more."""
+    step = 1 << max(0, keys.bit_length() - PRICE_STEPS.bit_length())
+    return -(-keys // step) * step
+
+
 class CheckedForm(NamedTuple):
     """A call with zeros for query, key and value, and what it costs."""
 
     call: ResolvedCall
     cost: Cost
+    keys: int
+    """Number of keys for which the cost was predicted last."""
+
+    def is_priced_for(self, keys: int) -> bool:
+        """Return whether the cost is that of a number of keys, or of at most 1/64 more."""
+        return keys_of_price(self.keys) == keys_of_price(keys)
 
 
 class CachedMemoryRequest(NamedTuple):
@@ -69,8 +84,7 @@ class CachedMemoryRequest(NamedTuple):
             return self._resolve_anew(vectors, memory, threads)
         query = found.call.dtype.load(vectors["query"], ("query",))
         if memory.appends:
-            arranged = query.swapaxes(1, 2) if found.call.layout == "bshd" else query
-            return ReadRequest(request, replace(found.call, query=arranged), memory), found.cost
+            return ReadRequest(request, found.call.with_query(query), memory), found.cost
         call = memory.with_tensors(found.call, query)
         if call is None:
             return self._resolve_anew(vectors, memory, threads)
@@ -95,10 +109,10 @@ class CachedMemoryRequest(NamedTuple):
                 self.forms.clear()
             self.forms[place] = found
         if found is not None and found.call.key_length != memory.keys:
-            call = memory.resized(found.call)
-            if call is None:
+            if not fits_length(found.call, memory.keys):
                 return None
-            found = self.forms[place] = CheckedForm(call, predict(call, threads))
+            if not found.is_priced_for(memory.keys):
+                found = self.forms[place] = _priced(found.call, memory.keys, threads)
         return found
 
     def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
@@ -110,4 +124,13 @@ class CachedMemoryRequest(NamedTuple):
         else:
             as_sent = same_numbers(call.query, self.request.query, as_sent=call.layout == "bhsd")
         is_read_as_kept = memory.appends or memory.with_tensors(call) is not None
-        return CheckedForm(call, predict(call, threads)) if as_sent and is_read_as_kept else None
+        if not (as_sent and is_read_as_kept):
+            return None
+        if self.fits_any_length and fits_length(call, memory.keys):
+            return _priced(call, memory.keys, threads)
+        return CheckedForm(call, predict(call, threads), memory.keys)
+
+
+def _priced(call: ResolvedCall, keys: int, threads: int) -> CheckedForm:
+    """Return a call that serves any number of keys with the cost of a number of them."""
+    return CheckedForm(call, predict(with_zeros(call, keys_of_price(keys)), threads), keys)

@@ -134,6 +134,8 @@ class MemoryArrays:
         self._tensors = [
             GrowingTensor(one, numbers(one, raw), room) for one, raw in zip(form.tensors, rows.tensors, strict=True)
         ]
+        self.described: tuple[object, object, ArraySnapshot] | None = None
+        """The row and the end that were read last, and the snapshot of them."""
         self.labels = GrowingLabels() if form.labels else None
         if self.labels is not None:
             self.labels.append(rows.labels)

@@ -1,6 +1,7 @@
 """The form of a memory: the shapes of its tensors but for the number of keys, and their datatype."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -149,14 +150,27 @@ def form_of(tensors: MemoryTensors, dtype: str, layout: str) -> MemoryForm:
 
 def form_of_description(description: MemoryDescription) -> MemoryForm:
     """Return the form of a memory as its description says it."""
-    options = description.options
+    layout, value_shape = description.options.layout, description.value_shape
+    value = None if value_shape is None else axes_without_keys(value_shape, layout)
+    return _form(description.options.dtype, axes_without_keys(description.key_shape, layout), value, description.labels)
 
-    def tensor_form(name: str, shape: Shape) -> TensorForm:
-        axis = key_axis(len(shape), options.layout)
-        return TensorForm(name, BY_DTYPE[options.dtype], shape[:axis], shape[axis + 1 :])
 
-    value = None if description.value_shape is None else tensor_form("value", description.value_shape)
-    return MemoryForm(tensor_form("key", description.key_shape), value, description.labels)
+Axes = tuple[Shape, Shape]
+"""The axes of a tensor before and behind that of the keys."""
+
+
+def axes_without_keys(shape: Shape, layout: str) -> Axes:
+    """Return the axes of a tensor before and behind that of the keys."""
+    axis = key_axis(len(shape), layout)
+    return shape[:axis], shape[axis + 1 :]
+
+
+@lru_cache(maxsize=256)
+def _form(dtype: str, key: Axes, value: Axes | None, labels: bool) -> MemoryForm:  # noqa: FBT001 - of a cache
+    datatype = BY_DTYPE[dtype]
+    return MemoryForm(
+        TensorForm("key", datatype, *key), None if value is None else TensorForm("value", datatype, *value), labels
+    )
 
 
 def key_axis(rank: int, layout: str) -> int:

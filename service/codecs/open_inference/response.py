@@ -48,7 +48,8 @@ def write_response(
         said[MEMORY_VERSION] = memory["version"]
     parameters = {"parameters": said} if said else {}
     document = {"model_name": model, "model_version": VERSION, **identity, **parameters, "outputs": outputs}
-    text = encode(document)
+    # Without numbers in it nothing needs looking for: 5 of the 230 µs of a query on a small memory (RESULTS.md).
+    text = orjson.dumps(document) if len(raw) == len(outputs) else encode(document)
     return (b"".join((text, *raw)), len(text)) if raw else (text, None)
 
 

@@ -298,3 +298,31 @@ def test_a_zero_vector_makes_a_written_cosine_nan_for_those_alone_who_see_it(ker
     assert np.isnan(found.output[:, sees_zero]).all()
     assert_same_bits(found.output[:, ~sees_zero], whole.output[:, ~sees_zero], kernel)
     assert_equals_numpy(kernel, tolerance=1e-5, **given, score_model=model, mask=Causal())
+
+
+@pytest.mark.parametrize("place", [5, 300, 2099])
+@pytest.mark.parametrize("number", [*NOT_FINITE, 6e4])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@every_kernel
+def test_values_that_are_not_finite_give_one_query_the_bits_that_it_has_among_others(kernel, dtype, number, place):
+    """The values of a single row are looked at only where its sums are not finite."""
+    given = vectors(3, 2100, features=16, value_features=32)
+    given["key"][:, 5] *= -1e4  # whose weight is 0 by underflow
+    given["value"][:, place, ::3] = number
+    if dtype == "float32" and number == 6e4:
+        given["value"][:, place:] = 3e38  # finite, and their sum is not
+    seen = np.arange(2100) != 300
+    for normalizer in (Softmax(), Relu()):
+        for mask in (None, Allowed(seen)):
+            named = {"dtype": dtype, "normalizer": normalizer, "mask": mask, "include": ("output",)}
+            together = run(kernel, **given, **named).output
+            for row, workers in ((0, None), (2, TWO)):
+                alone = given | {"query": given["query"][:, row : row + 1]}
+                received, expected = run(kernel, **alone, **named, workers=workers).output, together[:, row : row + 1]
+                if place == 300 and mask is not None and not np.isfinite(number):
+                    assert np.isfinite(expected).all()
+                if not np.isfinite(expected).all() or float(np.abs(expected).max()) > 1e38:
+                    # NumPy computes such rows again, and its bits depend on the batch.
+                    np.testing.assert_allclose(received, expected, 1e-2, 1e-2, equal_nan=True)
+                else:
+                    assert_same_bits(received, expected, (normalizer, mask, row))

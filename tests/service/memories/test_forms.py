@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 
-from service.compute import Body, InferenceOrder, Stopwatch, prepare_infer
-from service.compute.memory_forms import MAX_MEMORY_FORMS, CachedMemoryRequest
+from attention_core import AttentionCall, Workers, evaluate, predict, resolve
+from attention_core.call import Layout
+from service.compute import Body, InferenceOrder, Run, Stopwatch, prepare_infer
+from service.compute.memory_forms import MAX_MEMORY_FORMS, PRICE_STEPS, CachedMemoryRequest, keys_of_price
 from service.memories import EVERYONE, EmbeddedStore, Memories, MemoryAccess, MemoryName, MemoryOptions, MemoryTensors
 from service.settings import Settings
 
@@ -76,3 +79,64 @@ def test_a_memory_that_is_converted_is_reserved_once(tmp_path: Path, position: s
         prepare_infer(order, Stopwatch(), Body(head + query.tobytes(), memories=access), Settings(compute_threads=1))
         assert sum(reserved) == KEYS * 2 * FEATURES * 8
     store.close()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("layout", ["bhsd", "bshd"])
+def test_steps_of_one_form_have_the_bits_and_about_the_price_of_sent_tensors(
+    tmp_path: Path, layout: Layout, dtype: str
+) -> None:
+    """Over borders of the numbers of keys that share a price, of spans, and behind other writers."""
+    store, rng = EmbeddedStore(tmp_path, has_upkeep=False), np.random.default_rng(0)
+    memories, settings = Memories(store), Settings(compute_threads=2)
+    axis = 2 if layout == "bhsd" else 1
+
+    def vectors(count: int) -> NDArray[Any]:
+        shape = (1, 2, count, 16) if layout == "bhsd" else (1, count, 2, 16)
+        return rng.standard_normal(shape).astype(dtype)
+
+    key, value = vectors(2040), vectors(2040)
+    options = MemoryOptions(dtype, layout, durability="relaxed")
+    store.put(MemoryName(EVERYONE, "kept"), MemoryTensors(key, value, None, dtype), options)
+    for step in range(40):
+        query, *new = vectors(1), vectors(1), vectors(1)
+        if step % 7 == 3:
+            more = vectors(3), vectors(3)
+            store.append(MemoryName(EVERYONE, "kept"), MemoryTensors(*more, None, dtype))
+            key, value = (np.concatenate(pair, axis) for pair in zip((key, value), more, strict=True))
+        key, value = (np.concatenate(pair, axis) for pair in zip((key, value), new, strict=True))
+        head, raw = inference_on("kept", query, *new, layout=layout)
+        access = MemoryAccess(memories)
+        access.in_thread(lambda _: None)
+        order = InferenceOrder("scaled_dot_product", str(len(head)))
+        prepared = prepare_infer(order, Stopwatch(), Body(head + raw, memories=access), settings)
+        sent = resolve(AttentionCall(query, key, value, dtype=dtype, layout=layout, include=("output",)))
+        exact = predict(sent, 2).operations
+        assert exact <= prepared.operations <= exact * (1 + 1 / PRICE_STEPS) + exact / 100
+        with Workers(2) as workers:
+            answer = prepared.complete(Run(workers)).content
+        assert answer.endswith(evaluate(sent).output.tobytes())
+    store.close()
+
+
+def test_a_price_serves_at_most_a_64th_more_keys() -> None:
+    for keys in (*range(1, 5000), 10**6 + 1, 2**40 - 1):
+        assert keys <= keys_of_price(keys) <= keys * (1 + 1 / PRICE_STEPS)
+
+
+def inference_on(name: str, query: NDArray[Any], *new: NDArray[Any], layout: str) -> tuple[bytes, bytes]:
+    """Return the JSON and the raw tensors of an inference that appends keys and values."""
+    tensors = dict(zip(("query", "key", "value"), (query, *new), strict=True))
+    inputs = [
+        {
+            "name": one,
+            "shape": array.shape,
+            "datatype": {2: "FP16", 4: "FP32"}[array.itemsize],
+            "parameters": {"binary_data_size": array.nbytes},
+        }
+        for one, array in tensors.items()
+    ]
+    parameters = {"memory": name, "append": True, "binary_data_output": True}
+    parameters["options"] = orjson.dumps({"layout": layout}).decode()
+    document = {"inputs": inputs, "outputs": [{"name": "output"}], "parameters": parameters}
+    return orjson.dumps(document), b"".join(array.tobytes() for array in tensors.values())
