@@ -102,7 +102,7 @@ EDITS: dict[str, tuple[Edit, ...]] = {
         Edit(PLAIN, '    "taylor": _taylor,\n', before='    "hardmax": _hardmax,'),
     ),
 }
-"""What is written by hand for each."""
+"""The edits that a person makes for each."""
 
 
 @pytest.fixture(scope="module")
