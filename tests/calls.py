@@ -414,17 +414,17 @@ def quarter(score_model: str, normalizer: str) -> list[Combination]:
     ]
 
 
-def third(score_model: str, normalizer: str) -> list[Combination]:
-    """Return a third of the combinations of a score model and a normalizer, the next pair others, for the soak.
+def one_in(number: int, score_model: str, normalizer: str) -> list[Combination]:
+    """Return one in `number` of the combinations of a score model and a normalizer, the next pair others, for the soak.
 
-    Every setting has every layout of heads, every layout has every dtype.
+    Every setting has every layout of heads, every layout has every dtype, where `number` is at most their number.
     """
     pair = list(SCORE_MODELS).index(score_model) + list(NORMALIZERS).index(normalizer)
     points = itertools.product(enumerate(SETTINGS), enumerate(HEADS), enumerate(DTYPES))
     return [
         Combination(score_model, normalizer, setting, heads, dtype)
         for (row, setting), (column, heads), (layer, dtype) in points
-        if (row + column + layer + pair) % 3 == 0
+        if (row + column + layer + pair) % number == 0
     ]
 
 

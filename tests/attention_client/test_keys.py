@@ -35,9 +35,14 @@ async def test_every_call_sends_the_key(server_with_keys: Server, call: CallMeth
 
 
 @pytest.mark.parametrize(
-    ("client_options", "detail"), [({}, "received none"), ({"api_key": WRONG}, "received another")]
+    ("client_options", "detail", "large"),
+    [
+        pytest.param({}, "received none", False, id="none, small"),
+        pytest.param({}, "received none", True, id="none, large", marks=pytest.mark.soak),
+        pytest.param({"api_key": WRONG}, "received another", False, id="another, small"),
+        pytest.param({"api_key": WRONG}, "received another", True, id="another, large"),
+    ],
 )
-@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 async def test_a_missing_or_wrong_key_raises_not_authorized(
     server_with_keys: Server, call: CallMethod, client_options: dict[str, str], detail: str, large: bool
 ) -> None:

@@ -40,7 +40,7 @@ def test_the_ladder_is_the_whole_product(report_figure):
         assert len(chosen) > len(NORMALIZERS) * len(calls.SETTINGS) * len(calls.HEADS) / 4.2
 
 
-@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(3, SCORE_MODELS, NORMALIZERS))
+@pytest.mark.parametrize(("score_model", "normalizer"), product_sample(5, SCORE_MODELS, NORMALIZERS))
 def test_every_path_equals_the_oracle_within_the_derived_bound(score_model, normalizer):
     chosen = calls.quarter(score_model, normalizer)
     assert {one.setting for one in chosen} == set(calls.SETTINGS)
@@ -52,8 +52,10 @@ def test_every_path_equals_the_oracle_within_the_derived_bound(score_model, norm
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
 def test_every_path_equals_the_oracle_in_every_dtype(score_model, normalizer):
-    chosen = [one for one in COMBINATIONS if (one.score_model, one.normalizer) == (score_model, normalizer)]
-    assert len(chosen) == len(calls.SETTINGS) * len(calls.HEADS) * len(calls.DTYPES)
+    """Half of the combinations: any values of four of the five axes meet."""
+    chosen = calls.one_in(2, score_model, normalizer)
+    assert 2 * len(chosen) == len(calls.SETTINGS) * len(calls.HEADS) * len(calls.DTYPES)
+    assert len({(one.setting, one.heads) for one in chosen}) == len(calls.SETTINGS) * len(calls.HEADS)
     judge(chosen)
 
 

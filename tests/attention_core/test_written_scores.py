@@ -60,7 +60,7 @@ def test_a_formula_equals_the_built_in_model_within_the_derived_bound(score_mode
 @pytest.mark.parametrize("score_model", calls.BUILT_IN)
 def test_a_formula_equals_the_built_in_model_in_every_dtype(score_model, normalizer):
     """A fifteenth of the combinations, others for the next pair."""
-    chosen = calls.third(score_model, normalizer)[::5]
+    chosen = calls.one_in(3, score_model, normalizer)[::5]
     assert {one.dtype for one in chosen} == set(calls.DTYPES)
     assert {one.setting for one in chosen} == set(calls.SETTINGS)
     judge_written(chosen)

@@ -26,6 +26,9 @@ KEYS, HEADS, FEATURES = 3 * SPAN + 100, 2, 8
 START_SECONDS, END_SECONDS = 60, 60
 STOP_SECONDS = 2
 
+WHOLE, SPREAD = "whole", "spread"
+"""Names of memories that tests put anew: shards belong to a name, and take seconds to start."""
+
 QUERY = np.random.default_rng(1).standard_normal((1, 4, 3, FEATURES)).tolist()
 WIDE_QUERY = np.random.default_rng(2).standard_normal((1, 4, 300, FEATURES)).tolist()
 
@@ -139,56 +142,53 @@ async def assert_equal(client: httpx.AsyncClient, spread: str, whole: str, cases
 
 @pytest.mark.parametrize("dtype", sample(["float32", "float64", "float16", "bfloat16"], "float32"))
 async def test_shards_have_the_bits_of_one_process(client: httpx.AsyncClient, dtype: str) -> None:
-    whole, spread = f"whole-{dtype}", f"spread-{dtype}"
-    await put(client, whole, 1, dtype)
-    await put(client, spread, 3, dtype)
-    await wait_for_shards(client, spread)
+    await put(client, WHOLE, 1, dtype)
+    await put(client, SPREAD, 3, dtype)
+    await wait_for_shards(client, SPREAD)
     before = await counted(client, BY_SHARDS)
-    await assert_equal(client, spread, whole, CALLS)
+    await assert_equal(client, SPREAD, WHOLE, CALLS)
     for case, request in SPARSE.items():
-        outputs = [np.array((await ask(client, name, request))["output"]) for name in (spread, whole)]
+        outputs = [np.array((await ask(client, name, request))["output"]) for name in (SPREAD, WHOLE)]
         np.testing.assert_allclose(*outputs, rtol=1e-3 if "16" in dtype else 1e-5, atol=1e-5, err_msg=case)
     assert await counted(client, BY_SHARDS) == before + len(CALLS) + len(SPARSE)
     assert await counted(client, "attention_cluster_bytes_total") > 0
-    await assert_equal(client, spread, whole, LEFT)
+    await assert_equal(client, SPREAD, WHOLE, LEFT)
 
 
 async def test_appends_and_replacements_are_seen_by_the_next_query(client: httpx.AsyncClient) -> None:
-    for name, shards in (("grown-whole", 1), ("grown", 3)):
+    for name, shards in ((WHOLE, 1), (SPREAD, 3)):
         await put(client, name, shards, "float64")
-    await wait_for_shards(client, "grown")
+    await wait_for_shards(client, SPREAD)
     request = {"include": ["output"], "normalizer": {"name": "softmax", "temperature": 0.1}}
     answers = []
     before = await counted(client, BY_SHARDS)
     for number in range(4):
         new = np.full((1, HEADS, 1, FEATURES), number + 1.5).tolist()
-        for name in ("grown-whole", "grown"):
+        for name in (WHOLE, SPREAD):
             body = {"key": new, "value": new}
             assert (await client.post(f"{MEMORIES}/{name}/append", json=body)).status_code == 200
-        await assert_equal(client, "grown", "grown-whole", {"appended": request})
-        answers.append(await ask(client, "grown", request))
+        await assert_equal(client, SPREAD, WHOLE, {"appended": request})
+        answers.append(await ask(client, SPREAD, request))
     step = {"query": QUERY, "key": new, "value": new, "append": True, **request}
-    decoded = [
-        (await client.post("/v1/attention", json={**step, "memory": name})).json() for name in ("grown-whole", "grown")
-    ]
+    decoded = [(await client.post("/v1/attention", json={**step, "memory": name})).json() for name in (WHOLE, SPREAD)]
     assert decoded[0]["output"] == decoded[1]["output"]
     assert decoded[1]["memory"]["keys"] == KEYS + 5
     assert len({str(answer["output"]) for answer in answers}) == 4
-    for name, shards in (("grown-whole", 1), ("grown", 3)):
+    for name, shards in ((WHOLE, 1), (SPREAD, 3)):
         await put(client, name, shards, "float64", keys=5 * SPAN, seed=8)
-    await assert_equal(client, "grown", "grown-whole", {"replaced": request})
+    await assert_equal(client, SPREAD, WHOLE, {"replaced": request})
     assert await counted(client, BY_SHARDS) == before + 10
 
 
 @pytest.mark.soak
 async def test_many_rows_continue_from_shard_to_shard(client: httpx.AsyncClient) -> None:
-    for name, shards in (("rows-whole", 1), ("rows", 3)):
+    for name, shards in ((WHOLE, 1), (SPREAD, 3)):
         await put(client, name, shards)
-    await wait_for_shards(client, "rows")
+    await wait_for_shards(client, SPREAD)
     query = np.random.default_rng(5).standard_normal((1, 4, 9000, FEATURES)).astype(np.float32)
     answers = []
     before = await counted(client, BY_SHARDS)
-    for name in ("rows", "rows-whole"):
+    for name in (SPREAD, WHOLE):
         body = saved({"query": query}, {"memory": name, "include": ["output", "logsumexp"]})
         answer = await client.post("/v1/attention", content=body, headers=BOTH)
         answers.append(loaded(answer)[1])

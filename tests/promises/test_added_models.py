@@ -1,6 +1,6 @@
 """Adding a score model or a normalizer takes three files and an entry of the oracle; everything else follows.
 
-A copy of the tree gets one of each by hand, the generators run, and the service of the copy knows them.
+A copy of the tree gets one of each by hand, the generators run, and the service of the copy knows both.
 """
 
 import json
@@ -15,7 +15,6 @@ import pytest
 
 from development.generate import pages_of
 from tests.promises.tree import ROOT, Edit, Tree
-from tests.sampling import sample
 from tests.server import Server, running_server
 
 MAX_FILES = 3
@@ -52,20 +51,34 @@ def taylor(scores: Any, constant: float) -> Any:
     return values / values.sum(-1, keepdims=True)
 
 
-@pytest.fixture(scope="module")
-def score_model_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    oracle = (
-        '    "chebyshev": lambda model, q, k: (\n'
-        "        -(model.get('steepness') or 1) * max(abs(x - y) for x, y in zip(q, k, strict=True))\n"
-        "    ),\n"
-    )
-    plain = (
-        '    "chebyshev": lambda own, query, key: (\n'
-        '        -np.abs(_differences(query, key)).max(-1) * own.number("steepness", 1)\n'
-        "    ),\n"
-    )
-    return Tree(
-        tmp_path_factory.mktemp("score-model"),
+CHEBYSHEV_ORACLE = (
+    '    "chebyshev": lambda model, q, k: (\n'
+    "        -(model.get('steepness') or 1) * max(abs(x - y) for x, y in zip(q, k, strict=True))\n"
+    "    ),\n"
+)
+CHEBYSHEV_PLAIN = (
+    '    "chebyshev": lambda own, query, key: (\n'
+    '        -np.abs(_differences(query, key)).max(-1) * own.number("steepness", 1)\n'
+    "    ),\n"
+)
+TAYLOR_ORACLE = (
+    "def _taylor(normalizer, logits):\n"
+    '    constant = Decimal(normalizer.get("constant") or 1)\n'
+    "    values = [constant + z + z * z / 2 for z in logits]\n"
+    "    return [value / sum(values) for value in values], None\n\n\n"
+)
+TAYLOR_PLAIN = (
+    "def _taylor(normalizer, logits):\n"
+    "    shown = np.where(np.isneginf(logits), 0, logits)\n"
+    "    scale = np.maximum(np.abs(shown).max(-1, keepdims=True, initial=0), 1)\n"
+    '    constant = logits.dtype.type(normalizer.get("constant") or 1)\n'
+    "    values = constant / scale / scale + shown / scale / scale + (shown / scale) ** 2 / 2\n"
+    "    values = np.where(np.isneginf(logits), 0, values)\n"
+    "    return values / values.sum(-1, keepdims=True), None\n\n\n"
+)
+
+EDITS: dict[str, tuple[Edit, ...]] = {
+    "score_model": (
         Edit("attention_core/scores/chebyshev.py", (MODELS / "chebyshev.py").read_text(encoding="utf-8")),
         Edit(
             SCORE_MODELS,
@@ -74,51 +87,33 @@ def score_model_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
         ),
         Edit(SCORE_MODELS, "        Chebyshev,\n", before="    )\n}"),
         Edit(SCORE_MODELS, '    "Chebyshev",\n', before='    "Cosine",'),
-        Edit(ORACLE, oracle, before='    "cosine": _cosine,'),
-        Edit(PLAIN, plain, before='    "cosine": _cosine,'),
-    )
-
-
-@pytest.fixture(scope="module")
-def normalizer_tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    oracle = (
-        "def _taylor(normalizer, logits):\n"
-        '    constant = Decimal(normalizer.get("constant") or 1)\n'
-        "    values = [constant + z + z * z / 2 for z in logits]\n"
-        "    return [value / sum(values) for value in values], None\n\n\n"
-    )
-    plain = (
-        "def _taylor(normalizer, logits):\n"
-        "    shown = np.where(np.isneginf(logits), 0, logits)\n"
-        "    scale = np.maximum(np.abs(shown).max(-1, keepdims=True, initial=0), 1)\n"
-        '    constant = logits.dtype.type(normalizer.get("constant") or 1)\n'
-        "    values = constant / scale / scale + shown / scale / scale + (shown / scale) ** 2 / 2\n"
-        "    values = np.where(np.isneginf(logits), 0, values)\n"
-        "    return values / values.sum(-1, keepdims=True), None\n\n\n"
-    )
-    return Tree(
-        tmp_path_factory.mktemp("normalizer"),
+        Edit(ORACLE, CHEBYSHEV_ORACLE, before='    "cosine": _cosine,'),
+        Edit(PLAIN, CHEBYSHEV_PLAIN, before='    "cosine": _cosine,'),
+    ),
+    "normalizer": (
         Edit("attention_core/normalizers/taylor.py", (MODELS / "taylor.py").read_text(encoding="utf-8")),
         Edit(NORMALIZERS, "from attention_core.normalizers.taylor import Taylor\n", before="\nNORMALIZERS: dict"),
         Edit(NORMALIZERS, "        Taylor,\n", before="    )\n}"),
         Edit(NORMALIZERS, '    "Taylor",\n', before='    "Sparsemax",\n]'),
-        Edit(ORACLE, oracle, before="NORMALIZERS = {"),
+        Edit(ORACLE, TAYLOR_ORACLE, before="NORMALIZERS = {"),
         Edit(ORACLE, '    "taylor": _taylor,\n', before='    "hardmax": _hardmax,'),
         Edit(ORACLE, '"taylor", ', before='"hardmax")\n'),
-        Edit(PLAIN, plain, before="NORMALIZERS = {"),
+        Edit(PLAIN, TAYLOR_PLAIN, before="NORMALIZERS = {"),
         Edit(PLAIN, '    "taylor": _taylor,\n', before='    "hardmax": _hardmax,'),
-    )
+    ),
+}
+"""The edits that a person makes for each."""
 
 
 @pytest.fixture(scope="module")
-def with_score_model(score_model_tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("log"), root=score_model_tree.root) as server:
-        yield server
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """One copy with both: each takes seconds to generate, and a server of its own."""
+    return Tree(tmp_path_factory.mktemp("models"), *EDITS["score_model"], *EDITS["normalizer"])
 
 
 @pytest.fixture(scope="module")
-def with_normalizer(normalizer_tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("log"), root=normalizer_tree.root) as server:
+def extended(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("log"), root=tree.root) as server:
         yield server
 
 
@@ -150,52 +145,51 @@ def close(received: Any, expected: Any) -> None:
     np.testing.assert_allclose(np.array(received, float), expected, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("kind", sample(["score_model", "normalizer"], "score_model"))
-def test_a_model_takes_three_files(request: pytest.FixtureRequest, kind: str) -> None:
-    tree: Tree = request.getfixturevalue(f"{kind}_tree")
-    assert len(tree.by_hand - {ORACLE}) <= MAX_FILES, tree.by_hand
+@pytest.mark.parametrize("kind", EDITS)
+def test_a_model_takes_three_files(tree: Tree, kind: str) -> None:
+    by_hand = {edit.path for edit in EDITS[kind]}
+    assert len(by_hand - {ORACLE}) <= MAX_FILES, by_hand
+    assert by_hand <= tree.by_hand
     assert tree.generated <= GENERATED
 
 
-def test_json_answers_with_the_added_score_model(with_score_model: Server) -> None:
+def test_json_answers_with_the_added_score_model(extended: Server) -> None:
     scores = chebyshev(QUERY, KEY, 2.5)
-    received = ask(with_score_model, score_model={"name": "chebyshev", "steepness": 2.5})
+    received = ask(extended, score_model={"name": "chebyshev", "steepness": 2.5})
     assert received["score_model"] == {"name": "chebyshev", "steepness": 2.5}
     close(received["scores"], scores)
     close(received["weights"], softmax(scores))
     close(received["output"], softmax(scores) @ VALUE)
-    close(ask(with_score_model, score_model="chebyshev")["scores"], chebyshev(QUERY, KEY, 1.0))
+    close(ask(extended, score_model="chebyshev")["scores"], chebyshev(QUERY, KEY, 1.0))
 
 
-def test_json_answers_with_the_added_normalizer(with_normalizer: Server) -> None:
+def test_json_answers_with_the_added_normalizer(extended: Server) -> None:
     scores = QUERY @ KEY.T
-    received = ask(with_normalizer, score_model="dot_product", normalizer={"name": "taylor", "constant": 3})
+    received = ask(extended, score_model="dot_product", normalizer={"name": "taylor", "constant": 3})
     assert received["normalizer"] == {"name": "taylor", "constant": 3.0}
     close(received["weights"], taylor(scores, 3.0))
-    hidden = ask(
-        with_normalizer, score_model="dot_product", normalizer="taylor", mask={"allowed": [[True] * 4 + [False]]}
-    )
+    hidden = ask(extended, score_model="dot_product", normalizer="taylor", mask={"allowed": [[True] * 4 + [False]]})
     close(hidden["weights"], np.pad(taylor(scores[:, :4], 1.0), ((0, 0), (0, 1))))
 
 
-def test_long_calls_are_tiled_with_what_was_added(with_score_model: Server, with_normalizer: Server) -> None:
+def test_long_calls_are_tiled_with_what_was_added(extended: Server) -> None:
     query, key = np.random.default_rng(2).standard_normal((2, 700, 3))
     long = {"query": query.tolist(), "key": key.tolist(), "value": key.tolist(), "include": ["output"]}
-    received = answer(httpx.post(f"{with_score_model.url}/v1/attention", json=long | {"score_model": "chebyshev"}))
+    received = answer(httpx.post(f"{extended.url}/v1/attention", json=long | {"score_model": "chebyshev"}))
     distances = np.max(np.abs(query[:, None] - key), axis=-1)
     close(received["output"], softmax(-distances) @ key)
-    received = answer(httpx.post(f"{with_normalizer.url}/v1/attention", json=long | {"normalizer": "taylor"}))
+    received = answer(httpx.post(f"{extended.url}/v1/attention", json=long | {"normalizer": "taylor"}))
     close(received["output"], taylor(query @ key.T / np.sqrt(3), 1.0) @ key)
 
 
-def test_open_inference_answers_with_what_was_added(with_score_model: Server, with_normalizer: Server) -> None:
-    outputs = infer(with_score_model, "chebyshev", {"steepness": 0.5})
+def test_open_inference_answers_with_what_was_added(extended: Server) -> None:
+    outputs = infer(extended, "chebyshev", {"steepness": 0.5})
     close(outputs["scores"], chebyshev(QUERY, KEY, 0.5))
-    outputs = infer(with_score_model, "chebyshev", {}, tensor("steepness", [0.25]))
+    outputs = infer(extended, "chebyshev", {}, tensor("steepness", [0.25]))
     close(outputs["scores"], chebyshev(QUERY, KEY, 0.25))
-    metadata = answer(httpx.get(f"{with_score_model.url}/v2/models/chebyshev"))
+    metadata = answer(httpx.get(f"{extended.url}/v2/models/chebyshev"))
     assert {"name": "steepness", "datatype": "FP32", "shape": [-1]} in metadata["inputs"]
-    outputs = infer(with_normalizer, "dot_product", {"normalizer": "taylor", "constant": 2})
+    outputs = infer(extended, "dot_product", {"normalizer": "taylor", "constant": 2})
     close(outputs["weights"], taylor(QUERY @ KEY.T, 2.0))
 
 
@@ -209,29 +203,26 @@ def test_open_inference_answers_with_what_was_added(with_score_model: Server, wi
         ("normalizer", {"name": "taylor", "constant": [1]}, "/normalizer/constant"),
     ],
 )
-def test_wrong_parameters_are_named(request: pytest.FixtureRequest, field: str, wrong: Any, pointer: str) -> None:
-    server: Server = request.getfixturevalue(f"with_{field}")
+def test_wrong_parameters_are_named(extended: Server, field: str, wrong: Any, pointer: str) -> None:
     response = httpx.post(
-        f"{server.url}/v1/attention", json={"query": QUERY.tolist(), "key": KEY.tolist(), field: wrong}
+        f"{extended.url}/v1/attention", json={"query": QUERY.tolist(), "key": KEY.tolist(), field: wrong}
     )
     assert response.status_code == 422
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
     assert wrong != "chebishev" or "Did you mean 'chebyshev'?" in response.json()["detail"]
 
 
-def test_catalogue_and_document_describe_what_was_added(
-    with_score_model: Server, score_model_tree: Tree, with_normalizer: Server, normalizer_tree: Tree
-) -> None:
+def test_catalogue_and_document_describe_what_was_added(extended: Server, tree: Tree) -> None:
     cases = [
-        (with_score_model, score_model_tree, "score-models", "score_models", "Chebyshev", "切比雪夫距离", "steepness"),
-        (with_normalizer, normalizer_tree, "normalizers", "normalizers", "Taylor", "泰勒 softmax", "constant"),
+        ("score-models", "score_models", "Chebyshev", "切比雪夫距离", "steepness"),
+        ("normalizers", "normalizers", "Taylor", "泰勒 softmax", "constant"),
     ]
-    for server, tree, path, field, component, title, parameter in cases:
-        entries = answer(httpx.get(f"{server.url}/v1/{path}"))[field]
+    for path, field, component, title, parameter in cases:
+        entries = answer(httpx.get(f"{extended.url}/v1/{path}"))[field]
         [entry] = [one for one in entries if one["title"]["zh"] == title]
         assert entry["title"]["en"].startswith(component)
         assert list(entry["parameters"]["properties"]) == [parameter]
-        document = answer(httpx.get(f"{server.url}/openapi.json"))
+        document = answer(httpx.get(f"{extended.url}/openapi.json"))
         assert parameter in document["components"]["schemas"][component]["properties"]
         assert document == json.loads((tree.root / "openapi/openapi.json").read_text()) | {"servers": [{"url": "/"}]}
         for models, scalars in zip(pages_of(path.replace("-", " ")), pages_of("parameters of v2"), strict=True):
@@ -242,14 +233,14 @@ def test_catalogue_and_document_describe_what_was_added(
             )
 
 
-def test_the_generic_tests_take_up_a_new_score_model(score_model_tree: Tree) -> None:
+def test_the_generic_tests_take_up_a_new_score_model(tree: Tree) -> None:
     """Among them finite differences of the gradients, and the oracle."""
-    assert score_model_tree.test("-k", "chebyshev", "tests/attention_core/test_scores.py") >= 15
+    assert tree.test("-k", "chebyshev", "tests/attention_core/test_scores.py") >= 15
 
 
 @pytest.mark.soak
-def test_the_generic_tests_take_up_a_new_normalizer(normalizer_tree: Tree) -> None:
-    assert normalizer_tree.test("-k", "taylor", "tests/attention_core/test_normalizers.py") >= 9
+def test_the_generic_tests_take_up_a_new_normalizer(tree: Tree) -> None:
+    assert tree.test("-k", "taylor", "tests/attention_core/test_normalizers.py") >= 9
 
 
 @pytest.mark.soak
@@ -290,8 +281,6 @@ CHOSEN = "everything_registered or named_with_their"
 
 @pytest.mark.soak
 @pytest.mark.parametrize("path", GENERIC)
-def test_every_generic_test_passes_with_what_was_added(
-    score_model_tree: Tree, normalizer_tree: Tree, path: str
-) -> None:
-    assert score_model_tree.test("-k", f"chebyshev or {CHOSEN}", path) >= 1
-    assert normalizer_tree.test("-k", f"taylor or {CHOSEN}", path) >= 1
+def test_every_generic_test_passes_with_what_was_added(tree: Tree, path: str) -> None:
+    assert tree.test("-k", f"chebyshev or {CHOSEN}", path) >= 1
+    assert tree.test("-k", f"taylor or {CHOSEN}", path) >= 1

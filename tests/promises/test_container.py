@@ -24,7 +24,7 @@ import yaml
 from service.settings import Settings
 from tests.conftest import TOOLS
 from tests.processes import children_of
-from tests.sampling import product_sample
+from tests.sampling import every, product_sample
 from tests.server import Server, free_port, running_server
 
 PREFIX = "ATTENTION_"
@@ -340,7 +340,9 @@ def is_running(process: int) -> bool:
 
 @pytest.mark.alone
 @pytest.mark.parametrize(
-    ("workers", "connected", "number"), product_sample(3, [1, 2], [False, True], [signal.SIGTERM, signal.SIGINT])
+    ("workers", "connected", "number"),
+    # SIGTERM in `make test`: tests/service/holding_up/test_end.py.
+    every(8, product_sample(1, [1, 2], [False, True], [signal.SIGTERM, signal.SIGINT]), first=7),
 )
 def test_a_signal_ends_the_server_in_order(
     tmp_path: Path, workers: int, connected: bool, number: signal.Signals

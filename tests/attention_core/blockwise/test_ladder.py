@@ -28,7 +28,7 @@ def two_sizes(one):
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("score_model", SCORE_MODELS)
 def test_a_third_of_the_combinations_at_two_tile_sizes(score_model, normalizer):
-    chosen = [(one, sizes) for one in calls.third(score_model, normalizer) for sizes in two_sizes(one)]
+    chosen = [(one, sizes) for one in calls.one_in(3, score_model, normalizer) for sizes in two_sizes(one)]
     assert len({(one.dtype, one.heads) for one, _ in chosen}) == len(calls.DTYPES) * len(calls.HEADS)
     assert len({(one.dtype, sizes) for one, sizes in chosen}) == len(calls.DTYPES) * len(SIZES)
     assert len({(one.heads, sizes) for one, sizes in chosen}) == len(calls.HEADS) * len(SIZES)

@@ -107,7 +107,6 @@ def test_both_ways_of_decoding_agree(body):
     assert outcome(cut_small, body) == outcome(decode_plain, body)
 
 
-@pytest.mark.parametrize("number", ODD_NUMBERS, ids=lambda number: number[:30])
 @pytest.mark.parametrize(
     "frame",
     [
@@ -122,9 +121,10 @@ def test_both_ways_of_decoding_agree(body):
         '{"a": [' + "0.5, " * 20 + "%s, " + "3.5, " * 30 + "1]}",
     ],
 )
-def test_a_number_in_an_odd_spelling(number, frame):
-    body = (frame % number).encode()
-    assert outcome(cut_small, body) == outcome(decode_plain, body)
+def test_a_number_in_an_odd_spelling(frame):
+    for number in ODD_NUMBERS:
+        body = (frame % number).encode()
+        assert outcome(cut_small, body) == outcome(decode_plain, body), number[:40]
 
 
 @pytest.mark.parametrize(

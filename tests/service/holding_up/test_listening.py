@@ -194,7 +194,7 @@ def test_under_nohup_sighup_ends_nothing(tmp_path):
 
 def test_readyz_says_503_for_the_ready_delay_before_the_listener_closes(tmp_path, report_figure):
     """The delay is longer than the tenth of the time to drain that it replaces, and everything is still answered."""
-    with running_server(tmp_path, DRAIN_SECONDS="6", READY_DELAY_SECONDS="2") as server:
+    with running_server(tmp_path, DRAIN_SECONDS="6", READY_DELAY_SECONDS="1") as server:
         server.process.send_signal(signal.SIGTERM)
         [began] = log_lines(server, "draining: not ready any more")
         states = set()
@@ -210,5 +210,5 @@ def test_readyz_says_503_for_the_ready_delay_before_the_listener_closes(tmp_path
         [closed] = log_lines(server, "draining: no new connections")
         seconds = (datetime.fromisoformat(closed["time"]) - datetime.fromisoformat(began["time"])).total_seconds()
     assert states == {503}
-    report_figure(f"with a ready delay of 2 s the listener closed after {seconds:.1f} s")
-    assert 1.99 < seconds < 5
+    report_figure(f"with a ready delay of 1 s the listener closed after {seconds:.1f} s")
+    assert 0.99 < seconds < 4

@@ -36,7 +36,7 @@ from service.memories import (
     reserve_nothing,
 )
 from service.settings import Settings
-from tests.calls import Combination, third
+from tests.calls import Combination, one_in
 from tests.sampling import product_sample
 
 SETTINGS = Settings(compute_threads=1)
@@ -101,7 +101,7 @@ def test_every_combination_has_the_bytes_of_sent_tensors(
     score_model: str, normalizer: str, store: EmbeddedStore, run: Run
 ) -> None:
     """All layouts of heads, with the past as a memory that is appended to; all dtypes, masks, biases and positions."""
-    combinations = third(score_model, normalizer)
+    combinations = one_in(3, score_model, normalizer)
     for index, one in enumerate(combinations[:: 1 + len(combinations) // 40]):
         assert_same(one.request(), store, run, SAFETENSORS if index % 4 == 3 else JSON)
 
@@ -111,7 +111,7 @@ def test_every_combination_has_the_bytes_of_sent_tensors(
 def test_a_third_of_all_combinations_have_the_bytes_of_sent_tensors(
     score_model: str, normalizer: str, store: EmbeddedStore, run: Run
 ) -> None:
-    for one in third(score_model, normalizer):
+    for one in one_in(3, score_model, normalizer):
         assert_same(one.request(), store, run)
 
 
