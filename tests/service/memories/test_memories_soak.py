@@ -16,7 +16,7 @@ from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
 pytestmark = pytest.mark.soak
 
-OPERATIONS = 50_000
+OPERATIONS = 100_000
 NAMES = 50
 GROWTH_MIB = 32
 FAST = Path("/dev/shm")
@@ -31,7 +31,7 @@ def fast_directory(tmp_path):
 
 
 def test_memory_and_files_stay_flat_over_many_operations(fast_directory, report_figure):
-    """The second half of 50 000 puts, appends, queries and deletions adds neither memory nor descriptors nor files."""
+    """The second half of 100 000 puts, appends, queries and deletions adds neither memory nor descriptors nor files."""
     chance = random.Random(1)
     store = EmbeddedStore(fast_directory / "memories", StoreLimits(idle_seconds=0.2, cache_bytes=4 * 1024 * 1024))
     held, half = {}, None
