@@ -116,6 +116,8 @@ def main() -> None:
     # Ray writes what it says to the standard output, whose reader expects one line.
     written, sys.stdout = sys.stdout, sys.stderr
     ray.init(
+        # Without an address Ray joins a cluster that runs on this machine already, or that RAY_ADDRESS names.
+        address=LOCAL,
         num_cpus=cpus,
         object_store_memory=store_bytes,
         include_dashboard=False,
