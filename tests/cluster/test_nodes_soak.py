@@ -80,6 +80,27 @@ async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(clien
     assert answer.content == expected
 
 
+async def test_a_deadline_that_ends_while_a_node_is_frozen_is_answered(client, changing, ray_cluster):
+    """No request waits for the node, and none of them keeps a thread: calls after it are answered right."""
+    content = body(SOME)
+    expected = (await post(client, content)).content
+    assert (await post(changing, content)).content == expected
+    number = ray_cluster.ask("alive")[-1]
+    ray_cluster.ask("freeze", number)
+    try:
+        # More calls than threads; some may have no part on that node.
+        answers = await asyncio.gather(*(post(changing, content, **{"Request-Timeout": "1"}) for _ in range(6)))
+        for answer in answers:
+            if answer.status_code == 504:
+                assert answer.json()["type"] == "/problems/deadline-exceeded"
+            else:
+                assert answer.content == expected
+        assert any(answer.status_code == 504 for answer in answers)
+        assert (await post(changing, content)).content == expected
+    finally:
+        ray_cluster.ask("thaw", number)
+
+
 async def until(condition, seconds=300):
     """Wait until something asynchronous is true."""
     end = time.monotonic() + seconds
