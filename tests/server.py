@@ -45,9 +45,7 @@ class Server:
         return code, time.monotonic() - started
 
 
-def log_lines(
-    server: Server, message: str, count: int = 1, seconds: float = STARTUP_SECONDS
-) -> list[dict[str, Any]]:
+def log_lines(server: Server, message: str, count: int = 1, seconds: float = STARTUP_SECONDS) -> list[dict[str, Any]]:
     """Wait until the log of a server holds this many records that contain a message, and return them.
 
     `seconds` is the longest wait.
