@@ -13,8 +13,8 @@ from tests.server import Server, log_lines, running_server
 MIN_OPERATIONS = 1
 """So that every call of a test runs on the cluster."""
 
-MAX_OPERATIONS = 10**14
-"""So that a call may take minutes."""
+MAX_OPERATIONS = 10**15
+"""So that each task of a call may take minutes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

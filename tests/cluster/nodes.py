@@ -107,10 +107,10 @@ class Nodes:
             if one["name"] in names:
                 ray.kill(ray.get_actor(**one), no_restart=True)
 
-    def tasks(self, name: str, driver: int, since: int) -> tuple[int, int, int]:
-        """Return how many tasks of a name are known, how many of them have not ended, and how many were computed.
+    def tasks(self, name: str, driver: int, since: int) -> tuple[int, int]:
+        """Return how many tasks of a name are known, and how many of them have not ended, running and waiting ones.
 
-        Those that a process has submitted since a time in nanoseconds are counted; cancelled ones are not computed.
+        Those that a process has submitted since a time in nanoseconds are counted.
         Ray's own commands ask a dashboard, which takes longer to start than the nodes.
         """
         jobs = {job["JobID"] for job in state.job_table() if job["DriverPid"] == driver}
@@ -120,8 +120,7 @@ class Nodes:
             if event.task_info.name == name and event.job_id.hex() in jobs
         ]
         states = [times for times in states if min(times.values(), default=0) >= since]
-        going_on = sum(not ENDED & set(times) for times in states)
-        return len(states), going_on, sum(common_pb2.TaskStatus.FINISHED in times for times in states)
+        return len(states), sum(not ENDED & set(times) for times in states)
 
 
 def main() -> None:
