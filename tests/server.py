@@ -45,9 +45,12 @@ class Server:
         return code, time.monotonic() - started
 
 
-def log_lines(server: Server, message: str, count: int = 1) -> list[dict[str, Any]]:
-    """Wait until the log of a server holds this many records that contain a message, and return them."""
-    until = time.monotonic() + STARTUP_SECONDS
+def log_lines(server: Server, message: str, count: int = 1, seconds: float = STARTUP_SECONDS) -> list[dict[str, Any]]:
+    """Wait until the log of a server holds this many records that contain a message, and return them.
+
+    `seconds` is the longest wait.
+    """
+    until = time.monotonic() + seconds
     while True:
         lines = server.log.read_text().splitlines(keepends=True)
         found = [json.loads(line) for line in lines if message in line and line.endswith("\n")]

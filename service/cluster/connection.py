@@ -30,11 +30,22 @@ RECONNECT_SECONDS = 2.0
 POLL_SECONDS = 0.02
 """Time between two looks at whether a request that waits for the cluster is to stop."""
 
+CANCEL_SECONDS = 60.0
+"""Time for which a task that has not ended is cancelled again, at each look at the cluster."""
+
 LEAVE_SECONDS = 10.0
 """Longest that requests may take to notice that the connection is lost."""
 
 RETRY_SECONDS = 5.0
 """What clients are told to wait when there is no cluster: about as long as a lost one takes to be connected again."""
+
+DRIVER = {
+    # Ray would end this process otherwise when its cluster is gone for a minute.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000000",
+    # Ray waits 2 s by itself until it interrupts a task again that was about to begin.
+    "RAY_cancellation_retry_ms": "200",
+}
+"""Variables of Ray for this process, unless the environment has them."""
 
 log = logging.getLogger("service.cluster")
 
@@ -60,6 +71,8 @@ class Session:
         self.nodes = 1
         self._users = 0
         self._changed = threading.Condition()
+        self._cancelled: dict[Any, float] = {}
+        self._cancelling = threading.Lock()
         self.measure()
 
     def measure(self) -> None:
@@ -88,13 +101,37 @@ class Session:
             raise unavailable("it no longer answers")
 
     def cancel(self, references: Sequence[Any]) -> None:
-        """Cancel tasks that have not ended; does nothing once the connection is lost."""
+        """Cancel tasks that have not ended; does nothing once the connection is lost.
+
+        Ray drops a cancellation that reaches a process before its task does, and one whose interrupt some code of
+        Python has swallowed: `cancel_again` has to follow.
+        """
         if self.lost.is_set():
             return
+        until = time.monotonic() + CANCEL_SECONDS
+        with self._cancelling:
+            self._cancelled.update(dict.fromkeys(references, until))
         for reference in references:
             # Actors and nodes may be gone.
             with suppress(Exception):
                 self.ray.cancel(reference)
+
+    def cancel_again(self) -> None:
+        """Cancel once more the tasks that go on after they were cancelled, and forget those that have ended."""
+        with self._cancelling:
+            tasks = list(self._cancelled)
+        if not tasks:
+            return
+        _, left = self.ray.wait(tasks, num_returns=len(tasks), timeout=0, fetch_local=False)
+        now = time.monotonic()
+        with self._cancelling:
+            going_on = {task: until for task in left if (until := self._cancelled[task]) > now}
+            for task in tasks:
+                if task not in going_on:
+                    del self._cancelled[task]
+        for task in going_on:
+            with suppress(Exception):
+                self.ray.cancel(task)
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -188,8 +225,8 @@ class Cluster:
         self._reason = reason
 
     def _connect(self) -> Session:
-        # Ray would end this process otherwise when its cluster is gone for a minute.
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "1000000000")
+        for name, value in DRIVER.items():
+            os.environ.setdefault(name, value)
         address = self._address
         if address == LOCAL:
             if self._local is None or not self._local.runs:
@@ -210,9 +247,15 @@ class Cluster:
             if not session.answers():
                 self._report("it no longer answers")
                 return
-            if time.monotonic() > measured + RECONNECT_SECONDS:
-                measured = time.monotonic()
-                session.measure()
+            try:
+                session.cancel_again()
+                if time.monotonic() > measured + RECONNECT_SECONDS:
+                    measured = time.monotonic()
+                    session.measure()
+            # Whatever Ray raises while its cluster ends.
+            except Exception as error:  # noqa: BLE001
+                self._report(f"it no longer answers: {type(error).__name__}")
+                return
 
 
 def why_missing(settings: Settings) -> str | None:

@@ -92,7 +92,7 @@ class LargeCall:
         """Yield the parts of a call with their results, in the order in which these arrive."""
         started, tasks = perf_counter(), Tasks(session)
         try:
-            self._submit(tasks, cut)
+            self._submit(tasks, cut, should_stop)
             yield from self._results(tasks, cut, should_stop)
         finally:
             session.cancel(list(tasks.parts))
@@ -101,7 +101,7 @@ class LargeCall:
         seconds = perf_counter() - started
         self._cluster.meter.cluster_call(tasks.count, tasks.sent_bytes, tasks.received_bytes, seconds)
 
-    def _submit(self, tasks: Tasks, cut: CutCall) -> None:
+    def _submit(self, tasks: Tasks, cut: CutCall, should_stop: ShouldStop | None) -> None:
         """Put the memory that parts read into the object store, and start their tasks."""
         ray = tasks.session.ray
         # SPREAD: by default tasks go to the node that has their arguments, which is that of this process.
@@ -111,6 +111,7 @@ class LargeCall:
         try:
             objects: dict[int, Any] = {}
             for part in cut.parts:
+                tasks.session.check(should_stop)
                 for number in part.regions:
                     if number not in objects:
                         region = cut.regions[number]

@@ -23,8 +23,11 @@ HEALTH_CHECKS = {
 START_SECONDS = 120
 """Longest that Ray may take to start, which is 5 s on a machine with nothing else to do."""
 
-START = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": str(START_SECONDS)}
-"""Further variables of Ray, which waits 30 s by itself."""
+NODE_SECONDS = 45
+"""Longest wait for a node: its process ends by itself where one of its three agents takes more than 15 s to start."""
+
+START = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": str(NODE_SECONDS)}
+"""Further variables of Ray, which waits 30 s for a node by itself."""
 
 STOP_SECONDS = 10
 """Longest that Ray may take to end in order, after which it is killed."""
@@ -116,6 +119,8 @@ def main() -> None:
     # Ray writes what it says to the standard output, whose reader expects one line.
     written, sys.stdout = sys.stdout, sys.stderr
     ray.init(
+        # Without an address Ray joins a cluster that runs on this machine already, or that RAY_ADDRESS names.
+        address=LOCAL,
         num_cpus=cpus,
         object_store_memory=store_bytes,
         include_dashboard=False,

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from attention_core.interfaces import ShouldStop
@@ -48,13 +49,17 @@ def cancellable(compute: Callable[[ShouldStop], T]) -> T:
             errors.append(error)
 
     thread = threading.Thread(target=work, name="part", daemon=True)
-    thread.start()
     try:
+        # An interrupt may come while the thread starts.
+        thread.start()
         while thread.is_alive():
             thread.join(POLL_SECONDS)
     finally:
         stop.set()
-        thread.join()
+        while thread.is_alive():
+            # A task may be cancelled again before it has ended.
+            with suppress(KeyboardInterrupt):
+                thread.join()
     if errors:
         raise errors[0]
     return results[0]

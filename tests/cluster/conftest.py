@@ -13,6 +13,9 @@ from tests.server import Server, log_lines, running_server
 MIN_OPERATIONS = 1
 """So that every call of a test runs on the cluster."""
 
+MAX_OPERATIONS = 10**15
+"""So that each task of a call may take minutes."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that need Ray where it is not installed; with CI set they run, and fail."""
@@ -38,7 +41,11 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster
 def ray_server(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that computes on the cluster."""
     directory: Path = tmp_path_factory.mktemp("ray-server")
-    settings = {"RAY_ADDRESS": ray_cluster.address, "RAY_MIN_OPERATIONS": str(MIN_OPERATIONS)}
+    settings = {
+        "RAY_ADDRESS": ray_cluster.address,
+        "RAY_MIN_OPERATIONS": str(MIN_OPERATIONS),
+        "MAX_OPERATIONS": str(MAX_OPERATIONS),
+    }
     with running_server(directory, python=PYTHON, base=ray_cluster.environment, **settings) as server:
         log_lines(server, "connected to a Ray cluster")
         yield server

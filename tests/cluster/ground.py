@@ -22,7 +22,8 @@ ENVIRONMENT = PROJECT / ".venv-ray"
 PYTHON = ENVIRONMENT / "bin" / "python"
 INSTALLED = ENVIRONMENT / "installed"
 TARGET = ".venv-ray/installed"
-START_SECONDS = 180
+START_SECONDS = 300
+"""Longest that the nodes may take to start, which is 12 s on a machine with nothing else to do."""
 
 
 class RayCluster:
@@ -104,14 +105,20 @@ class RayCluster:
                 process.returncode = 0
                 return connection
             time.sleep(0.1)
+        # It would go on without a test, and its nodes end with it.
+        process.kill()
+        process.wait()
         raise RuntimeError(f"the Ray cluster did not start:\n{self.log.read_text()}")
 
 
 def ray_environment(token: str) -> dict[str, str]:
-    """Return the environment of Ray's processes, and of drivers, that share a token."""
+    """Return the environment of Ray's processes, and of drivers, that share a token.
+
+    What the environment of the tests has goes first, such as longer times for a machine with much else to do.
+    """
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
         "RAY_enable_task_events_to_dashboard_head": "0",
     }
-    return {**os.environ, **HEALTH_CHECKS, **START, **settings}
+    return {**HEALTH_CHECKS, **START, **os.environ, **settings}

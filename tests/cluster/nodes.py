@@ -11,6 +11,7 @@ import socketserver
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ from ray._private.state import state
 from ray.cluster_utils import Cluster
 from ray.core.generated import common_pb2
 
+from service.cluster.shard import Shard
+from service.memories import MemoryName, StoreLimits, StorePlace
+
+ATTEMPTS = 4
+"""To start a node."""
+
 NODE = {"num_cpus": 1, "object_store_memory": 512 << 20}
 ENDED = {common_pb2.TaskStatus.FINISHED, common_pb2.TaskStatus.FAILED}
 
@@ -28,8 +35,8 @@ class Nodes:
     """The cluster; nodes are known by the numbers in which they were added, 0 is the head."""
 
     def __init__(self) -> None:
-        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-        self.nodes: dict[int, Any] = {0: self.cluster.head_node}
+        self.cluster = Cluster()
+        self.nodes: dict[int, Any] = {0: self._start(include_dashboard=False)}
         ray.init(address=self.cluster.address, log_to_driver=False, logging_level="ERROR")
 
     def address(self) -> str:
@@ -39,8 +46,15 @@ class Nodes:
     def add(self, environment: dict[str, str] | None = None) -> int:
         """Add a node whose processes get further environment variables, and return its number."""
         number = max(self.nodes) + 1
-        self.nodes[number] = self.cluster.add_node(**NODE, env_vars=environment or {})
+        self.nodes[number] = self._start(env_vars=environment or {})
         return number
+
+    def _start(self, **options: Any) -> Any:
+        """Start a node, the first as head; again where the machine was so slow that the node ended by itself."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Exception):
+                return self.cluster.add_node(**NODE, **options)
+        return self.cluster.add_node(**NODE, **options)
 
     def kill(self, number: int) -> None:
         """Kill the processes of a node."""
@@ -67,17 +81,46 @@ class Nodes:
         known = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return [number for number, node in self.nodes.items() if node.node_id in known]
 
-    def actors(self) -> list[str]:
-        """Return the names of the actors that have one."""
-        return [one["name"] for one in ray.util.list_named_actors(all_namespaces=True)]
+    def actors(self) -> dict[str, int]:
+        """Return the processes of the actors that have a name, by name; 0 for one that is starting."""
+        found = state.actor_table(None).values()
+        return {one["Name"]: one["Pid"] for one in found if one["Name"] and one["State"] != "DEAD"}
 
-    def tasks(self, name: str) -> int:
-        """Return how many tasks of a name have not ended, running ones and waiting ones.
+    def idle_shard(self, directory: str, memory: str, idle_seconds: float) -> str:
+        """Start a shard of a memory that belongs to everyone, which ends when idle; return the name of its actor.
 
+        The store is in a directory of this machine.
+        """
+        place = StorePlace(directory, "", StoreLimits())
+        name = f"idle-{memory}"
+        actor = (
+            ray.remote(Shard)
+            .options(name=name, lifetime="detached", max_restarts=-1, num_cpus=0)
+            .remote(place, MemoryName("", memory), 1, idle_seconds)
+        )
+        ray.get(actor.renew.remote("no call"))
+        return name
+
+    def end_actors(self, names: list[str]) -> None:
+        """End actors for good, as a shard ends itself when it is idle."""
+        for one in ray.util.list_named_actors(all_namespaces=True):
+            if one["name"] in names:
+                ray.kill(ray.get_actor(**one), no_restart=True)
+
+    def tasks(self, name: str, driver: int, since: int) -> tuple[int, int]:
+        """Return how many tasks of a name are known, and how many of them have not ended, running and waiting ones.
+
+        Those that a process has submitted since a time in nanoseconds are counted.
         Ray's own commands ask a dashboard, which takes longer to start than the nodes.
         """
-        found = [event for event in state._get_all_task_events() if event.task_info.name == name]
-        return sum(not ENDED & set(event.state_updates.state_ts_ns) for event in found)
+        jobs = {job["JobID"] for job in state.job_table() if job["DriverPid"] == driver}
+        states = [
+            event.state_updates.state_ts_ns
+            for event in state._get_all_task_events()
+            if event.task_info.name == name and event.job_id.hex() in jobs
+        ]
+        states = [times for times in states if min(times.values(), default=0) >= since]
+        return len(states), sum(not ENDED & set(times) for times in states)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from tests.cluster.ground import PYTHON, ray_environment
+from tests.cluster.ground import PYTHON, START_SECONDS, ray_environment
 from tests.cluster.large import SOME, Sizes, body, post
 from tests.processes import children_of, workers_of
 from tests.server import free_port, log_lines, running_server
@@ -20,6 +20,8 @@ CALLS = 50
 SEEDS = 5
 FEW_QUERIES = Sizes(heads=2, queries=3, keys=9 * 2048 + 5)
 SMALL = {"query": [[1, 0]], "key": [[1, 0], [0, 1]], "value": [[1], [2]]}
+
+IN_PLACE = {"RAY_ADDRESS": "local", "RAY_MIN_OPERATIONS": "10000000"}
 
 
 @pytest.fixture
@@ -78,6 +80,27 @@ async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(clien
     assert answer.content == expected
 
 
+async def test_a_deadline_that_ends_while_a_node_is_frozen_is_answered(client, changing, ray_cluster):
+    """No request waits for the node, and none of them keeps a thread: calls after it are answered right."""
+    content = body(SOME)
+    expected = (await post(client, content)).content
+    assert (await post(changing, content)).content == expected
+    number = ray_cluster.ask("alive")[-1]
+    ray_cluster.ask("freeze", number)
+    try:
+        # More calls than threads; some may have no part on that node.
+        answers = await asyncio.gather(*(post(changing, content, **{"Request-Timeout": "1"}) for _ in range(6)))
+        for answer in answers:
+            if answer.status_code == 504:
+                assert answer.json()["type"] == "/problems/deadline-exceeded"
+            else:
+                assert answer.content == expected
+        assert any(answer.status_code == 504 for answer in answers)
+        assert (await post(changing, content)).content == expected
+    finally:
+        ray_cluster.ask("thaw", number)
+
+
 async def until(condition, seconds=300):
     """Wait until something asynchronous is true."""
     end = time.monotonic() + seconds
@@ -86,13 +109,20 @@ async def until(condition, seconds=300):
         await asyncio.sleep(0.2)
 
 
+@pytest.fixture
+def another_address(monkeypatch):
+    """Ray's own variable names another cluster, as a file of Ray does where one runs on this machine already."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("another_address")
 @pytest.mark.parametrize("ray_cluster", [None])
 async def test_ray_in_place_is_started_again_when_it_dies(client, ray_cluster, tmp_path):
     """Ray ends the worker with it, and another takes its place: small calls go on before large ones do."""
     content = body(SOME)
     expected = (await post(client, content)).content
-    with running_server(tmp_path, python=PYTHON, RAY_ADDRESS="local", RAY_MIN_OPERATIONS="10000000") as server:
-        log_lines(server, "connected to a Ray cluster")
+    with running_server(tmp_path, python=PYTHON, **IN_PLACE) as server:
+        log_lines(server, "connected to a Ray cluster", seconds=START_SECONDS)
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
             assert (await post(started, content)).content == expected
             [worker] = workers_of(server.process.pid)
@@ -118,13 +148,13 @@ async def test_ray_in_place_is_started_again_when_it_dies(client, ray_cluster, t
         assert "SIGTERM received" not in server.log.read_text()
 
 
+@pytest.mark.usefixtures("another_address")
 @pytest.mark.parametrize("ray_cluster", [None])
 async def test_several_workers_share_ray_in_place(client, ray_cluster, tmp_path):
     content = body(SOME)
     expected = (await post(client, content)).content
-    settings = {"RAY_ADDRESS": "local", "RAY_MIN_OPERATIONS": "10000000", "WORKERS": "2"}
-    with running_server(tmp_path, python=PYTHON, **settings) as server:
-        log_lines(server, "connected to a Ray cluster", 2)
+    with running_server(tmp_path, python=PYTHON, WORKERS="2", **IN_PLACE) as server:
+        log_lines(server, "connected to a Ray cluster", 2, START_SECONDS)
         for _ in range(6):
             async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
                 assert (await post(started, content)).content == expected

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.cluster.ground import PYTHON, RayCluster
+from tests.processes import cpu_seconds, workers_of
 from tests.sampling import sample
 from tests.server import Server, log_lines, running_server
 from tests.service.memories.redis_server import RedisServer
@@ -23,7 +23,7 @@ MEMORIES = "/v1/memories"
 TYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 SPAN = 2048
 KEYS, HEADS, FEATURES = 3 * SPAN + 100, 2, 8
-START_SECONDS, END_SECONDS = 60, 60
+START_SECONDS, END_SECONDS = 180, 180
 STOP_SECONDS = 2
 
 WHOLE, SPREAD = "whole", "spread"
@@ -232,61 +232,55 @@ async def test_no_query_is_wrong_or_lost_while_a_node_dies(ray_cluster: RayClust
             await assert_equal(client, "node", "node-whole", CALLS)
 
 
-def shard_processes() -> list[Path]:
-    """Return the directories in /proc of the shards on this machine."""
-    found = []
-    for process in Path("/proc").iterdir():
-        with suppress(OSError):
-            if process.name.isdecimal() and b"ray::Shard" in (process / "cmdline").read_bytes():
-                found.append(process)
-    return found
-
-
-def shard_seconds() -> float:
-    """Return the seconds of processor time that the shards on this machine have taken."""
-    ticks = 0
-    for process in shard_processes():
-        with suppress(OSError):
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+@pytest.mark.soak
+async def test_a_frozen_shard_delays_a_query_by_seconds(ray_cluster: RayCluster, server: Server) -> None:
+    with ray_cluster.alone():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            for name, shards in (("frozen-whole", 1), ("frozen", 3)):
+                await put(client, name, shards)
+            others = set(ray_cluster.ask("actors"))
+            await wait_for_shards(client, "frozen")
+            stopped = next(pid for name, pid in ray_cluster.ask("actors").items() if name not in others)
+            lost = await counted(client, "attention_shards_lost_total")
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                started = time.monotonic()
+                await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
+                assert time.monotonic() < started + 20
+                assert await counted(client, "attention_shards_lost_total") == lost + 1
+                assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+            await wait_for_shards(client, "frozen")
 
 
 @pytest.mark.soak
-async def test_a_frozen_shard_delays_a_query_by_seconds(client: httpx.AsyncClient) -> None:
-    for name, shards in (("frozen-whole", 1), ("frozen", 3)):
-        await put(client, name, shards)
-    others = set(shard_processes())
-    await wait_for_shards(client, "frozen")
-    stopped = (set(shard_processes()) - others).pop()
-    lost = await counted(client, "attention_shards_lost_total")
-    os.kill(int(stopped.name), signal.SIGSTOP)
-    try:
-        started = time.monotonic()
-        await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
-        assert time.monotonic() < started + 20
-        assert await counted(client, "attention_shards_lost_total") == lost + 1
-        assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
-    finally:
-        os.kill(int(stopped.name), signal.SIGCONT)
-    await wait_for_shards(client, "frozen")
+async def test_shards_stop_at_the_deadline(ray_cluster: RayCluster, server: Server) -> None:
+    with ray_cluster.alone():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            await put(client, "slow", 3, keys=64 * SPAN)
+            others = set(ray_cluster.ask("actors"))
+            await wait_for_shards(client, "slow")
+            shards = [pid for name, pid in ray_cluster.ask("actors").items() if name not in others]
+            query = np.zeros((1, 64, 800, FEATURES), np.float32)
+            body = saved({"query": query}, {"memory": "slow", "include": ["output"]})
+            started = time.monotonic()
+            answer = await client.post("/v1/attention", content=body, headers={**BOTH, "Request-Timeout": "1"})
+            assert answer.status_code == 504
+            assert time.monotonic() < started + 10
+            await asyncio.sleep(STOP_SECONDS)
+            before = sum(map(cpu_seconds, shards))
+            assert before > 0
+            await asyncio.sleep(1)
+            assert sum(map(cpu_seconds, shards)) < before + 0.5
 
 
-@pytest.mark.soak
-async def test_shards_stop_at_the_deadline(client: httpx.AsyncClient) -> None:
-    await put(client, "slow", 3, keys=64 * SPAN)
-    await wait_for_shards(client, "slow")
-    query = np.zeros((1, 64, 800, FEATURES), np.float32)
-    body = saved({"query": query}, {"memory": "slow", "include": ["output"]})
-    started = time.monotonic()
-    answer = await client.post("/v1/attention", content=body, headers={**BOTH, "Request-Timeout": "1"})
-    assert answer.status_code == 504
-    assert time.monotonic() < started + 10
-    await asyncio.sleep(STOP_SECONDS)
-    before = shard_seconds()
-    assert before > 0
-    await asyncio.sleep(1)
-    assert shard_seconds() < before + 0.5
+async def wait_until_ended(cluster: RayCluster, actors: set[str]) -> None:
+    """Wait until no actor of these names is left."""
+    until = time.monotonic() + END_SECONDS
+    while actors & set(cluster.ask("actors")):
+        assert time.monotonic() < until, "the shards did not end"
+        await asyncio.sleep(0.2)
 
 
 @pytest.mark.soak
@@ -298,10 +292,61 @@ async def test_the_shards_of_a_deleted_memory_end(client: httpx.AsyncClient, ray
     assert len(own) == 3
     assert not any("deleted" in name for name in own)
     await client.delete(f"{MEMORIES}/deleted")
-    until = time.monotonic() + END_SECONDS
-    while own & set(ray_cluster.ask("actors")):
-        assert time.monotonic() < until, "the shards did not end"
-        await asyncio.sleep(0.2)
+    await wait_until_ended(ray_cluster, own)
+
+
+@pytest.mark.soak
+async def test_an_idle_shard_ends_and_is_not_restarted(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    with ray_cluster.shared():
+        shard = ray_cluster.ask("idle_shard", str(tmp_path), "idle", 1.0)
+        await wait_until_ended(ray_cluster, {shard})
+
+
+@pytest.mark.soak
+async def test_shards_that_have_ended_are_started_by_the_next_query(ray_cluster: RayCluster, server: Server) -> None:
+    with ray_cluster.alone():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            others = set(ray_cluster.ask("actors"))
+            for name, shards in (("ended-whole", 1), ("ended", 3)):
+                await put(client, name, shards)
+            await wait_for_shards(client, "ended")
+            own = set(ray_cluster.ask("actors")) - others
+            assert len(own) == 3
+            ray_cluster.ask("end_actors", sorted(own))
+            await wait_until_ended(ray_cluster, own)
+            await assert_equal(client, "ended", "ended-whole", {"softmax": CALLS["softmax"]})
+            await wait_for_shards(client, "ended")
+            assert own <= set(ray_cluster.ask("actors"))
+
+
+@pytest.mark.soak
+async def test_workers_share_the_shards_of_a_memory(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    settings = {
+        "RAY_ADDRESS": ray_cluster.address,
+        "MEMORIES_DIRECTORY": str(tmp_path / "memories"),
+        "WORKERS": "2",
+    }
+    with (
+        ray_cluster.alone(),
+        running_server(tmp_path, python=PYTHON, base=ray_cluster.environment, **settings) as server,
+    ):
+        log_lines(server, "connected to a Ray cluster", 2)
+        others = set(ray_cluster.ask("actors"))
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            for name, shards in (("shared-whole", 1), ("shared", 3)):
+                await put(client, name, shards)
+        workers = workers_of(server.process.pid)
+        assert len(workers) == 2
+        for stopped in workers:
+            # The other one takes every connection.
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+                    await wait_for_shards(client, "shared")
+                    await assert_equal(client, "shared", "shared-whole", CALLS)
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+            assert len(set(ray_cluster.ask("actors")) - others) == 3
 
 
 @pytest.mark.soak

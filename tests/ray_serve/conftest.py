@@ -22,5 +22,5 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 async def replicas(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client of Serve."""
-    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=180) as client:
         yield client

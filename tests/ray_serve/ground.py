@@ -19,7 +19,7 @@ from tests.processes import children_of
 from tests.server import free_port
 
 FILE = PROJECT / "deploy" / "ray" / "serve.yaml"
-START_SECONDS = 180
+START_SECONDS = 300
 MAX_REPLICAS = 3
 
 UNREAD = {"name": "unread", "route_prefix": "/unread", "import_path": "tests.ray_serve.unread:app"}
