@@ -156,9 +156,9 @@ bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
 	$(BIN)/python -m benchmarks.plot
 	$(BIN)/python -m benchmarks.report
 
-# In the environment of Ray, beside the service without it.
 bench-cluster: $(VENV)/tested $(RAY_VENV)/installed
 	$(RAY_VENV)/bin/python -m benchmarks.on_ray.table
+	$(BIN)/python -m benchmarks.on_ray.services
 	$(BIN)/python -m benchmarks.report
 
 # pip-audit has an environment of its own.

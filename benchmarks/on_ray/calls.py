@@ -24,6 +24,12 @@ THREADS = 2
 WARM_UP_CALLS = 4
 """After which every node has started its process, and has what it keeps."""
 
+COSTS, SCALING = "costs", "scaling"
+"""Names of the rows that are no comparisons."""
+
+SCALED = Work((1, 8, 16384, 64))
+SCALED_NODES = (1, 2, 3, 4, 8, 16, 32, 64)
+
 RUNS = 7
 MEASURED_NODES = (1, 2, 3)
 

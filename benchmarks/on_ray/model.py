@@ -12,6 +12,7 @@ from attention_core.call import ResolvedCall
 from attention_core.errors import Stopped
 from attention_core.native import CutCall, evaluate_in_parts, selected_kernel
 from service.cluster.large_calls import count_parts, deal
+from service.settings import Settings
 
 MIB = 1 << 20
 
@@ -58,7 +59,7 @@ def traffic(call: ResolvedCall, operations: int, nodes: int, kept: Sequence[rang
     :param nodes: with a CPU each.
     :param kept: addresses of arrays that every node has already.
     """
-    cut = cut_of(call, count_parts(operations, nodes))
+    cut = cut_of(call, count_parts(operations, nodes, Settings().ray_min_operations))
     readers: dict[int, set[int]] = {}
     work, returned, own = [0.0] * nodes, 0, nodes - 1
     for node, part in deal(cut.parts, range(nodes)):

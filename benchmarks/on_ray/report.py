@@ -5,15 +5,9 @@ from collections.abc import Iterator
 from benchmarks.figures import Document
 from benchmarks.figures import Row as Kept
 from benchmarks.on_ray import calls, services
+from benchmarks.on_ray.calls import COSTS, SCALING
 from benchmarks.on_ray.model import Costs, Traffic, predicted_seconds
 from benchmarks.tables import judged, markdown, milliseconds, spread
-from benchmarks.work import Work
-
-COSTS, SCALING = "costs", "scaling"
-"""Names of the rows that are no comparisons."""
-
-SCALED = Work((1, 8, 16384, 64))
-SCALED_NODES = (1, 2, 3, 4, 8, 16, 32, 64)
 
 NOT_MEASURED = "Not measured yet."
 

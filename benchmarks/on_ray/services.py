@@ -1,7 +1,16 @@
-"""Servers on Ray beside servers without it: memories with shards, and Ray Serve."""
+"""Servers on Ray beside servers without it: memories with shards, and Ray Serve.
 
+    make bench-cluster
+    python -m benchmarks.on_ray.services [--only "shards"]
+
+Servers have two compute threads and one connection of `wrk`, and take turns; what counts is the median of the
+differences of neighbouring turns.  Keeps its figures in `results/cluster.json`.
+"""
+
+import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,10 +21,11 @@ import httpx
 import numpy as np
 import yaml
 
+from benchmarks import figures
 from benchmarks.environments import ROOT
 from benchmarks.figures import Row as Kept
 from benchmarks.over_http.exchanges import JSON_HEADERS, Exchange
-from benchmarks.over_http.load import Load
+from benchmarks.over_http.load import Load, prepare_machine
 from benchmarks.over_http.memories import Client, large, on_memory
 from benchmarks.over_http.servers import Kind, Server, running_kind
 from benchmarks.tables import quartiles
@@ -55,23 +65,34 @@ def honor_of_kings() -> Exchange:
     return Exchange("/v1/attention", json.dumps(document["request"]).encode(), JSON_HEADERS)
 
 
-def measure(row: ServiceRow, address: str | None) -> Kept:
-    """Let two servers take turns, one of which is on Ray.
+def main() -> int:
+    """Measure the rows, keep them, print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", action="append", help="part of a row's name; may be given several times")
+    options = parser.parse_args()
+    prepare_machine()
+    machine = figures.describe_machine(2, ("ray",))
+    for row in ROWS:
+        if not options.only or any(part in row.name for part in options.only):
+            kept = measure(row)
+            figures.keep("cluster", row.name, kept, machine)
+            print(row.name, kept, flush=True)
+    return 0
 
-    :param row: the row.
-    :param address: of a cluster of two nodes; None for Ray Serve, which starts its own.
-    """
+
+def measure(row: ServiceRow) -> Kept:
+    """Let two servers take turns, one of which is on Ray."""
     with ExitStack() as stack:
         local = stack.enter_context(_ready(_kind(THREADS)))
-        if address is None:
-            on_ray, exchange = stack.enter_context(_ready(_serve())), honor_of_kings()
-        else:
-            on_ray = stack.enter_context(_ready(_kind({**THREADS, "ATTENTION_RAY_ADDRESS": address})))
+        if row.keys:
+            on_ray = stack.enter_context(_ready(_kind({**THREADS, "ATTENTION_RAY_ADDRESS": "local"})))
             exchange = _put(row.keys, local, on_ray)
+        else:
+            on_ray, exchange = stack.enter_context(_ready(_serve())), honor_of_kings()
         loads = [Load(server, exchange, connections=1) for server in (on_ray, local)]
-        computed = _by_shards(on_ray) if address else 0
+        computed = _by_shards(on_ray) if row.keys else 0
         pairs = [[load.turn(TURN_SECONDS).median_latency for load in loads] for _ in range(TURNS)]
-        if address and _by_shards(on_ray) == computed:
+        if row.keys and _by_shards(on_ray) == computed:
             raise RuntimeError("the shards have computed nothing")
     return {
         "seconds": statistics.median(ours for ours, _ in pairs),
@@ -109,7 +130,7 @@ def _by_shards(server: Server) -> float:
 
 def _kind(variables: dict[str, str]) -> Kind:
     """Return the service, as other benchmarks run it."""
-    return Kind(None, lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)], variables, is_pinned=False)
+    return Kind("ray", lambda port, _: ["-m", "service.cli", "serve", "--port", str(port)], variables, is_pinned=False)
 
 
 def _serve() -> Kind:
@@ -124,7 +145,7 @@ def _serve() -> Kind:
         path.write_text(yaml.safe_dump(document))
         return ["-c", "from ray.serve.scripts import cli; cli()", "run", "--address", "local", str(path)]
 
-    return Kind(None, arguments, {**THREADS, "PYTHONPATH": str(ROOT)}, is_pinned=False)
+    return Kind("ray", arguments, {**THREADS, "PYTHONPATH": str(ROOT)}, is_pinned=False)
 
 
 @contextmanager
@@ -142,3 +163,7 @@ def _ready(kind: Kind) -> Iterator[Server]:
         else:
             raise RuntimeError(f"the server is not ready:\n{server.log.read_text(errors='replace')[-2000:]}")
         yield server
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,26 +1,23 @@
-"""Calls, memories and Ray Serve on a Ray cluster in this machine, beside the same without Ray.
+"""Large calls on the nodes of a Ray cluster in this machine, beside one process.
 
     make bench-cluster
     python -m benchmarks.on_ray.table [--only "K and V there"]
 
-Runs in the environment of Ray.  Two sides take turns; what counts is the median of the ratios, or differences, of
-neighbouring turns.  Keeps its figures in `results/cluster.json`.
+Runs in the environment of Ray.  Two sides take turns; what counts is the median of the ratios of neighbouring
+turns.  Keeps its figures in `results/cluster.json`.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from importlib.metadata import version
 
 from attention_core import predict
 from benchmarks import figures
 from benchmarks.backend_process import Backends
-from benchmarks.on_ray import calls, services
+from benchmarks.on_ray import calls
 from benchmarks.on_ray.model import traffic
 from benchmarks.on_ray.nodes import prepare_environment, running_nodes
-from benchmarks.on_ray.report import COSTS, SCALED, SCALED_NODES, SCALING
-from benchmarks.over_http.load import prepare_machine
 
 Found = Iterator[tuple[str, figures.Row]]
 Wanted = Callable[[str], bool]
@@ -36,50 +33,40 @@ def main() -> int:
         return not options.only or any(part in name for part in options.only)
 
     prepare_environment()
-    described = prepare_machine()
-    machine = {**described, "threads": str(calls.THREADS), "peers": f"ray {version('ray')}"}
-    for measured in (large_calls, served):
-        for name, row in measured(wanted):
-            figures.keep("cluster", name, row, machine)
-            print(name, row, flush=True)
-    if wanted(SCALING):
-        figures.keep("cluster", SCALING, scaling(), machine)
+    machine = figures.describe_machine(calls.THREADS, ("ray",))
+    for name, row in large_calls(wanted):
+        figures.keep("cluster", name, row, machine)
+        print(name, row, flush=True)
+    if wanted(calls.SCALING):
+        figures.keep("cluster", calls.SCALING, scaling(), machine)
     return 0
 
 
 def large_calls(wanted: Wanted) -> Found:
-    """Measure large calls, on one node first, and memories with shards on two."""
+    """Measure large calls on one node and on more, and on two of them what each step costs."""
     rows = [row for row in calls.ROWS if wanted(row.name)]
-    memories = [row for row in services.ROWS if row.keys and wanted(row.name)]
-    if not rows and not memories and not wanted(COSTS):
+    if not rows and not wanted(calls.COSTS):
         return
     with running_nodes() as nodes, Backends(calls.THREADS) as backends:
         for count in calls.MEASURED_NODES:
             if count > 1:
                 nodes.add()
             with calls.connected(nodes.address) as front:
-                if count == calls.THREADS and wanted(COSTS):
-                    yield COSTS, asdict(calls.measure_costs(front, calls.ROWS[0].work))
+                if count == calls.THREADS and wanted(calls.COSTS):
+                    yield calls.COSTS, asdict(calls.measure_costs(front, calls.ROWS[0].work))
                 for row in rows:
                     if row.nodes == count:
                         yield row.name, calls.measure(front, row, backends)
-            if count == calls.THREADS:
-                for row in memories:
-                    yield row.name, services.measure(row, nodes.address)
-
-
-def served(wanted: Wanted) -> Found:
-    """Measure Ray Serve."""
-    for row in services.ROWS:
-        if not row.keys and wanted(row.name):
-            yield row.name, services.measure(row, None)
 
 
 def scaling() -> figures.Row:
     """Return what a call on more nodes than can be measured consists of."""
-    call, _ = calls.resolved(SCALED)
+    call, _ = calls.resolved(calls.SCALED)
     operations = predict(call).operations
-    return {"operations": operations, "traffic": [asdict(traffic(call, operations, nodes)) for nodes in SCALED_NODES]}
+    return {
+        "operations": operations,
+        "traffic": [asdict(traffic(call, operations, nodes)) for nodes in calls.SCALED_NODES],
+    }
 
 
 if __name__ == "__main__":

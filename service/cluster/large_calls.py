@@ -19,6 +19,10 @@ PART_OPERATIONS = 100_000_000_000
 """Operations of a part where a call has more parts than the cluster CPUs: about 0.4 s of computing, against 10 ms for
 the task (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
 
+SMALLEST_CALL_PARTS = 10
+"""Parts of the smallest call that runs on the cluster, at most: on many nodes smaller ones take longer to send than to
+compute (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
+
 MAX_PARTS_PER_CPU = 8
 """Parts for each CPU of the cluster: nodes end at about the same time, and a node that dies loses little."""
 
@@ -28,7 +32,7 @@ MIN_OBJECT_BYTES = 1 << 16
 MAX_RETRIES = 3
 """How often Ray runs a task again whose node has died."""
 
-SLOW_SECONDS, SLOW_OPERATIONS, SLOW_BYTES = 5.0, 1_000_000_000, 20_000_000
+SLOW_SECONDS, SLOW_OPERATIONS, SLOW_BYTES = 5.0, 5_000_000_000, 20_000_000
 """A part stalls that has taken longer than this, plus a second for each of these operations and bytes: a node that is
 frozen is noticed by Ray after 38 s.  This process then computes the part itself."""
 
@@ -37,12 +41,16 @@ T = TypeVar("T")
 log = logging.getLogger("service.cluster")
 
 
-def count_parts(operations: int, cpus: int) -> int:
-    """Return how many parts a call has: a multiple of the CPUs of the cluster.
+def count_parts(operations: int, cpus: int, min_operations: int) -> int:
+    """Return how many parts a call has: a multiple of the CPUs of the cluster, or fewer than these.
 
     :param operations: predicted ones of the call.
     :param cpus: of the cluster.
+    :param min_operations: those from which on calls run on the cluster.
     """
+    most = max(1, operations * SMALLEST_CALL_PARTS // min_operations)
+    if most < cpus:
+        return most
     rounds = -(-operations // (PART_OPERATIONS * cpus))
     return cpus * max(1, min(MAX_PARTS_PER_CPU, rounds))
 
@@ -99,7 +107,7 @@ class LargeCall:
         Raises Stopped, and ClusterUnavailable.
         """
         with self._cluster.session() as session:
-            n_parts = count_parts(self._operations, session.cpus)
+            n_parts = count_parts(self._operations, session.cpus, self._cluster.min_operations)
             evaluate = partial(self._evaluate, session)
             return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.cluster.connection import Session
-from service.cluster.large_calls import deal
+from service.cluster.large_calls import MAX_PARTS_PER_CPU, PART_OPERATIONS, SMALLEST_CALL_PARTS, count_parts, deal
 
 OWN = "a"
 
@@ -26,6 +26,23 @@ class Ray:
     def remote(self, function: object) -> object:
         self.remote_functions += 1
         return object()
+
+
+@pytest.mark.parametrize(
+    ("operations", "cpus", "parts"),
+    [
+        (1, 64, 1),
+        (100, 64, SMALLEST_CALL_PARTS),
+        (100, 3, 3),
+        (1000, 64, 64),
+        (6 * PART_OPERATIONS, 3, 6),
+        (1000 * PART_OPERATIONS, 3, 3 * MAX_PARTS_PER_CPU),
+    ],
+)
+def test_a_call_has_a_part_for_each_cpu_unless_parts_were_too_small_or_too_large(
+    operations: int, cpus: int, parts: int
+) -> None:
+    assert count_parts(operations, cpus, min_operations=100) == parts
 
 
 @pytest.mark.parametrize("places", [1, 2, 3, 7])
