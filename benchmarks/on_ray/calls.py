@@ -49,7 +49,7 @@ class CallRow:
     keeps: bool
     """Whether keys and values are in the object store already."""
     pairs: int = 0
-    """Turns beside one process with two threads; 0 for none."""
+    """Pairs of turns beside one process with two threads; 0 for none."""
     target: float | None = None
     """For the ratio of the two."""
 

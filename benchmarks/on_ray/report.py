@@ -53,7 +53,7 @@ def costs(document: Document) -> str:
 
 
 def predictions(document: Document) -> str:
-    """Return what the model says beside what was measured."""
+    """Return predictions beside measurements."""
     if COSTS not in document["rows"]:
         return NOT_MEASURED
     kept, cores = document["rows"], int(document["machine"]["cores"])

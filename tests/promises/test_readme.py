@@ -49,7 +49,7 @@ PROGRAMS = {
     "bash commands": {"make", "docker"},
     "bash generate": set(GENERATORS),
     "bash develop": {"make", ".venv/bin/python"},
-    "bash cluster": {"docker", "helm", "kubectl"},
+    "bash cluster": {"docker", "helm", "kubectl", "serve"},
 }
 """The programs that the commands of a kind of snippet may start.
 
