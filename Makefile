@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload openapi generate manifests lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -119,7 +119,7 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-core bench-http bench-memories bench-overload
+bench: bench-core bench-http bench-memories bench-overload bench-cluster
 
 # Each peer that the service is measured beside has an environment of its own, with its own versions.
 CORE_PEERS := pytorch onnxruntime jax
@@ -154,6 +154,11 @@ bench-memories: $(VENV)/tested $(PEER_VENV)-faiss/installed
 bench-overload: $(VENV)/tested $(PEER_VENV)-fastapi/installed
 	$(BIN)/python -m benchmarks.over_http.overload
 	$(BIN)/python -m benchmarks.plot
+	$(BIN)/python -m benchmarks.report
+
+bench-cluster: $(VENV)/tested $(RAY_VENV)/installed
+	$(RAY_VENV)/bin/python -m benchmarks.on_ray.table
+	$(BIN)/python -m benchmarks.on_ray.services
 	$(BIN)/python -m benchmarks.report
 
 # pip-audit has an environment of its own.

@@ -14,6 +14,7 @@ PACKAGES = {
     "mlserver": ("mlserver",),
     "kserve": ("kserve",),
     "faiss": ("faiss-cpu",),
+    "ray": ("ray",),
 }
 """Which versions matter in which environment."""
 
@@ -35,7 +36,9 @@ def require_python(name: str | None) -> str:
     """Return the Python of an environment, of this process's own for None; raises NotInstalled."""
     if name is None:
         return sys.executable
-    python = ROOT / f".venv-bench-{name}" / "bin" / "python"
+    # That of Ray is the one of the tests.
+    folder = ".venv-ray" if name == "ray" else f".venv-bench-{name}"
+    python = ROOT / folder / "bin" / "python"
     if not python.exists():
         raise NotInstalled(f"{python.relative_to(ROOT)} is missing: make {python.parents[1].name}/installed makes it")
     return str(python)

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import cost_model
 from benchmarks.backend_process import OURS
 from benchmarks.figures import Document, load
+from benchmarks.on_ray import report as on_ray
 from benchmarks.over_http.memories import report as memories
 from benchmarks.over_http.report import over_http, overload, payloads, shares
 from benchmarks.plot import against_length, throughput
@@ -121,6 +122,11 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "overload": overload,
     "memories, machine": about_machine,
     "memories": memories,
+    "cluster, machine": about_machine,
+    "cluster": on_ray.comparisons,
+    "cluster, costs": on_ray.costs,
+    "cluster, predictions": on_ray.predictions,
+    "cluster, scaling": on_ray.scaling,
 }
 """Tables by name; before a comma the name of their benchmark."""
 

@@ -265,7 +265,7 @@ class Settings(BaseSettings):
             zh="预计的浮点运算次数从多少起由集群计算。",
             en="Predicted floating-point operations from which on a request is computed by the cluster.",
         ),
-    ] = 20_000_000_000
+    ] = 200_000_000_000
     otlp_endpoint: Annotated[
         Collector,
         Setting(

@@ -81,8 +81,15 @@ class Servers(Pool[Server]):
 
 @contextmanager
 def running(name: str) -> Iterator[Server]:
-    """Run a server until the end of the block."""
-    kind, port = KINDS[name], free_port()
+    """Run one of the servers until the end of the block."""
+    with running_kind(name, KINDS[name]) as server:
+        yield server
+
+
+@contextmanager
+def running_kind(name: str, kind: Kind) -> Iterator[Server]:
+    """Run a server of any kind until the end of the block."""
+    port = free_port()
     # Even if this process is killed, the server goes with it.
     pinned = ["taskset", "--cpu-list", SERVER_CORE] if kind.is_pinned else []
     bound = ["setpriv", "--pdeathsig", "KILL", *pinned, require_python(kind.environment)]

@@ -69,6 +69,9 @@ class Session:
         self.cpus = 1
         """Tasks that the nodes run at a time."""
         self.nodes = 1
+        self.places: list[str] = []
+        """Ids of nodes, each as often as it has CPUs."""
+        self._remote: dict[Callable[..., Any], Any] = {}
         self._users = 0
         self._changed = threading.Condition()
         self._cancelled: dict[Any, float] = {}
@@ -77,13 +80,37 @@ class Session:
 
     def measure(self) -> None:
         """Ask how large the cluster is now."""
-        resources = self.ray.cluster_resources()
-        self.cpus = max(1, int(resources.get("CPU", 1)))
-        self.nodes = max(1, sum(node["Alive"] for node in self.ray.nodes()))
+        nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        own = self.ray.get_runtime_context().get_node_id()
+        # The node of this process comes last: it has what parts read, and the others must fetch it.
+        cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in nodes}
+        order = sorted(cpus, key=lambda node: node == own)
+        self.places = [node for node in order for _ in range(cpus[node])]
+        self.cpus, self.nodes = max(1, len(self.places)), max(1, len(nodes))
 
     def answers(self) -> bool:
         """Return whether the head of the cluster accepts connections."""
         return accepts(self.address)
+
+    def remote(self, function: Callable[..., Any]) -> Any:
+        """Return a function as Ray runs it.
+
+        It is made once: Ray sends each one that it makes to every node, and keeps it (benchmarks/RESULTS.md, "Calls on
+        a Ray cluster", designs).
+        """
+        if function not in self._remote:
+            self._remote[function] = self.ray.remote(function)
+        return self._remote[function]
+
+    def prefer(self, node: str) -> Any:
+        """Return a strategy that gives a task to a node, or to another if that one is gone or has no CPU left.
+
+        Ray's own SPREAD often gives two of a few tasks to one node (benchmarks/RESULTS.md, "Calls on a Ray cluster").
+
+        :param node: one of `places`.
+        """
+        strategies = self.ray.util.scheduling_strategies
+        return strategies.NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
 
     def wait(self, references: Sequence[Any]) -> list[Any]:
         """Return those of some references whose tasks have ended, in whatever way, at the latest after 20 ms.

@@ -1,22 +1,27 @@
 """Large calls: their parts become tasks of the cluster."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise, zip_longest
 from time import monotonic, perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from attention_core import Workers
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.native import CutCall, Kernel, KernelResult, Part, PartResult, evaluate_in_parts, evaluate_part
 from service.cluster.connection import Cluster, Session, unavailable
-from service.cluster.tasks import TASK, compute_part
+from service.cluster.tasks import TASK, ComputedPart, compute_part
 
-PART_OPERATIONS = 20_000_000_000
-"""Operations of a part where a call has more parts than the cluster CPUs: about 0.3 s of computing, against 5 ms that a
-task takes beside it (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
+PART_OPERATIONS = 100_000_000_000
+"""Operations of a part where a call has more parts than the cluster CPUs: about 0.4 s of computing, against 10 ms for
+the task (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
+
+SMALLEST_CALL_PARTS = 10
+"""Parts of the smallest call that runs on the cluster, at most: on many nodes smaller ones take longer to send than to
+compute (benchmarks/RESULTS.md, "Calls on a Ray cluster")."""
 
 MAX_PARTS_PER_CPU = 8
 """Parts for each CPU of the cluster: nodes end at about the same time, and a node that dies loses little."""
@@ -27,21 +32,41 @@ MIN_OBJECT_BYTES = 1 << 16
 MAX_RETRIES = 3
 """How often Ray runs a task again whose node has died."""
 
-SLOW_SECONDS, SLOW_OPERATIONS, SLOW_BYTES = 5.0, 1_000_000_000, 20_000_000
+SLOW_SECONDS, SLOW_OPERATIONS, SLOW_BYTES = 5.0, 5_000_000_000, 20_000_000
 """A part stalls that has taken longer than this, plus a second for each of these operations and bytes: a node that is
 frozen is noticed by Ray after 38 s.  This process then computes the part itself."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("service.cluster")
 
 
-def count_parts(operations: int, cpus: int) -> int:
-    """Return how many parts a call has: a multiple of the CPUs of the cluster.
+def count_parts(operations: int, cpus: int, min_operations: int) -> int:
+    """Return how many parts a call has: a multiple of the CPUs of the cluster, or fewer than these.
 
     :param operations: predicted ones of the call.
     :param cpus: of the cluster.
+    :param min_operations: those from which on calls run on the cluster.
     """
+    most = max(1, operations * SMALLEST_CALL_PARTS // min_operations)
+    if most < cpus:
+        return most
     rounds = -(-operations // (PART_OPERATIONS * cpus))
     return cpus * max(1, min(MAX_PARTS_PER_CPU, rounds))
+
+
+def deal(parts: Sequence[Part], places: Sequence[T]) -> Iterator[tuple[T, Part]]:
+    """Yield the parts of a call, each with the place that computes it, in the order in which they are sent.
+
+    Neighbours, which read the same keys, have the same place; places take turns, so that none waits long for its first.
+
+    :param parts: as the call is cut.
+    :param places: one or more.
+    """
+    bounds = pairwise(len(parts) * number // len(places) for number in range(len(places) + 1))
+    blocks = [parts[begin:end] for begin, end in bounds]
+    for row in zip_longest(*blocks):
+        yield from ((place, part) for place, part in zip(places, row, strict=True) if part is not None)
 
 
 @dataclass
@@ -82,7 +107,7 @@ class LargeCall:
         Raises Stopped, and ClusterUnavailable.
         """
         with self._cluster.session() as session:
-            n_parts = count_parts(self._operations, session.cpus)
+            n_parts = count_parts(self._operations, session.cpus, self._cluster.min_operations)
             evaluate = partial(self._evaluate, session)
             return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
 
@@ -103,21 +128,23 @@ class LargeCall:
 
     def _submit(self, tasks: Tasks, cut: CutCall, should_stop: ShouldStop | None) -> None:
         """Put the memory that parts read into the object store, and start their tasks."""
-        ray = tasks.session.ray
-        # SPREAD: by default tasks go to the node that has their arguments, which is that of this process.
-        run = ray.remote(compute_part).options(
-            name=TASK, num_cpus=1, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD"
-        )
+        session, ray = tasks.session, tasks.session.ray
+        run = session.remote(compute_part)
         try:
             objects: dict[int, Any] = {}
-            for part in cut.parts:
-                tasks.session.check(should_stop)
+            for node, part in deal(cut.parts, session.places or [""]):
+                session.check(should_stop)
                 for number in part.regions:
                     if number not in objects:
                         region = cut.regions[number]
                         objects[number] = region if region.nbytes < MIN_OBJECT_BYTES else ray.put(region)
                         tasks.sent_bytes += region.nbytes
-                reference = run.remote(part, part.regions, *(objects[number] for number in part.regions))
+                # By default tasks go to the node that has their arguments, which is that of this process.
+                strategy = session.prefer(node) if node else "SPREAD"
+                options = {"name": TASK, "num_cpus": 1, "max_retries": MAX_RETRIES}
+                reference = run.options(**options, scheduling_strategy=strategy).remote(
+                    part, part.regions, *(objects[number] for number in part.regions)
+                )
                 tasks.parts[reference] = part
                 tasks.count += 1
         except ray.exceptions.RayError as error:
@@ -143,15 +170,16 @@ class LargeCall:
         """Return the result of a task that has ended; None where the part must be computed again."""
         ray = tasks.session.ray
         try:
-            result: PartResult | None = ray.get(reference, timeout=SLOW_SECONDS)
+            found: ComputedPart | None = ray.get(reference, timeout=SLOW_SECONDS)
         except ray.exceptions.RayError as error:
             log.warning("a task of the cluster failed: %s", _reason(error))
             return None
-        if result is None:
+        if found is None:
             log.warning("a node of the cluster does not have the kernel of this process, or other sources of it")
-        else:
-            tasks.received_bytes += result.nbytes
-        return result
+            return None
+        tasks.received_bytes += found.result.nbytes
+        tasks.retries += found.attempt
+        return found.result
 
     def _compute_here(self, tasks: Tasks, part: Part, cut: CutCall, should_stop: ShouldStop | None) -> PartResult:
         """Compute a part in this process, with the same bits."""

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from attention_core.interfaces import ShouldStop
 from attention_core.native import Bytes, Part, PartResult, evaluate_part
@@ -18,14 +18,32 @@ TASK = "attention_part"
 T = TypeVar("T")
 
 
-def compute_part(part: Part, numbers: tuple[int, ...], *regions: Bytes) -> PartResult | None:
+class ComputedPart(NamedTuple):
+    """What a task returns."""
+
+    result: PartResult
+    attempt: int
+    """How often Ray had begun the task before, on nodes that died."""
+
+
+def compute_part(part: Part, numbers: tuple[int, ...], *regions: Bytes) -> ComputedPart | None:
     """Compute a part of a call; None where this node does not have its kernel.
 
     :param part: of a call.
     :param numbers: of the regions that it reads.
     :param regions: in the same order.
     """
-    return cancellable(lambda should_stop: evaluate_part(part, dict(zip(numbers, regions, strict=True)), should_stop))
+    held = dict(zip(numbers, regions, strict=True))
+    result = cancellable(lambda should_stop: evaluate_part(part, held, should_stop))
+    return None if result is None else ComputedPart(result, _attempt())
+
+
+def _attempt() -> int:
+    """Return how often Ray had begun the task of this process before; its public interface does not say."""
+    from ray._private.worker import global_worker  # noqa: PLC0415 — an extra
+
+    attempt: int = global_worker.core_worker.get_current_task_attempt_number()
+    return attempt
 
 
 def cancellable(compute: Callable[[ShouldStop], T]) -> T:
@@ -63,7 +81,3 @@ def cancellable(compute: Callable[[ShouldStop], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
-
-
-def warm_up() -> None:
-    """Let a node start a process and load the kernels before the first call."""

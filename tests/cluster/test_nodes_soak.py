@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.cluster.ground import PYTHON, START_SECONDS, ray_environment
-from tests.cluster.large import SOME, Sizes, body, post
+from tests.cluster.large import SECONDS, SOME, Sizes, body, post, tasks_begin
+from tests.cluster.test_large_calls import metric
 from tests.processes import children_of, workers_of
 from tests.server import free_port, log_lines, running_server
 
@@ -64,6 +65,19 @@ async def test_a_node_that_dies_among_fifty_calls_makes_none_wrong(client, chang
     report_figure(f"a node killed among {CALLS} calls: {seen['right']} right, {seen['refused']} refused")
     assert sum(seen.values()) == CALLS
     assert seen["right"]
+
+
+async def test_tasks_that_ray_begins_again_are_counted(client, changing, ray_cluster):
+    content = body(SECONDS)
+    expected = (await post(client, content)).content
+    number = ray_cluster.ask("add")
+    before = metric((await changing.get("/metrics")).text, "attention_cluster_retries_total")
+    waiting = asyncio.create_task(post(changing, content))
+    await tasks_begin(ray_cluster)
+    await asyncio.to_thread(ray_cluster.ask, "kill", number)
+    assert (await waiting).content == expected
+    after = metric((await changing.get("/metrics")).text, "attention_cluster_retries_total")
+    assert after > before
 
 
 async def test_what_a_frozen_node_does_not_answer_is_computed_by_the_front(client, changing, ray_cluster):

@@ -9,6 +9,9 @@ import pytest
 
 from benchmarks import core, environments, figures, plot, report
 from benchmarks.backend_process import FIVE_LINES, JAX, OUR_NUMPY, OURS, SCALING, BackendFailed, Backends
+from benchmarks.on_ray import calls, services
+from benchmarks.on_ray import report as on_ray
+from benchmarks.on_ray.model import Costs, predicted_seconds, traffic
 from benchmarks.over_http import rows, shares, sizes
 from benchmarks.over_http.exchanges import OUTPUT, inference_binary, inference_json, plain_json, tensors
 from benchmarks.rows import ROWS, Peer, Row
@@ -25,6 +28,7 @@ EXCHANGES = {
     "plain JSON, float64": rows.small_json(),
     "inference, JSON": inference_json(SMALL, OUTPUT, rows.OURS_V2),
     "inference, binary": inference_binary(SMALL, OUTPUT, rows.OURS_V2),
+    "Honor of Kings": services.honor_of_kings(),
     **{f"payload, {name}": form(tensors(4, 4, 8, "float32")) for name, form in sizes.FORMS.items()},
 }
 
@@ -60,7 +64,9 @@ def test_a_sampled_request_is_told_apart_by_layer(capfd: pytest.CaptureFixture[s
     assert sum(shares.sample(app, exchange, shares.unseen(exchange), 0.5).values()) > sum(known.values())
 
 
-@pytest.mark.parametrize("names", [[row.name for row in table] for table in (ROWS, rows.ROWS)])
+@pytest.mark.parametrize(
+    "names", [[row.name for row in table] for table in (ROWS, rows.ROWS, calls.ROWS, services.ROWS)]
+)
 def test_rows_are_told_apart(names: list[str]) -> None:
     assert len(set(names)) == len(names)
 
@@ -133,6 +139,30 @@ def test_a_backend_that_fails_says_so_and_starts_anew() -> None:
             running[OURS].ask("seconds", Work((6, 4), score_model="unknown"))
         running.forget()
         assert running[OURS].seconds(TINY) > 0
+
+
+def test_the_model_of_a_cluster_adds_up_what_is_measured_alone() -> None:
+    """Without costs beside computing, two nodes take half as long as one, and three no less than their two cores."""
+    call, arrays = calls.resolved(Work((1, 8, 512, 64)))
+    # Enough for a part for each CPU.
+    operations, kept = 10**11, [arrays["key"], arrays["value"]]
+    addresses = [range(array.ctypes.data, array.ctypes.data + array.nbytes) for array in kept]
+    one, two, three = (traffic(call, operations, nodes, addresses) for nodes in (1, 2, 3))
+    assert (one.put, one.sent, one.returned) == (pytest.approx(1, rel=0.01), 0, 0)
+    assert two.sent == pytest.approx(0.5, rel=0.01)
+    assert two.returned == pytest.approx(0.5, rel=0.05)
+    assert traffic(call, operations, 2).sent == pytest.approx(1.5, rel=0.01)
+    computing = Costs(0, 0, 0, 0, 0, 1e-9)
+    seconds = [predicted_seconds(computing, operations, of, cores=2) for of in (one, two, three)]
+    assert seconds == pytest.approx([operations * 1e-9, operations * 0.5e-9, operations * 0.5e-9])
+    more = predicted_seconds(Costs(3, 5, 7, 11, 13, 0), operations, two, cores=2)
+    assert more == pytest.approx(3 + 5 * two.parts + 7 * two.put + 11 * two.sent + 13 * two.returned)
+
+
+def test_tables_of_a_cluster_say_what_is_not_measured() -> None:
+    document: figures.Document = {"machine": {"cores": "2"}, "rows": {}}
+    for table in (on_ray.costs, on_ray.predictions, on_ray.scaling):
+        assert table(document) == on_ray.NOT_MEASURED
 
 
 def test_figures_of_another_processor_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

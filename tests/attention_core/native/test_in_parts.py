@@ -2,11 +2,12 @@
 
 import itertools
 import pickle
+import random
 
 import numpy as np
 import pytest
 
-from attention_core import Causal, Softmax, evaluate, resolve
+from attention_core import NORMALIZERS, SCORE_MODELS, Causal, Softmax, evaluate, resolve
 from attention_core.call import AttentionCall
 from attention_core.native import evaluate_in_parts, evaluate_part, selected_kernel, using_kernel
 from tests import calls, core_calls
@@ -64,6 +65,21 @@ def test_every_kind_of_call_has_the_same_bits(point):
     for kernel, n_parts in zip(KERNELS, PARTS, strict=False):
         with using_kernel(kernel):
             assert_same_results(in_parts(call, n_parts, Elsewhere()), evaluate(call), (one, include, n_parts))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
+@pytest.mark.parametrize("score_model", SCORE_MODELS)
+def test_the_whole_ladder_has_the_same_bits(score_model, normalizer):
+    """Every mask, position, number of heads and type; kernels, numbers of parts and included results are drawn."""
+    chosen = [one for one in calls.combinations() if (one.score_model, one.normalizer) == (score_model, normalizer)]
+    assert len(chosen) == len(calls.SETTINGS) * len(calls.HEADS) * len(calls.DTYPES)
+    for one in chosen:
+        draw = random.Random(one.seed)
+        include, n_parts, kernel = draw.choice(INCLUDED), draw.choice(PARTS), draw.choice(KERNELS)
+        call = resolve(core_calls.core_call(one.request(), include=include))
+        with using_kernel(kernel):
+            assert_same_results(in_parts(call, n_parts, Elsewhere()), evaluate(call), (one, include, n_parts, kernel))
 
 
 @pytest.mark.parametrize("seed", every(4, range(3000, 3048)))

@@ -200,6 +200,23 @@ def test_dashboard_and_alerts_name_only_metrics_that_there_are():
     assert all(any(name.startswith(one.name) for name in shown) for one in FAMILIES), "every metric is on the dashboard"
 
 
+def test_large_calls_have_a_panel_for_each_unit():
+    shown = {
+        name: panel["fieldConfig"]["defaults"]["unit"]
+        for panel in DASHBOARD["panels"]
+        for target in panel["targets"]
+        for name in names_in(target["expr"])
+        if name.startswith("attention_cluster_")
+    }
+    assert shown == {
+        "attention_cluster_tasks_total": "ops",
+        "attention_cluster_calls_total": "s",
+        "attention_cluster_seconds_total": "s",
+        "attention_cluster_retries_total": "short",
+        "attention_cluster_bytes_total": "Bps",
+    }
+
+
 def test_panels_have_titles_in_both_languages_units_and_their_own_place():
     places = set()
     for panel in DASHBOARD["panels"]:
