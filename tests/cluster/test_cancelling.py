@@ -33,15 +33,12 @@ class FakeRay:
         pass
 
     def get_runtime_context(self):
-        return SimpleNamespace(gcs_address=self.address)
-
-    def cluster_resources(self):
-        return {"CPU": 3.0}
+        return SimpleNamespace(gcs_address=self.address, get_node_id=lambda: "here")
 
     def nodes(self):
         if self.is_broken:
             raise ConnectionError
-        return [{"Alive": True}]
+        return [{"Alive": True, "NodeID": "here", "Resources": {"CPU": 3.0}}]
 
     def cancel(self, task):
         self.cancelled.append(task)

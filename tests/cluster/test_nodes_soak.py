@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cluster.ground import PYTHON, START_SECONDS, ray_environment
-from tests.cluster.large import SECONDS, SOME, Sizes, body, post, tasks_begin
+from tests.cluster.large import SOME, Sizes, SubmittedTasks, body, post
 from tests.cluster.test_large_calls import metric
 from tests.processes import children_of, workers_of
 from tests.server import free_port, log_lines, running_server
@@ -19,6 +19,9 @@ pytestmark = pytest.mark.soak
 
 CALLS = 50
 SEEDS = 5
+SECONDS = Sizes(heads=32, queries=3500, keys=16384, shared=32)
+"""Takes several seconds on three CPUs."""
+
 FEW_QUERIES = Sizes(heads=2, queries=3, keys=9 * 2048 + 5)
 SMALL = {"query": [[1, 0]], "key": [[1, 0], [0, 1]], "value": [[1], [2]]}
 
@@ -67,13 +70,15 @@ async def test_a_node_that_dies_among_fifty_calls_makes_none_wrong(client, chang
     assert seen["right"]
 
 
-async def test_tasks_that_ray_begins_again_are_counted(client, changing, ray_cluster):
+async def test_tasks_that_ray_begins_again_are_counted(client, changing, ray_cluster, ray_server):
     content = body(SECONDS)
     expected = (await post(client, content)).content
-    number = ray_cluster.ask("add")
+    number = ray_cluster.ask("alive")[-1]
     before = metric((await changing.get("/metrics")).text, "attention_cluster_retries_total")
+    tasks = SubmittedTasks(ray_cluster, ray_server)
     waiting = asyncio.create_task(post(changing, content))
-    await tasks_begin(ray_cluster)
+    while not await tasks.are_known():
+        assert not waiting.done()
     await asyncio.to_thread(ray_cluster.ask, "kill", number)
     assert (await waiting).content == expected
     after = metric((await changing.get("/metrics")).text, "attention_cluster_retries_total")

@@ -244,9 +244,11 @@ async def test_a_frozen_shard_delays_a_query_by_seconds(ray_cluster: RayCluster,
             lost = await counted(client, "attention_shards_lost_total")
             os.kill(stopped, signal.SIGSTOP)
             try:
-                started = time.monotonic()
-                await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
-                assert time.monotonic() < started + 20
+                # A query that finds the shards still starting again after the death of a node is computed without them.
+                while await counted(client, "attention_shards_lost_total") == lost:
+                    started = time.monotonic()
+                    await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
+                    assert time.monotonic() < started + 20
                 assert await counted(client, "attention_shards_lost_total") == lost + 1
                 assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
             finally:
@@ -288,7 +290,8 @@ async def test_the_shards_of_a_deleted_memory_end(client: httpx.AsyncClient, ray
     others = set(ray_cluster.ask("actors"))
     await put(client, "deleted", 3)
     await wait_for_shards(client, "deleted")
-    own = set(ray_cluster.ask("actors")) - others
+    # Beside it another process may start the shard of `test_an_idle_shard_ends_and_is_not_restarted`.
+    own = {name for name in ray_cluster.ask("actors") if name not in others and not name.startswith("idle-")}
     assert len(own) == 3
     assert not any("deleted" in name for name in own)
     await client.delete(f"{MEMORIES}/deleted")
