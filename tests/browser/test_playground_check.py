@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from service.examples import load_examples
+from service.routes.pages import GIVEN
 from service.schemas.catalogue import describe_normalizers, describe_score_models
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, opened
@@ -111,10 +112,16 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
     """A ninth score model appears by itself, with its parameters, and is not called right."""
     recorded = await open_page(f"{server.url}/livez", locale="en-GB")
 
-    def ninth(body: dict[str, Any]) -> None:
-        models = body["score_models"]
+    async def add_a_ninth(route: Route) -> None:
+        response = await route.fetch()
+        head, _, rest = (await response.text()).partition(GIVEN)
+        document, _, tail = rest.partition("</script>")
+        given = json.loads(document)
+        models = given["v1/score-models"]["score_models"]
         copied = next(model for model in models if model["name"] == "bilinear")
         models.append(copied | {"name": "ninth", "title": {"zh": "第九", "en": "Ninth"}})
+        html = f"{head}{GIVEN}{json.dumps(given)}</script>{tail}"
+        await route.fulfill(status=200, content_type="text/html; charset=utf-8", body=html)
 
     async def answer_as_bilinear(route: Route) -> None:
         question = json.loads(route.request.post_data or "")
@@ -122,7 +129,7 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
             question["score_model"]["name"] = "bilinear"
         await route.continue_(post_data=json.dumps(question))
 
-    await recorded.page.route("**/v1/score-models", on_the_way(ninth))
+    await recorded.page.route("**/playground", add_a_ninth)
     await recorded.page.route(ATTENTION, answer_as_bilinear)
     await recorded.page.goto(f"{server.url}/playground")
     playground = Playground(recorded.page)
