@@ -8,7 +8,7 @@ const MAX_FIELDS = 2048;
 
 // `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null).
 export function createGrid(root, on) {
-  const table = element("table", { class: "grid" });
+  const table = element("table", { class: "grid", role: "grid" });
   root.append(table);
   let model = null;
   let shape = "";
@@ -26,6 +26,7 @@ export function createGrid(root, on) {
           inputmode: "decimal",
           autocomplete: "off",
           spellcheck: "false",
+          tabindex: -1,
           "data-row": row,
           "data-column": column,
         }),
@@ -50,6 +51,15 @@ export function createGrid(root, on) {
       ),
     );
     table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...lines));
+    stopAt(lastField());
+  }
+
+  const lastField = () => fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)];
+
+  // Tab enters and leaves the grid at one field; the arrow keys move inside.
+  function stopAt(field) {
+    for (const stop of table.querySelectorAll('input[tabindex="0"]')) stop.tabIndex = -1;
+    field.tabIndex = 0;
   }
 
   function nameField(direction, index) {
@@ -123,6 +133,7 @@ export function createGrid(root, on) {
     if (target.dataset.row === undefined) return;
     last.row = Number(target.dataset.row);
     last.column = Number(target.dataset.column);
+    stopAt(target);
   });
   table.addEventListener("focusout", ({ target }) => {
     if (target.dataset.direction) paintName(target, target.dataset.direction, Number(target.dataset.index));
@@ -150,7 +161,7 @@ export function createGrid(root, on) {
         shape = nextShape;
         build();
         tellWrong();
-        if (held) fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)].focus();
+        if (held) lastField().focus();
       }
       paint();
     },

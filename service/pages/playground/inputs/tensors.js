@@ -1,5 +1,6 @@
 // The three panels of numbers: queries, keys and values, each with its tools and its own error.
 import { byId, element, setAttributes, setText } from "../page/dom.js";
+import { createToolbarKeys } from "../page/toolbar_keys.js";
 import * as edits from "../state/edits.js";
 import { createGrid } from "./grid.js";
 import { createGridText } from "./grid_text.js";
@@ -122,6 +123,7 @@ function createTools(root, name, act) {
   const add = element("button", { type: "button", class: "tool", "data-tool": "add-values" });
   add.addEventListener("click", () => act.insert("row"));
   root.append(counters[0].root, element("span", { class: "times", "aria-hidden": "true" }, "×"), counters[1].root, add);
+  const keys = createToolbarKeys(root);
 
   return (state) => {
     const missing = !state[name];
@@ -137,6 +139,7 @@ function createTools(root, name, act) {
       describe(fewer, t(`tool.remove_${direction}`, { grid }), edits.canShrink(state, name, direction));
       describe(more, t(`tool.insert_${direction}`, { grid }), edits.canGrow(state, name, direction));
     }
+    keys.settle(grid);
   };
 }
 
