@@ -86,7 +86,7 @@ class Asset:
 
 @cache
 def hashed_path(path: str) -> str:
-    """Return the path of a file below /static with the hash of what is sent in front of its suffix."""
+    """Return the path of a file below /static with the hash of its sent content in front of its suffix."""
     whole = PurePosixPath(path)
     return f"{whole.with_suffix('')}.{asset(path).tag}{whole.suffix}"
 
@@ -106,7 +106,7 @@ def find_hashed(path: str) -> tuple[Asset, bool] | None:
 
 @cache
 def asset(path: str) -> Asset:
-    """Return what is sent for a file below /static that a page names: the whole bundle for the playground's."""
+    """Return the sent form of a file below /static that a page names: the whole bundle for the playground's."""
     if path == "playground/main.js":
         content = bundle_modules(path, read_page_file)
     elif path == "playground/styles.css":

@@ -65,7 +65,7 @@ async def test_the_playground_computes_explains_and_shares(open_page: OpenPage, 
     assert (await playground.texts("weights"))[0][0] == "0.7017"
     await playground.choose("#example", "causal")
     await recorded.page.locator("#share").click()
-    await expect(recorded.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#1\."))
+    await expect(recorded.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#2\."))
     assert_inside(recorded, published)
     await recorded.assert_clean()
 
