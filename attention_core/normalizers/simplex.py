@@ -66,7 +66,12 @@ class Sparsemax(Normalizer):
 
     def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
         """Return maximum, threshold, and weight = max(z − maximum − threshold, 0)."""
-        maximum, threshold = explain_maximum(logits), _threshold(weights, 1.0)
+        maximum = explain_maximum(logits)
+        support = [float(logit) - maximum.value for logit in logits[weights > 0]]
+        # One number per key of the support, whose weights z − maximum − threshold then sum to 1.
+        threshold = Expression(
+            "threshold", -float(np.max(weights)), "({* + } − 1) / {}", (*support, float(len(support)))
+        )
         operands = (float(logits[key]), maximum.value, threshold.value)
         return maximum, threshold, Expression("weight", float(weights[key]), "max({} − {} − {}, 0)", operands)
 

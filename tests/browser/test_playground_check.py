@@ -65,8 +65,8 @@ FALSIFIED: dict[str, tuple[Falsify, tuple[str, ...]]] = {
     "a weight": (add("weights", 1, 3, -1e-9), ("Weight at dragon up, top",)),
     "an output": (add("output", 1, 0, 1e-9), ("Output at dragon up, protect",)),
     "a weight far off": (put("weights", 0, 0, 0.6), ("Weight at team fight, marksman", "0.6,", "0.70166907360510")),
-    "a hidden key": (put("logits", 0, 1, None), ("Masked score at team fight, jungle", "−∞")),
-    "not a number": (put("weights", 0, 1, "NaN"), ("Weight at team fight, jungle", "NaN")),
+    "a hidden key": (put("logits", 0, 1, None), ("Masked score at team fight, jungler", "−∞")),
+    "not a number": (put("weights", 0, 1, "NaN"), ("Weight at team fight, jungler", "NaN")),
     "no number at all": (put("output", 0, 1, "<b>"), ("Output at team fight, take dragon", "nothing")),
     "a row too few": (drop_row, ("Weight at dragon up, marksman", "nothing")),
     "a column too many": (add_column, ("Output at",)),
@@ -200,3 +200,32 @@ async def test_proportional_agrees_where_scores_are_positive(open_page: OpenPage
         await playground.choose("#normalizer", "proportional")
         await expect(playground.verification).to_have_attribute("data-state", "match")
     await recorded.assert_clean()
+
+
+OVERFLOWING = {(0, 0): "1e308", (0, 1): "-1e308", (1, 2): "1.7e308"}
+
+
+async def test_numbers_that_overflow_raise_no_alarm(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    for place, text in OVERFLOWING.items():
+        await playground.type_into("query", *place, text)
+        assert await playground.verification.get_attribute("data-state") in ("match", "unchecked")
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_no_score_model_and_no_normalizer_raises_an_alarm_at_extremes(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    for number in ("1e308", "-1e200", "5e-324"):
+        await playground.type_into("query", 0, 0, number)
+        for model in describe_score_models()["score_models"]:
+            await playground.page.locator("#normalizer").select_option("softmax")
+            await playground.choose("#score-model", model["name"])
+            for normalizer in describe_normalizers()["normalizers"]:
+                if normalizer["name"] == "proportional":
+                    continue
+                await playground.choose("#normalizer", normalizer["name"])
+                assert await playground.verification.get_attribute("data-state") != "mismatch", (number, model["name"])
+    assert recorded.page_errors == []

@@ -41,8 +41,8 @@ async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: S
 
     await weight(0, 0).focus()
     for key, (row, column), pair in [
-        ("→", (0, 1), "team fight → jungle"),
-        ("↓", (1, 1), "dragon up → jungle"),
+        ("→", (0, 1), "team fight → jungler"),
+        ("↓", (1, 1), "dragon up → jungler"),
         ("←", (1, 0), "dragon up → marksman"),
         ("End", (1, 3), "dragon up → top"),
         ("Home", (1, 0), "dragon up → marksman"),

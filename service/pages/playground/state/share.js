@@ -17,11 +17,12 @@ const LARGEST_DOCUMENT = 4_000_000;
 
 export class BrokenLink extends Error {}
 
-export async function encodeShare(state) {
+// What a link holds, as an object.
+export function documentOf(state) {
   const { example, batch, query, names, scoreModel, normalizer, mask, further, focus, memory } = state;
   // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
   const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
-  const document = {
+  return {
     e: example,
     b: batch,
     q: query,
@@ -35,7 +36,12 @@ export async function encodeShare(state) {
     y: memory?.name ?? null,
     x: Object.fromEntries(Object.entries(further).filter(([, value]) => value !== null)),
   };
-  const unusual = Object.entries(document).filter(([name, part]) => JSON.stringify(part) !== JSON.stringify(USUAL[name]));
+}
+
+export async function encodeShare(state) {
+  const unusual = Object.entries(documentOf(state)).filter(
+    ([name, part]) => JSON.stringify(part) !== JSON.stringify(USUAL[name]),
+  );
   const bytes = pack(Object.fromEntries(unusual));
   const packed = await through(bytes, new CompressionStream("deflate-raw"), Infinity);
   const letters = Array.from(packed, (byte) => String.fromCharCode(byte)).join("");

@@ -1,0 +1,41 @@
+// A whole request that was pasted, as a state of the page.
+import { NAME_LIMIT } from "../words/names.js";
+import { stateOf } from "./examples.js";
+import { documentOf } from "./share.js";
+import { LIMIT } from "./store.js";
+import { readShared } from "./validate.js";
+
+const FIELDS = ["query", "key", "value", "score_model", "normalizer", "mask", "score_modifier", "positions", "labels"];
+
+// What to answer with, and how precisely: the page asks for what it shows.
+const IGNORED = ["include", "dtype", "top_k", "$schema"];
+
+const isMatrix = (tensor) => Array.isArray(tensor?.[0]) && !Array.isArray(tensor[0][0]);
+
+// Of tensors with two leading axes the page shows those that have one head.
+const squeezed = (tensor) =>
+  Array.isArray(tensor?.[0]?.[0]?.[0]) && tensor.every(({ length }) => length === 1) ? tensor.map(([head]) => head) : tensor;
+
+const nameOf = (choice) => (typeof choice === "string" ? choice : choice?.name);
+
+// Returns {state}, or {problem} as a report has it.
+export function stateFromRequest(pasted, catalogue, current) {
+  const unknown = Object.keys(pasted).filter((name) => pasted[name] !== null && ![...FIELDS, ...IGNORED].includes(name));
+  if (unknown.length) return { problem: { key: "problem.paste_fields", values: { fields: unknown.join(", ") } } };
+  const request = { ...pasted };
+  for (const name of ["query", "key", "value"]) request[name] = squeezed(request[name]);
+  const mask = request.mask ?? {};
+  const known = [
+    [request.score_model, catalogue.scoreModels],
+    [request.normalizer, catalogue.normalizers],
+  ].every(([choice, entries]) => choice == null || entries.some(({ name }) => name === nameOf(choice)));
+  try {
+    if (!known || !(isMatrix(request.query) || isMatrix(request.query[0]))) throw new TypeError("unknown name or rank");
+    const state = stateOf({ id: current.example, request: { ...request, mask } }, catalogue, current.language);
+    for (const [axis, labels] of Object.entries(request.labels ?? {}))
+      state.names[axis] = labels.slice(0, LIMIT).map((label) => String(label).slice(0, NAME_LIMIT));
+    return { state: readShared(JSON.parse(JSON.stringify(documentOf(state))), catalogue, [current.example]) };
+  } catch {
+    return { problem: { key: "problem.paste_request", values: { limit: LIMIT } } };
+  }
+}
