@@ -36,8 +36,9 @@ class Playground:
         self.announced = page.locator("#announcer")
 
     async def fresh(self) -> None:
-        """Wait until the page shows the result of its own inputs."""
+        """Wait until the page shows the result of its own inputs; until the first one is complete it shows nothing."""
         await expect(self.results).to_have_attribute("data-state", "fresh")
+        await expect(self.results).to_be_visible()
 
     async def choose(self, select: str, value: str) -> None:
         """Choose an option and wait for the result."""

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from playwright.async_api import TimeoutError as Timeout
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, Playground, opened
@@ -16,8 +17,8 @@ SIZES = ((2, 4, 4, 3), (3, 5, 5, 5), (6, 6, 3, 7), (5, 12, 6, 4), (20, 24, 4, 2)
 """Queries, keys, features of both, features of values."""
 
 CLIPPED = """
-() => {
-  const found = [];
+(width) => {
+  const found = innerWidth === width ? [] : [`the window is ${innerWidth} pixels wide`];
   const isShown = (element) => element.checkVisibility();
   for (const scroller of document.querySelectorAll(".stage .scroller")) {
     if (isShown(scroller) && scroller.scrollWidth > scroller.clientWidth) found.push(scroller.parentElement.id);
@@ -52,9 +53,12 @@ async def fill(playground: Playground, sizes: tuple[int, int, int, int]) -> None
 
 
 async def assert_fits(playground: Playground, width: int) -> None:
+    """Wait until the page has followed the new width, and name the parts that stay clipped."""
     await playground.page.set_viewport_size({"width": width, "height": 900})
-    await playground.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
-    assert await playground.page.evaluate(CLIPPED) == [], width
+    try:
+        await playground.page.wait_for_function(f"(width) => !({CLIPPED})(width).length", arg=width)
+    except Timeout:
+        pytest.fail(f"clipped at {width} pixels: {await playground.page.evaluate(CLIPPED, width)}")
 
 
 async def test_six_keys_fit_a_laptop(open_page: OpenPage, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""What people have on their clipboard is understood, and what is not is said, with its place."""
+"""A clipboard with numbers in any usual notation is understood; a mistake in it is named, with its place."""
 
 import json
 
@@ -26,6 +26,7 @@ BLOCKS = {
     "PyTorch": "tensor([[ 1.0000, -2.5000],\n        [ 3.0000e+00,  2.5000e-01]], device='cuda:0')",
     "JSON with an axis too many": "[[[1, -2.5], [3, 0.25]]]",
     "Markdown": "| tall | wide |\n|---:|---:|\n| 1 | −2.5 |\n| 3 | 0.25 |\n",
+    "a heading with a unit": "t [s],v [m]\n1,-2.5\n3,0.25\n",
     "LaTeX": "1 & -2.5 \\\\\n3 & 0.25 \\\\",
 }
 
@@ -36,6 +37,9 @@ WRONG = {
     "a,b\n1,2\n3,x\n": "line 3, column 2: “x” is not a number",
     "[[1, 2], [3]]": "line 2 has 1 numbers where the first has 2",
     "tensor([[1., nan]])": "“nan” is not a number",
+    "[[[1, 2]], [[3, 4]]]": "are not a matrix",
+    '{"inputs": [{"name": "query"}]}': "needs at least “query” and “key”",
+    '{"query": [[1]], "key": [[1]': "needs at least “query” and “key”",
 }
 
 
@@ -103,7 +107,9 @@ async def test_a_whole_request_is_pasted(open_page: OpenPage, server: Server) ->
     assert await playground.map("weights").locator("th[scope=col]").all_inner_texts() == ["Ada", "Bob"]
     await expect(playground.verification).to_have_attribute("data-state", "match")
     refused = {"softcap": ({"softcap": 3}, "softcap"), "rank": ({"query": [1, 2]}, "cannot be shown"),
-               "name": ({"normalizer": "bestmax"}, "cannot be shown")}  # fmt: skip
+               "name": ({"normalizer": "bestmax"}, "cannot be shown"),
+               "mask": ({"mask": {"causal": True, "window": {"left": 1}}}, "does not show: mask/causal"),
+               "parameter": ({"score_model": {"name": "dot_product", "scale": 2}}, "score_model/scale")}  # fmt: skip
     for change, reason in refused.values():
         await playground.paste("query", json.dumps(request | change))
         await expect(playground.error("query")).to_contain_text(reason)

@@ -16,6 +16,16 @@ pytestmark = pytest.mark.browser
 ATTENTION = "**/v1/attention"
 
 
+SWIPE = """
+(field, [x, y]) => {
+  field.setPointerCapture = () => {};
+  const finger = { bubbles: true, button: 0, pointerType: "touch", pointerId: 7, clientY: y };
+  for (const [type, clientX, buttons] of [["pointerdown", x, 1], ["pointermove", x + 30, 1], ["pointerup", x + 30, 0]])
+    field.dispatchEvent(new PointerEvent(type, { ...finger, clientX, buttons }));
+}
+"""
+
+
 class Questions:
     """What the page asks the service while it is listened to."""
 
@@ -97,12 +107,47 @@ async def test_a_dragged_number_moves_the_maps_and_the_service_is_asked_once(
     await playground.fresh()
     assert [question["query"][0][0] for question in questions.asked] == [4]
     await expect(playground.verification).to_have_attribute("data-state", "match")
-    # A press without a move chooses the number for typing; Escape and one undo go back to where a drag began.
+    # A press without a move chooses the number for typing; one undo, or Escape, goes back to where a drag began.
     await field.click()
     await expect(field).to_be_focused()
     await recorded.page.keyboard.press("Control+z")
     await expect(field).to_have_value("2")
     await playground.fresh()
+    await playground.field("query", 0, 1).focus()
+    await recorded.page.mouse.move(x, y)
+    await recorded.page.mouse.down()
+    await recorded.page.mouse.move(x + 30, y)
+    await expect(field).to_have_value("3")
+    await recorded.page.keyboard.press("Escape")
+    await expect(field).to_have_value("2")
+    await recorded.page.mouse.up()
+    await playground.fresh()
+    await recorded.assert_clean()
+
+
+async def test_a_slider_that_comes_back_to_where_it_was_is_let_go(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    slider = recorded.page.locator("#temperature-slider")
+    await slider.scroll_into_view_if_needed()
+    box = await slider.bounding_box()
+    assert box is not None
+    x, y = box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2
+    # The thumb stands under the pointer from here on.
+    opening = await slider.input_value()
+    await recorded.page.mouse.click(x, y)
+    await expect(slider).not_to_have_value(opening)
+    await playground.fresh()
+    start = await slider.input_value()
+    await recorded.page.mouse.down()
+    await recorded.page.mouse.move(x - 40, y)
+    await expect(slider).not_to_have_value(start)
+    await recorded.page.mouse.move(x, y)
+    await expect(slider).to_have_value(start)
+    await recorded.page.mouse.up()
+    await playground.fresh()
+    # The service is asked about the next number.
+    await playground.type_into("query", 0, 0, "1")
+    await expect(playground.verification).to_have_attribute("data-state", "match")
     await recorded.assert_clean()
 
 
@@ -135,12 +180,7 @@ async def test_keys_step_a_number_and_a_finger_drags_the_one_it_has_chosen(open_
         if chosen:
             await field.focus()
         before = await field.input_value()
-        await field.evaluate(
-            "(field, [x, y]) => { const at = (type, more) => field.dispatchEvent(new PointerEvent(type,"
-            " { bubbles: true, button: 0, pointerType: 'touch', pointerId: 7, clientX: x + more, clientY: y }));"
-            " field.setPointerCapture = () => {}; at('pointerdown', 0); at('pointermove', 30); at('pointerup', 30); }",
-            [box["x"] + 5, box["y"] + 5],
-        )
+        await field.evaluate(SWIPE, [box["x"] + 5, box["y"] + 5])
         assert (await field.input_value() != before) is chosen
     await playground.fresh()
     await recorded.assert_clean()

@@ -20,19 +20,19 @@ async def test_the_story_gives_way_to_what_the_numbers_say_and_undo_brings_it_ba
 ) -> None:
     recorded, playground = await opened(open_page, server.url, language)
     story = recorded.page.locator("#story-text")
-    assert CLAIM in await story.inner_text()
+    await expect(story).to_contain_text(CLAIM, use_inner_text=True)
     await playground.type_into("query", 0, 0, "0")
     await expect(story).to_contain_text(NOW[language])
-    assert CLAIM not in await story.inner_text()
+    await expect(story).not_to_contain_text(CLAIM, use_inner_text=True)
     await recorded.page.locator("#undo").click()
     await playground.fresh()
-    assert CLAIM in await story.inner_text()
+    await expect(story).to_contain_text(CLAIM, use_inner_text=True)
     await expect(playground.field("query", 0, 0)).to_have_value("2")
     await recorded.page.locator("#redo").click()
     await expect(story).to_contain_text(NOW[language])
     await recorded.page.locator('[data-action="restore"]').click()
     await playground.fresh()
-    assert CLAIM in await story.inner_text()
+    await expect(story).to_contain_text(CLAIM, use_inner_text=True)
     await recorded.assert_clean()
 
 
@@ -78,6 +78,47 @@ async def test_an_example_that_replaces_edits_says_so_and_they_come_back(open_pa
     await recorded.page.keyboard.press("Control+Shift+z")
     await expect(playground.field("query", 0, 0)).to_have_value("3.25")
     await playground.fresh()
+    await recorded.page.locator('[data-action="restore"]').click()
+    await playground.fresh()
+    # Names are edits too.
+    await playground.name_field("key", "row", 0).fill("Luban")
+    await playground.choose("#example", "temperature")
+    await expect(toast).to_contain_text("Your edits have been replaced")
+    await toast.get_by_role("button").click()
+    await expect(playground.name_field("key", "row", 0)).to_have_value("Luban")
+    await playground.fresh()
+    await recorded.assert_clean()
+
+
+async def test_each_press_of_a_button_is_undone_by_itself_and_what_is_typed_at_once(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    # In one go, as fast as no person presses.
+    await recorded.page.evaluate(
+        """() => {
+          for (const direction of ["row", "row", "column"])
+            document.querySelector(`#tensor-value [data-tool="insert-${direction}"]`).click();
+        }"""
+    )
+    field = playground.field("query", 0, 0)
+    await field.click()
+    await recorded.page.keyboard.type("3.25")
+    await playground.fresh()
+    await playground.paste("query", "7\t8\t9\t10\n7\t8\t9\t10\n")
+    await expect(field).to_have_value("7")
+    await recorded.page.keyboard.press("Control+a")
+    await recorded.page.keyboard.type("11")
+    await playground.fresh()
+    sizes = recorded.page.locator("#tensor-value .count")
+    for value in ("7", "3.25", "2"):
+        await recorded.page.locator("#undo").click()
+        await expect(field).to_have_value(value)
+    for expected in (["6", "3"], ["5", "3"], ["4", "3"]):
+        await recorded.page.locator("#undo").click()
+        await expect(sizes).to_have_text(expected)
+    await expect(recorded.page.locator("#undo")).to_be_disabled()
+    await playground.fresh()
     await recorded.assert_clean()
 
 
@@ -120,6 +161,11 @@ async def test_formulas_have_what_is_set_and_nothing_else(open_page: OpenPage, s
     await playground.choose("#score-model", "additive")
     scores = recorded.page.locator('#formula [data-stage="scores"]')
     await expect(scores).not_to_contain_text("b")
+    await playground.choose("#example", "additive")
+    story = recorded.page.locator("#story-text")
+    assert await story.locator(".story-own sub").all_inner_texts() == ["k", "q"]
+    await expect(story).not_to_contain_text("W_")
+    await playground.explained("0.70917")
     await playground.explained("0 × 2 + 0 × 1 + 0 × 1 + (−2) × 0 + 0.5 × 1.9 + 0 × 1.5 + 0 × 1 + 0 × 0.3 = 0.95")
     label = recorded.page.locator('[data-parameter="query_weight"] .parameter-name')
     assert await label.locator("sub").inner_text() == "q"

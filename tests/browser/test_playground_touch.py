@@ -14,7 +14,9 @@ async def test_the_first_tap_on_a_weight_explains_it_and_the_second_masks_it(
     open_page: OpenPage, server: Server
 ) -> None:
     recorded, playground = await opened(open_page, server.url, width=360, has_touch=True, is_mobile=True)
-    for row, key, pair in ((0, 1, "team fight → jungler"), (1, 2, "dragon up → mid")):
+    # The first of them is the one that the page opens with.
+    cells = ((0, 0, "team fight → marksman"), (0, 1, "team fight → jungler"), (1, 2, "dragon up → mid"))
+    for row, key, pair in cells:
         await playground.cell("weights", row, key).tap()
         await expect(recorded.page.locator("#explain-pair")).to_have_text(pair)
         await playground.fresh()
@@ -22,6 +24,15 @@ async def test_the_first_tap_on_a_weight_explains_it_and_the_second_masks_it(
         await playground.cell("weights", row, key).tap()
         await expect(playground.cell("mask", row, key)).to_have_text("×")
         await playground.fresh()
+    # A third tap shows the key again; a tap elsewhere in between explains first.
+    await playground.cell("weights", 1, 2).tap()
+    await expect(playground.cell("mask", 1, 2)).to_have_text("✓")
+    await playground.fresh()
+    await playground.cell("scores", 0, 3).tap()
+    await playground.cell("weights", 1, 2).tap()
+    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → mid")
+    await playground.fresh()
+    assert (await playground.texts("mask"))[1][2] == "✓"
     await expect(recorded.page.locator(".hint.for-touch")).to_contain_text("Tap a cell")
     await expect(recorded.page.locator(".hint.for-mouse")).to_be_hidden()
     await recorded.assert_clean()

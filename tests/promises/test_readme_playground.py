@@ -70,6 +70,9 @@ async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: S
     await keyboard.press("Enter", playground.field("key", 2, 1))
     await keyboard.press("↑", playground.field("key", 1, 1))
     await keyboard.press("←", playground.field("key", 1, 0))
+    for key, value in (("Alt+↑", "0.61"), ("Alt+Shift+↓", "0.51"), ("Ctrl+Z", "0.6"), ("Ctrl+Shift+Z", "0.51")):
+        await keyboard.press(key, playground.field("key", 1, 0))
+        await expect(playground.field("key", 1, 0)).to_have_value(value)
     assert keyboard.pressed == {key for row in table("en", "Key") for cell in row for key in codes(cell)}
 
 

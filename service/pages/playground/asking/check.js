@@ -25,11 +25,10 @@ const largest = (matrix) =>
 const SAFE_MAGNITUDE = 1e75;
 
 // Beyond it the order of the operations decides which sums overflow: two right ways may then differ by anything.
-function leavesFloat64({ query, key, value, score_model: scoreModel, normalizer }) {
-  const numbers = [query, key, value ?? [], Object.values(scoreModel), Object.values(normalizer)]
-    .flat(4)
-    .filter((number) => typeof number === "number" && number !== 0);
-  return numbers.some((number) => Math.abs(number) > SAFE_MAGNITUDE || Math.abs(number) < 1 / SAFE_MAGNITUDE);
+function leavesFloat64(part) {
+  if (typeof part === "object" && part !== null) return Object.values(part).some(leavesFloat64);
+  const size = Math.abs(part);
+  return typeof part === "number" && (size > SAFE_MAGNITUDE || (size > 0 && size < 1 / SAFE_MAGNITUDE));
 }
 
 // Returns the largest difference and, of the cells beyond their tolerance, the one that is furthest off.  Where numbers

@@ -68,6 +68,11 @@ export function createDragging(root, { hold, release }) {
 
   root.addEventListener("pointermove", (event) => {
     if (!drag || event.pointerId !== drag.pointer) return;
+    // The button has been released where the page does not hear of it.
+    if (!event.buttons) {
+      end(false);
+      return;
+    }
     const pixels = event.clientX - drag.x;
     if (!drag.moves) {
       if (Math.abs(pixels) < THRESHOLD_PIXELS) return;

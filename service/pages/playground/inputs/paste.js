@@ -1,12 +1,14 @@
 // A block of numbers, as spreadsheets, CSV, JSON, NumPy, PyTorch, Markdown and LaTeX write it, with names or without.
 import { parseNumber } from "../words/numbers.js";
 
-// Returns null for text that a single field should take as it is; else {request} for a whole request as JSON, {wrong}
-// for the first piece that is no number, with its line and column, or {rows, rowNames, columnNames}.
+// Returns null for text that a single field should take as it is; else {request} for a whole request as JSON, or
+// {rows, rowNames, columnNames}, or a mistake: {foreign} for other JSON, {deep} for lists in lists in lists, {wrong} for
+// the first piece that is no number, and {ragged} for the first line of another length, by line and column.
 export function parseBlock(text) {
   const trimmed = text.trim();
   if (trimmed.startsWith("{")) return fromObject(trimmed);
-  if (trimmed.includes("[")) return fromBrackets(trimmed);
+  const nested = trimmed.includes("[") ? fromBrackets(trimmed) : null;
+  if (nested) return nested;
   const lines = linesOf(text);
   return lines && fromCells(lines);
 }
@@ -14,15 +16,16 @@ export function parseBlock(text) {
 function fromObject(text) {
   try {
     const request = JSON.parse(text);
-    return "query" in request && "key" in request ? { request } : null;
+    return "query" in request && "key" in request ? { request } : { foreign: {} };
   } catch {
-    return null;
+    return { foreign: {} };
   }
 }
 
 const TOKEN = /\[|\]|[^\s,[\]]+/g;
 
 // Lists in lists, with commas or blanks between: what stands around them, as in tensor([[1., 2.]], device="cpu"), goes.
+// Returns null for text that only has brackets in it, as a heading with a unit.
 function fromBrackets(text) {
   const inside = text.slice(text.indexOf("["), text.lastIndexOf("]") + 1);
   const root = [];
@@ -42,7 +45,7 @@ function fromBrackets(text) {
   while (Array.isArray(list[0]?.[0]) && list.length === 1) [list] = list;
   const rows = Array.isArray(list[0]) ? list : [list];
   const isFlat = rows.every((row) => Array.isArray(row) && row.length > 0 && row.every((cell) => !Array.isArray(cell)));
-  return isFlat ? numbersOf(rows, 0, 0) : null;
+  return isFlat ? numbersOf(rows, 0, 0) : { deep: {} };
 }
 
 const RULE = /^\|?[\s:|-]+\|?$/;
@@ -110,6 +113,8 @@ function numbersOf(rows, line, column) {
 
 // The mistake in a block, as a report has it; null for one that can be used.
 export function problemOf(block) {
+  if (block.foreign) return { key: "problem.paste_foreign", values: block.foreign };
+  if (block.deep) return { key: "problem.paste_deep", values: block.deep };
   if (block.wrong) return { key: "problem.paste_cell", values: block.wrong };
   if (block.ragged) return { key: "problem.paste_ragged", values: block.ragged };
   return null;

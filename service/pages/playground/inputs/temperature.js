@@ -29,7 +29,9 @@ export function createTemperature({ set, report, hold, release }) {
     hold();
     accept(fromStep(Number(slider.value)));
   });
-  slider.addEventListener("change", release);
+  // A slider that comes back to where it was reports no change.
+  for (const type of ["change", "pointerup", "pointercancel", "touchend", "keyup", "blur"])
+    slider.addEventListener(type, release);
   reset.addEventListener("click", () => accept(null));
   field.addEventListener("input", () => {
     const value = parseNumber(field.value);

@@ -19,6 +19,7 @@ export function createHeatmap(root, stage, on) {
   let differing = null;
   let dwell = null;
   let wasSelected = false;
+  let tapped = null;
 
   const steering = steer(table, {
     cellAt: (row, column) => (row < 0 ? columnHeads[column] : cells[row]?.[column]),
@@ -47,9 +48,12 @@ export function createHeatmap(root, stage, on) {
     const position = positionOf(event.target);
     if (!position) return;
     clearTimeout(dwell);
-    // A finger or a pen cannot point without pressing: the first tap explains a weight, the next one masks.
-    const isTap = ["touch", "pen"].includes(event.pointerType);
-    const explains = isTap && stage === "weights" && position.row >= 0 && !wasSelected;
+    // A finger or a pen cannot point without pressing: the first tap explains a weight, the next one masks.  The page
+    // opens with a selected weight, which no tap has explained.
+    const isTap = ["touch", "pen"].includes(event.pointerType) && stage === "weights" && position.row >= 0;
+    const cell = event.target.closest("[data-row]");
+    const explains = isTap && !(wasSelected && cell === tapped);
+    tapped = isTap ? cell : null;
     steering.moveTo(position.row, position.column);
     if (!explains) steering.act(position.row, position.column);
   });

@@ -1,6 +1,6 @@
 // Formulas of the catalogue have every optional parameter in them; here the parts of those that are not given go.
 
-// For each name its parameters: what is replaced, by what, while the parameter has its default.
+// For each name its parameters: the part that goes while the parameter has its default, and the text in its place.
 const PARTS = {
   softmax: { temperature: [" / T", ""], sink: [" + e^{\\mathrm{sink}}", ""] },
   sigmoid: { bias: [" + \\mathrm{bias}", ""] },
@@ -10,7 +10,7 @@ const PARTS = {
   laplacian: { bandwidth: ["\\frac{\\|q - k\\|_1}{\\mathrm{bandwidth}}", "\\|q - k\\|_1"] },
 };
 
-// The reverse: what is written in the place of a default once the parameter is given.
+// The reverse: the part that goes once the parameter is given, and the text in its place.
 const GIVEN = {
   scaled_dot_product: { scale: ["\\frac{q \\cdot k}{\\sqrt{D}}", "\\mathrm{scale} \\cdot q \\cdot k"] },
 };

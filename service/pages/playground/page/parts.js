@@ -26,7 +26,7 @@ import { createTensors } from "../inputs/tensors.js";
 import { createTheme } from "./theme.js";
 import { createToolbar, offerLink } from "./toolbar.js";
 import { showToast } from "./toast.js";
-import { createUndo } from "./undo.js";
+import { createUndo, fieldOfTyping } from "./undo.js";
 
 // `exampleOf` fetches an example by its id, `readLink` reads the fragment of the address.
 export function createPage({ catalogue, examples, exampleOf, readLink, state: first, example: firstExample }) {
@@ -59,7 +59,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     stateOf: (example) => stateOf(example, catalogue, "en"),
     restore: loadExample,
   });
-  const history = createHistory(store, () => undo.update());
+  const history = createHistory(store, { changed: () => undo.update(), fieldOf: fieldOfTyping });
   const undo = createUndo(history);
   const memories = createMemories({ store, catalogue, reports, keyNeeded: keyField.show });
   const inputs = createInputs();
@@ -141,7 +141,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   // Another example or link replaces the whole state and its errors; edits are not lost, and it says so.
   function take(state, example) {
-    const hadEdits = story.isChanged(store.get());
+    const hadEdits = story.isEdited(store.get());
     told.set(state.example, example);
     report.clear("");
     notices.set("link", null);

@@ -1,6 +1,7 @@
 // The story of the example.  Its sentences are about the numbers of the example: when these have been changed, it gives
 // way to what the numbers say now.
 import { byId, element, setText } from "./dom.js";
+import { setMathText } from "./math_text.js";
 import { BOTH } from "../state/examples.js";
 import { computedBy } from "../state/content.js";
 import { inLanguage, t } from "../words/i18n.js";
@@ -11,6 +12,7 @@ const MAX_SENTENCES = 6;
 export function createStory(first, { stateOf, restore }) {
   let example = null;
   let computed = "";
+  let called = "";
   let written = "";
   const now = element("ul", { class: "story-now" });
   const again = element("button", { type: "button", class: "tool", "data-action": "restore" });
@@ -23,7 +25,9 @@ export function createStory(first, { stateOf, restore }) {
 
   function tell(next) {
     example = next;
-    computed = computedBy(stateOf(next));
+    const began = stateOf(next);
+    computed = computedBy(began);
+    called = JSON.stringify(began.names);
     before.open = false;
     written = "";
   }
@@ -39,7 +43,11 @@ export function createStory(first, { stateOf, restore }) {
     const lines = () =>
       inLanguage(example.story)
         .split("\n")
-        .map((line) => element("p", {}, line));
+        .map((line) => {
+          const paragraph = element("p");
+          setMathText(paragraph, line);
+          return paragraph;
+        });
     text.replaceChildren(...lines());
     byId("story-text").lastChild.replaceChildren(...lines());
   }
@@ -47,7 +55,8 @@ export function createStory(first, { stateOf, restore }) {
   tell(first);
   return {
     tell,
-    isChanged: (state) => computedBy(state) !== computed,
+    // Whether numbers or names are others than the example began with.
+    isEdited: (state) => computedBy(state) !== computed || JSON.stringify(state.names) !== called,
     // `sentences` says of each query what the numbers on the screen say.
     update(state, sentences) {
       write(state);

@@ -6,6 +6,12 @@ import { t } from "../words/i18n.js";
 const isText = (target) =>
   target.matches?.("textarea, .written input, #api-key, #share-link, #memory input, [aria-invalid='true']");
 
+// The field that has the focus, if it is one that is typed into.
+export function fieldOfTyping() {
+  const field = document.activeElement;
+  return field?.matches("textarea, input:not([type='range'])") ? field : null;
+}
+
 export function createUndo(history) {
   const buttons = { undo: byId("undo"), redo: byId("redo") };
   for (const [name, button] of Object.entries(buttons)) button.addEventListener("click", () => history[name]());
@@ -17,6 +23,10 @@ export function createUndo(history) {
     event.preventDefault();
     history[name]();
   });
+
+  document.addEventListener("focusout", history.separate);
+  // A pasted block is an edit between those that are typed: this is heard before the field and after it.
+  for (const capture of [true, false]) document.addEventListener("paste", history.separate, { capture });
 
   return {
     update() {

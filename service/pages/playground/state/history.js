@@ -1,24 +1,22 @@
-// Undo and redo: the states before each edit.  What follows quickly on the same part, as typing or a drag does, is one edit.
+// Undo and redo: the states before each edit.  A drag is one edit, and so are the letters typed into a field until it is
+// left.
 import { sameContent } from "./content.js";
 import { isAwaited } from "./used_memory.js";
 
 const MAX_EDITS = 200;
 
-const MERGED_MILLISECONDS = 700;
-
-// `changed` is called after every edit, undo and redo.
-export function createHistory(store, changed) {
+// `changed` is called after every edit, undo and redo; `fieldOf` returns the field that is being typed into, or null.
+export function createHistory(store, { changed, fieldOf }) {
   const past = [];
   const future = [];
-  let last = { part: null, time: 0 };
+  let last = null;
   let isTravelling = false;
 
   store.subscribe((state, previous) => {
     if (isTravelling || isAwaited(state) || isAwaited(previous) || sameContent(state, previous)) return;
-    const part = partsChanged(state, previous);
-    const now = performance.now();
-    const merges = part === last.part && (store.isHeld() || now - last.time < MERGED_MILLISECONDS);
-    last = { part, time: now };
+    const source = store.isHeld() ? "drag" : fieldOf();
+    const merges = source !== null && source === last;
+    last = source;
     if (!merges) past.push(previous);
     if (past.length > MAX_EDITS) past.shift();
     future.length = 0;
@@ -29,26 +27,25 @@ export function createHistory(store, changed) {
     const next = from.pop();
     if (!next) return;
     to.push(store.get());
-    last = { part: null, time: 0 };
+    separate();
     isTravelling = true;
     store.load({ ...next, language: store.get().language });
     isTravelling = false;
     changed();
   }
 
+  // The next edit stands alone, whatever came before.
+  function separate() {
+    last = null;
+  }
+
+  store.onRelease(separate);
+
   return {
     undo: () => travel(past, future),
     redo: () => travel(future, past),
     canUndo: () => past.length > 0,
     canRedo: () => future.length > 0,
-    // The next edit stands alone, whatever came before.
-    separate() {
-      last = { part: null, time: 0 };
-    },
+    separate,
   };
 }
-
-const PARTS = ["example", "query", "key", "value", "names", "scoreModel", "normalizer", "mask", "further", "memory"];
-
-const partsChanged = (state, previous) =>
-  PARTS.filter((part) => state[part] !== previous[part]).join();

@@ -5,7 +5,7 @@
 // booleans.  Plane i holds byte i of every element, as bytes of one significance compress better side by side.
 const MARK = "#";
 
-const LEAST_NUMBERS = 24;
+const MIN_PACKED_NUMBERS = 24;
 
 const MAX_DECIMALS = 15;
 
@@ -66,7 +66,7 @@ function sizesOf(node) {
 }
 
 function packArray(elements, sizes) {
-  if (elements.length < LEAST_NUMBERS || !sizes.every(Boolean)) return null;
+  if (elements.length < MIN_PACKED_NUMBERS || !sizes.every(Boolean)) return null;
   if (elements.every((each) => typeof each === "boolean")) return { kind: "b", planes: planesOf(elements.map(Number)) };
   if (!elements.every(Number.isFinite)) return null;
   const decimals = decimalsOf(elements);

@@ -250,6 +250,9 @@ export default {
   "problem.paste_cell": "Pasted line {line}, column {column}: “{text}” is not a number. Nothing has changed.",
   "problem.paste_ragged":
     "Pasted line {line} has {received} numbers where the first has {expected}. Nothing has changed.",
+  "problem.paste_foreign":
+    "The pasted JSON is not a request: it needs at least “query” and “key”. Nothing has changed.",
+  "problem.paste_deep": "The pasted numbers are not a matrix: paste one list of rows. Nothing has changed.",
   "problem.paste_fields": "The pasted request has fields that this page does not show: {fields}. Nothing has changed.",
   "problem.paste_request":
     "The pasted request cannot be shown here: matrices, or one batch of them, of up to {limit} × {limit} numbers, with score models and normalizers that the service knows. Nothing has changed.",
