@@ -32,6 +32,7 @@ from service.problems import HANDLERS
 from service.routes import attention, catalogue, document, memories, open_inference, operations, pages
 from service.routes.fast_path import FastPathMiddleware
 from service.routes.state import ServiceState
+from service.routes.static_files import PageFiles
 from service.routes.unmatched import on_http_exception
 from service.serving.draining import ON_DRAIN
 from service.serving.refusals import REFUSED
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (attention, open_inference, memories, catalogue, operations, document, pages):
         # Not include_router, which looks for a route twice.
         app.router.routes.extend(module.router.routes)
-    app.mount("/static", pages.Pages(directory=str(pages.PAGES)))
+    app.mount("/static", PageFiles(settings.frame_ancestors))
     _add_middleware(app, settings, metrics, tracing)
     return app
 

@@ -29,6 +29,9 @@ MEMORIES_URL = re.compile(r"(redis|rediss|unix)://[^\s]+")
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
+FRAME_ANCESTOR = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:([0-9]+|\*))?")
+"""A source of the directive frame-ancestors; nothing in it can end the directive or the header."""
+
 Bytes = Annotated[int, Field(gt=0)]
 """A size; the name of its setting contains `bytes`, by which tables show MiB."""
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,6 +58,23 @@ def _origin(entry: str) -> str:
     if entry != "*" and not ORIGIN.fullmatch(entry):
         raise ValueError("expected *, or origins such as https://example.org: a scheme, a host, no path")
     return entry
+
+
+def _frame_ancestor(entry: str) -> str:
+    word = entry.strip("'")
+    if word in ("self", "none"):
+        return f"'{word}'"
+    if entry != "*" and not FRAME_ANCESTOR.fullmatch(entry):
+        raise ValueError("expected none, self, *, or origins such as https://*.example.org: a scheme, a host, no path")
+    return entry
+
+
+def _alone(entries: tuple[str, ...]) -> tuple[str, ...]:
+    if "'none'" not in entries:
+        return entries
+    if len(entries) > 1:
+        raise ValueError("expected none by itself, or sites without it")
+    return ()
 
 
 def _readable(path: Path) -> Path:
@@ -113,6 +133,12 @@ def _runnable(choice: str) -> str:
 
 ApiKeys = Annotated[tuple[Annotated[str, AfterValidator(hashed)], ...], NoDecode, BeforeValidator(_keys_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
+FrameAncestors = Annotated[
+    tuple[Annotated[str, AfterValidator(_frame_ancestor)], ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    AfterValidator(_alone),
+]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], NoDecode, BeforeValidator(_listed)]
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 Collector = Annotated[str, AfterValidator(_collector)]

@@ -17,6 +17,7 @@ from service.setting_types import (
     ApiKeys,
     Bytes,
     Collector,
+    FrameAncestors,
     KernelChoice,
     KeyFile,
     MemoriesUrl,
@@ -220,6 +221,14 @@ class Settings(BaseSettings):
         Setting(
             zh="哪些来源的网页可以在浏览器里使用本服务，用逗号隔开；`*` 表示全部。",
             en="Origins whose pages may use the service in a browser, separated by commas; `*` is every one.",
+        ),
+    ] = ()
+    frame_ancestors: Annotated[
+        FrameAncestors,
+        Setting(
+            zh="哪些来源的网页可以嵌入演练场等页面，用逗号隔开；`self` 表示同源，`*` 表示全部。",
+            en="Origins whose pages may embed the playground and the other pages, separated by commas; `self` is that "
+            "of the service, `*` every one.",
         ),
     ] = ()
     metrics_directory: Annotated[

@@ -66,7 +66,12 @@ class Sparsemax(Normalizer):
 
     def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
         """Return maximum, threshold, and weight = max(z − maximum − threshold, 0)."""
-        maximum, threshold = explain_maximum(logits), _threshold(weights, 1.0)
+        maximum = explain_maximum(logits)
+        support = [float(logit) - maximum.value for logit in logits[weights > 0]]
+        # One number per key of the support, whose weights z − maximum − threshold then sum to 1.
+        threshold = Expression(
+            "threshold", -float(np.max(weights)), "({* + } − 1) / {}", (*support, float(len(support)))
+        )
         operands = (float(logits[key]), maximum.value, threshold.value)
         return maximum, threshold, Expression("weight", float(weights[key]), "max({} − {} − {}, 0)", operands)
 
@@ -152,10 +157,12 @@ class Entmax(Normalizer):
     def explain_weight(self, logits: Row, weights: Row, key: int, head: int) -> tuple[Expression, ...]:
         """Return maximum, threshold and weight = max(r·(z − maximum) − threshold, 0)^(1/r), with r = α − 1.
 
-        Softmax's steps for α = 1.
+        The steps of softmax for α = 1, those of sparsemax for α = 2.
         """
         if self.alpha == 1:
             return Softmax().explain_weight(logits, weights, key, head)
+        if self.alpha == 2:
+            return Sparsemax().explain_weight(logits, weights, key, head)
         rate = self.alpha - 1
         maximum, threshold = explain_maximum(logits), _threshold(weights, rate)
         operands = (rate, float(logits[key]), maximum.value, threshold.value, rate)

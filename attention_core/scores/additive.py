@@ -17,6 +17,9 @@ from attention_core.parameters import select_parameters
 from attention_core.reductions import sum_to_shape
 from attention_core.scores.pairwise import iterate_pair_units
 
+MAX_WRITTEN_PRODUCTS = 16
+"""Features of query and key together up to which an explanation writes each product of a hidden unit."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Additive(ScoreModel):
@@ -158,6 +161,23 @@ class Additive(ScoreModel):
         return ScoreTerms(
             tuple(Expression(f"unit {u}", v * tanh(x), "{} × tanh({})", (v, x)) for u, (v, x) in enumerate(pairs))
         )
+
+    def explain_steps(self, query: Query, key: Key, head: int) -> tuple[Expression, ...]:
+        """Return the argument of each tanh: its products of weight and feature, or their values where they are many."""
+        of_head = select_parameters(self, head)
+        sums = replace(self, **of_head)._sums(query[None, :], key[None, :])[0, 0]
+        bias = of_head["hidden_bias"] if self.hidden_bias is not None else None
+        features, steps = np.concatenate((query, key)), list[Expression]()
+        for u, total in enumerate(sums):
+            weights = np.concatenate((of_head["query_weight"][u], of_head["key_weight"][u]))
+            addends = () if bias is None else (float(bias[u]),)
+            if len(features) <= MAX_WRITTEN_PRODUCTS:
+                template = " + ".join([*["{} × {}"] * len(features), *["{}"] * len(addends)])
+                operands = [float(number) for pair in zip(weights, features, strict=True) for number in pair]
+            else:
+                template, operands = "{* + }", (weights * features).tolist()
+            steps.append(Expression(f"unit {u}", float(total), template, (*operands, *addends)))
+        return tuple(steps)
 
     def count_operations(self, n_queries: int, n_keys: int, features: FeatureSizes) -> int:
         """Count two projections; and an addition, a tanh (as three operations) and a sum per pair and hidden unit."""

@@ -33,6 +33,8 @@ Of JSON in float64, 2.7 MB, there remain with zstd 42 % after 10 ms, br 45 % aft
 levels 3, 4 and 6 there remain 46 %, 42 % and 44 % after 38, 127 and 258 ms.
 """
 
+BROTLI_QUALITY_FOR_MANY, ZSTD_LEVEL_FOR_MANY, DEFLATE_LEVEL_FOR_MANY = 5, 9, 6
+
 MIN_COMPRESSED_BYTES = 1 << 10
 """Minimum bytes of an answer that is compressed, 1 KiB; fewer fit into one packet anyway."""
 
@@ -98,8 +100,8 @@ def _zstandard() -> Stream:
     )
 
 
-def _deflate(content: bytes, window_bits: int) -> bytes:
-    compressor = zlib.compressobj(LEVEL, wbits=window_bits)
+def _deflate(content: bytes, window_bits: int, level: int = LEVEL) -> bytes:
+    compressor = zlib.compressobj(level, wbits=window_bits)
     return compressor.compress(content) + compressor.flush()
 
 
@@ -125,6 +127,18 @@ CODINGS: dict[str, Coding] = {
 def compress(content: bytes, encoding: str) -> bytes:
     """Return the content in a coding, by its name."""
     return CODINGS[encoding].compress(content)
+
+
+def compress_for_many(content: bytes, encoding: str) -> bytes:
+    """Return the content in a coding, shorter and more slowly than `compress` does: for bytes that are sent many times.
+
+    Of 219 kB of scripts there remain 60 kB after 24 ms with br, and 60 kB after 14 ms with zstd.
+    """
+    if encoding == "br":
+        return brotli.compress(content, quality=BROTLI_QUALITY_FOR_MANY)
+    if encoding == "zstd":
+        return zstd.compress(content, level=ZSTD_LEVEL_FOR_MANY)
+    return _deflate(content, 31 if encoding == "gzip" else 15, DEFLATE_LEVEL_FOR_MANY)
 
 
 def compress_if_shorter(content: bytes, encoding: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation
 from attention_core.expressions import Expression
+from attention_core.normalizers import Softmax
 from attention_core.positions import Rotary
 from service.explanation.numbers import enclosed, equation, expression, joined, listed, short, spelled
 from service.explanation.texts import MASKS, NAMES, STEPS, TERMS, Language
@@ -62,7 +64,7 @@ def explain_in_steps(
     steps = Steps(language, pair.names(language))
     if explanation.rotary:
         _add_rotary(steps, explanation, call)
-    _add_score(steps, explanation)
+    _add_score(steps, explanation, call.normalizer.name)
     if call.softcap is not None:
         capped, cap = explanation.capped_score, short(call.softcap)
         formula = f"{cap} × tanh({short(explanation.score)} / {cap}) = {short(capped)}"
@@ -91,11 +93,14 @@ def _add_rotary(steps: Steps, explanation: Explanation, call: ResolvedCall) -> N
     steps.add("rotary", f"rotary(q, {of_query}), rotary(k, {of_key})", None, sentence, **words)
 
 
-def _add_score(steps: Steps, explanation: Explanation) -> None:
+def _add_score(steps: Steps, explanation: Explanation, normalizer: str) -> None:
     """Add the steps from terms to the score."""
     terms = explanation.terms
     for part in explanation.score_steps:
-        steps.add_part("formula part", part)
+        if part.source or not part.name.startswith("unit "):
+            steps.add_part("formula part", part)
+        else:
+            steps.add("formula part", equation(part), part.value, "hidden unit", part=_term_name(part, steps.language))
     written = joined([expression(term) for term in terms.terms], " + ")
     largest = max(terms.terms, key=lambda term: abs(term.value))
     steps.add(
@@ -109,8 +114,9 @@ def _add_score(steps: Steps, explanation: Explanation) -> None:
     formula = short(explanation.score)
     if terms.factor is not None:
         own = f"factor {terms.factor.name}" if not terms.factor.source else "factor of the formula"
+        known = (name for name in (f"{normalizer} {own}", own) if name in STEPS)
         shown = equation(terms.factor)
-        steps.add("factor", shown, terms.factor.value, own if own in STEPS else "factor", part=terms.factor.source)
+        steps.add("factor", shown, terms.factor.value, next(known, "factor"), part=terms.factor.source)
         formula = f"{enclosed(terms.sum)} × {enclosed(terms.factor.value)} = {formula}"
     steps.add("score", formula, explanation.score)
 
@@ -171,8 +177,12 @@ def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_
             "visible": int(np.sum(~np.isneginf(explanation.logits))),
             "percent": f"{100 * explanation.weight + 0.0:.4g}",
         }
+        sink = ""
+        if isinstance(call.normalizer, Softmax):
+            words["kept"] = f"{100 * exp(-1 / call.normalizer.temperature):.2g}"
+            sink = "" if call.normalizer.sink is None else " with sink"
         for part in explanation.weight_steps:
-            own = f"{call.normalizer.name} {part.name}"
+            own = f"{call.normalizer.name} {part.name}{sink if part.name == 'denominator' else ''}"
             steps.add_term(part, own if own in STEPS else part.name, **words)
     elif np.isneginf(explanation.logits).all():
         steps.add("weight", "0", explanation.weight, "weight empty")

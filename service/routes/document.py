@@ -48,11 +48,11 @@ async def openapi(request: Request) -> Response:
     wanted = choose_encoding(header_field(request.scope, b"accept-encoding"))
     reply, tag = service.document.represent(request.scope.get("root_path", ""), wanted)
     headers = {"ETag": tag, "Vary": "Accept-Encoding", "Cache-Control": "no-cache"}
-    if _has(tag, header_field(request.scope, b"if-none-match") or ""):
+    if has_tag(tag, header_field(request.scope, b"if-none-match") or ""):
         return Response(status_code=304, headers=headers)
     return Response(reply.content, media_type=JSON, headers={**reply.headers, **headers})
 
 
-def _has(tag: str, if_none_match: str) -> bool:
+def has_tag(tag: str, if_none_match: str) -> bool:
     """Return whether If-None-Match names the representation, by weak comparison."""
     return if_none_match.strip() == "*" or tag in ENTITY_TAG.findall(if_none_match)

@@ -1,54 +1,29 @@
 """Pages: the index, playground, Swagger UI and problem pages.  All from this server, without inline scripts."""
 
-import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib.metadata import version
-from importlib.resources import files
-from os import PathLike
-from pathlib import Path
 
 import orjson
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.responses import RedirectResponse, Response
 
 from service.codecs.negotiate import ANYTHING, HTML, JSON, quality_of
 from service.errors import NotFound
-from service.middleware.header_fields import header_field, header_fields
+from service.examples import list_examples
+from service.middleware.header_fields import header_field
 from service.problems import PROBLEMS
-from service.routes.ranges import checked_range
+from service.routes.assets import HTML_MEDIA_TYPE, Asset, template
+from service.routes.catalogue import EXAMPLES
+from service.routes.page_headers import page_headers
+from service.routes.state import state_of
+from service.schemas.catalogue import describe_normalizers, describe_score_models
 from service.schemas.operations import Index
 from service.specification import catalogue_operation
 
 router = APIRouter(tags=["operations"])
-
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-
-PAGE_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cache-Control": "no-cache",
-}
 
 LINKS = {
     "attention": "/v1/attention",
@@ -66,8 +41,6 @@ LINKS = {
     "readiness": "/readyz",
 }
 
-PAGES = files("service") / "pages"
-
 PAGE_PATHS = frozenset(("/", "/docs", "/playground", "/problems", "/problems/{slug}"))
 """Templates of the pages; a path with a superfluous or missing slash at its end is redirected to them."""
 
@@ -77,51 +50,17 @@ PROBLEM_ROW = """
         <p><a href="problems/{slug}">{title_en} · <span lang="zh-Hans">{title_zh}</span></a></p>
       </li>"""
 
-MEDIA_TYPES = {
-    "": "text/plain; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".md": "text/markdown; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-}
-"""Media types by suffix, independent of the tables of the machine; LICENSE and NOTICE have no suffix.  Other files, as
-the HTML templates of the pages, are not served."""
+MEANT = """
+    <p>Did you mean · <span lang="zh-Hans">您要找的是不是</span> <a href="{root}{path}">{root}{path}</a></p>"""
 
+GIVEN_EXAMPLES = ("honor-of-kings", "honor-of-kings-dragon")
+"""The examples that the playground opens with."""
 
-class Pages(StaticFiles):
-    """The static files of the pages, with the headers of a page."""
+GIVEN = '<script id="given" type="application/json">'
+"""The element of the playground that holds what it would ask the catalogue for.  Data, which no policy runs."""
 
-    path = "/static/{path}"
-    """The route of all static files in logs and metrics."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the path below the mount; it begins with the public prefix unless a proxy has removed that."""
-        scope["route"] = self
-        prefix, mount, path = scope["app_root_path"], scope["root_path"], scope["path"]
-        mounted_at = mount if path.startswith(f"{mount}/") else mount.removeprefix(prefix)
-        scope["root_path"] = prefix  # a problem document points to its page, which is not below the mount
-        await super().__call__({**scope, "root_path": "", "path": path.removeprefix(mounted_at)}, receive, send)
-
-    def file_response(
-        self, full_path: str | PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        """Serve one file of a known kind, or the requested part of it.
-
-        Raises MalformedBody for a Range that is malformed, RangeNotSatisfiable, and a 404 for another suffix.
-        """
-        media_type = MEDIA_TYPES.get(Path(full_path).suffix)
-        if media_type is None:
-            raise HTTPException(404)
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(PAGE_HEADERS)
-        if "Content-Type" in response.headers:  # absent from 304
-            response.headers["Content-Type"] = media_type
-            validators = (response.headers["ETag"], response.headers["Last-Modified"])
-            if not checked_range(header_fields(scope), stat_result.st_size, validators):
-                # The response reads Range when it is called.
-                scope["headers"] = [line for line in scope["headers"] if line[0] != b"range"]
-        return response
+MAX_PATH_CHARACTERS = 200
+"""Most characters of a path in an error."""
 
 
 @router.get(
@@ -133,10 +72,7 @@ class Pages(StaticFiles):
 async def get_index(request: Request) -> Response:
     """Where everything is; a browser is sent to /playground. 首页。"""
     root = request.scope.get("root_path", "")
-    accept = header_field(request.scope, b"accept") or ANYTHING
-    # Only browsers name HTML; programs accept anything.
-    html = quality_of(HTML, accept) if HTML in accept.lower() else 0.0
-    if html > 0 and html >= quality_of(JSON, accept):
+    if prefers_page(request):
         return redirect(request, "/playground", {"Vary": "Accept"})
     links = {name: root + path for name, path in LINKS.items()}
     kernel: str = request.app.state.service.kernel
@@ -145,30 +81,53 @@ async def get_index(request: Request) -> Response:
 
 
 @router.get("/playground", include_in_schema=False)
-async def playground() -> Response:
+async def playground(request: Request) -> Response:
     """Serve the playground."""
-    return _page(_read("playground.html"))
+    return _page(request, _playground())
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs() -> Response:
+async def docs(request: Request) -> Response:
     """Serve Swagger UI."""
-    return _page(_read("docs.html"))
+    return _page(request, template("docs.html"))
 
 
 @router.get("/problems", include_in_schema=False)
-async def problems() -> Response:
+async def problems(request: Request) -> Response:
     """List every kind of problem in both languages."""
     rows = "".join(PROBLEM_ROW.format(**_shown(slug)) for slug in PROBLEMS)
-    return _page(_read("problems.html").format(rows=rows))
+    return _page(request, template("problems.html").format(rows=rows))
 
 
 @router.get("/problems/{slug}", include_in_schema=False)
-async def problem(slug: str) -> Response:
+async def problem(request: Request, slug: str) -> Response:
     """Explain one kind of problem in both languages."""
-    if slug not in PROBLEMS:
-        raise NotFound(f"expected one of {', '.join(PROBLEMS)}; received {slug[:80]!r}. Choose one of these.")
-    return _page(_read("problem.html").format(**_shown(slug)))
+    if slug in PROBLEMS:
+        return _page(request, template("problem.html").format(**_shown(slug)))
+    if prefers_page(request):
+        return not_found(request)
+    raise NotFound(f"expected one of {', '.join(PROBLEMS)}; received {slug[:80]!r}. Choose one of these.")
+
+
+def prefers_page(request: Request) -> bool:
+    """Return whether a browser asks for a page: only browsers name HTML, while programs accept anything."""
+    accept = header_field(request.scope, b"accept") or ANYTHING
+    quality = quality_of(HTML, accept) if HTML in accept.lower() else 0.0
+    return request.method in ("GET", "HEAD") and quality > 0 and quality >= quality_of(JSON, accept)
+
+
+def not_found(request: Request, meant: str = "") -> Response:
+    """Return the page for a path that is none, 404, with links to those that there are.
+
+    :param meant: the path inside the public prefix that the reader may have meant; none by default.
+    """
+    request.scope["state"]["problem"] = "not-found"
+    root = escape(request.scope.get("root_path", ""))
+    shown = escape(request.scope["path"][:MAX_PATH_CHARACTERS])
+    did_you_mean = MEANT.format(root=root, path=escape(meant)) if meant else ""
+    html = template("not-found.html").format(root=root, path=shown, meant=did_you_mean)
+    asset = Asset(html.encode(), HTML_MEDIA_TYPE)
+    return asset.respond(request, {**_headers(request), "Vary": "Accept, Accept-Encoding"}, 404)
 
 
 def redirect(request: Request, path: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -191,10 +150,29 @@ def _shown(slug: str) -> dict[str, object]:
     }
 
 
-def _page(html: str) -> Response:
-    return HTMLResponse(html, headers=PAGE_HEADERS)
-
-
 @cache
-def _read(name: str) -> str:
-    return (PAGES / name).read_text(encoding="utf-8")
+def _playground() -> str:
+    """Return the playground with what it starts with in its page, which saves it five requests."""
+    given = {
+        "v1/score-models": describe_score_models(),
+        "v1/normalizers": describe_normalizers(),
+        "v1/examples": list_examples(EXAMPLES),
+        **{f"v1/examples/{name}": EXAMPLES[name].as_dict() for name in GIVEN_EXAMPLES},
+    }
+    # In a script element "</" and "<!--" would mean something.
+    document = orjson.dumps(given).decode().replace("<", "\\u003c")
+    return template("playground.html").replace(GIVEN, GIVEN + document)
+
+
+def _page(request: Request, html: str) -> Response:
+    return _asset(html).respond(request, _headers(request))
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    return page_headers(state_of(request).settings.frame_ancestors)
+
+
+@lru_cache(maxsize=64)
+def _asset(html: str) -> Asset:
+    """Return a page that keeps its content codings; those of problems are few."""
+    return Asset(html.encode(), HTML_MEDIA_TYPE)

@@ -9,14 +9,17 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from service.problems import path_inside, respond
-from service.routes.pages import PAGE_PATHS, redirect
+from service.routes.pages import MAX_PATH_CHARACTERS, PAGE_PATHS, not_found, prefers_page, redirect
 
-MAX_PATH_CHARACTERS = 200
-"""Most characters of a path in an error."""
+APIS = ("/v1/", "/v2/")
+"""Paths of programs: an error below them is a problem document whatever Accept says."""
 
 
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
-    """Answer an exception of the router: 405 with the methods of the path, a redirect to the page meant, or 404."""
+    """Answer an exception of the router: 405 with the methods of the path, a redirect to the page meant, or 404.
+
+    A 404 is a page for a browser and a problem document for a program.
+    """
     scope = request.scope
     if error.status_code == 405:
         allowed = ", ".join(_allowed_methods(scope))
@@ -29,11 +32,13 @@ async def on_http_exception(request: Request, error: HTTPException) -> Response:
     meant = path_inside(scope).rstrip("/") or "/"
     found = _matching({**scope, "path": meant, "root_path": ""})
     route = next((one for one in found if isinstance(one, Route)), None)
-    if route is None:
-        return respond(request, "not-found", detail + advice)
-    if route.path in PAGE_PATHS and request.method == "GET":
+    if route is not None and route.path in PAGE_PATHS and request.method == "GET":
         scope["route"] = route
         return redirect(request, meant)
+    if prefers_page(request) and not path_inside(scope).startswith(APIS):
+        return not_found(request, meant if route is not None else "")
+    if route is None:
+        return respond(request, "not-found", detail + advice)
     return respond(request, "not-found", f"{detail}Did you mean {root}{meant}? {advice}")
 
 

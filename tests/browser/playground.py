@@ -36,8 +36,9 @@ class Playground:
         self.announced = page.locator("#announcer")
 
     async def fresh(self) -> None:
-        """Wait until the page shows the result of its own inputs."""
+        """Wait until the page shows the result of its own inputs; until the first one is complete it shows nothing."""
         await expect(self.results).to_have_attribute("data-state", "fresh")
+        await expect(self.results).to_be_visible()
 
     async def choose(self, select: str, value: str) -> None:
         """Choose an option and wait for the result."""
@@ -123,9 +124,11 @@ def assert_shown(text: str, expected: float | None, columns: int = 1) -> None:
     if expected is None or abs(expected) == float("inf"):
         assert number(text) == (float("-inf") if expected is None else expected)
         return
-    written = re.fullmatch(r"[−-]?\d+(?:\.(\d+))?(?:e(-?\d+))?", text)
+    written = re.fullmatch(r"−?\d+(?:\.(\d+))?(?:e(−?\d+))?", text)
     assert written, text
     # Trailing zeros are not written, so that only an exponent tells how many digits are meant.
     decimals = 4 if columns <= 8 else 3 if columns <= 16 else 2
-    unit = 10.0**-decimals if written[2] is None else 10.0 ** (int(written[2]) - len(written[1] or ""))
+    unit = (
+        10.0**-decimals if written[2] is None else 10.0 ** (int(written[2].replace("−", "-")) - len(written[1] or ""))
+    )
     assert abs(number(text) - expected) <= 0.5001 * unit, f"{text} is not {expected!r}"

@@ -9,7 +9,8 @@ import httpx
 import orjson
 import pytest
 
-from service.routes.pages import CONTENT_SECURITY_POLICY, PAGES
+from service.routes.assets import PAGES
+from service.routes.page_headers import content_security_policy
 from tests.server import Server
 
 FILES = sorted(path.relative_to(str(PAGES)).as_posix() for path in Path(str(PAGES)).rglob("*") if path.is_file())
@@ -46,7 +47,7 @@ async def test_a_file_is_served_as_what_it_is(client: httpx.AsyncClient, name: s
     received = await client.get(f"/static/{name}")
     assert received.status_code == 200
     assert received.headers["Content-Type"] == MEDIA_TYPES[name.rpartition(".")[2]]
-    assert received.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert received.headers["Content-Security-Policy"] == content_security_policy()
     assert received.headers["X-Content-Type-Options"] == "nosniff"
     assert received.content == (PAGES / name).read_bytes()
     assert received.text == received.content.decode("utf-8")

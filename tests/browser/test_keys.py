@@ -21,6 +21,8 @@ LABELS = {"zh": "API 密钥", "en": "API key"}
 
 ASKED = {"zh": "服务需要 API 密钥。请在页面顶部输入", "en": "The service asks for an API key. Enter it at the top"}
 
+NO_RESULT = {"zh": "还没有结果", "en": "There is no result yet"}
+
 KEPT = """
 async key => [localStorage, sessionStorage].some((store) => JSON.stringify(store).includes(key))
   || document.cookie.includes(key) || location.href.includes(key) || (await indexedDB.databases()).length > 0
@@ -41,8 +43,14 @@ async def test_the_playground_asks_for_a_key_and_forgets_it(open_page: OpenPage,
     await expect(playground.notice("problem")).to_contain_text(ASKED[language])
     await expect(field).to_be_visible()
     await expect(field).to_have_attribute("type", "password")
+    await expect(page.locator("#status")).to_have_text(NO_RESULT[language])
+    await expect(playground.verification).to_have_text("")
     await recorded.assert_fits()
 
+    # The field has the focus, and typing alone tries the key.
+    await expect(field).to_be_focused()
+    await page.keyboard.type(KEY)
+    await playground.fresh()
     await field.fill(WRONG)
     await field.press("Enter")
     await expect(playground.notice("problem")).to_contain_text("received another")

@@ -6,9 +6,11 @@ import httpx
 import pytest
 
 from service.problems import PROBLEMS
-from service.routes.pages import CONTENT_SECURITY_POLICY, PAGE_HEADERS
+from service.routes.page_headers import content_security_policy, page_headers
 from tests.browser.conftest import OpenPage
 from tests.server import Server
+
+CONTENT_SECURITY_POLICY, PAGE_HEADERS = content_security_policy(), page_headers()
 
 ALLOWED_SOURCES = {"'none'", "'self'"}
 

@@ -1,6 +1,7 @@
 """Browser versus service: a number that was falsified on its way is named, and the browser's arithmetic is right."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from service.examples import load_examples
+from service.routes.pages import GIVEN
 from service.schemas.catalogue import describe_normalizers, describe_score_models
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, opened
@@ -64,8 +66,8 @@ FALSIFIED: dict[str, tuple[Falsify, tuple[str, ...]]] = {
     "a weight": (add("weights", 1, 3, -1e-9), ("Weight at dragon up, top",)),
     "an output": (add("output", 1, 0, 1e-9), ("Output at dragon up, protect",)),
     "a weight far off": (put("weights", 0, 0, 0.6), ("Weight at team fight, marksman", "0.6,", "0.70166907360510")),
-    "a hidden key": (put("logits", 0, 1, None), ("Masked score at team fight, jungle", "−∞")),
-    "not a number": (put("weights", 0, 1, "NaN"), ("Weight at team fight, jungle", "NaN")),
+    "a hidden key": (put("logits", 0, 1, None), ("Masked score at team fight, jungler", "−∞")),
+    "not a number": (put("weights", 0, 1, "NaN"), ("Weight at team fight, jungler", "NaN")),
     "no number at all": (put("output", 0, 1, "<b>"), ("Output at team fight, take dragon", "nothing")),
     "a row too few": (drop_row, ("Weight at dragon up, marksman", "nothing")),
     "a column too many": (add_column, ("Output at",)),
@@ -101,7 +103,7 @@ async def test_a_falsified_explanation_is_marked(open_page: OpenPage, server: Se
 
     await recorded.page.route("**/v1/attention/explain", on_the_way(falsify))
     await playground.cell("scores", 1, 1).click()
-    await expect(compared.locator(".differs")).to_have_text("≠ 1.0e-6")
+    await expect(compared.locator(".differs")).to_have_text("≠ 1.0e−6")
 
 
 @pytest.mark.soak
@@ -111,10 +113,16 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
     """A ninth score model appears by itself, with its parameters, and is not called right."""
     recorded = await open_page(f"{server.url}/livez", locale="en-GB")
 
-    def ninth(body: dict[str, Any]) -> None:
-        models = body["score_models"]
+    async def add_a_ninth(route: Route) -> None:
+        response = await route.fetch()
+        head, _, rest = (await response.text()).partition(GIVEN)
+        document, _, tail = rest.partition("</script>")
+        given = json.loads(document)
+        models = given["v1/score-models"]["score_models"]
         copied = next(model for model in models if model["name"] == "bilinear")
         models.append(copied | {"name": "ninth", "title": {"zh": "第九", "en": "Ninth"}})
+        html = f"{head}{GIVEN}{json.dumps(given)}</script>{tail}"
+        await route.fulfill(status=200, content_type="text/html; charset=utf-8", body=html)
 
     async def answer_as_bilinear(route: Route) -> None:
         question = json.loads(route.request.post_data or "")
@@ -122,7 +130,7 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
             question["score_model"]["name"] = "bilinear"
         await route.continue_(post_data=json.dumps(question))
 
-    await recorded.page.route("**/v1/score-models", on_the_way(ninth))
+    await recorded.page.route("**/playground", add_a_ninth)
     await recorded.page.route(ATTENTION, answer_as_bilinear)
     await recorded.page.goto(f"{server.url}/playground")
     playground = Playground(recorded.page)
@@ -193,3 +201,32 @@ async def test_proportional_agrees_where_scores_are_positive(open_page: OpenPage
         await playground.choose("#normalizer", "proportional")
         await expect(playground.verification).to_have_attribute("data-state", "match")
     await recorded.assert_clean()
+
+
+OVERFLOWING = {(0, 0): "1e308", (0, 1): "-1e308", (1, 2): "1.7e308"}
+
+
+async def test_numbers_that_overflow_raise_no_alarm(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    for place, text in OVERFLOWING.items():
+        await playground.type_into("query", *place, text)
+        await expect(playground.verification).to_have_attribute("data-state", re.compile("match|unchecked"))
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_no_score_model_and_no_normalizer_raises_an_alarm_at_extremes(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    for number in ("1e308", "-1e200", "5e-324"):
+        await playground.type_into("query", 0, 0, number)
+        for model in describe_score_models()["score_models"]:
+            await playground.page.locator("#normalizer").select_option("softmax")
+            await playground.choose("#score-model", model["name"])
+            for normalizer in describe_normalizers()["normalizers"]:
+                if normalizer["name"] == "proportional":
+                    continue
+                await playground.choose("#normalizer", normalizer["name"])
+                assert await playground.verification.get_attribute("data-state") != "mismatch", (number, model["name"])
+    assert recorded.page_errors == []

@@ -71,7 +71,7 @@ async def test_rows_and_columns_come_and_go_in_pairs(open_page: OpenPage, server
     await use("value", "remove-row")
     assert await sizes() == [["2", "5"], ["4", "5"], ["4", "3"]]
     names = await playground.map("weights").locator("th[scope=col]").all_inner_texts()
-    assert names == ["marksman", "mid", "top", "key 4"]
+    assert names == ["marksman", "jungler", "mid", "top"]
 
     # The additive model has weights of its own for queries and keys, which follow.
     await playground.choose("#score-model", "additive")
@@ -133,7 +133,7 @@ async def test_a_cell_toggles_with_a_click_and_a_heading_toggles_a_key(open_page
     await expect(recorded.page.locator("#mask-kind")).to_have_value("custom")
     await playground.cell("weights", 0, 0).click()
     await playground.fresh()
-    assert (await playground.texts("weights"))[0] == ["0", "0", "0", "1"]
+    assert (await playground.texts("weights"))[0] == ["0", "0", "0", "1.0000"]
     await playground.cell("weights", -1, 2).click()
     await playground.fresh()
     assert await playground.texts("mask") == [["×", "×", "✓", "✓"], ["✓", "✓", "✓", "×"]]
@@ -145,7 +145,7 @@ async def test_a_cell_toggles_with_a_click_and_a_heading_toggles_a_key(open_page
     await expect(playground.decision).to_have_text("team fight: sees no key at all; weights and output are 0.")
     await playground.cell("scores", 1, 1).click()
     assert (await playground.texts("mask"))[1] == ["✓", "✓", "×", "×"]
-    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → jungle")
+    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → jungler")
     await recorded.assert_clean()
 
 

@@ -79,7 +79,7 @@ async def test_what_is_written_is_sent_shown_and_shared(open_page: OpenPage, ser
     assert {name: questions.asked[-1].get(name) for name in SENT} == SENT
     assert await playground.texts("mask") == VISIBLE
     await expect(playground.verification).to_have_attribute("data-state", "unchecked")
-    await recorded.page.wait_for_url(lambda url: "#1." in url and "positions/key" in read(url)["x"])
+    await recorded.page.wait_for_url(lambda url: "#2." in url and "positions/key" in read(url)["x"])
     again, reopened = await opened(open_page, server.url, language)
     await expect(again.page.locator("#further")).not_to_have_attribute("open", "")
     await again.page.goto("about:blank")

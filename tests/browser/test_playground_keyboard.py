@@ -17,16 +17,16 @@ in_english = pytest.mark.parametrize("language", ["en", pytest.param("zh", marks
 
 MASKED = {
     "zh": "团战看不到射手了。团战：射手 0，打野 0.4992，中路 0.3346，上路 0.1662。",
-    "en": "marksman is masked for team fight. team fight: marksman 0, jungle 0.4992, mid 0.3346, top 0.1662.",
+    "en": "marksman is masked for team fight. team fight: marksman 0, jungler 0.4992, mid 0.3346, top 0.1662.",
 }
 
 SENTENCES = {
     "zh": ("射手分到团战注意力的 70.17%。", "打野分到团战注意力的 14.89%。", "团战 → 射手", "团战 → 打野"),
     "en": (
         "marksman receives 70.17 % of the attention of team fight.",
-        "jungle receives 14.89 % of the attention of team fight.",
+        "jungler receives 14.89 % of the attention of team fight.",
         "team fight → marksman",
-        "team fight → jungle",
+        "team fight → jungler",
     ),
 }
 
@@ -110,7 +110,7 @@ async def test_read_why_it_is_0_7017(open_page: OpenPage, server: Server, langua
     for text in ("2 × 1.9 + 1 × 1.5 + 1 × 1 + 0 × 0.3 = 6.3", "6.3 × 0.5 = 3.15", "1 / 1.42517 = 0.701669", first):
         await playground.explained(text)
     terms = await recorded.page.locator("#explain-terms .value").all_inner_texts()
-    assert terms == ["3.8", "1.5", "1", "0"]
+    assert terms == ["3.8", "1.5", "1.0", "0"]
     await expect(recorded.page.locator("#explain-diagnostics")).to_contain_text("2.4872")
     await expect(recorded.page.locator("#explain-own")).to_contain_text("0.701669")
     await recorded.page.keyboard.press("ArrowRight")
@@ -136,7 +136,7 @@ async def test_share_and_reopen(open_page: OpenPage, server: Server, language: s
     await expect(playground.announced).to_have_text(COPIED[language])
     await expect(recorded.page.locator("#toast")).to_be_visible()
     link = await recorded.page.evaluate("navigator.clipboard.readText()")
-    assert re.match(rf"{re.escape(server.url)}/playground#1\.[\w-]+$", link)
+    assert re.match(rf"{re.escape(server.url)}/playground#2\.[\w-]+$", link)
     weights = await playground.texts("weights")
 
     other = {"zh": "en", "en": "zh"}[language]
@@ -144,7 +144,7 @@ async def test_share_and_reopen(open_page: OpenPage, server: Server, language: s
     reopened = Playground(again.page)
     await reopened.fresh()
     assert await reopened.texts("weights") == weights
-    await expect(again.page.locator("html")).to_have_attribute("lang", TAGS[language])
+    await expect(again.page.locator("html")).to_have_attribute("lang", TAGS[other])
     await expect(reopened.field("key", 0, 0)).to_have_value("0.25")
     await again.assert_clean()
     await recorded.assert_clean()

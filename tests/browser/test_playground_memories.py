@@ -133,7 +133,7 @@ async def test_with_keys_behind_a_prefix_the_panel_asks_for_a_key_and_works_with
         await panel.row_button("use", "prefixed").click()
         await playground.fresh()
         await expect(playground.verification).to_have_attribute("data-state", "match")
-        await page.wait_for_url(names_memory("prefixed", "zh"))
+        await page.wait_for_url(names_memory("prefixed"))
 
         # A link that names a memory waits for the key as well.
         await page.reload()

@@ -148,7 +148,7 @@ async def test_of_a_large_memory_the_page_shows_its_shape_and_the_heaviest_keys(
         await playground.choose("#mask-kind", mask)
     await playground.language("zh")
     await expect(ranking.locator("caption").first).to_have_text("团战：权重最大的 10 个键")
-    await page.wait_for_url(names_memory(name, "zh"))
+    await page.wait_for_url(names_memory(name))
     await page.reload()
     await playground.fresh()
     await expect(ranking.locator("caption").first).to_have_text("团战：权重最大的 10 个键")

@@ -65,7 +65,7 @@ async def test_the_playground_computes_explains_and_shares(open_page: OpenPage, 
     assert (await playground.texts("weights"))[0][0] == "0.7017"
     await playground.choose("#example", "causal")
     await recorded.page.locator("#share").click()
-    await expect(recorded.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#1\."))
+    await expect(recorded.page).to_have_url(re.compile(rf"^{re.escape(published.url)}/playground#2\."))
     assert_inside(recorded, published)
     await recorded.assert_clean()
 
@@ -86,3 +86,14 @@ async def test_the_prefix_may_also_arrive_unstripped(published: Proxy) -> None:
         received = await client.get(f"{published.url}{PREFIX}/static/docs.css")
     assert received.status_code == 200
     assert received.headers["Content-Type"] == "text/css; charset=utf-8"
+
+
+@pytest.mark.browser
+async def test_a_path_that_is_none_is_a_page_whose_files_and_links_stay_inside(
+    open_page: OpenPage, published: Proxy
+) -> None:
+    recorded = await open_page(f"{published.url}/deep/er/nothing")
+    await expect(recorded.page.locator(".problems")).to_have_css("list-style-type", "none")  # it has its style sheet
+    await recorded.page.get_by_role("link", name="Every kind of problem").click()
+    await expect(recorded.page).to_have_url(f"{published.url}/problems")
+    assert_inside(recorded, published)

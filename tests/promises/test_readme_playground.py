@@ -41,8 +41,8 @@ async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: S
 
     await weight(0, 0).focus()
     for key, (row, column), pair in [
-        ("→", (0, 1), "team fight → jungle"),
-        ("↓", (1, 1), "dragon up → jungle"),
+        ("→", (0, 1), "team fight → jungler"),
+        ("↓", (1, 1), "dragon up → jungler"),
         ("←", (1, 0), "dragon up → marksman"),
         ("End", (1, 3), "dragon up → top"),
         ("Home", (1, 0), "dragon up → marksman"),
@@ -70,6 +70,9 @@ async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: S
     await keyboard.press("Enter", playground.field("key", 2, 1))
     await keyboard.press("↑", playground.field("key", 1, 1))
     await keyboard.press("←", playground.field("key", 1, 0))
+    for key, value in (("Alt+↑", "0.61"), ("Alt+Shift+↓", "0.51"), ("Ctrl+Z", "0.6"), ("Ctrl+Shift+Z", "0.51")):
+        await keyboard.press(key, playground.field("key", 1, 0))
+        await expect(playground.field("key", 1, 0)).to_have_value(value)
     assert keyboard.pressed == {key for row in table("en", "Key") for cell in row for key in codes(cell)}
 
 

@@ -56,6 +56,7 @@ def test_these_tests_know_every_setting() -> None:
         "root_path",
         "trusted_proxies",
         "cors_origins",
+        "frame_ancestors",
         "metrics_directory",
         "memories_url",
         "otlp_endpoint",

@@ -2,6 +2,8 @@
 import { get, Problem, Unreachable } from "./asking/api.js";
 import { BOTH, openingExample, stateOf } from "./state/examples.js";
 import { LANGUAGES, preferredLanguage, setLanguage } from "./words/i18n.js";
+import { showBar, showWhenComplete } from "./page/arrival.js";
+import { byId } from "./page/dom.js";
 import { recall } from "./state/memory.js";
 import { createNotices, noticeFor } from "./page/notices.js";
 import { createPage } from "./page/parts.js";
@@ -14,7 +16,12 @@ const remembered = recall("language");
 const language = LANGUAGES.includes(remembered) ? remembered : preferredLanguage();
 setLanguage(language);
 
-const loadExample = (id) => get(`v1/examples/${encodeURIComponent(id)}`);
+// What the page was sent with; the service answers for the rest.
+const given = JSON.parse(byId("given").textContent || "{}");
+
+const load = async (path) => given[path] ?? get(path);
+
+const loadExample = (id) => load(`v1/examples/${encodeURIComponent(id)}`);
 
 const exampleOf = (id) => (id === BOTH ? openingExample(loadExample) : loadExample(id));
 
@@ -30,7 +37,7 @@ async function readLink(catalogue, examples) {
 
 async function start() {
   const [scoreModels, normalizers, listed] = await Promise.all(
-    ["v1/score-models", "v1/normalizers", "v1/examples"].map((path) => get(path)),
+    ["v1/score-models", "v1/normalizers", "v1/examples"].map(load),
   );
   const catalogue = { scoreModels: scoreModels.score_models, normalizers: normalizers.normalizers };
   const { shared, broken } = await readLink(catalogue, listed.examples);
@@ -43,6 +50,7 @@ async function start() {
     state: shared ?? stateOf(example, catalogue, language),
     example,
   });
+  showBar();
   if (broken) page.sayBroken("notice.link");
 }
 
@@ -58,4 +66,5 @@ async function begin() {
   }
 }
 
+showWhenComplete();
 await begin();

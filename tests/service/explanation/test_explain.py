@@ -242,7 +242,7 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("name", BEYOND)
-@pytest.mark.parametrize("normalizer", ["softmax", "entmax", "sigmoid", "none"])
+@pytest.mark.parametrize("normalizer", ["softmax", "sparsemax", "entmax", "sigmoid", "none"])
 async def test_numbers_beyond_float64_are_explained_as_attention_answers_them(client, name, normalizer):
     vectors, score_model = BEYOND[name]
     request = vectors | {"score_model": score_model, "normalizer": normalizer, "value": [[1], [2]]}
@@ -255,6 +255,16 @@ async def test_numbers_beyond_float64_are_explained_as_attention_answers_them(cl
         if one["logit"] is None:
             assert one["weight"] == 0.0
             assert re.search("weighs exactly 0|sees no key", steps_of(one)["weight"]["sentence"])
+
+
+@pytest.mark.parametrize("normalizer", ["sparsemax", {"name": "entmax", "alpha": 2}])
+async def test_the_threshold_of_sparsemax_is_written_as_what_the_support_needs_to_sum_to_one(client, normalizer):
+    request = {"query": [[1]], "key": [[2], [1.5], [-3]], "score_model": "dot_product", "normalizer": normalizer}
+    steps = steps_of(await explain(client, request, 0, 1))
+    assert steps["threshold"]["formula"] == "(0 + (−0.5) − 1) / 2 = −0.75"
+    assert steps["weight"]["formula"] == "max(1.5 − 2 − (−0.75), 0) = 0.25"
+    alone = steps_of(await explain(client, request | {"key": [[2], [0.5], [-3]]}, 0, 0))
+    assert alone["threshold"]["formula"] == "(0 − 1) / 1 = −1"
 
 
 async def test_a_long_sum_is_written_with_its_beginning_and_its_end(client):

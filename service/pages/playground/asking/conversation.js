@@ -6,11 +6,12 @@ import { announce, noticeFor } from "../page/notices.js";
 import { attend } from "../reference/attend.js";
 import { isLarge } from "../state/store.js";
 import { indexOf, isAwaited } from "../state/used_memory.js";
+import { previewOf } from "./preview.js";
 import { isComplete, readAnswer, requestOf, tensorsOf } from "./request.js";
 
 // `repaint` is called when an answer or a refusal changes what stands beside the inputs, `keyNeeded` when the service
 // does not know who asks.
-export function createAsking({ store, results, reports, notices, repaint, keyNeeded }) {
+export function createAsking({ store, catalogue, results, reports, notices, repaint, keyNeeded }) {
   let asked = null;
   let saying = null;
 
@@ -78,6 +79,13 @@ export function createAsking({ store, results, reports, notices, repaint, keyNee
       if (question === asked) return;
       asked = question;
       results.mark("pending");
+      const numbers = previewOf(state, request, catalogue);
+      const isPreviewed = numbers && results.preview({ state, request, numbers }, state);
+      if (isPreviewed && store.isHeld()) {
+        computing.cancel();
+        asked = null;
+        return;
+      }
       computing.ask(request, state);
     },
   };

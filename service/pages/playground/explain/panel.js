@@ -3,7 +3,7 @@ import { byId, element, setText } from "../page/dom.js";
 import { decide } from "./decision.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
-import { formatDifference, formatFull, formatNumber } from "../words/numbers.js";
+import { decimalsOf, formatAligned, formatDifference, formatFull, formatNumber } from "../words/numbers.js";
 import { stepsOf, termsOf } from "./steps.js";
 
 const DIAGNOSTICS = ["entropy", "effective_keys", "softmax_sensitivity"];
@@ -18,7 +18,8 @@ export function createExplain() {
 
   return {
     // `shown` is what the page shows: state, numbers of the service, numbers of the browser, the weights before these.
-    update({ state, numbers, reference, before, found }, explanation) {
+    // Of a preview the service has said nothing yet.
+    update({ state, numbers, reference, before, found, isPreview }, explanation) {
       const { stage, row, key, column } = state.focus;
       const isOutput = stage === "output";
       const names = {
@@ -37,7 +38,10 @@ export function createExplain() {
         parts.own,
         own === undefined
           ? ""
-          : t("explain.own", { number: formatNumber(own, 6), difference: formatDifference(apart(value, own)) }),
+          : t(isPreview ? "explain.own_alone" : "explain.own", {
+              number: formatNumber(own, 6),
+              difference: formatDifference(apart(value, own)),
+            }),
       );
       setText(parts.decision, decide(state, numbers, row));
       parts.steps.replaceChildren(
@@ -45,8 +49,10 @@ export function createExplain() {
         ...stepsOf(explanation, state),
       );
       parts.terms.replaceChildren(...termsOf(explanation, state));
-      parts.compared.replaceChildren(...comparedOf(state, numbers, reference, explanation, found.tolerance));
-      parts.diagnostics.replaceChildren(...diagnosticsOf(numbers, row));
+      parts.compared.replaceChildren(
+        ...comparedOf(state, isPreview ? null : numbers, reference, explanation, found?.tolerance),
+      );
+      parts.diagnostics.replaceChildren(...diagnosticsOf(state, numbers, row));
     },
   };
 }
@@ -54,13 +60,15 @@ export function createExplain() {
 // An output is a sum over keys: one line for each.
 function mixOf(state, { weights, output }, { row, column }) {
   const value = state.value[state.value.length > 1 ? state.batch : 0];
+  const products = weights[row].map((weight, key) => (weight === 0 ? 0 : weight * value[key][column]));
+  const decimals = decimalsOf([...products, output[row][column]], 4);
   const lines = weights[row].map((weight, key) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, nameOf(state, "key", key)),
       element("td", { class: "expression" }, `${formatNumber(weight)} × ${formatNumber(value[key][column])}`),
-      element("td", { class: "value" }, formatNumber(weight === 0 ? 0 : weight * value[key][column])),
+      element("td", { class: "value" }, formatAligned(products[key], decimals)),
     ),
   );
   const sum = element(
@@ -68,7 +76,7 @@ function mixOf(state, { weights, output }, { row, column }) {
     { class: "sum" },
     element("th", { scope: "row" }, t("explain.sum")),
     element("td"),
-    element("td", { class: "value" }, formatNumber(output[row][column])),
+    element("td", { class: "value" }, formatAligned(output[row][column], decimals)),
   );
   return [
     element(
@@ -85,11 +93,11 @@ function comparedOf(state, numbers, reference, explanation, tolerance) {
   const { stage, row, key, column } = state.focus;
   const rows =
     stage === "output"
-      ? [["matrix.output", numbers.output[row][column], reference?.output[row][column]]]
+      ? [["matrix.output", numbers?.output[row][column], reference?.output[row][column]]]
       : [
-          ["matrix.scores", numbers.scores[row][key], reference?.scores[row][key]],
-          ["matrix.weights", numbers.weights[row][key], reference?.weights[row][key]],
-          ...(explanation ? [["explain.explained_weight", explanation.weight, reference?.weights[row][key]]] : []),
+          ["matrix.scores", numbers?.scores[row][key], reference?.scores[row][key]],
+          ["matrix.weights", numbers?.weights[row][key], reference?.weights[row][key]],
+          ...(numbers && explanation ? [["explain.explained_weight", explanation.weight, reference?.weights[row][key]]] : []),
         ];
   const head = element(
     "tr",
@@ -130,13 +138,18 @@ function differenceCell(service, browser, tolerance) {
 
 const apart = (one, other) => (Object.is(one, other) ? 0 : Math.abs(one - other));
 
-function diagnosticsOf({ diagnostics }, row) {
+function diagnosticsOf(state, { diagnostics }, row) {
   return DIAGNOSTICS.flatMap((name) => {
     const value = diagnostics[name]?.[row];
     const known = typeof value === "number";
+    const words = wordsOf(name, state);
     return [
-      element("dt", {}, t(`diagnostics.${name}`), element("b", {}, known ? formatNumber(value) : "–")),
-      element("dd", {}, t(known ? `diagnostics.${name}_means` : "diagnostics.none")),
+      element("dt", {}, t(`diagnostics.${words}`), element("b", {}, known ? formatNumber(value) : "–")),
+      element("dd", {}, t(known ? `diagnostics.${words}_means` : "diagnostics.none")),
     ];
   });
 }
+
+// Σ w(1 − w) is how much a softmax answers to its logits; of other weights it only says how they are spread.
+export const wordsOf = (name, { normalizer }) =>
+  name === "softmax_sensitivity" && normalizer.name !== "softmax" ? "spread" : name;

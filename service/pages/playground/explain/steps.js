@@ -2,7 +2,7 @@
 import { element } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
-import { formatNumber } from "../words/numbers.js";
+import { decimalsOf, formatAligned, formatNumber } from "../words/numbers.js";
 
 // `explanation` is undefined while it is on its way and null when there is none.
 export function stepsOf(explanation, state) {
@@ -28,13 +28,17 @@ function formulaOf(formula, value) {
 export function termsOf(explanation, state) {
   const terms = Array.isArray(explanation?.terms) ? explanation.terms : [];
   if (!terms.length) return [];
+  const decimals = decimalsOf(
+    terms.map(({ value }) => (typeof value === "number" ? value : 0)),
+    4,
+  );
   const lines = terms.map(({ name, value, expression }) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, withNames(String(name), state)),
       element("td", { class: "expression" }, String(expression ?? "")),
-      element("td", { class: "value" }, typeof value === "number" ? formatNumber(value) : "–"),
+      element("td", { class: "value" }, typeof value === "number" ? formatAligned(value, decimals) : "–"),
     ),
   );
   return [element("caption", {}, t("explain.terms")), element("tbody", {}, ...lines)];

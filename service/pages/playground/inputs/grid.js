@@ -1,24 +1,37 @@
 // An editable matrix: a table of text fields, with names that may be edited, arrow keys, and paste.
 import { element, setAttributes } from "../page/dom.js";
+import { widestOf, widestWordOf } from "../page/measure.js";
 import { t } from "../words/i18n.js";
-import { parseNumber } from "../words/numbers.js";
-import { parseBlock } from "./paste.js";
+import { formatFull, parseNumber } from "../words/numbers.js";
+import { parseBlock, problemOf } from "./paste.js";
 
 const MAX_FIELDS = 2048;
 
-// `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null).
+const NARROWEST = 50;
+
+const WIDEST_NAME = 96;
+
+const NAME_PADDING = 8;
+
+// `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null),
+// unreadable(problem of a pasted block) and request(a whole request).
 export function createGrid(root, on) {
-  const table = element("table", { class: "grid" });
+  const table = element("table", { class: "grid", role: "grid" });
   root.append(table);
   let model = null;
   let shape = "";
   let fields = [];
   let names = { row: [], column: [] };
   const wrong = new Map();
+  // The number that each field has been given.
+  const shown = new WeakMap();
   const last = { row: 0, column: 0 };
+  let width = 0;
+  let written = "";
 
   function build() {
     wrong.clear();
+    written = "";
     fields = model.values.map((line, row) =>
       line.map((_, column) =>
         element("input", {
@@ -26,6 +39,7 @@ export function createGrid(root, on) {
           inputmode: "decimal",
           autocomplete: "off",
           spellcheck: "false",
+          tabindex: -1,
           "data-row": row,
           "data-column": column,
         }),
@@ -50,6 +64,15 @@ export function createGrid(root, on) {
       ),
     );
     table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...lines));
+    stopAt(lastField());
+  }
+
+  const lastField = () => fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)];
+
+  // Tab enters and leaves the grid at one field; the arrow keys move inside.
+  function stopAt(field) {
+    for (const stop of table.querySelectorAll('input[tabindex="0"]')) stop.tabIndex = -1;
+    field.tabIndex = 0;
   }
 
   function nameField(direction, index) {
@@ -66,23 +89,45 @@ export function createGrid(root, on) {
 
   function paint() {
     setAttributes(table, { "aria-label": model.label });
+    const words = JSON.stringify([model.label, model.rows, model.columns]);
+    const renames = words !== written;
+    written = words;
+    if (renames) paintWidths();
     for (const direction of ["row", "column"]) {
       names[direction].forEach((field, index) => paintName(field, direction, index));
     }
     fields.forEach((line, row) =>
       line.forEach((field, column) => {
-        field.setAttribute(
-          "aria-label",
-          t("grid.cell", { grid: model.label, row: model.rows[row], column: model.columns[column] }),
-        );
-        if (!wrong.has(field) && parseNumber(field.value) !== model.values[row][column])
-          field.value = String(model.values[row][column]);
-        setAttributes(field, {
-          "aria-invalid": wrong.has(field) || isPointedAt(row, column) ? "true" : null,
-          readonly: model.readOnly,
-        });
+        if (renames) {
+          const called = { grid: model.label, row: model.rows[row], column: model.columns[column] };
+          field.setAttribute("aria-label", t("grid.cell", called));
+        }
+        const value = model.values[row][column];
+        if (!wrong.has(field) && shown.get(field) !== value) {
+          if (parseNumber(field.value) !== value) field.value = formatFull(value);
+          shown.set(field, value);
+        }
+        const isWrong = wrong.has(field) || isPointedAt(row, column);
+        if (field.hasAttribute("aria-invalid") !== isWrong) setAttributes(field, { "aria-invalid": isWrong && "true" });
+        if (field.readOnly !== Boolean(model.readOnly)) setAttributes(field, { readonly: model.readOnly });
       }),
     );
+  }
+
+  // No column is narrower than the longest word of its name, nor the names of rows than theirs.
+  function paintWidths() {
+    const columns = model.columns.map((name) =>
+      Math.max(NARROWEST, Math.min(WIDEST_NAME, widestWordOf([name], 10.5) + NAME_PADDING)),
+    );
+    const head = Math.max(
+      Math.min(WIDEST_NAME, widestOf(model.rows, 12) + NAME_PADDING),
+      Math.min(1.5 * WIDEST_NAME, widestWordOf(model.rows, 12) + NAME_PADDING),
+    );
+    names.column.forEach((field, column) => {
+      field.parentElement.style.minWidth = `${columns[column]}px`;
+    });
+    for (const field of names.row) field.parentElement.style.minWidth = `${head}px`;
+    width = head + columns.reduce((sum, each) => sum + each, 0);
   }
 
   function paintName(field, direction, index) {
@@ -103,6 +148,7 @@ export function createGrid(root, on) {
     const number = parseNumber(field.value);
     if (number === null) wrong.set(field, { row, column });
     else wrong.delete(field);
+    shown.delete(field);
     setAttributes(field, { "aria-invalid": number === null ? "true" : null });
     tellWrong();
     if (number !== null) on.number(row, column, number);
@@ -123,11 +169,19 @@ export function createGrid(root, on) {
     if (target.dataset.row === undefined) return;
     last.row = Number(target.dataset.row);
     last.column = Number(target.dataset.column);
+    stopAt(target);
   });
   table.addEventListener("focusout", ({ target }) => {
     if (target.dataset.direction) paintName(target, target.dataset.direction, Number(target.dataset.index));
   });
   table.addEventListener("keydown", (event) => walk(event, fields, names));
+  // Spreadsheets read the minus of ASCII alone.
+  table.addEventListener("copy", (event) => {
+    const { value, selectionStart, selectionEnd, dataset } = event.target;
+    if (dataset.row === undefined || selectionStart === selectionEnd) return;
+    event.preventDefault();
+    event.clipboardData.setData("text/plain", value.slice(selectionStart, selectionEnd).replaceAll("−", "-"));
+  });
   table.addEventListener("paste", (event) => {
     if (event.target.dataset.row === undefined || model.readOnly) return;
     const block = parseBlock(event.clipboardData.getData("text/plain"));
@@ -135,7 +189,10 @@ export function createGrid(root, on) {
     event.preventDefault();
     wrong.clear();
     tellWrong();
-    on.paste(block, Number(event.target.dataset.row), Number(event.target.dataset.column));
+    const problem = problemOf(block);
+    if (problem) on.unreadable(problem);
+    else if (block.request) on.request(block.request);
+    else on.paste(block, Number(event.target.dataset.row), Number(event.target.dataset.column));
   });
 
   return {
@@ -150,7 +207,7 @@ export function createGrid(root, on) {
         shape = nextShape;
         build();
         tellWrong();
-        if (held) fields[Math.min(last.row, fields.length - 1)][Math.min(last.column, fields[0].length - 1)].focus();
+        if (held) lastField().focus();
       }
       paint();
     },
@@ -160,11 +217,9 @@ export function createGrid(root, on) {
       wrong.clear();
       on.wrong(null);
     },
-    last: () => ({
-      row: Math.min(last.row, model.rows.length - 1),
-      column: Math.min(last.column, model.columns.length - 1),
-    }),
     isTooLarge: () => root.hidden,
+    // Pixels in which no column is clipped.
+    width: () => (model && !root.hidden ? width : 0),
   };
 }
 

@@ -2,7 +2,7 @@
 import { byId, element, setAttributes, setText } from "../page/dom.js";
 import { freeMask } from "../state/edits.js";
 import { t } from "../words/i18n.js";
-import { parseNumber } from "../words/numbers.js";
+import { formatFull, parseNumber } from "../words/numbers.js";
 import { lengthOf, usesOffset } from "../asking/request.js";
 import { batchesOf, isLarge, sizesOf } from "../state/store.js";
 
@@ -16,7 +16,8 @@ export function createMaskFields({ store, report }) {
   select.append(...KINDS.map((kind) => element("option", { value: kind })));
   select.addEventListener("change", () =>
     store.change((draft) => {
-      if (select.value === "custom") freeMask(draft);
+      // Cells that were chosen before are still there; the first choice takes over what the mask of now hides.
+      if (select.value === "custom" && !draft.mask.allowed) freeMask(draft);
       draft.mask.kind = select.value;
     }),
   );
@@ -96,7 +97,7 @@ function wholeNumber(name, { store, report }) {
     setText(label, t(`mask.${name}`));
     input.placeholder = name === "offset" ? "0" : t("mask.open");
     const held = input.value.trim() === "" ? null : parseNumber(input.value);
-    if (!input.hasAttribute("aria-invalid") && held !== value) input.value = value === null ? "" : String(value);
+    if (!input.hasAttribute("aria-invalid") && held !== value) input.value = value === null ? "" : formatFull(value);
   }
 
   return { root, update };

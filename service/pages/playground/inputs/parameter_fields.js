@@ -1,11 +1,12 @@
 // The parameters of a score model or normalizer as fields: numbers, and grids for tensors.
 import { element, setAttributes, setText } from "../page/dom.js";
+import { setMathText, spokenMath } from "../page/math_text.js";
 import { axisSizes, factorOf, freeAxes, parametersOf } from "./parameters.js";
 import { fitParameters, fromRows, toRows } from "../state/defaults.js";
 import { createGrid } from "./grid.js";
 import { halfOf, has, t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
-import { formatNumber, parseNumber } from "../words/numbers.js";
+import { formatFull, formatNumber, parseNumber } from "../words/numbers.js";
 import { createTemperature } from "./temperature.js";
 import { createWritten } from "./written.js";
 
@@ -32,7 +33,12 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
   function fieldOf(parameter) {
     const place = `${field}/${parameter.name}`;
     if (parameter.name === "temperature")
-      return createTemperature({ set: (value) => set("temperature", value), report: (found) => report(place, found) });
+      return createTemperature({
+        set: (value) => set("temperature", value),
+        report: (found) => report(place, found),
+        hold: store.hold,
+        release: store.release,
+      });
     if (parameter.kind !== "numbers") return writtenField(parameter, place);
     return parameter.rank === 0 ? numberField(parameter, place) : tensorField(parameter, place);
   }
@@ -58,6 +64,8 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
       inputmode: "decimal",
       autocomplete: "off",
       "data-parameter": parameter.name,
+      "data-least": parameter.bounds.least,
+      "data-above": parameter.bounds.above,
     });
     const label = element("span");
     const error = element("p", { class: "field-error", "data-place": place, hidden: true });
@@ -78,7 +86,7 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
         const standard = used?.[parameter.name];
         input.placeholder = typeof standard === "number" ? formatNumber(standard, 4) : t("parameter.none");
         const shown = input.value.trim() === "" ? null : parseNumber(input.value);
-        if (!input.hasAttribute("aria-invalid") && shown !== value) input.value = value === null ? "" : String(value);
+        if (!input.hasAttribute("aria-invalid") && shown !== value) input.value = value === null ? "" : formatFull(value);
       },
     };
   }
@@ -96,10 +104,12 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
           draft[choice].parameters[parameter.name] = fromRows(rows, parameter.axes);
         }),
       name() {},
-      paste: (block) =>
+      unreadable: (problem) => report(place, problem),
+      request: () => report(place, { key: "problem.paste_elsewhere", values: {} }),
+      paste: ({ rows }) =>
         store.change((draft) => {
           const { parameters } = draft[choice];
-          parameters[parameter.name] = fromRows(block, parameter.axes);
+          parameters[parameter.name] = fromRows(rows, parameter.axes);
           draft[choice].parameters = fitParameters(entryOf(draft), parameters, draft);
         }),
       wrong: (found) => report(place, found && { key: "problem.number", values: found }),
@@ -124,14 +134,14 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
       update(state) {
         const tensor = state[choice].parameters[parameter.name];
         const title = titleOf(parameter.name);
-        setText(label, title);
+        setMathText(label, title);
         label.title = halfOf(parameter.description);
         setText(optional, t(tensor ? "parameter.leave_out" : "parameter.give"));
         body.hidden = !tensor;
         if (!tensor) return;
         const values = toRows(tensor, parameter.axes);
         const identity = `${state.loaded} ${parameter.name}`;
-        grid.update({ label: title, values, identity, renames: {}, ...axisNames(parameter.axes, values, state) });
+        grid.update({ label: spokenMath(title), values, identity, renames: {}, ...axisNames(parameter.axes, values, state) });
       },
     };
   }

@@ -19,6 +19,8 @@ export function parametersOf(entry) {
       axes: axesOf(schema.description ?? "", rank),
       required: required.includes(name),
       description: schema.description ?? "",
+      // The smallest number, and the one that it must exceed, if there is one.
+      bounds: { least: number.minimum, above: number.exclusiveMinimum },
       accepts: (value) => value >= (number.minimum ?? -Infinity) && value > (number.exclusiveMinimum ?? -Infinity),
     };
   });

@@ -1,7 +1,7 @@
 // The temperature of a softmax: a slider in even steps of its logarithm, a field, and the way back to 1.
 import { element, setAttributes, setText } from "../page/dom.js";
 import { t } from "../words/i18n.js";
-import { formatNumber, parseNumber } from "../words/numbers.js";
+import { formatFull, formatNumber, parseNumber } from "../words/numbers.js";
 
 const [LOWEST, HIGHEST] = [0.05, 100];
 
@@ -11,10 +11,11 @@ const toStep = (value) => (STEPS * Math.log(value / LOWEST)) / Math.log(HIGHEST 
 
 const fromStep = (step) => Number((LOWEST * (HIGHEST / LOWEST) ** (step / STEPS)).toPrecision(3));
 
-export function createTemperature({ set, report }) {
+// `hold` and `release` frame the moves of the slider.
+export function createTemperature({ set, report, hold, release }) {
   const label = element("label", { for: "temperature" });
   const slider = element("input", { type: "range", min: "0", max: String(STEPS), step: "1", id: "temperature-slider" });
-  const field = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", id: "temperature" });
+  const field = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", id: "temperature", "data-above": "0" });
   const reset = element("button", { type: "button", class: "tool", id: "temperature-reset" });
   const error = element("p", { class: "field-error", "data-place": "normalizer/temperature", hidden: true });
 
@@ -24,7 +25,13 @@ export function createTemperature({ set, report }) {
     set(value);
   }
 
-  slider.addEventListener("input", () => accept(fromStep(Number(slider.value))));
+  slider.addEventListener("input", () => {
+    hold();
+    accept(fromStep(Number(slider.value)));
+  });
+  // A slider that comes back to where it was reports no change.
+  for (const type of ["change", "pointerup", "pointercancel", "touchend", "keyup", "blur"])
+    slider.addEventListener(type, release);
   reset.addEventListener("click", () => accept(null));
   field.addEventListener("input", () => {
     const value = parseNumber(field.value);
@@ -51,7 +58,7 @@ export function createTemperature({ set, report }) {
       reset.disabled = value === 1 && !field.hasAttribute("aria-invalid");
       setAttributes(slider, { "aria-label": t("temperature.slider"), "aria-valuetext": formatNumber(value) });
       slider.value = String(Math.round(toStep(Math.min(HIGHEST, Math.max(LOWEST, value)))));
-      if (!field.hasAttribute("aria-invalid") && parseNumber(field.value) !== value) field.value = String(value);
+      if (!field.hasAttribute("aria-invalid") && parseNumber(field.value) !== value) field.value = formatFull(value);
     },
   };
 }

@@ -1,5 +1,6 @@
 // The three panels of numbers: queries, keys and values, each with its tools and its own error.
-import { byId, element, setAttributes, setText } from "../page/dom.js";
+import { byId, element, setAttributes, setStyle, setText } from "../page/dom.js";
+import { createToolbarKeys } from "../page/toolbar_keys.js";
 import * as edits from "../state/edits.js";
 import { createGrid } from "./grid.js";
 import { createGridText } from "./grid_text.js";
@@ -12,12 +13,19 @@ import { LIMIT, isLarge, sliceOf } from "../state/store.js";
 export const TENSORS = ["query", "key", "value"];
 
 // `report` takes the name of a field and its error, or null for none: report("query", text).
-export function createTensors({ store, entryOf, report }) {
-  const panels = TENSORS.map((name) => createPanel(name, { store, entryOf, report }));
-  return { update: (state, { pointed }) => panels.forEach((panel) => panel(state, pointed)) };
+// `takeRequest(name, request)` is called when a whole request has been pasted.
+export function createTensors({ store, entryOf, report, takeRequest }) {
+  const panels = TENSORS.map((name) => createPanel(name, { store, entryOf, report, takeRequest }));
+  const layout = document.querySelector(".layout");
+  return {
+    update(state, { pointed }) {
+      const widths = panels.map((panel) => panel(state, pointed));
+      setStyle(layout, "--grids", `${Math.ceil(Math.max(...widths))}px`);
+    },
+  };
 }
 
-function createPanel(name, { store, entryOf, report }) {
+function createPanel(name, { store, entryOf, report, takeRequest }) {
   const root = byId(`tensor-${name}`);
   const body = element("div", { class: "scroller" });
   const text = element("div", { hidden: true });
@@ -42,7 +50,7 @@ function createPanel(name, { store, entryOf, report }) {
       }),
     name: (direction, index, value) =>
       store.change((draft) => rename(draft, edits.axisOf(name, direction), index, value)),
-    paste(block, row, column) {
+    paste({ rows: block, rowNames, columnNames }, row, column) {
       const tooLarge = row + block.length > LIMIT || column + block[0].length > LIMIT;
       report(
         name,
@@ -50,13 +58,21 @@ function createPanel(name, { store, entryOf, report }) {
           ? { key: "problem.paste_size", values: { rows: block.length, columns: block[0].length, limit: LIMIT } }
           : null,
       );
-      if (!tooLarge) edit((draft) => edits.paste(draft, name, block, row, column));
+      if (tooLarge) return;
+      edit((draft) => {
+        edits.paste(draft, name, block, row, column);
+        for (const [direction, names, first] of [["row", rowNames, row], ["column", columnNames, column]])
+          names?.forEach((text, index) => rename(draft, edits.axisOf(name, direction), first + index, text));
+      });
     },
+    unreadable: (problem) => report(name, problem),
+    request: (request) => takeRequest(name, request),
     wrong: (found) => report(name, found && { key: "problem.number", values: found }),
   };
   const grid = createGrid(body, on);
   const gridText = createGridText(text, {
     paste: on.paste,
+    request: on.request,
     wrong: (bad) => report(name, bad ? { key: "problem.text", values: {} } : null),
   });
   const tools = createTools(root.querySelector(".tools"), name, {
@@ -64,7 +80,8 @@ function createPanel(name, { store, entryOf, report }) {
       edit((draft) => (draft[name] ? edits.insert(draft, name, direction, paired()) : edits.addValues(draft))),
     remove: (direction) =>
       edit((draft) => {
-        const index = grid.last()[direction];
+        const [rows, columns] = [sliceOf(draft, name).length, sliceOf(draft, name)[0].length];
+        const index = (direction === "row" ? rows : columns) - 1;
         const touched = edits.remove(draft, name, direction, index, paired());
         if (direction === "row" || name === "value") return;
         draft.scoreModel.parameters = withoutFeature(entryOf(draft), draft.scoreModel.parameters, index, touched);
@@ -84,7 +101,7 @@ function createPanel(name, { store, entryOf, report }) {
     body.hidden = !values;
     text.hidden = true;
     if (!isKnown) grid.clear();
-    if (!values) return;
+    if (!values) return 0;
     const label = t(`tensor.${name}`);
     const rows = namesOf(state, edits.axisOf(name, "row"), values.length);
     const columns = namesOf(state, edits.axisOf(name, "column"), values[0].length);
@@ -100,6 +117,7 @@ function createPanel(name, { store, entryOf, report }) {
       pointed: pointed?.[name],
     });
     gridText.update({ label, values, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
+    return grid.width();
   };
 }
 
@@ -122,6 +140,7 @@ function createTools(root, name, act) {
   const add = element("button", { type: "button", class: "tool", "data-tool": "add-values" });
   add.addEventListener("click", () => act.insert("row"));
   root.append(counters[0].root, element("span", { class: "times", "aria-hidden": "true" }, "×"), counters[1].root, add);
+  const keys = createToolbarKeys(root);
 
   return (state) => {
     const missing = !state[name];
@@ -137,6 +156,7 @@ function createTools(root, name, act) {
       describe(fewer, t(`tool.remove_${direction}`, { grid }), edits.canShrink(state, name, direction));
       describe(more, t(`tool.insert_${direction}`, { grid }), edits.canGrow(state, name, direction));
     }
+    keys.settle(grid);
   };
 }
 

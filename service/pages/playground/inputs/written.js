@@ -1,5 +1,6 @@
 // Fields that are written as text: formulas, their parameters as JSON, and lists of whole numbers or of yes and no.
 import { element, setAttributes, setText } from "../page/dom.js";
+import { formatFull } from "../words/numbers.js";
 
 const WHOLE = /^[+\-−]?\d+$/;
 
@@ -14,7 +15,7 @@ const FLAGS = new Map([
 const KINDS = {
   text: { read: (text) => text, write: (value) => value, problem: "problem.formula" },
   object: { read: parseObject, write: (value) => JSON.stringify(value), problem: "problem.object" },
-  integers: { read: parseIntegers, write: (value) => value.join(", "), problem: "problem.integers" },
+  integers: { read: parseIntegers, write: (value) => value.map(formatFull).join(", "), problem: "problem.integers" },
   counts: { read: parseCounts, write: (value) => value.join(", "), problem: "problem.counts" },
   flags: { read: parseFlags, write: (value) => value.map(Number).join(", "), problem: "problem.flags" },
 };

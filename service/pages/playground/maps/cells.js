@@ -2,7 +2,7 @@
 import { diverging, readableOn, sequential } from "./colours.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
-import { formatFull, formatNumber } from "../words/numbers.js";
+import { decimalsOf, formatAligned, formatFull, formatNumber } from "../words/numbers.js";
 import { NUMBERS_LIMIT } from "../state/store.js";
 
 const SURFACE = { light: "#ffffff", dark: "#1b2129" };
@@ -11,38 +11,43 @@ const MISSING = { light: "#e9ebef", dark: "#2b323c" };
 
 const HIDDEN_SIGN = "×";
 
+// For each stage its size, scale, `texts(decimals)` for all cells and `cellAt(decimals)`, a function of row and column.
 export function cellsOf(state, { scores, logits, weights, output }, theme) {
   const hidden = (row, key) => logits?.[row]?.[key] === -Infinity;
-  const small = sizeOf(weights);
-  const decimals = small.columns > 16 ? 2 : small.columns > 8 ? 3 : 4;
-  const context = { state, theme, decimals, numbers: small.rows <= NUMBERS_LIMIT && small.columns <= NUMBERS_LIMIT };
-  const scale = weightScale(weights);
+  const context = { state, theme };
   return {
-    scores: {
-      ...sizeOf(scores),
-      scale: symmetric(scores),
-      cell: numberCell(context, "scores", scores, symmetric(scores), hidden),
-    },
-    mask: { ...sizeOf(logits), scale: { kind: "mask" }, cell: maskCell(context, hidden) },
-    weights: { ...small, scale, cell: numberCell(context, "weights", weights, scale, hidden) },
-    output: output && outputCells(context, output),
-  };
-}
-
-function outputCells(context, output) {
-  const { rows, columns } = sizeOf(output);
-  const numbers = rows <= NUMBERS_LIMIT && columns <= NUMBERS_LIMIT;
-  const decimals = columns > 16 ? 2 : columns > 8 ? 3 : 4;
-  const scale = symmetric(output);
-  return {
-    rows,
-    columns,
-    scale,
-    cell: numberCell({ ...context, numbers, decimals }, "output", output, scale, () => false),
+    scores: mapOf({ ...context, stage: "scores", hidden }, scores, symmetric(scores)),
+    mask: maskMap(context, logits, hidden),
+    weights: mapOf({ ...context, stage: "weights", hidden }, weights, weightScale(weights)),
+    output: output && mapOf({ ...context, stage: "output", hidden: () => false }, output, symmetric(output)),
   };
 }
 
 const sizeOf = (matrix) => ({ rows: matrix?.length ?? 0, columns: matrix?.[0]?.length ?? 0 });
+
+const isLegible = ({ rows, columns }) => rows <= NUMBERS_LIMIT && columns <= NUMBERS_LIMIT;
+
+function mapOf(context, matrix, scale) {
+  const size = sizeOf(matrix);
+  const precision = size.columns > 16 ? 2 : size.columns > 8 ? 3 : 4;
+  const hasNumbers = isLegible(size);
+  const used = (decimals) => (hasNumbers ? decimalsOf(matrix.flat(), decimals) : 0);
+  return {
+    ...size,
+    scale,
+    hasNumbers,
+    maxDecimals: hasNumbers ? used(precision) : 0,
+    texts: (decimals) => matrix.flat().map((value) => write(value, used(decimals))),
+    cellAt: (decimals) => numberCell({ ...context, decimals: used(decimals), hasNumbers }, matrix, scale),
+  };
+}
+
+function maskMap(context, logits, hidden) {
+  const size = sizeOf(logits);
+  const hasNumbers = isLegible(size);
+  const cell = maskCell({ ...context, hasNumbers }, hidden);
+  return { ...size, scale: { kind: "mask" }, hasNumbers, maxDecimals: 0, texts: () => ["✓", "×"], cellAt: () => cell };
+}
 
 function symmetric(matrix) {
   const largest = matrix
@@ -64,32 +69,32 @@ function backgroundOf(value, scale, theme) {
     : diverging(Math.max(-1, Math.min(1, value / scale.largest)), theme);
 }
 
-function numberCell({ state, theme, decimals, numbers }, stage, matrix, scale, isHidden) {
+const write = (value, decimals) => (typeof value === "number" ? formatAligned(value, decimals) : "?");
+
+function numberCell({ state, theme, stage, hidden: isHidden, decimals, hasNumbers }, matrix, scale) {
   const axis = stage === "output" ? "value" : "key";
   return (row, column) => {
     const value = matrix[row]?.[column];
     const hidden = isHidden(row, column);
     const background = hidden ? SURFACE[theme] : backgroundOf(value, scale, theme);
-    const written = (digits) =>
-      typeof value === "number" ? formatNumber(value, digits, { fixed: stage === "weights" }) : "?";
     const label = () =>
       t(hidden ? `cell.${stage}_hidden` : `cell.${stage}`, {
         query: nameOf(state, "query", row),
         [axis]: nameOf(state, axis, column),
-        number: written(4),
+        number: typeof value === "number" ? formatNumber(value, 4, { fixed: stage === "weights" }) : "?",
       });
     return {
-      text: numbers ? written(decimals) : "",
+      text: hasNumbers ? write(value, decimals) : "",
       background,
       colour: () => readableOn(background),
       label,
       hidden,
-      value: fullValue(value),
+      value: typeof value === "number" ? formatFull(value) : null,
     };
   };
 }
 
-function maskCell({ state, theme, numbers }, isHidden) {
+function maskCell({ state, theme, hasNumbers }, isHidden) {
   return (row, key) => {
     const hidden = isHidden(row, key);
     const background = hidden ? SURFACE[theme] : MISSING[theme];
@@ -99,8 +104,6 @@ function maskCell({ state, theme, numbers }, isHidden) {
         key: nameOf(state, "key", key),
       });
     const text = hidden ? HIDDEN_SIGN : "✓";
-    return { text: numbers ? text : "", background, colour: () => readableOn(background), label, hidden };
+    return { text: hasNumbers ? text : "", background, colour: () => readableOn(background), label, hidden };
   };
 }
-
-const fullValue = (value) => (typeof value === "number" ? formatFull(value) : null);

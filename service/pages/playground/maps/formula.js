@@ -2,6 +2,7 @@
 import { byId, element } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { mathOf } from "./latex.js";
+import { shortened } from "./shortened.js";
 
 const MASK = "z_j = a(q, k_j)";
 
@@ -18,13 +19,15 @@ export function createFormula(catalogue) {
       const scoreModel = catalogue.scoreModels.find(({ name }) => name === state.scoreModel.name);
       const normalizer = catalogue.normalizers.find(({ name }) => name === state.normalizer.name);
       const isModified = state.further["score_modifier/formula"] !== null;
-      const next = `${state.language} ${scoreModel.name} ${normalizer.name} ${isModified}`;
+      const score = shortened(scoreModel.name, scoreModel.formula.latex, state.scoreModel.parameters);
+      const weight = shortened(normalizer.name, normalizer.formula.latex, state.normalizer.parameters);
+      const next = [state.language, score, weight, isModified].join(" ");
       if (next !== shown) {
         shown = next;
         root.replaceChildren(
-          part("scores", mathOf(scoreModel.formula.latex)),
+          part("scores", mathOf(score)),
           part("mask", mathOf(isModified ? MODIFIED : MASK), t("formula.mask")),
-          part("weights", mathOf(normalizer.formula.latex)),
+          part("weights", mathOf(weight)),
           part("output", mathOf(OUTPUT)),
         );
       }

@@ -1,8 +1,11 @@
 // One heat map: a real table with one tab stop, arrow keys inside, and a colour, a number and a label for each cell.
-import { element, setAttributes, setText } from "../page/dom.js";
+import { element, setAttributes, setStyle, setText } from "../page/dom.js";
 import { steer } from "../page/steering.js";
 
 const DWELL_MILLISECONDS = 140;
+
+// The colour that each cell has: to ask its style takes longer.
+const painted = new WeakMap();
 
 // `on` holds focus(row, column), and where cells can be masked toggle(row, column) and toggleColumn(column).
 export function createHeatmap(root, stage, on) {
@@ -15,6 +18,8 @@ export function createHeatmap(root, stage, on) {
   let selected = null;
   let differing = null;
   let dwell = null;
+  let wasSelected = false;
+  let tapped = null;
 
   const steering = steer(table, {
     cellAt: (row, column) => (row < 0 ? columnHeads[column] : cells[row]?.[column]),
@@ -34,17 +39,26 @@ export function createHeatmap(root, stage, on) {
     dwell = setTimeout(() => on.focus(position.row, position.column), DWELL_MILLISECONDS);
   });
   table.addEventListener("pointerleave", () => clearTimeout(dwell));
+  // The focus comes between pointerdown and click, and with it the selection.
+  table.addEventListener("pointerdown", (event) => {
+    const position = positionOf(event.target);
+    wasSelected = Boolean(position) && isSelected(position);
+  });
   table.addEventListener("click", (event) => {
     const position = positionOf(event.target);
     if (!position) return;
     clearTimeout(dwell);
-    // A finger cannot point without pressing: its first tap explains a weight, the next one masks.
-    const explains = event.pointerType === "touch" && stage === "weights" && !isSelected(position);
+    // A finger or a pen cannot point without pressing: the first tap explains a weight, the next one masks.  The page
+    // opens with a selected weight, which no tap has explained.
+    const isTap = ["touch", "pen"].includes(event.pointerType) && stage === "weights" && position.row >= 0;
+    const cell = event.target.closest("[data-row]");
+    const explains = isTap && !(wasSelected && cell === tapped);
+    tapped = isTap ? cell : null;
     steering.moveTo(position.row, position.column);
     if (!explains) steering.act(position.row, position.column);
   });
 
-  const isColoursOnly = () => model.density === "colours";
+  const isColoursOnly = () => model.fit.density === "colours";
 
   const nameCell = (row, column) => cells[row][column].setAttribute("aria-label", model.cell(row, column).label());
 
@@ -79,11 +93,13 @@ export function createHeatmap(root, stage, on) {
   }
 
   function paint() {
-    setAttributes(table, { "aria-label": model.label, "data-density": model.density });
-    table.style.setProperty("--columns", String(model.columns.length));
+    const { density, heads, head, cell, font } = model.fit;
+    setAttributes(table, { "aria-label": model.label, "data-density": density, "data-heads": heads });
+    for (const [name, pixels] of Object.entries({ head, size: cell, font })) setStyle(table, `--${name}`, `${pixels}px`);
+    setStyle(table, "--columns", String(model.columns.length));
     if (on.toggleColumn)
       columnHeads.forEach((head, column) => setAttributes(head, { "aria-label": model.columnLabel(column) }));
-    const paintCell = isColoursOnly() ? paintColour : paintNumber;
+    const paintCell = isColoursOnly() ? paintColour : model.isPassing ? paintPassing : paintNumber;
     cells.forEach((line, row) => line.forEach((cell, column) => paintCell(cell, model.cell(row, column))));
   }
 
@@ -127,14 +143,29 @@ function paintHeads(heads, names, isActive) {
 function paintNumber(cell, { text, background, colour, label, hidden, value }) {
   setText(cell.firstChild, text);
   setAttributes(cell, { "aria-label": label(), "data-hidden": hidden, "data-value": value });
+  if (painted.get(cell) !== background) paintBackground(cell, background, colour());
+}
+
+// A number that the next one follows at once is not said.
+function paintPassing(cell, { text, background, colour, hidden }) {
+  setText(cell.firstChild, text);
+  if (cell.hasAttribute("data-hidden") !== hidden) setAttributes(cell, { "data-hidden": hidden });
+  if (painted.get(cell) === background) return;
+  paintBackground(cell, background, colour());
+}
+
+function paintBackground(cell, background, ink) {
+  painted.set(cell, background);
   cell.style.setProperty("--cell", background);
-  cell.style.setProperty("--ink", colour());
+  cell.style.setProperty("--ink", ink);
 }
 
 // Thousands of cells are painted in one go; each says what it is when it is reached.
 function paintColour(cell, { background, hidden }) {
-  setText(cell.firstChild, "");
-  setAttributes(cell, { "data-hidden": hidden });
+  if (cell.firstChild.firstChild) setText(cell.firstChild, "");
+  if (cell.hasAttribute("data-hidden") !== hidden) setAttributes(cell, { "data-hidden": hidden });
+  if (painted.get(cell) === background) return;
+  painted.set(cell, background);
   cell.style.setProperty("--cell", background);
 }
 

@@ -1,5 +1,6 @@
 // Everything that follows from an answer: heat maps, formula, explanation and the check.
 import { byId, setAttributes, setText } from "../page/dom.js";
+import { decide } from "../explain/decision.js";
 import { createExplain } from "../explain/panel.js";
 import { createExplaining } from "../asking/explaining.js";
 import { createFormula } from "./formula.js";
@@ -18,9 +19,12 @@ export function createResults({ catalogue, theme, on }) {
   const verification = createVerification();
   const ranking = createRanking();
   const root = byId("results");
+  // The numbers on the screen, and the last ones that the service has answered.
   let shown = null;
+  let confirmed = null;
   let explanation;
   let status = "pending";
+  let painted = null;
 
   const explaining = createExplaining({
     explained(answer) {
@@ -30,10 +34,25 @@ export function createResults({ catalogue, theme, on }) {
     },
   });
 
-  function mark(next) {
+  function setStatus(next) {
     status = next;
     setAttributes(root, { "data-state": next });
-    setText(byId("status"), next === "stale" ? t("status.stale") : "");
+  }
+
+  function mark(next) {
+    setStatus(next);
+    paintStatus();
+    // What the browser has shown ahead of the service is taken back when the service does not confirm it.
+    if (next === "stale" && shown?.isPreview) {
+      shown = confirmed;
+      paint(painted);
+    }
+  }
+
+  function paintStatus() {
+    for (const part of [root, byId("explain")]) setAttributes(part, { "data-result": shown ? "shown" : "none" });
+    setText(byId("status"), status === "stale" ? t(shown ? "status.stale" : "status.none") : "");
+    verification.update(shown?.view, shown?.found, status);
   }
 
   // The numbers belong to the state that was asked; names, language and focus are those of now.
@@ -56,19 +75,20 @@ export function createResults({ catalogue, theme, on }) {
   }
 
   function paint(state) {
+    painted = state;
     formula.update(state);
-    setText(byId("status"), status === "stale" ? t("status.stale") : "");
+    if (shown) shown.view = viewOf(state);
+    paintStatus();
     if (!shown) return;
-    shown.view = viewOf(state);
-    verification.update(shown.view, shown.found);
     const isRanking = shown.numbers.ranking !== null;
     for (const part of [root, byId("explain")]) setAttributes(part, { "data-view": isRanking ? "ranking" : "maps" });
     if (isRanking) {
       ranking.update(shown.view, shown.numbers);
       return;
     }
-    pipeline.update(shown.view, shown.numbers, theme.current(), shown.found.worst);
-    askForExplanation();
+    pipeline.update(shown.view, shown.numbers, theme.current(), shown.found?.worst, shown.isPreview);
+    if (shown.isPreview) setAttributes(byId("explain"), { "data-state": "pending" });
+    else askForExplanation();
     paintExplain();
   }
 
@@ -96,12 +116,26 @@ export function createResults({ catalogue, theme, on }) {
   return {
     mark,
     paint,
-    used: () => shown?.numbers.used,
+    used: () => confirmed?.numbers.used,
+    // What each query attends to, in a sentence, as far as it is on the screen.
+    sentences() {
+      if (!shown?.view || shown.numbers.ranking) return [];
+      return shown.numbers.weights.map((_, row) => decide(shown.view, shown.numbers, row));
+    },
     show(next, state) {
-      const before = shown && sameShape(shown, next) ? shown.numbers : null;
+      const before = confirmed && sameShape(confirmed, next) ? confirmed.numbers : null;
       shown = { ...next, before };
-      mark("fresh");
+      confirmed = shown;
+      setStatus("fresh");
       paint(state);
+    },
+    // Numbers of the browser, until the service answers.  The first result is always one of the service.
+    preview(next, state) {
+      if (!confirmed) return false;
+      const before = sameShape(confirmed, next) ? confirmed.numbers : null;
+      shown = { ...next, before, reference: next.numbers, isPreview: true };
+      paint(state);
+      return true;
     },
   };
 }

@@ -28,4 +28,9 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+// Even the same value makes a browser compute the styles below anew.
+export function setStyle(target, name, value) {
+  if (target.style.getPropertyValue(name) !== value) target.style.setProperty(name, value);
+}
+
 export const byId = (id) => document.getElementById(id);

@@ -5,21 +5,28 @@ import { createAsking } from "../asking/conversation.js";
 import { createChoice } from "../inputs/choices.js";
 import { toggleCell, toggleKey } from "../state/edits.js";
 import { BOTH, stateOf } from "../state/examples.js";
-import { setLanguage } from "../words/i18n.js";
+import { setLanguage, t } from "../words/i18n.js";
+import { byId } from "./dom.js";
 import { createKeyField } from "./key.js";
+import { createDragging } from "../inputs/drag.js";
 import { createFurtherFields } from "../inputs/further_fields.js";
 import { createMaskFields } from "../inputs/mask_fields.js";
+import { parseBlock } from "../inputs/paste.js";
 import { remember } from "../state/memory.js";
 import { createMemories } from "./memories.js";
 import { createNotices, noticeFor } from "./notices.js";
 import { createReports } from "./reports.js";
 import { createResults } from "../maps/results.js";
 import { saidAfterToggle } from "../words/sayings.js";
+import { createHistory } from "../state/history.js";
+import { stateFromRequest } from "../state/request_text.js";
 import { createStore, onlyFocusMoved } from "../state/store.js";
 import { createStory } from "./story.js";
 import { createTensors } from "../inputs/tensors.js";
 import { createTheme } from "./theme.js";
 import { createToolbar, offerLink } from "./toolbar.js";
+import { showToast } from "./toast.js";
+import { createUndo, fieldOfTyping } from "./undo.js";
 
 // `exampleOf` fetches an example by its id, `readLink` reads the fragment of the address.
 export function createPage({ catalogue, examples, exampleOf, readLink, state: first, example: firstExample }) {
@@ -38,6 +45,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   const results = createResults({ catalogue, theme, on: { focus, toggle, toggleKey: toggleWholeKey } });
   const asking = createAsking({
     store,
+    catalogue,
     results,
     reports,
     notices,
@@ -47,7 +55,12 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     },
     keyNeeded: keyField.show,
   });
-  const story = createStory(firstExample);
+  const story = createStory(firstExample, {
+    stateOf: (example) => stateOf(example, catalogue, "en"),
+    restore: loadExample,
+  });
+  const history = createHistory(store, { changed: () => undo.update(), fieldOf: fieldOfTyping });
+  const undo = createUndo(history);
   const memories = createMemories({ store, catalogue, reports, keyNeeded: keyField.show });
   const inputs = createInputs();
   const toolbar = createToolbar(examples, {
@@ -56,7 +69,14 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     batch: chooseBatch,
     share,
   });
+  const told = new Map([[first.example, firstExample]]);
   let wanted = null;
+
+  // A state that was not here before, also one of the past: its example tells its story, and no field is wrong.
+  function begin(state) {
+    if (told.has(state.example)) story.tell(told.get(state.example));
+    report.clear("");
+  }
 
   function createInputs() {
     const { scoreModels, normalizers } = catalogue;
@@ -76,7 +96,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
       store,
       report,
     });
-    const tensors = createTensors({ store, entryOf: scoreModel.entryOf, report });
+    const tensors = createTensors({ store, entryOf: scoreModel.entryOf, report, takeRequest });
     const masks = createMaskFields({ store, report });
     return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report })];
   }
@@ -84,7 +104,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   function paintInputs(state) {
     const context = { used: results.used(), pointed: reports.pointed() };
     toolbar.update(state);
-    story.update(state);
+    undo.update();
+    story.update(state, results.sentences());
     for (const input of inputs) input.update(state, context);
     memories.update(state);
   }
@@ -93,6 +114,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     paintInputs(state);
     results.paint(state);
     asking.refresh();
+    story.update(state, results.sentences());
   }
 
   async function loadExample(id) {
@@ -117,14 +139,38 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     }
   }
 
-  // Another example or link replaces the whole state and its errors.
+  // Another example or link replaces the whole state and its errors; edits are not lost, and it says so.
   function take(state, example) {
-    story.tell(example);
+    const hadEdits = story.isEdited(store.get());
+    told.set(state.example, example);
     report.clear("");
     notices.set("link", null);
     asking.forget();
-    store.replace({ ...state, loaded: store.get().loaded + 1 });
+    history.separate();
+    store.load(state);
+    history.separate();
+    if (hadEdits) showToast(t("undo.replaced"), { label: t("bar.undo"), act: history.undo });
   }
+
+  // A whole request that was pasted at a tensor, or where no field is.
+  function takeRequest(place, request) {
+    const { state, problem } = stateFromRequest(request, catalogue, store.get());
+    if (!state) {
+      report(place, problem);
+      return;
+    }
+    asking.forget();
+    history.separate();
+    store.load(state);
+    history.separate();
+    showToast(t("undo.pasted"), { label: t("bar.undo"), act: history.undo });
+  }
+
+  document.addEventListener("paste", (event) => {
+    if (event.target.closest?.("input, textarea")) return;
+    const block = parseBlock(event.clipboardData?.getData("text/plain") ?? "");
+    if (block?.request) takeRequest("query", block.request);
+  });
 
   function sayNotLoaded(error) {
     results.mark("stale");
@@ -170,6 +216,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   }
 
   store.subscribe((state, previous) => {
+    if (state.loaded !== previous.loaded) begin(state);
     if (state.language !== previous.language) {
       setLanguage(state.language);
       for (const part of [theme, notices, reports]) part.paint();
@@ -177,6 +224,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     if (onlyFocusMoved(state, previous)) results.paint(state);
     else paint(state);
   });
+  createDragging(byId("inputs"), { hold: store.hold, release: store.release });
+  store.onRelease(asking.refresh);
   const address = createAddress(store, { linked: takeLink });
 
   setLanguage(store.get().language);

@@ -4,6 +4,7 @@ import { BOTH } from "../state/examples.js";
 import { inLanguage, t } from "../words/i18n.js";
 import { announce } from "./notices.js";
 import { batchesOf } from "../state/store.js";
+import { showToast } from "./toast.js";
 
 // `examples` are the ids and titles of the service; `on` holds example(id), language(name), batch(index), share().
 export function createToolbar(examples, on) {
@@ -43,8 +44,7 @@ export async function offerLink(address) {
   try {
     await navigator.clipboard.writeText(address);
     box.hidden = true;
-    announce(t("share.copied"));
-    confirm(t("share.copied"));
+    showToast(t("share.copied"));
   } catch {
     box.hidden = false;
     field.value = address;
@@ -52,14 +52,4 @@ export async function offerLink(address) {
     field.select();
     announce(t("share.select"));
   }
-}
-
-function confirm(text) {
-  const toast = byId("toast");
-  setText(toast, text);
-  toast.hidden = false;
-  clearTimeout(confirm.timer);
-  confirm.timer = setTimeout(() => {
-    toast.hidden = true;
-  }, 2500);
 }

@@ -46,7 +46,7 @@ const mixed = (weights, value) =>
   value[0].map((_, column) => weights.reduce((sum, weight, key) => sum + weight * value[key][column], 0));
 
 function diagnose(weights) {
-  const entropy = weights.reduce((sum, weight) => (weight > 0 ? sum - weight * Math.log(weight) : sum), 0);
+  const entropy = weights.reduce((sum, weight) => (weight === 0 ? sum : sum - weight * Math.log(weight)), 0);
   const sensitivity = weights.reduce((sum, weight) => sum + weight * (1 - weight), 0);
   return {
     entropy,

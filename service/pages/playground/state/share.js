@@ -1,17 +1,29 @@
-// The whole state as the fragment of a link: version, a dot, deflated JSON in base64url.
-const VERSION = "1";
+// The whole state as the fragment of a link: version, a dot, and the packed document, deflated, in base64url.
+// Version 1, which earlier pages wrote, has plain JSON in the place of the packed document.
+import { pack, unpack } from "./pack.js";
+import { emptyMask, opening } from "./store.js";
+
+const VERSION = "2";
+
+const READERS = {
+  1: (bytes) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+  2: unpack,
+};
+
+// Members that a link leaves out where they are these.
+const USUAL = { b: 0, m: emptyMask(), f: opening(), x: {}, y: null };
 
 const LARGEST_DOCUMENT = 4_000_000;
 
 export class BrokenLink extends Error {}
 
-export async function encodeShare(state) {
-  const { example, language, batch, query, names, scoreModel, normalizer, mask, further, focus, memory } = state;
+// What a link holds, as an object.
+export function documentOf(state) {
+  const { example, batch, query, names, scoreModel, normalizer, mask, further, focus, memory } = state;
   // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
   const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
-  const document = {
+  return {
     e: example,
-    l: language,
     b: batch,
     q: query,
     k: typed.key,
@@ -21,11 +33,17 @@ export async function encodeShare(state) {
     f: focus,
     s: [scoreModel.name, scoreModel.parameters],
     w: [normalizer.name, normalizer.parameters],
-    y: memory?.name,
+    y: memory?.name ?? null,
     x: Object.fromEntries(Object.entries(further).filter(([, value]) => value !== null)),
   };
-  const json = new TextEncoder().encode(JSON.stringify(document));
-  const packed = await through(json, new CompressionStream("deflate-raw"), Infinity);
+}
+
+export async function encodeShare(state) {
+  const unusual = Object.entries(documentOf(state)).filter(
+    ([name, part]) => JSON.stringify(part) !== JSON.stringify(USUAL[name]),
+  );
+  const bytes = pack(Object.fromEntries(unusual));
+  const packed = await through(bytes, new CompressionStream("deflate-raw"), Infinity);
   const letters = Array.from(packed, (byte) => String.fromCharCode(byte)).join("");
   return `#${VERSION}.${btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
 }
@@ -33,13 +51,13 @@ export async function encodeShare(state) {
 // Throws BrokenLink for a fragment that no page has written.
 export async function decodeShare(fragment) {
   const [, version, letters] = /^#(\d+)\.([\w-]+)$/.exec(fragment) ?? [];
-  if (version !== VERSION) throw new BrokenLink("unknown version");
+  if (!Object.hasOwn(READERS, version ?? "")) throw new BrokenLink("unknown version");
   try {
     const packed = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), (letter) =>
       letter.charCodeAt(0),
     );
-    const json = await through(packed, new DecompressionStream("deflate-raw"), LARGEST_DOCUMENT);
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    const bytes = await through(packed, new DecompressionStream("deflate-raw"), LARGEST_DOCUMENT);
+    return { ...structuredClone(USUAL), ...READERS[version](bytes) };
   } catch (error) {
     throw new BrokenLink("not readable", { cause: error });
   }

@@ -9,7 +9,10 @@ export const opening = () => ({ stage: "weights", row: 0, key: 0, column: 0 });
 
 export function createStore(initial) {
   let state = initial;
+  let isHeld = false;
+  let counted = initial.loaded;
   const listeners = [];
+  const settled = [];
 
   function replace(next) {
     const previous = state;
@@ -20,16 +23,32 @@ export function createStore(initial) {
   return {
     get: () => state,
     subscribe: (listener) => listeners.push(listener),
-    replace,
+    // Another example, link or state of the past: every field is filled anew.
+    load: (next) => replace({ ...next, loaded: (counted += 1) }),
+    // While a number is being dragged its values are of passage: the service is asked about the one it comes to rest at.
+    hold() {
+      isHeld = true;
+    },
+    release() {
+      if (!isHeld) return;
+      isHeld = false;
+      for (const listener of settled) listener();
+    },
+    isHeld: () => isHeld,
+    onRelease: (listener) => settled.push(listener),
     // The focus moves often; nothing else is copied for it.
     focus: (focus) => replace({ ...state, focus }),
     change(edit) {
       const draft = structuredClone(state);
       edit(draft);
+      // What has stayed the same stays the same object, so that a comparison of parts is one of references.
+      for (const name of Object.keys(draft)) if (isSame(draft[name], state[name])) draft[name] = state[name];
       replace(draft);
     },
   };
 }
+
+const isSame = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
 
 // Whether two states differ in nothing but the focus.
 export const onlyFocusMoved = (state, previous) =>

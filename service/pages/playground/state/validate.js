@@ -1,5 +1,5 @@
 // A link may come from anywhere: nothing of it is used before all of it is what this page would have written.
-import { LANGUAGES } from "../words/i18n.js";
+import { LANGUAGES, language } from "../words/i18n.js";
 import { NAME_LIMIT } from "../words/names.js";
 import { parametersOf } from "../inputs/parameters.js";
 import { FURTHER } from "./further.js";
@@ -40,9 +40,7 @@ const ENTRIES = {
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  // Links of earlier versions have no x, and links without a memory no y.
-  const { e, l, b, q, k, v, n, m, f, s, w, x = {}, y = null } = document;
-  expect(LANGUAGES.includes(l), "language");
+  const { e, b, q, k, v, n, m, f, s, w, x, y } = document;
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
   const key = readSlices(k);
@@ -58,7 +56,8 @@ export function readShared(document, catalogue, examples) {
   const names = readNames(n);
   return {
     example: e,
-    language: l,
+    // The reader's, not the language of the page that wrote the link.
+    language: language(),
     batch: Math.min(b, batches - 1),
     query,
     key,

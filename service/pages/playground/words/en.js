@@ -6,6 +6,11 @@ export default {
   "bar.language": "Language",
   "bar.to_dark": "Switch to the dark theme",
   "bar.to_light": "Switch to the light theme",
+  "bar.history": "Edits",
+  "bar.undo": "Undo",
+  "bar.undo_title": "Undo the last edit (Ctrl+Z)",
+  "bar.redo": "Redo",
+  "bar.redo_title": "Redo (Ctrl+Shift+Z)",
   "bar.share": "Share",
   "bar.share_title": "Copy a link to exactly this screen",
   "bar.key": "API key",
@@ -31,12 +36,12 @@ export default {
   "tensor.value_hint": "what each adds",
   "tensor.no_values": "No values: there are weights, but no output.",
   "tensor.hint":
-    "Arrow keys move between cells and to the names. Paste rows from a spreadsheet or JSON; in the first cell they replace the matrix.",
+    "Drag a number, or press Alt with ↑ or ↓, to change it. Arrow keys move between cells and to the names. Paste a table with or without names, CSV, NumPy or PyTorch output, or a whole request as JSON; in the first cell it replaces the matrix.",
   "tool.add_values": "Add values",
   "tool.insert_row": "{grid}: add a row",
-  "tool.remove_row": "{grid}: remove the row that was edited last",
+  "tool.remove_row": "{grid}: remove the last row",
   "tool.insert_column": "{grid}: add a column",
-  "tool.remove_column": "{grid}: remove the column that was edited last",
+  "tool.remove_column": "{grid}: remove the last column",
   "grid.cell": "{grid}, {row}, {column}",
   "grid.row_name": "{grid}, name of row {number}",
   "grid.column_name": "{grid}, name of column {number}",
@@ -157,8 +162,10 @@ export default {
   "cell.output_hidden": "{query}, {value}: output {number}",
   "hint.cells":
     "Point at a cell, or reach it with the arrow keys, to have it explained. Click or Space in ② and ③ masks a key.",
+  "hint.cells_touch": "Tap a cell to have it explained. Another tap on it in ③, or a tap in ②, masks a key.",
 
   "status.stale": "Out of date: this is the last good result",
+  "status.none": "There is no result yet",
   "matrix.scores": "Score",
   "matrix.logits": "Masked score",
   "matrix.weights": "Weight",
@@ -166,18 +173,23 @@ export default {
   "matrix.entropy": "Entropy",
   "matrix.effective_keys": "Effective keys",
   "matrix.softmax_sensitivity": "Softmax sensitivity",
+  "matrix.spread": "Spread Σ w(1 − w)",
   "check.match": "browser vs service: max |Δ| = {difference} (tolerance {tolerance})",
   "check.mismatch":
     "browser vs service differ: {matrix} at {query}, {column}: service {service}, browser {browser}, |Δ| = {difference} > {tolerance}",
   "check.mismatch_row":
     "browser vs service differ: {matrix} of {query}: service {service}, browser {browser}, |Δ| = {difference} > {tolerance}",
   "check.missing": "nothing",
+  "check.pending": "Computed by this browser; the service is checking …",
   "check.unchecked_memory": "Not checked: the browser does not have the numbers of this memory",
+  "check.unchecked_overflow":
+    "Not checked: numbers as large or as small as these leave the range of float64 on the way, and the order of operations decides",
   "check.unchecked": "Not checked: the browser does not know this method",
 
   "explain.pair": "{query} → {key}",
   "explain.pair_output": "{query} → {value}",
   "explain.own": "browser {number}, |Δ| = {difference}",
+  "explain.own_alone": "computed by this browser: {number}",
   "explain.was": "was {number}",
   "explain.steps": "Step by step",
   "explain.terms": "The score, term by term",
@@ -203,7 +215,15 @@ export default {
   "diagnostics.effective_keys_means": "as if attention were shared by this many equals",
   "diagnostics.softmax_sensitivity": "Softmax sensitivity",
   "diagnostics.softmax_sensitivity_means": "near 0 the softmax is saturated and the gradient vanishes",
+  "diagnostics.spread": "Spread Σ w(1 − w)",
+  "diagnostics.spread_means": "0 is a single key; the more even the weights, the closer to 1",
   "diagnostics.none": "not defined for weights that are no shares",
+
+  "story.changed": "The numbers are no longer those of this example. They now say:",
+  "story.restore": "Back to the example",
+  "story.before": "The story of the example, about its own numbers",
+  "undo.replaced": "Your edits have been replaced.",
+  "undo.pasted": "The pasted request is shown.",
 
   "said.hidden": "{key} is masked for {query}.",
   "said.shown": "{key} is visible to {query}.",
@@ -227,6 +247,16 @@ export default {
 
   "problem.number": "{row}, {column}: “{text}” is not a number.",
   "problem.text": "Each line must hold the same number of numbers, separated by tabs.",
+  "problem.paste_cell": "Pasted line {line}, column {column}: “{text}” is not a number. Nothing has changed.",
+  "problem.paste_ragged":
+    "Pasted line {line} has {received} numbers where the first has {expected}. Nothing has changed.",
+  "problem.paste_foreign":
+    "The pasted JSON is not a request: it needs at least “query” and “key”. Nothing has changed.",
+  "problem.paste_deep": "The pasted numbers are not a matrix: paste one list of rows. Nothing has changed.",
+  "problem.paste_fields": "The pasted request has fields that this page does not show: {fields}. Nothing has changed.",
+  "problem.paste_request":
+    "The pasted request cannot be shown here: matrices, or one batch of them, of up to {limit} × {limit} numbers, with score models and normalizers that the service knows. Nothing has changed.",
+  "problem.paste_elsewhere": "A whole request is pasted into a cell of Q, K or V.",
   "problem.parameter": "“{text}” is not a possible value.",
   "problem.formula": "A formula is needed, such as -sum(abs(q - k)) / tau.",
   "problem.object": "“{text}” is not a JSON object, such as {\"tau\": 2}.",

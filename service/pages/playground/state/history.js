@@ -1,0 +1,51 @@
+// Undo and redo: the states before each edit.  A drag is one edit, and so are the letters typed into a field until it is
+// left.
+import { sameContent } from "./content.js";
+import { isAwaited } from "./used_memory.js";
+
+const MAX_EDITS = 200;
+
+// `changed` is called after every edit, undo and redo; `fieldOf` returns the field that is being typed into, or null.
+export function createHistory(store, { changed, fieldOf }) {
+  const past = [];
+  const future = [];
+  let last = null;
+  let isTravelling = false;
+
+  store.subscribe((state, previous) => {
+    if (isTravelling || isAwaited(state) || isAwaited(previous) || sameContent(state, previous)) return;
+    const source = store.isHeld() ? "drag" : fieldOf();
+    const merges = source !== null && source === last;
+    last = source;
+    if (!merges) past.push(previous);
+    if (past.length > MAX_EDITS) past.shift();
+    future.length = 0;
+    changed();
+  });
+
+  function travel(from, to) {
+    const next = from.pop();
+    if (!next) return;
+    to.push(store.get());
+    separate();
+    isTravelling = true;
+    store.load({ ...next, language: store.get().language });
+    isTravelling = false;
+    changed();
+  }
+
+  // The next edit stands alone, whatever came before.
+  function separate() {
+    last = null;
+  }
+
+  store.onRelease(separate);
+
+  return {
+    undo: () => travel(past, future),
+    redo: () => travel(future, past),
+    canUndo: () => past.length > 0,
+    canRedo: () => future.length > 0,
+    separate,
+  };
+}
