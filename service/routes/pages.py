@@ -59,6 +59,7 @@ LINKS = {
     "memories": "/v1/memories",
     "playground": "/playground",
     "documentation": "/docs",
+    "guide": "/guide",
     "specification": "/openapi.json",
     "liveness": "/livez",
     "metrics": "/metrics",
@@ -68,7 +69,7 @@ LINKS = {
 
 PAGES = files("service") / "pages"
 
-PAGE_PATHS = frozenset(("/", "/docs", "/playground", "/problems", "/problems/{slug}"))
+PAGE_PATHS = frozenset(("/", "/docs", "/guide", "/guide/{language}", "/playground", "/problems", "/problems/{slug}"))
 """Templates of the pages; a path with a superfluous or missing slash at its end is redirected to them."""
 
 PROBLEM_ROW = """
@@ -95,6 +96,8 @@ class Pages(StaticFiles):
     path = "/static/{path}"
     """The route of all static files in logs and metrics."""
 
+    media_types = MEDIA_TYPES
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the path below the mount; it begins with the public prefix unless a proxy has removed that."""
         scope["route"] = self
@@ -110,7 +113,7 @@ class Pages(StaticFiles):
 
         Raises MalformedBody for a Range that is malformed, RangeNotSatisfiable, and a 404 for another suffix.
         """
-        media_type = MEDIA_TYPES.get(Path(full_path).suffix)
+        media_type = self.media_types.get(Path(full_path).suffix)
         if media_type is None:
             raise HTTPException(404)
         response = super().file_response(full_path, stat_result, scope, status_code)
@@ -147,20 +150,20 @@ async def get_index(request: Request) -> Response:
 @router.get("/playground", include_in_schema=False)
 async def playground() -> Response:
     """Serve the playground."""
-    return _page(_read("playground.html"))
+    return page("playground.html")
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
     """Serve Swagger UI."""
-    return _page(_read("docs.html"))
+    return page("docs.html")
 
 
 @router.get("/problems", include_in_schema=False)
 async def problems() -> Response:
     """List every kind of problem in both languages."""
     rows = "".join(PROBLEM_ROW.format(**_shown(slug)) for slug in PROBLEMS)
-    return _page(_read("problems.html").format(rows=rows))
+    return page("problems.html", rows=rows)
 
 
 @router.get("/problems/{slug}", include_in_schema=False)
@@ -168,7 +171,7 @@ async def problem(slug: str) -> Response:
     """Explain one kind of problem in both languages."""
     if slug not in PROBLEMS:
         raise NotFound(f"expected one of {', '.join(PROBLEMS)}; received {slug[:80]!r}. Choose one of these.")
-    return _page(_read("problem.html").format(**_shown(slug)))
+    return page("problem.html", **_shown(slug))
 
 
 def redirect(request: Request, path: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -191,8 +194,10 @@ def _shown(slug: str) -> dict[str, object]:
     }
 
 
-def _page(html: str) -> Response:
-    return HTMLResponse(html, headers=PAGE_HEADERS)
+def page(name: str, **fields: object) -> Response:
+    """Return a page of the folder `pages`, with these fields filled in."""
+    html = _read(name)
+    return HTMLResponse(html.format(**fields) if fields else html, headers=PAGE_HEADERS)
 
 
 @cache

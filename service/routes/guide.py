@@ -1,0 +1,53 @@
+"""The documentation site at /guide, in the folder that `make docs` builds; images and wheels carry it."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.codecs.negotiate import preferred_language
+from service.errors import NotFound
+from service.middleware.header_fields import header_field
+from service.routes.pages import MEDIA_TYPES, PAGES, Pages, page, redirect
+
+router = APIRouter(tags=["operations"])
+
+FOLDER = PAGES / "guide"
+LANGUAGES = ("en", "zh")
+"""Folders of the site, the one for everybody else first."""
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class Guide(Pages):
+    """The files of the site: pages, what they load, and the files of the project that they link to."""
+
+    path = "/guide/{path}"
+    media_types = MEDIA_TYPES | {
+        ".html": "text/html; charset=utf-8",
+        ".mjs": "text/javascript; charset=utf-8",
+        ".png": "image/png",
+        **dict.fromkeys((".cfg", ".json", ".py", ".sh", ".yaml", ".yml"), TEXT),
+    }
+
+    def __init__(self) -> None:
+        super().__init__(directory=str(FOLDER), check_dir=False)
+
+    async def check_config(self) -> None:
+        """Accept that the folder is missing: it may be built while the service runs."""
+
+
+@router.get("/guide", include_in_schema=False)
+async def guide(request: Request) -> Response:
+    """Redirect to the site in the language that Accept-Language prefers; say how to build it where it is missing."""
+    if not (FOLDER / "en" / "index.html").is_file():
+        return page("guide.html")
+    language = preferred_language(header_field(request.scope, b"accept-language") or "", LANGUAGES)
+    return redirect(request, f"/guide/{language}/index.html", {"Vary": "Accept-Language"})
+
+
+@router.get("/guide/{language}", include_in_schema=False)
+async def guide_in_language(request: Request, language: str) -> Response:
+    """Redirect to the first page of the site in a language; raise NotFound for another."""
+    if language not in LANGUAGES:
+        raise NotFound(f"expected one of {', '.join(LANGUAGES)}; received {language[:80]!r}. Choose one of these.")
+    return redirect(request, f"/guide/{language}/index.html")
