@@ -32,7 +32,7 @@ GROUPS: dict[str, Callable[[Any], bool]] = {
     "Classes": lambda one: inspect.isclass(one) and not issubclass(one, Exception),
     "Errors": inspect.isclass,
 }
-"""Sections of a page: what is in `__all__` stands in the first that has it, constants and aliases in none."""
+"""Sections of a page: each name of `__all__` stands in the first that holds it, constants and aliases in none."""
 
 WITH_METHODS = ("Classes", "Errors")
 """Sections whose classes are called; those of the others are given to calls."""
@@ -86,7 +86,7 @@ def _entry(name: str, one: Any, shown: set[str] | None) -> Iterator[str]:
 
 def _methods(one: type) -> list[str]:
     """Return the names of the public methods and properties of a class that belong to our packages."""
-    found = {}
+    found: dict[str, None] = {}
     for owner in reversed(one.__mro__):
         if owner.__module__.partition(".")[0] == one.__module__.partition(".")[0]:
             found |= {name: None for name, member in vars(owner).items() if _is_method(name, member)}
@@ -136,8 +136,8 @@ def _class_signature(name: str, one: type) -> str:
                 arguments += [*mark, f"{field.name}: {annotations[field.name][0]}{default}"]
         return _call(name, arguments, "")
     if inspect.isfunction(getattr(one, "__init__", None)):
-        arguments = _parameters(_parsed(one.__init__).args)  # type: ignore[misc]
-        return _call(name, [one for one in arguments if one != "self"], "")
+        node = _parsed(one.__init__)  # type: ignore[misc]
+        return _call(name, [argument for argument in _parameters(node.args) if argument != "self"], "")
     return f"class {name}"
 
 

@@ -25,7 +25,7 @@ NOT_SERVED = (
 
 
 def build(folder: Path) -> None:
-    """Build the site of each language into a folder of its own, replacing what was there.
+    """Build the site of each language into a folder of its own, replacing an earlier build.
 
     Raises CalledProcessError where Sphinx warns of anything, and ValueError for a page that the policy would break.
     """

@@ -19,7 +19,7 @@ class MixedSearch(SearchEnglish):
     # Sphinx makes the name of the stemmer's class from it.
     language_name = "English"
 
-    # `splitQuery` is called by Sphinx.  What is highlighted are the words as they were typed, not the pairs.
+    # `splitQuery` is called by Sphinx.  Words are highlighted by their stems, not as pairs.
     js_splitter_code = r"""
 var wordsOf = (query) =>
   query.match(/[\u3400-\u9fff]+|(?:(?![\u3400-\u9fff])[\p{Letter}\p{Number}_])+/gu) ?? [];
@@ -30,7 +30,9 @@ var splitQuery = (query) =>
   const parse = Search._parseQuery;
   Search._parseQuery = (query) => {
     const [typed, terms, excluded, , objects] = parse(query);
-    const highlighted = new Set(wordsOf(query.toLowerCase()).filter((word) => !stopwords.has(word)));
+    const stemmer = new Stemmer();
+    const shown = (word) => (word.startsWith(stemmer.stemWord(word)) ? stemmer.stemWord(word) : word);
+    const highlighted = new Set(wordsOf(query.toLowerCase()).filter((word) => !stopwords.has(word)).map(shown));
     localStorage.setItem("sphinx_highlight_terms", [...highlighted].join(" "));
     return [typed, terms, excluded, highlighted, objects];
   };

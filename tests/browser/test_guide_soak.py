@@ -78,7 +78,7 @@ def files_of_the_site() -> list[str]:
     [
         ("zh-CN", "注意力权重", "第一次计算注意力"),
         ("zh-CN", "causal", "掩码"),
-        ("zh-CN", "滑动窗口", "掩码"),
+        ("zh-CN", "窗", "掩码"),
         ("en-GB", "causal", "Masks"),
         ("en-GB", "masking", "Masks"),
     ],
