@@ -13,6 +13,7 @@ COPY deploy deploy
 COPY development development
 COPY docs docs
 COPY examples examples
+COPY openapi openapi
 COPY service/pages/favicon.svg service/pages/
 RUN /opt/guide/bin/python -m development.guide /guide
 

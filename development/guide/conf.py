@@ -6,6 +6,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from development.guide.formulas import NAME, add_renderer
 from development.guide.search import MixedSearch
 
 HERE = Path(__file__).parent
@@ -41,6 +42,7 @@ html_show_copyright = False
 html_show_sphinx = True
 html_use_index = False
 html_domain_indices = False
+html_math_renderer = NAME
 html_search_language = MixedSearch.lang
 html_permalinks_icon = "#"
 html_sidebars = {
@@ -57,8 +59,9 @@ html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 
 
 def setup(app: Sphinx) -> None:
-    """Register the search of both languages and the switch between them."""
+    """Register the search of both languages, the switch between them, and the renderer of formulas."""
     app.add_search_language(MixedSearch)
+    add_renderer(app)
     app.connect("html-page-context", _add_language_switch)
 
 

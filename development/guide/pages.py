@@ -1,5 +1,6 @@
 """The pages of the site in one language: which file each is made from, and where its links lead."""
 
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ OUTSIDE = {
 }
 """Pages outside of the folder `docs`, by the name that the site gives them."""
 
+SPECIFICATION = "openapi/openapi.json"
+
 ENGLISH_ALONE = "> 这一页只有英文。"
 """Stands above a page without a Chinese twin on the Chinese site."""
 
@@ -33,6 +36,7 @@ DECISIONS: Mapping[Language, str] = {"en": "Decisions", "zh": "决定"}
 PLAIN = ("formulas", "layers", "mermaid", "tree")
 """Languages of snippets that the site shows as plain text."""
 
+CELL = re.compile(r"(?<=^\| )[^\n]+?(?= \|)|(?<= \| )[^\n]+?(?= \|)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TWIN = re.compile(r"(?:English: |中文：)?\[[^]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *```)(\S+)[^\n]*$", re.MULTILINE)
@@ -48,11 +52,13 @@ class Site:
     :param root: folder of the project.
     :param names: the name of each page on the site, by its path below the root; a page that is there in one language
         alone stands on the sites of both.
+    :param formulas: LaTeX of the formulas that tables have in plain text, both as they stand in a cell of Markdown.
     """
 
     root: Path
     language: Language
     names: Mapping[str, str]
+    formulas: Mapping[str, str]
 
     def write(self, folder: Path) -> None:
         """Write every page, and every file that a page links to, into an empty folder that Sphinx reads."""
@@ -90,6 +96,7 @@ class Site:
     def _prose(self, text: str, path: str, folder: Path) -> str:
         """Return text between snippets: without the link to the twin of the page, which the site has in its frame."""
         twin = twin_of(path)
+        text = CELL.sub(lambda cell: self.formulas.get(cell[0], cell[0]), text)
         text = TWIN.sub(lambda link: "" if _target(path, link[1]) == twin else link[0], text)
         return LINK.sub(lambda link: f"]({self._link(path, link[1], folder)})", text)
 
@@ -119,7 +126,7 @@ class Site:
 
 def site_in(root: Path, language: Language) -> Site:
     """Return the site of a language, of the project in a folder."""
-    return Site(root, language, dict(_named(root, language)))
+    return Site(root, language, dict(_named(root, language)), _formulas(root))
 
 
 def _named(root: Path, language: Language) -> Iterator[tuple[str, str]]:
@@ -131,6 +138,22 @@ def _named(root: Path, language: Language) -> Iterator[tuple[str, str]]:
     for path, name in {**inside, **OUTSIDE}.items():
         twin = twin_of(path)
         yield (twin if language == "zh" and (root / twin).is_file() else path), name
+
+
+def _formulas(root: Path) -> dict[str, str]:
+    """Return the formulas of score models and normalizers, which the examples of the specification hold."""
+    paths = json.loads((root / SPECIFICATION).read_text(encoding="utf-8"))["paths"]
+    listed = [
+        member["formula"]
+        for path in ("/v1/score-models", "/v1/normalizers")
+        for members in paths[path]["get"]["responses"]["200"]["content"]["application/json"]["example"].values()
+        for member in members
+    ]
+    return {_cell(formula["plain"]): f"${_cell(formula['latex'])}$" for formula in listed}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def twin_of(path: str) -> str:

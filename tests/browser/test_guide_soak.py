@@ -11,8 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from playwright.async_api import Page, expect
 
+from attention_core import SCORE_MODELS
 from service.routes.guide import FOLDER
 from service.routes.pages import PAGE_HEADERS
 from tests.browser.conftest import OpenPage
@@ -62,6 +64,11 @@ def test_every_link_and_anchor_of_the_site_leads_somewhere() -> None:
                 assert unquote(address.fragment) in pages[target].anchors, f"{path}: {link}"
 
 
+def test_a_wheel_takes_the_site_along(project: Path) -> None:
+    carried = {file.distribution_path for file in WheelBuilder(str(project)).recurse_included_files()}
+    assert {f"service/pages/guide/{path}" for path in files_of_the_site()} <= carried
+
+
 async def test_every_file_is_served_with_all_headers_of_a_page(client: httpx.AsyncClient) -> None:
     for path in files_of_the_site():
         received = await client.get(f"/guide/{path}")
@@ -95,6 +102,15 @@ async def test_a_search_finds_the_page(
     await expect(page.locator("#search-results li a").filter(has_text=re.compile(f"^{found}$"))).to_have_count(1)
     await page.locator("#search-results p.search-summary:not(:empty)").wait_for()
     assert await page.locator("#search-results .highlighted").first.inner_text() != ""
+    await recorded.assert_clean()
+
+
+async def test_formulas_are_drawn_by_the_browser(open_page: OpenPage, server: Server) -> None:
+    recorded = await open_page(f"{server.url}/guide/en/reference/score-models.html")
+    formulas = recorded.page.locator("td math")
+    assert await formulas.count() == len(SCORE_MODELS)
+    shown = await formulas.nth(list(SCORE_MODELS).index("cosine")).text_content()
+    assert "".join((shown or "").split()) == "a(q,k)=scale⋅q⋅k‖q‖‖k‖"
     await recorded.assert_clean()
 
 
@@ -143,7 +159,7 @@ async def background(page: Page) -> str:
 @pytest.fixture
 def copied(project: Path, tmp_path: Path) -> Iterator[Path]:
     """What the site is built from, elsewhere."""
-    folders = ("benchmarks", "deploy", "development", "docs", "examples")
+    folders = ("benchmarks", "deploy", "development", "docs", "examples", "openapi")
     for folder in folders:
         shutil.copytree(project / folder, tmp_path / folder)
     for path in (*project.glob("*.md"), project / "pyproject.toml", project / "LICENSE"):

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from development.guide.pages import LANGUAGES, Language, site_in
+from development.guide.pages import LANGUAGES, SPECIFICATION, Language, site_in
 from service.settings import Settings
 from tests.conftest import TOOLS
 from tests.processes import children_of
@@ -337,7 +337,7 @@ def test_the_guide_is_built_from_all_that_its_pages_link_to(
     site = site_in(project, language)
     site.write(tmp_path)
     files = {path.relative_to(tmp_path / "files") for path in (tmp_path / "files").rglob("*") if path.is_file()}
-    needed = {PurePosixPath(path) for path in [*site.names, *files]}
+    needed = {PurePosixPath(path) for path in [*site.names, *files, SPECIFICATION]}
     sources = sources_of(stage)
     assert {path for path in needed if not any(path.is_relative_to(source) for source in sources)} == set()
 

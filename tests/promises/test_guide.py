@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attention_core import NORMALIZERS, SCORE_MODELS
 from development.guide.pages import CHINESE, ENGLISH_ALONE, LANGUAGES, Language, site_in
 from development.guide.policy import apply_policy
 from tests.promises.readme import KINDS, PAGES, ROOT
@@ -39,6 +40,14 @@ def test_snippets_have_a_language_and_no_use(staged: dict[str, str]) -> None:
     assert fences - {"{toctree}"} <= {kind.split()[0] for kind in KINDS} | {"text"}
     assert not fences & {"formulas", "layers", "mermaid", "tree"}
     assert not any("<!-- " in text for text in staged.values())
+
+
+def test_tables_of_models_have_their_formulas_in_latex(staged: dict[str, str]) -> None:
+    for name, registry in (("score-models", SCORE_MODELS), ("normalizers", NORMALIZERS)):
+        text = staged[f"reference/{name}.md"].replace(r"\|", "|")
+        for model in registry.values():
+            assert f"| ${model.description.latex}$ |" in text
+            assert f"| {model.description.plain} |" not in text
 
 
 def test_links_lead_to_pages_of_the_site_and_to_files(staged: dict[str, str]) -> None:
