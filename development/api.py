@@ -19,7 +19,7 @@ from development.tables import Language, parameter_as_text
 WIDTH = 120
 MAX_SIGNATURE_COLUMNS = 100
 
-PARAMETER = re.compile(r"^:param (\w+): ", re.MULTILINE)
+PARAMETER = re.compile(r"^:param ([\w, ]+): ", re.MULTILINE)
 SKIPPED = "+SKIP"
 """In the examples of docstrings that need a running service."""
 

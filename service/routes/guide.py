@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
 
 from service.codecs.negotiate import preferred_language
-from service.errors import NotFound
 from service.middleware.header_fields import header_field
-from service.routes.pages import MEDIA_TYPES, PAGES, Pages, page, redirect
+from service.routes.pages import MEDIA_TYPES, PAGE_HEADERS, PAGES, Pages, page, redirect
 
 router = APIRouter(tags=["operations"])
 
@@ -35,6 +35,18 @@ class Guide(Pages):
     async def check_config(self) -> None:
         """Accept that the folder is missing: it may be built while the service runs."""
 
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve a file; lead from the folder of a language to its first page, and from the site itself to a language.
+
+        The redirects are relative, and so right inside any public prefix.
+        """
+        if path not in (".", *LANGUAGES) or scope["method"] not in ("GET", "HEAD"):
+            return await super().get_response(path, scope)
+        first = "index.html" if scope["path"].endswith("/") else f"{path}/index.html"
+        query = scope["query_string"].decode("latin-1")
+        location = f"{'../guide' if path == '.' else first}{'?' if query else ''}{query}"
+        return RedirectResponse(location, status_code=307, headers=PAGE_HEADERS)
+
 
 @router.get("/guide", include_in_schema=False)
 async def guide(request: Request) -> Response:
@@ -43,11 +55,3 @@ async def guide(request: Request) -> Response:
         return page("guide.html")
     language = preferred_language(header_field(request.scope, b"accept-language") or "", LANGUAGES)
     return redirect(request, f"/guide/{language}/index.html", {"Vary": "Accept-Language"})
-
-
-@router.get("/guide/{language}", include_in_schema=False)
-async def guide_in_language(request: Request, language: str) -> Response:
-    """Redirect to the first page of the site in a language; raise NotFound for another."""
-    if language not in LANGUAGES:
-        raise NotFound(f"expected one of {', '.join(LANGUAGES)}; received {language[:80]!r}. Choose one of these.")
-    return redirect(request, f"/guide/{language}/index.html")

@@ -69,7 +69,7 @@ LINKS = {
 
 PAGES = files("service") / "pages"
 
-PAGE_PATHS = frozenset(("/", "/docs", "/guide", "/guide/{language}", "/playground", "/problems", "/problems/{slug}"))
+PAGE_PATHS = frozenset(("/", "/docs", "/playground", "/problems", "/problems/{slug}"))
 """Templates of the pages; a path with a superfluous or missing slash at its end is redirected to them."""
 
 PROBLEM_ROW = """

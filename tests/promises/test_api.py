@@ -64,7 +64,7 @@ def test_a_docstring_becomes_markdown() -> None:
 
         :param a: a vector
             of floats.
-        :param b: another.
+        :param b, c: others.
 
         So it is::
 
@@ -84,7 +84,7 @@ def test_a_docstring_becomes_markdown() -> None:
         "```",
         "",
         "- `a`: a vector of floats.",
-        "- `b`: another.",
+        "- `b, c`: others.",
         "",
         "So it is:",
         "",

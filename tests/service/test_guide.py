@@ -76,11 +76,13 @@ async def test_an_address_without_a_page_leads_to_the_first_one(client: httpx.As
     build(folder)
     for path, leads_to in (
         ("/guide/", "/guide"),
-        ("/guide/zh/", "/guide/zh"),
+        ("/guide/zh/", "/guide/zh/index.html"),
         ("/guide/zh", "/guide/zh/index.html"),
     ):
-        received = await client.get(path)
-        assert (received.status_code, received.headers["Location"]) == (307, f"/attention{leads_to}")
+        for method in ("GET", "HEAD"):
+            received = await client.request(method, f"{path}?a=1")
+            assert received.status_code == 307
+            assert received.url.join(received.headers["Location"]) == f"http://app{leads_to}?a=1"
     assert (await client.get("/guide/fr")).status_code == 404
 
 

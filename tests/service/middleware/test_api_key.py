@@ -33,7 +33,7 @@ INFERENCE = {
 MIB = 1024 * 1024
 
 OPEN = {
-    "GET /", "GET /docs", "GET /guide", "GET /guide/{language}", "GET /livez", "GET /metrics",
+    "GET /", "GET /docs", "GET /guide", "GET /livez", "GET /metrics",
     "GET /openapi.json", "GET /playground", "GET /problems",
     "GET /problems/{slug}",
     "GET /readyz", "GET /v1/examples", "GET /v1/examples/{id}", "GET /v1/expressions", "GET /v1/normalizers",
