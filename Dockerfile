@@ -1,3 +1,23 @@
+# The documentation site: what builds it is in no other stage.
+FROM python:3.13-slim AS guide
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /source
+RUN python3 -m venv /opt/guide
+COPY requirements/docs.txt requirements/
+RUN /opt/guide/bin/pip install --require-hashes --only-binary :all: --requirement requirements/docs.txt
+# The pages, and every file that they link to.
+COPY pyproject.toml README.md README.zh-CN.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE ./
+COPY benchmarks benchmarks
+COPY deploy deploy
+COPY development development
+COPY docs docs
+COPY examples examples
+COPY openapi openapi
+COPY service/pages/favicon.svg service/pages/
+RUN /opt/guide/bin/python -m development.guide /guide
+
+
 FROM python:3.13-slim AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -23,6 +43,7 @@ COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY attention_core attention_core
 COPY attention_wire attention_wire
 COPY service service
+COPY --from=guide /guide service/pages/guide
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-compile \
         --find-links /wheels attention-service \

@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests docs lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -95,7 +95,7 @@ $(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/serve
 	touch $@
 
 # All that `make test` leaves out, and its properties once more with every draw.
-soak: $(VENV)/tested $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed $(RAY_VENV)/installed
+soak: $(VENV)/tested docs $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed $(RAY_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 
@@ -190,6 +190,17 @@ HELM := $(KUBERNETES_VENV)/tools/helm
 manifests: $(VENV)/tested $(KUBERNETES_VENV)/installed
 	$(BIN)/python -m development.manifests $(HELM)
 
+# The documentation site, which the service shows at /guide and a wheel built afterwards carries.
+DOCS_VENV := .venv-docs
+GUIDE := service/pages/guide
+$(DOCS_VENV)/installed: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	touch $@
+
+docs: $(DOCS_VENV)/installed
+	$(DOCS_VENV)/bin/python -m development.guide $(GUIDE)
+
 # uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
@@ -203,6 +214,7 @@ lock: | $(VENV)/pyvenv.cfg
 		--output-file requirements/otel-redis.txt
 	$(COMPILE) --group audit --output-file requirements/audit.txt
 	$(COMPILE) --group clients --output-file requirements/clients.txt
+	$(COMPILE) --group docs --output-file requirements/docs.txt
 	$(COMPILE) --group kubernetes --output-file requirements/kubernetes.txt
 	$(COMPILE) --no-deps --group kubernetes-archives --output-file requirements/kubernetes-archives.txt
 	$(COMPILE) --group bench-onnxruntime --output-file benchmarks/requirements/onnxruntime.txt
@@ -214,4 +226,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(RAY_VENV) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(RAY_VENV) $(DOCS_VENV) $(GUIDE) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

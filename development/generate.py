@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from development import api
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
 from development.speed import speed
@@ -39,6 +40,8 @@ PAGES: Mapping[str, str] = {
     "problems": "docs/reference/errors",
     "mistakes": "docs/reference/mistakes",
     "settings": "docs/reference/settings",
+    "Python API": "docs/reference/python-api",
+    "client API": "docs/reference/client-api",
     "libraries": "docs/how-to/coming-from",
     "layers": "docs/source-tree",
 }
@@ -116,6 +119,7 @@ PARTS: Mapping[str, Callable[[Language], list[str]]] = {
     **TABLES,
     "layers": layers_diagram,
     "libraries": coming_from,
+    **api.PAGES,
     "speed": speed,
 }
 """How to write each generated part of the documentation."""
@@ -126,6 +130,7 @@ BLOCKS = (
         Block(f"{PAGES[name]}{suffix}", name, partial(lines, language))
         for name, lines in PARTS.items()
         for language, suffix in SUFFIXES.items()
+        if language == "en" or name not in api.PAGES
     ),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
     Block(f"{CHART}/values.yaml", "settings", commented_settings),

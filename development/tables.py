@@ -51,12 +51,12 @@ def _described(
 
 
 def _parameters(member: type[Described], language: Language) -> str:
-    described = [_parameter(one, language) for one in parameters_of(member).values()]
+    described = [parameter_as_text(one, language) for one in parameters_of(member).values()]
     separator = {"en": "; ", "zh": "；"}[language]
     return separator.join(described) or getattr(NONE, language)
 
 
-def _parameter(one: Parameter, language: Language) -> str:
+def parameter_as_text(one: Parameter, language: Language) -> str:
     """Return a parameter as a table names it: what it is, what it may be, and its default."""
     if one.axes:
         optional = {"en": " (optional)", "zh": "（可省略）"}[language]

@@ -29,7 +29,7 @@ from service.middleware.cross_origin import CrossOriginMiddleware, PreflightMidd
 from service.middleware.forwarded import ForwardedPrefixMiddleware, TrustedProxies
 from service.middleware.request_context import RequestContextMiddleware
 from service.problems import HANDLERS
-from service.routes import attention, catalogue, document, memories, open_inference, operations, pages
+from service.routes import attention, catalogue, document, guide, memories, open_inference, operations, pages
 from service.routes.fast_path import FastPathMiddleware
 from service.routes.state import ServiceState
 from service.routes.static_files import PageFiles
@@ -90,10 +90,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = state
-    for module in (attention, open_inference, memories, catalogue, operations, document, pages):
+    for module in (attention, open_inference, memories, catalogue, operations, document, pages, guide):
         # Not include_router, which looks for a route twice.
         app.router.routes.extend(module.router.routes)
     app.mount("/static", PageFiles(settings.frame_ancestors))
+    app.mount("/guide", guide.Guide(settings.frame_ancestors))
     _add_middleware(app, settings, metrics, tracing)
     return app
 

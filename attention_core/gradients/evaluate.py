@@ -76,7 +76,7 @@ def differentiate(
     >>> found.value.round(3).tolist()
     [[0.804], [0.196]]
     >>> found.query.round(3).tolist()
-    [[-2.226, 2.226]]
+    [[-2.225, 2.225]]
 
     Leading axes (…) broadcast; the gradient of a broadcast axis is summed.  No matrix of scores is ever whole: a
     compiled kernel takes a block of rows and keys at a time, where there is one that has the call; else NumPy takes

@@ -161,6 +161,20 @@ def quality_of(media_type: str, accept: str) -> float:
     return 0.0
 
 
+def preferred_language(accept_language: str, offered: tuple[str, ...]) -> str:
+    """Return the offered language that Accept-Language prefers (RFC 9110, section 12.5.4); the first one without any.
+
+    :param offered: primary subtags, such as "en"; "en-GB" in the header asks for it too.
+    """
+    named = _qualities(accept_language)
+
+    def quality(language: str) -> float:
+        asked = [quality for tag, quality in named.items() if tag.partition("-")[0] == language]
+        return max(asked, default=named.get("*", 0.0))
+
+    return max(offered, key=quality)
+
+
 def ranges_of(media_type: str, accept: str) -> str:
     """Return those parts of Accept that name a media type itself and want it, with all their parameters."""
     parts = [(part, *_parse_range(part)) for part in accept.split(",")]

@@ -34,6 +34,7 @@ LINKS = {
     "memories": "/v1/memories",
     "playground": "/playground",
     "documentation": "/docs",
+    "guide": "/guide",
     "specification": "/openapi.json",
     "liveness": "/livez",
     "metrics": "/metrics",
@@ -83,27 +84,27 @@ async def get_index(request: Request) -> Response:
 @router.get("/playground", include_in_schema=False)
 async def playground(request: Request) -> Response:
     """Serve the playground."""
-    return _page(request, _playground())
+    return _respond(request, _playground())
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """Serve Swagger UI."""
-    return _page(request, template("docs.html"))
+    return page(request, "docs.html")
 
 
 @router.get("/problems", include_in_schema=False)
 async def problems(request: Request) -> Response:
     """List every kind of problem in both languages."""
     rows = "".join(PROBLEM_ROW.format(**_shown(slug)) for slug in PROBLEMS)
-    return _page(request, template("problems.html").format(rows=rows))
+    return page(request, "problems.html", rows=rows)
 
 
 @router.get("/problems/{slug}", include_in_schema=False)
 async def problem(request: Request, slug: str) -> Response:
     """Explain one kind of problem in both languages."""
     if slug in PROBLEMS:
-        return _page(request, template("problem.html").format(**_shown(slug)))
+        return page(request, "problem.html", **_shown(slug))
     if prefers_page(request):
         return not_found(request)
     raise NotFound(f"expected one of {', '.join(PROBLEMS)}; received {slug[:80]!r}. Choose one of these.")
@@ -164,7 +165,13 @@ def _playground() -> str:
     return template("playground.html").replace(GIVEN, GIVEN + document)
 
 
-def _page(request: Request, html: str) -> Response:
+def page(request: Request, name: str, **fields: object) -> Response:
+    """Return a page by the name of its template, with these fields filled in."""
+    html = template(name)
+    return _respond(request, html.format(**fields) if fields else html)
+
+
+def _respond(request: Request, html: str) -> Response:
     return _asset(html).respond(request, _headers(request))
 
 

@@ -1,6 +1,8 @@
-"""/static: the files that the pages are made of, and the same at addresses with the hash of their content."""
+"""Files of folders; /static: those that the pages are made of, also at addresses with the hash of their content."""
 
 import os
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from os import PathLike
 from pathlib import Path
 
@@ -16,18 +18,22 @@ from service.routes.page_headers import FOREVER, page_headers
 from service.routes.ranges import checked_range
 
 
-class PageFiles(StaticFiles):
-    """The static files of the pages, with the headers of a page.
+class PageFolder(StaticFiles):
+    """The files of a folder, with the headers of a page.
 
+    :param folder: the folder, which need not exist yet.
     :param frame_ancestors: see `page_headers`.
     """
 
-    path = "/static/{path}"
-    """The route of all static files in logs and metrics."""
+    path: str
+    """The route of all files in logs and metrics."""
 
-    def __init__(self, frame_ancestors: tuple[str, ...]) -> None:
-        super().__init__(directory=str(PAGES))
-        self._headers = page_headers(frame_ancestors)
+    media_types: Mapping[str, str] = MEDIA_TYPES
+    """Media types by suffix; other files are not served."""
+
+    def __init__(self, folder: Traversable, frame_ancestors: tuple[str, ...]) -> None:
+        super().__init__(directory=str(folder), check_dir=False)
+        self.headers = page_headers(frame_ancestors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the path below the mount; it begins with the public prefix unless a proxy has removed that."""
@@ -37,15 +43,6 @@ class PageFiles(StaticFiles):
         scope["root_path"] = prefix  # a problem document points to its page, which is not below the mount
         await super().__call__({**scope, "root_path": "", "path": path.removeprefix(mounted_at)}, receive, send)
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Serve a bundle or a file at its address with a hash, or a file as it lies."""
-        found = find_hashed(path) if scope["method"] in ("GET", "HEAD") else None
-        if found is None:
-            return await super().get_response(path, scope)
-        asset, is_current = found
-        kept = {"Cache-Control": FOREVER} if is_current else {}
-        return asset.respond(Request(scope), {**self._headers, **kept})
-
     def file_response(
         self, full_path: str | PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
@@ -53,11 +50,11 @@ class PageFiles(StaticFiles):
 
         Raises MalformedBody for a Range that is malformed, RangeNotSatisfiable, and a 404 for another suffix.
         """
-        media_type = MEDIA_TYPES.get(Path(full_path).suffix)
+        media_type = self.media_types.get(Path(full_path).suffix)
         if media_type is None:
             raise HTTPException(404)
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(self._headers)
+        response.headers.update(self.headers)
         if "Content-Type" in response.headers:  # absent from 304
             response.headers["Content-Type"] = media_type
             validators = (response.headers["ETag"], response.headers["Last-Modified"])
@@ -65,3 +62,24 @@ class PageFiles(StaticFiles):
                 # The response reads Range when it is called.
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"range"]
         return response
+
+
+class PageFiles(PageFolder):
+    """The static files of the pages.
+
+    :param frame_ancestors: see `page_headers`.
+    """
+
+    path = "/static/{path}"
+
+    def __init__(self, frame_ancestors: tuple[str, ...]) -> None:
+        super().__init__(PAGES, frame_ancestors)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve a bundle or a file at its address with a hash, or a file as it lies."""
+        found = find_hashed(path) if scope["method"] in ("GET", "HEAD") else None
+        if found is None:
+            return await super().get_response(path, scope)
+        asset, is_current = found
+        kept = {"Cache-Control": FOREVER} if is_current else {}
+        return asset.respond(Request(scope), {**self.headers, **kept})

@@ -27,9 +27,11 @@ Attention as a service · 注意力即服务
 
 Send queries, keys and values, choose how they are scored and normalised, and receive scores, weights and outputs.
 Every edge case is decided and documented. Every error names the expected value, the received one and what to change.
+[The guide](guide) has tutorials, how-to guides, reference and explanations.
 
 发送查询（Q）、键（K）、值（V），选择打分函数与归一化方法，得到得分、权重与输出。
 每种边界情况都有明确的结果；每个错误都会说明期望什么、收到什么、怎么改。
+[文档](guide)中有教程、指南、参考与原理。
 """
 
 TAGS = [

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from development.guide.pages import LANGUAGES, SPECIFICATION, Language, site_in
 from service.settings import Settings
 from tests.conftest import TOOLS
 from tests.processes import children_of
@@ -65,6 +66,13 @@ def health_check(stages: list[list[Instruction]]) -> list[str]:
     return json.loads(arguments.partition(" CMD ")[2])
 
 
+@pytest.fixture(scope="module")
+def builder(stages: list[list[Instruction]]) -> list[Instruction]:
+    """The stage that makes the environment of the final one."""
+    [found] = [stage for stage in stages if stage[0] == ("FROM", "python:3.13-slim AS builder")]
+    return found
+
+
 def only(stage: list[Instruction], name: str) -> list[str]:
     """Return the arguments of all instructions of that name."""
     return [arguments for instruction, arguments in stage if instruction == name]
@@ -76,10 +84,12 @@ def environment_of(stage: list[Instruction]) -> dict[str, str]:
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
-def test_it_is_built_in_stages_on_the_base_image_as_named(project: Path, stages: list[list[Instruction]]) -> None:
-    assert (project / "Dockerfile").read_text().startswith("FROM python:3.13-slim AS builder\n")
-    assert stages[-1][0] == ("FROM", "python:3.13-slim")
-    assert len(stages) >= 2
+def test_it_is_built_in_stages_on_the_base_image_as_named(stages: list[list[Instruction]]) -> None:
+    assert [arguments for (_, arguments), *_ in stages] == [
+        "python:3.13-slim AS guide",
+        "python:3.13-slim AS builder",
+        "python:3.13-slim",
+    ]
 
 
 def test_the_final_stage_takes_the_environment_and_runs_nothing(stages: list[list[Instruction]]) -> None:
@@ -105,9 +115,10 @@ def test_no_shell_is_needed_to_start(stages: list[list[Instruction]], health_che
 
 
 def test_every_installation_is_locked(stages: list[list[Instruction]]) -> None:
-    commands = [part for run in only(stages[0], "RUN") for part in re.split(r"\s&&\s", run)]
+    runs = [run for stage in stages for run in only(stage, "RUN")]
+    commands = [part for run in runs for part in re.split(r"\s&&\s", run)]
     installations = [shlex.split(command) for command in commands if re.search(r"\bpip\b.* (install|wheel)\b", command)]
-    assert len(installations) == 4
+    assert len(installations) == 5
     for words in installations:
         if "--requirement" in words:
             assert "--require-hashes" in words
@@ -117,8 +128,8 @@ def test_every_installation_is_locked(stages: list[list[Instruction]]) -> None:
             assert "--no-build-isolation" in words or "--no-index" in words
 
 
-def test_what_runs_holds_nothing_that_builds(stages: list[list[Instruction]]) -> None:
-    (environments, *_), commands = only(stages[0], "RUN"), only(stages[0], "RUN")
+def test_what_runs_holds_nothing_that_builds(builder: list[Instruction]) -> None:
+    (environments, *_), commands = only(builder, "RUN"), only(builder, "RUN")
     assert "venv --without-pip /opt/venv" in environments
     into_what_runs = [part for run in commands for part in re.split(r"\s&&\s", run) if "--python /opt/venv" in part]
     assert len(into_what_runs) == 2
@@ -150,11 +161,15 @@ def test_compose_gives_nothing_back(compose: dict[str, Any]) -> None:
 
 
 def test_memories_are_kept_in_a_volume_that_the_user_owns(
-    project: Path, stages: list[list[Instruction]], compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    stages: list[list[Instruction]],
+    builder: list[Instruction],
+    compose: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The image names no directory, so that it starts without memories where an engine makes no volume."""
     assert only(stages[-1], "VOLUME") == [STATE]
-    assert f"mkdir --parents --mode 0700 /state/{PurePosixPath(STATE).name}" in only(stages[0], "RUN")
+    assert f"mkdir --parents --mode 0700 /state/{PurePosixPath(STATE).name}" in only(builder, "RUN")
     in_image = environment_of(stages[-1])
     assert "ATTENTION_MEMORIES_DIRECTORY" not in in_image
     monkeypatch.delenv("ATTENTION_MEMORIES_DIRECTORY", raising=False)
@@ -308,10 +323,34 @@ def files_below(project: Path, rules: list[str]) -> Iterator[PurePosixPath]:
         yield from (PurePosixPath(Path(folder, name).relative_to(project)) for name in names)
 
 
+def sources_of(stage: list[Instruction]) -> set[str]:
+    """What a stage copies of the checkout."""
+    copied = [arguments for arguments in only(stage, "COPY") if not arguments.startswith("--from=")]
+    return {source for arguments in copied for source in arguments.split()[:-1]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_guide_is_built_from_all_that_its_pages_link_to(
+    project: Path, stages: list[list[Instruction]], language: Language, tmp_path: Path
+) -> None:
+    [stage] = [stage for stage in stages if stage[0][1].endswith(" AS guide")]
+    site = site_in(project, language)
+    site.write(tmp_path)
+    files = {path.relative_to(tmp_path / "files") for path in (tmp_path / "files").rglob("*") if path.is_file()}
+    needed = {PurePosixPath(path) for path in [*site.names, *files, SPECIFICATION]}
+    sources = sources_of(stage)
+    assert {path for path in needed if not any(path.is_relative_to(source) for source in sources)} == set()
+
+
+def test_the_service_of_the_image_has_the_guide(builder: list[Instruction]) -> None:
+    copied = only(builder, "COPY")
+    assert copied.index("--from=guide /guide service/pages/guide") > copied.index("service service")
+
+
 def test_the_build_gets_what_it_needs_and_no_more(project: Path, stages: list[list[Instruction]]) -> None:
     lines = (project / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
-    sources = {source for arguments in only(stages[0], "COPY") for source in arguments.split()[:-1]}
+    sources = {source for stage in stages[:-1] for source in sources_of(stage)}
     passed = {path for path in files_below(project, rules) if let_through(path, rules)}
     assert {source for source in sources if not any(path.is_relative_to(source) for path in passed)} == set()
     assert {path for path in passed if not any(path.is_relative_to(source) for source in sources)} == set()
@@ -378,17 +417,17 @@ TRACES = {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
     [("otel", TRACES), ("redis", {"redis"}), ("otel-redis", {*TRACES, "redis"}), ("ray", {"ray", "redis"})],
 )
 def test_every_lock_that_an_image_can_have_is_whole(
-    project: Path, stages: list[list[Instruction]], lock: str, added: set[str]
+    project: Path, builder: list[Instruction], lock: str, added: set[str]
 ) -> None:
     """What an extra needs comes on top of the service, in the same versions."""
-    assert only(stages[0], "ARG") == ["LOCK=service"]
+    assert only(builder, "ARG") == ["LOCK=service"]
     service, whole = (locked(project / "requirements" / f"{name}.txt") for name in ("service", lock))
     # A marker may name more platforms: Ray asks for some packages on others too.
     assert {(key.split()[0], version) for key, version in service.items() - whole.items()} <= {
         (key.split()[0], version) for key, version in whole.items()
     }
     assert added <= set(whole) - set(service)
-    assert any(f"requirements/{lock}.txt" in copied.split() for copied in only(stages[0], "COPY"))
+    assert any(f"requirements/{lock}.txt" in copied.split() for copied in only(builder, "COPY"))
 
 
 def locked(path: Path) -> dict[str, str]:

@@ -33,7 +33,8 @@ INFERENCE = {
 MIB = 1024 * 1024
 
 OPEN = {
-    "GET /", "GET /docs", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /playground", "GET /problems",
+    "GET /", "GET /docs", "GET /guide", "GET /livez", "GET /metrics",
+    "GET /openapi.json", "GET /playground", "GET /problems",
     "GET /problems/{slug}",
     "GET /readyz", "GET /v1/examples", "GET /v1/examples/{id}", "GET /v1/expressions", "GET /v1/normalizers",
     "GET /v1/score-models",

@@ -16,6 +16,8 @@ export default {
   "bar.key": "API key",
   "bar.docs": "API",
   "bar.docs_title": "Documentation of the API",
+  "bar.guide": "Guide",
+  "bar.guide_title": "Tutorials, how-to guides, reference and explanations",
   "skip.inputs": "Skip to the inputs",
   "skip.results": "Skip to the heat maps",
   "skip.explain": "Skip to the explanation",

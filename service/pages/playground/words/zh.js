@@ -16,6 +16,8 @@ export default {
   "bar.key": "API 密钥",
   "bar.docs": "接口",
   "bar.docs_title": "接口文档",
+  "bar.guide": "文档",
+  "bar.guide_title": "教程、指南、参考与原理",
   "skip.inputs": "跳到输入",
   "skip.results": "跳到热力图",
   "skip.explain": "跳到解释",

@@ -1,0 +1,51 @@
+"""Build both sites and make them fit the policy of the service: ``python -m development.guide FOLDER``."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from development.guide.pages import LANGUAGES, site_in
+from development.guide.policy import apply_policy
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = Path(__file__).parent
+SPHINX_LANGUAGES = {"en": "en", "zh": "zh_CN"}
+
+NOT_SERVED = (
+    ".buildinfo",
+    ".doctrees",
+    "_sources",
+    "objects.inv",
+    "_static/scripts/furo.js.map",
+    "_static/styles/*.map",
+)
+"""What Sphinx writes for other tools."""
+
+
+def build(folder: Path) -> None:
+    """Build the site of each language into a folder of its own, replacing an earlier build.
+
+    Raises CalledProcessError where Sphinx warns of anything, and ValueError for a page that the policy would break.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary, "made")
+        for language in LANGUAGES:
+            source, site = Path(temporary, language), made / language
+            shutil.copytree(CONFIGURATION / "locale", source / "locale")
+            site_in(ROOT, language).write(source)
+            options = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", f"--conf-dir={CONFIGURATION}")
+            words = [sys.executable, "-m", "sphinx", *options, f"--define=language={SPHINX_LANGUAGES[language]}"]
+            subprocess.run([*words, str(source), str(site)], check=True, cwd=ROOT)
+            for pattern in NOT_SERVED:
+                for path in site.glob(pattern):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            apply_policy(site)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, folder)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
