@@ -12,7 +12,7 @@ STATE = "header_fields"
 """Where the state of a request keeps its combined fields."""
 
 LIST_FIELDS = frozenset(
-    b"accept accept-encoding access-control-request-headers connection "
+    b"accept accept-encoding accept-language access-control-request-headers connection "
     b"content-encoding if-match if-none-match tracestate transfer-encoding".split()
 )
 """Fields whose value is a list: their lines are joined with commas."""

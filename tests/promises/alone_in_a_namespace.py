@@ -22,6 +22,9 @@ from tests.service.open_inference.inference import Tensor, frame
 
 REQUEST = {"query": [[1.0, 2.0]], "key": [[1.0, 0.0], [0.5, 1.0]], "value": [[1.0], [2.0]]}
 
+FILES = {"/static": "/static/docs.js", "/guide": "/guide/"}
+"""Paths below the mounts of files; the folder of the guide leads to its first page, built or not."""
+
 BODIES = {
     **{endpoint.path: next(iter(endpoint.examples.values()))["value"] for endpoint in ENDPOINTS},
     "/v2/repository/index": {},
@@ -59,7 +62,7 @@ def ask_everything(server: Server) -> dict[str, int]:
         # A memory is there until it has been read.
         order = {"PUT": 0, "DELETE": 2}
         for method, route in sorted(asked, key=lambda one: order.get(one[0], 1)):
-            path = route.path.format(**PARAMETERS) if hasattr(route, "endpoint") else f"{route.path}/docs.js"
+            path = route.path.format(**PARAMETERS) if hasattr(route, "endpoint") else FILES[route.path]
             body = BODIES.get(path)
             if path.endswith("/infer"):
                 tensors = [Tensor(name, "FP64", numbers) for name, numbers in arrays().items()]
