@@ -76,6 +76,15 @@ class Nodes:
         raylet = psutil.Process(self.nodes[number].all_processes["raylet"][0].process.pid)
         return [raylet, *raylet.children(recursive=True)]
 
+    def runs(self, number: int, task: str) -> bool:
+        """Return whether a process of a node runs a task of a name, which Ray makes the title of the process."""
+        titles = []
+        for process in self._processes(number):
+            # A process may end meanwhile.
+            with suppress(Exception):
+                titles.append(" ".join(process.cmdline()))
+        return any(f"ray::{task}" in title for title in titles)
+
     def alive(self) -> list[int]:
         """Return the numbers of the nodes that the cluster knows to be alive."""
         known = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
