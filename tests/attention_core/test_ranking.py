@@ -22,7 +22,7 @@ from attention_core import (
 from attention_core.diagnostics import MAX_GROUP_KEYS, rank_keys
 from attention_core.execution_path import MIN_SELECTED_KEYS
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, run
 from tests.sampling import draws
 
 attend_module = importlib.import_module("attention_core.attend")
@@ -107,7 +107,7 @@ def test_the_last_keys_of_a_row_are_in_no_group():
     assert attend([[1.0]], key, include=("ranking",), top_k=2).ranking.keys.tolist() == [[10_006, 10_005]]
 
 
-@pytest.mark.parametrize("kernel", [*KERNELS, "numpy"])
+@pytest.mark.parametrize("kernel", [*EACH_KERNEL, "numpy"])
 @pytest.mark.parametrize("normalizer", NORMALIZERS, ids=lambda one: f"{one.name}-{getattr(one, 'temperature', 1)}")
 def test_the_ranking_of_a_call_is_that_of_its_weights(kernel, normalizer):
     rng = np.random.default_rng(5)
@@ -133,7 +133,7 @@ def assert_first(few, whole, top_k, case):
         assert_same_bits(getattr(few, name), getattr(whole, name)[..., :top_k], (case, name))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize(
     "seed", [*range(8000, 8010), *(pytest.param(one, marks=pytest.mark.soak) for one in range(8100, 8160))]
 )
@@ -161,7 +161,7 @@ def test_a_kernel_ranks_the_keys_that_sorting_puts_first(kernel, seed):
                 assert_first(found.ranking, whole, top_k, (seed, top_k))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weights_of", [name for name in WEIGHTS if not name.startswith("infinities")])
 def test_a_kernel_ranks_any_order_of_logits(kernel, dtype, weights_of):
@@ -182,7 +182,7 @@ def test_a_kernel_ranks_any_order_of_logits(kernel, dtype, weights_of):
                     assert_first(few, whole, top_k, (weights_of, n_keys, normalizer.name, top_k))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_a_kernel_that_ranks_keys_makes_no_matrix_of_weights(kernel, monkeypatch):
     monkeypatch.setattr(attend_module, "rank_keys", lambda *_: pytest.fail("whole weights are ranked"))
     query, key = np.ones((2, 4)), np.ones((5000, 4))
@@ -191,7 +191,7 @@ def test_a_kernel_that_ranks_keys_makes_no_matrix_of_weights(kernel, monkeypatch
         assert ranking.keys.tolist() == [[0, 1, 2]] * 2
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("normalizer", NORMALIZERS, ids=lambda one: f"{one.name}-{getattr(one, 'temperature', 1)}")
 def test_threads_change_no_bit_of_matrices_of_a_single_row(kernel, normalizer):
     rng = np.random.default_rng(6)

@@ -18,6 +18,7 @@ from attention_core import (
 from attention_core.native import available_kernels, using_kernel
 from tests import oracle
 from tests.attention_core.gradients.judge import named
+from tests.attention_core.native.kernels import EACH_KERNEL
 from tests.digits import exact
 
 BROKEN = (np.nan, np.inf, -np.inf)
@@ -86,7 +87,7 @@ def test_a_zero_query_beside_a_broken_key_is_a_nan_row(model, broken):
 KERNELS = ["numpy", *available_kernels()[0]]
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize(
     "formula", ["dot(q, k) / norm(k)", "dot(q, k) / (norm(q) * norm(k))", "where(norm(k) > 0, dot(q, k) / norm(k), 0)"]
 )
@@ -101,7 +102,7 @@ def test_a_zero_key_that_contributes_nothing_has_no_gradient(formula, kernel):
     assert np.isfinite(found.query).all()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("width", [1, 3])
 def test_an_infinite_projection_has_no_slope(width, sign, kernel):

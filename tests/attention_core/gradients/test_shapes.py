@@ -10,6 +10,7 @@ from attention_core import Heads, ScaledDotProduct, Softmax, differentiate
 from attention_core.native import available_kernels, using_kernel
 from tests import calls
 from tests.attention_core.gradients.judge import assert_gradients, gradients_of, named
+from tests.attention_core.native.kernels import EACH_KERNEL
 from tests.calls import Layout
 from tests.sampling import product_sample
 
@@ -103,7 +104,7 @@ def test_the_parameters_of_every_score_model_keep_their_shapes(layout, score_mod
 KERNELS = ["numpy", *available_kernels()[0]]
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_shapes_are_those_that_were_sent_with_every_kernel(layout, kernel):
     for number, (option, bias) in enumerate(itertools.product(OPTIONS, BIASES)):
@@ -116,7 +117,7 @@ def test_shapes_are_those_that_were_sent_with_every_kernel(layout, kernel):
             assert array.shape == np.shape(place[last]), (option, bias, name)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_a_past_keeps_its_head_axis_beside_packed_heads(kernel):
     rng = np.random.default_rng(5)
     query, key, value = (rng.standard_normal((2, length, 10)) for length in (4, 3, 3))
@@ -134,7 +135,7 @@ def test_a_past_keeps_its_head_axis_beside_packed_heads(kernel):
         np.testing.assert_array_equal(getattr(packed, name), expected.reshape(2, expected.shape[1], 10))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_one_number_stands_for_the_whole_gradient_of_the_output(kernel):
     rng = np.random.default_rng(6)
     query, key, value = (rng.standard_normal((2, 3, length, 4), np.float32) for length in (5, 7, 7))
@@ -146,7 +147,7 @@ def test_one_number_stands_for_the_whole_gradient_of_the_output(kernel):
         np.testing.assert_array_equal(named(alone)[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_notes_are_those_of_the_forward_pass(kernel):
     hidden = {"query": [[1.0], [1.0]], "key": [[1.0], [2.0]], "value": [[1.0], [2.0]]}
     request = hidden | {"mask": {"allowed": [[True, True], [False, False]]}}

@@ -4,9 +4,13 @@ import numpy as np
 
 from attention_core import attend
 from attention_core.native import available_kernels, using_kernel
+from tests.sampling import sample
 
 KERNELS = tuple(available_kernels()[0])
 """Names of the kernels, best first; `test_library.py` asserts that none is missing."""
+
+EACH_KERNEL = sample(KERNELS, *KERNELS[:1], *KERNELS[1:][-1:])
+"""The same as parameters of a test: `make test` takes the best one and the one for any processor."""
 
 
 def run(kernel, **given):

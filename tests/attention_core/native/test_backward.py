@@ -38,6 +38,7 @@ from tests.attention_core.native.backward_calls import (
     judge_equal,
     vectors,
 )
+from tests.attention_core.native.kernels import EACH_KERNEL
 from tests.sampling import product_sample
 
 KERNELS = list(available_kernels()[0])
@@ -97,7 +98,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(option, kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_bits_of_a_batch_row_are_those_of_the_row_alone(kernel):
     arrays = vectors("grouped heads", "float32")
     options = {"mask": Causal(), "offset": 250, "softcap": 3.0}
@@ -110,7 +111,7 @@ def test_bits_of_a_batch_row_are_those_of_the_row_alone(kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("queries", [1, 150])
 def test_bits_of_a_query_do_not_depend_on_other_queries(queries, kernel):
     query, key, value, upstream = vectors("heads", "float32")
@@ -184,7 +185,7 @@ def test_visible_non_finite_numbers_reach_what_they_reach_with_numpy(normalizer,
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_proportions_of_zeros_have_no_slope(kernel):
     query, key, value, upstream = vectors("heads")
     with using_kernel(kernel):
@@ -195,7 +196,7 @@ def test_proportions_of_zeros_have_no_slope(kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_large_logits_keep_their_digits(kernel):
     query, key, value, upstream = vectors("heads", "float32")
     query *= 3e3
@@ -206,7 +207,7 @@ def test_large_logits_keep_their_digits(kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_packed_heads_and_a_past_have_gradients(kernel):
     rng = np.random.default_rng(7)
     query, upstream = rng.standard_normal((2, 9, 12)), rng.standard_normal((2, 9, 12))
@@ -219,7 +220,7 @@ def test_packed_heads_and_a_past_have_gradients(kernel):
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-13, err_msg=name)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("is_safe", [True, False], ids=["by the kernel", "at last by NumPy"])
 def test_progress_rises_to_the_end(is_safe, threads, kernel):
@@ -232,7 +233,7 @@ def test_progress_rises_to_the_end(is_safe, threads, kernel):
     assert [done for done, _ in told] == sorted({done for done, _ in told})
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("asked", [0, 1, 4])
 def test_should_stop_ends_the_call(asked, kernel):
     arrays = [np.ones((4, 2048, 64), "float32")] * 4

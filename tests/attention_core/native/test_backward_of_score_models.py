@@ -31,6 +31,7 @@ from tests.attention_core.native.backward_calls import (
     judge_equal,
     vectors,
 )
+from tests.attention_core.native.kernels import EACH_KERNEL
 from tests.sampling import every, product_sample
 
 KERNELS = list(available_kernels()[0])
@@ -150,7 +151,7 @@ def test_visible_non_finite_numbers_reach_what_they_reach_with_numpy(model, plac
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("model", ["gaussian", "laplacian"])
 def test_distances_keep_their_digits_far_from_zero(model, kernel):
     arrays = vectors("heads", "float32")
@@ -164,7 +165,7 @@ def test_distances_keep_their_digits_far_from_zero(model, kernel):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("model", ["gaussian", "laplacian", "cosine"])
 def test_equal_vectors_and_zero_vectors_have_the_slope_of_numpy(model, kernel):
     query, key, value, upstream = vectors("heads")

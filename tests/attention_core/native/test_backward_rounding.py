@@ -15,6 +15,7 @@ from attention_core import (
 )
 from attention_core.native import available_kernels, using_kernel
 from tests.attention_core.native.backward_calls import LAYOUTS, by_numpy, everything, judge_equal, vectors
+from tests.attention_core.native.kernels import EACH_KERNEL
 from tests.attention_core.native.test_backward_of_score_models import MODELS, score_models
 from tests.sampling import product_sample
 
@@ -37,7 +38,7 @@ def test_the_only_key_of_a_row_has_no_gradient(model, dtype, kernel):
             assert not np.any(gradient), name
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_a_proportion_of_one_has_no_gradient(kernel):
     rng = np.random.default_rng(4)
     key, value = (rng.random((1, 34)).astype("f4") for _ in range(2))
@@ -84,7 +85,7 @@ def slopes_of(arrays, bias, normalizer):
     return slopes, bounds + of_sink * weights, logits
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("seed", range(12))
 def test_errors_are_in_proportion_to_the_weights_of_the_other_keys(seed, kernel):
     arrays, bias, normalizer = peaked(seed)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import hatch_build
-from tests.attention_core.native.kernels import KERNELS
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS
 
 GUARDS = Path(__file__).parent / "guards.c"
 SOURCES = hatch_build.KERNEL_SOURCES
 OPTIONS = {name: hatch_build.KERNEL_OPTIONS[hatch_build.machine()][f"kernel-{name}.so"] for name in KERNELS}
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from attention_core.native.key_ranges import (
 from attention_core.native.range_ranking import merge_rankings, rank_range, ranks_in_ranges, required_without_ranking
 from attention_core.resolve import resolve
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS, assert_same_bits
 
 SPAN = 2048
 KEYS = 3 * SPAN + 77
@@ -42,7 +42,7 @@ MATRICES = frozenset({"scores", "capped_scores", "logits", "weights"})
 SEEDS = range(1000, 1008)
 SOAK_SEEDS = range(2000, 2040)
 LENGTHS = (SPAN + 1, 2 * SPAN + 4, 3 * SPAN + 57)
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 
 
 def of_range(call, first, end):

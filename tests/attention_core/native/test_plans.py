@@ -9,7 +9,7 @@ import pytest
 from attention_core import Workers, attend
 from attention_core.native import plans, using_kernel
 from attention_core.native.leading import starts
-from tests.attention_core.native.kernels import KERNELS
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def vectors(*shape):
     return np.random.default_rng(len(shape)).standard_normal(shape)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("mask", [None, "bias"])
 def test_a_plan_holds_on_to_where_its_matrices_begin(kernel, mask):
     query, bias = vectors(2, 3, 4, 8), None if mask is None else vectors(2, 3, 4, 4)
@@ -36,7 +36,7 @@ def test_a_plan_holds_on_to_where_its_matrices_begin(kernel, mask):
     assert len(zeros) == 1000
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_a_plan_is_made_once_for_a_form_and_keeps_none_of_its_arrays(kernel):
     with using_kernel(kernel):
         for _ in range(3):
@@ -62,7 +62,7 @@ KEYS = (3, 1, 4096, 2, 2049, 2048, 300, 6000, 1)
 """Numbers of keys, one after the other: more than a span and fewer, and one, whose axis has no stride."""
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -84,7 +84,7 @@ def test_a_plan_serves_every_number_of_keys_with_the_same_bits(kernel, threads, 
             assert received == results(n_keys, workers)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_results_with_an_axis_of_keys_have_a_plan_for_each_number(kernel):
     key = vectors(40, 8)
     with using_kernel(kernel):

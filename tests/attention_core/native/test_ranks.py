@@ -11,7 +11,7 @@ from attention_core.native import using_kernel
 from attention_core.normalizers import NORMALIZERS
 from attention_core.positions import Alibi, Rotary
 from attention_core.scores import SCORE_MODELS
-from tests.attention_core.native.kernels import KERNELS
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS
 from tests.calls import BUILT_IN
 
 CALLS_PER_SEED = 120
@@ -150,7 +150,7 @@ def test_gradients_of_a_kernel_agree_with_numpy_at_every_rank(seed):
     assert agreed > CALLS_PER_SEED / 4
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_alibi_counts_from_the_offset_of_each_query(kernel):
     numbers = np.random.default_rng(8)
     query, key = numbers.standard_normal((2, 2, 3, 4)), numbers.standard_normal((2, 2, 6, 4))

@@ -10,7 +10,7 @@ import pytest
 
 from attention_core import DotProduct, Proportional, Stopped, Workers
 from attention_core.native import forward
-from tests.attention_core.native.kernels import KERNELS, run
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS, run
 from tests.sampling import product_sample
 
 LATENCY_SECONDS = 0.05
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 MAX_PEAK = 16 * MIB
 """Memory of a call beside inputs and output, in bytes."""
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 
 
 def call(queries, keys, matrices=1, features=64):

@@ -19,7 +19,7 @@ from attention_core import (
     attend,
 )
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, run
 
 SEEDS = range(1000, 1012)
 SOAK_SEEDS = range(2000, 2060)
@@ -29,7 +29,7 @@ MATRICES = ("scores", "capped_scores", "logits", "weights")
 drawn_calls = pytest.mark.parametrize(
     "seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.soak) for seed in SOAK_SEEDS)]
 )
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 
 
 @pytest.fixture(scope="module")

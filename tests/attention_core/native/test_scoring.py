@@ -22,7 +22,7 @@ from attention_core import (
 from attention_core.execution_path import choose_path
 from attention_core.native import find_scorer, using_kernel
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.attention_core.native.kernels import EACH_KERNEL, KERNELS, assert_same_bits, run
 from tests.attention_core.native.test_same_bits import of_batch, of_head, of_queries
 from tests.sampling import product_sample
 
@@ -33,7 +33,7 @@ SEEDS, SOAK_SEEDS = range(5000, 5010), range(5100, 5160)
 drawn_calls = pytest.mark.parametrize(
     "seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.soak) for seed in SOAK_SEEDS)]
 )
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 
 RNG = np.random.default_rng(11)
 LONG = 700

@@ -22,7 +22,7 @@ from attention_core import (
     Workers,
 )
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, run
 from tests.calls import BUILT_IN
 from tests.sampling import sample
 
@@ -32,7 +32,7 @@ KERNEL_NORMALIZERS = {name: NORMALIZERS[name]() for name in ("softmax", "sigmoid
 NOT_FINITE = (np.nan, np.inf, -np.inf)
 FIELDS = ("output", "scores", "logits", "weights")
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 every_size = pytest.mark.parametrize(("queries", "keys"), SIZES)
 both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

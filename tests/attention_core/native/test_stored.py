@@ -36,7 +36,7 @@ from attention_core.kernel_forms import PairFunction
 from attention_core.native import using_kernel
 from attention_core.native.plans import count_plans, forget_plans
 from tests.attention_core.native.drawn import draw
-from tests.attention_core.native.kernels import KERNELS, assert_same_bits, run
+from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, run
 from tests.attention_core.native.stored import STORED, in_four_bytes, in_two_bytes, stored
 from tests.sampling import sample
 
@@ -45,7 +45,7 @@ MATRICES = ("scores", "capped_scores", "logits", "weights")
 RNG = np.random.default_rng(19)
 ALL_BITS = np.arange(2**16, dtype=np.uint16)
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_kernel = pytest.mark.parametrize("kernel", EACH_KERNEL)
 every_dtype = pytest.mark.parametrize("dtype", STORED)
 drawn_calls = pytest.mark.parametrize(
     "seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.soak) for seed in SOAK_SEEDS)]
@@ -243,7 +243,7 @@ UNCOVERED = {
 }
 
 
-@pytest.mark.parametrize("kernel", [*KERNELS, "numpy"])
+@pytest.mark.parametrize("kernel", [*EACH_KERNEL, "numpy"])
 @every_dtype
 @pytest.mark.parametrize("case", UNCOVERED)
 def test_other_calls_are_computed_from_copies(kernel, dtype, case):
@@ -268,7 +268,7 @@ def test_other_calls_are_computed_from_copies(kernel, dtype, case):
             assert_same_bits(found.arrays[name], array, (dtype, case, name))
 
 
-@pytest.mark.parametrize("kernel", [*KERNELS, "numpy"])
+@pytest.mark.parametrize("kernel", [*EACH_KERNEL, "numpy"])
 @every_dtype
 def test_caches_normalizers_gradients_and_explanations_take_numbers_in_two_bytes(kernel, dtype):
     arguments = {"query": vectors(1, 2, 3, 4), "key": vectors(1, 2, 5, 4), "value": vectors(1, 2, 5, 4)}
