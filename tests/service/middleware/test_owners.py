@@ -15,7 +15,7 @@ from service.keys import EVERYONE, OWNER_NAME, UNNAMED_MARK, Keyring, hashed, ow
 from service.main import create_app
 from service.middleware.api_key import MAX_KEEP_ALIVE_BODY_BYTES, owner_of
 from service.settings import Settings
-from tests.server import running_server
+from tests.server import log_lines, running_server
 from tests.service.problem_documents import check
 
 OLD, NEW, OTHER, LONE = "old-key-4711", "new-key-0815", "other-key-42", "lone-key-99=="
@@ -260,6 +260,7 @@ async def test_a_server_refuses_keys_of_two_owners_and_logs_no_key(tmp_path):
             assert response.status_code == 400
             assert response.headers["connection"] == "close"
             assert response.json()["error"] == response.json()["detail"]
+        log_lines(server, "request", 5)
     log = server.log.read_text()
     assert log.count('"status":400') == 3
     lone = ring_of(LONE).owner_of(LONE.encode())
