@@ -34,11 +34,15 @@ def fits_any_length(request: AttentionRequest) -> bool:
 PRICE_STEPS = 64
 """A cost serves this part more keys: a decoding step, which has one key more than the last, predicts none."""
 
+RESULTS_WITHOUT_KEYS = frozenset(("output", "logsumexp"))
+"""Fields of the result whose sizes do not depend on the number of keys."""
 
-def keys_of_price(keys: int) -> int:
-    """Return the number of keys whose cost serves a number of keys: the same, or at most 1 / PRICE_STEPS more."""
-    step = 1 << max(0, keys.bit_length() - PRICE_STEPS.bit_length())
-    return -(-keys // step) * step
+
+def keys_of_price(keys: int) -> range:
+    """Return the numbers of keys that share a cost: from the first to the last at most 1 / PRICE_STEPS more."""
+    step = 1 << max(0, (keys - 1).bit_length() - PRICE_STEPS.bit_length())
+    last = -(-keys // step) * step
+    return range(last - step + 1, last + 1)
 
 
 class CheckedForm(NamedTuple):
@@ -46,12 +50,8 @@ class CheckedForm(NamedTuple):
 
     call: ResolvedCall
     cost: Cost
-    keys: int
-    """Number of keys for which the cost was predicted last."""
-
-    def is_priced_for(self, keys: int) -> bool:
-        """Return whether the cost is that of a number of keys, or of at most 1/64 more."""
-        return keys_of_price(self.keys) == keys_of_price(keys)
+    priced: range
+    """Numbers of keys that have this cost."""
 
 
 class CachedMemoryRequest(NamedTuple):
@@ -108,11 +108,11 @@ class CachedMemoryRequest(NamedTuple):
             if len(self.forms) >= MAX_MEMORY_FORMS:
                 self.forms.clear()
             self.forms[place] = found
-        if found is not None and found.call.key_length != memory.keys:
-            if not fits_length(found.call, memory.keys):
-                return None
-            if not found.is_priced_for(memory.keys):
-                found = self.forms[place] = _priced(found.call, memory.keys, threads)
+        if found is None or memory.keys in found.priced:
+            return found
+        if not fits_length(found.call, memory.keys):
+            return None
+        self.forms[place] = found = _priced(found.call, memory.keys, threads)
         return found
 
     def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:
@@ -128,9 +128,15 @@ class CachedMemoryRequest(NamedTuple):
             return None
         if self.fits_any_length and fits_length(call, memory.keys):
             return _priced(call, memory.keys, threads)
-        return CheckedForm(call, predict(call, threads), memory.keys)
+        return CheckedForm(call, predict(call, threads), range(memory.keys, memory.keys + 1))
 
 
 def _priced(call: ResolvedCall, keys: int, threads: int) -> CheckedForm:
     """Return a call that serves any number of keys with the cost of a number of them."""
-    return CheckedForm(call, predict(with_zeros(call, keys_of_price(keys)), threads), keys)
+    shared = keys_of_price(keys)
+    if call.include <= RESULTS_WITHOUT_KEYS:
+        first, last = (predict(with_zeros(call, n_keys), threads) for n_keys in (shared[0], shared[-1]))
+        # Where the path changes in between, fewer keys may cost more.
+        if first.path == last.path:
+            return CheckedForm(call, last, shared)
+    return CheckedForm(call, predict(with_zeros(call, keys), threads), range(keys, keys + 1))

@@ -119,14 +119,35 @@ def test_steps_of_one_form_have_the_bits_and_about_the_price_of_sent_tensors(
     store.close()
 
 
+def test_a_memory_that_is_replaced_has_the_price_of_its_own_keys(tmp_path: Path) -> None:
+    """Of the first number of keys once more too, and beside 2¹⁷ scores, from which on a call is tiled."""
+    store, rng = EmbeddedStore(tmp_path, has_upkeep=False), np.random.default_rng(0)
+    memories, settings = Memories(store), Settings(compute_threads=2)
+    query = rng.standard_normal((1, 2, 1, 16)).astype("float32")
+    head, raw = inference_on("kept", query, layout="bhsd")
+    for keys in (5000, 100, 5000, 65_500, 65_600, 65_500):
+        key = np.zeros((1, 2, keys, 16), "float32")
+        store.put(MemoryName(EVERYONE, "kept"), MemoryTensors(key, key, None, "float32"), MemoryOptions("float32"))
+        access = MemoryAccess(memories)
+        access.in_thread(lambda _: None)
+        order = InferenceOrder("scaled_dot_product", str(len(head)))
+        prepared = prepare_infer(order, Stopwatch(), Body(head + raw, memories=access), settings)
+        exact = predict(resolve(AttentionCall(query, key, key, dtype="float32", include=("output",))), 2).operations
+        assert exact <= prepared.operations <= exact * (1 + 1 / PRICE_STEPS) + exact / 100, keys
+    store.close()
+
+
 def test_a_price_serves_at_most_a_64th_more_keys() -> None:
     for keys in (*range(1, 5000), 10**6 + 1, 2**40 - 1):
-        assert keys <= keys_of_price(keys) <= keys * (1 + 1 / PRICE_STEPS)
+        shared = keys_of_price(keys)
+        assert keys in shared
+        assert keys <= shared[-1] <= keys * (1 + 1 / PRICE_STEPS)
+        assert all(keys_of_price(other) == shared for other in (shared[0], shared[-1]))
 
 
 def inference_on(name: str, query: NDArray[Any], *new: NDArray[Any], layout: str) -> tuple[bytes, bytes]:
-    """Return the JSON and the raw tensors of an inference that appends keys and values."""
-    tensors = dict(zip(("query", "key", "value"), (query, *new), strict=True))
+    """Return the JSON and the raw tensors of an inference, which appends keys and values if they are given."""
+    tensors = dict(zip(("query", "key", "value") if new else ("query",), (query, *new), strict=True))
     inputs = [
         {
             "name": one,
@@ -136,7 +157,7 @@ def inference_on(name: str, query: NDArray[Any], *new: NDArray[Any], layout: str
         }
         for one, array in tensors.items()
     ]
-    parameters = {"memory": name, "append": True, "binary_data_output": True}
+    parameters = {"memory": name, "append": bool(new), "binary_data_output": True}
     parameters["options"] = orjson.dumps({"layout": layout}).decode()
     document = {"inputs": inputs, "outputs": [{"name": "output"}], "parameters": parameters}
     return orjson.dumps(document), b"".join(array.tobytes() for array in tensors.values())

@@ -8,7 +8,8 @@ const PADDING = 4;
 
 const FONTS = [12, 11, 10];
 
-const HEAD_FONT = 10.5;
+// The smallest is for fonts with wide letters, in which it is as easy to read as the largest in others.
+const HEAD_FONTS = [10.5, 10, 9.5, 9];
 
 const MAX_CELL = 72;
 
@@ -49,9 +50,10 @@ function headWidths(width, names, hasNumbers) {
 }
 
 function withHeads(fit, { columnNames }) {
-  const word = widestWordOf(columnNames, HEAD_FONT);
-  const heads = word <= fit.cell ? "upright" : fit.cell >= HEAD_FONT + 1 ? "vertical" : "none";
-  return { ...fit, heads };
+  const word = widestWordOf(columnNames, 1);
+  const headFont = HEAD_FONTS.find((size) => word * size <= fit.cell) ?? HEAD_FONTS[0];
+  const heads = word * headFont <= fit.cell ? "upright" : fit.cell >= headFont + 1 ? "vertical" : "none";
+  return { ...fit, heads, headFont };
 }
 
 const keepsDetail = (fit, map) =>

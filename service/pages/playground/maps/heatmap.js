@@ -93,9 +93,10 @@ export function createHeatmap(root, stage, on) {
   }
 
   function paint() {
-    const { density, heads, head, cell, font } = model.fit;
+    const { density, heads, head, headFont, cell, font } = model.fit;
     setAttributes(table, { "aria-label": model.label, "data-density": density, "data-heads": heads });
-    for (const [name, pixels] of Object.entries({ head, size: cell, font })) setStyle(table, `--${name}`, `${pixels}px`);
+    const sizes = { head, "head-font": headFont, size: cell, font };
+    for (const [name, pixels] of Object.entries(sizes)) setStyle(table, `--${name}`, `${pixels}px`);
     setStyle(table, "--columns", String(model.columns.length));
     if (on.toggleColumn)
       columnHeads.forEach((head, column) => setAttributes(head, { "aria-label": model.columnLabel(column) }));
