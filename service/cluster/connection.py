@@ -44,6 +44,8 @@ DRIVER = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000000",
     # Ray waits 2 s by itself until it interrupts a task again that was about to begin.
     "RAY_cancellation_retry_ms": "200",
+    # Ray would start a cluster of its own for a call that comes after the connection was ended.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
 }
 """Variables of Ray for this process, unless the environment has them."""
 

@@ -62,7 +62,8 @@ class Sharding:
 
         Raises Stopped.
         """
-        shards = count_shards(session, spread)
+        # Ranges are whole spans: more shards than spans would be processes for nothing.
+        shards = min(count_shards(session, spread), -(-spread.memory.keys // kernel.span))
         ranges = cut_keys(spread.memory.keys, shards, kernel.span)
         front = without_keys(call)
         if len(ranges) < 2 or not _is_for_shards(kernel, front, required):
@@ -74,8 +75,10 @@ class Sharding:
             try:
                 running = RunningCall(session, actors, spread.memory, ranges, kernel, front, required)
                 result = running.evaluate(workers, should_stop, progress, self._meter)
-            except Lost as error:
-                log.warning("a memory is computed without its shards: %s", error)
+            except (Lost, session.ray.exceptions.RayError) as error:
+                # Ray raises errors of its own where a call cannot be sent, as when an object store is full.
+                reason = str(error) if isinstance(error, Lost) else type(error).__name__
+                log.warning("a memory is computed without its shards: %s", reason)
                 self._meter.shards_lost()
                 group.forget()
             except Refused as error:

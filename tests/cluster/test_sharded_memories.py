@@ -240,15 +240,16 @@ async def test_a_frozen_shard_delays_a_query_by_seconds(ray_cluster: RayCluster,
                 await put(client, name, shards)
             others = set(ray_cluster.ask("actors"))
             await wait_for_shards(client, "frozen")
-            stopped = next(pid for name, pid in ray_cluster.ask("actors").items() if name not in others)
+            # The last one has no keys: four spans are two for each of the others.
+            [stopped] = [
+                pid for name, pid in ray_cluster.ask("actors").items() if name not in others and name.endswith("-0")
+            ]
             lost = await counted(client, "attention_shards_lost_total")
             os.kill(stopped, signal.SIGSTOP)
             try:
-                # A query that finds the shards still starting again after the death of a node is computed without them.
-                while await counted(client, "attention_shards_lost_total") == lost:
-                    started = time.monotonic()
-                    await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
-                    assert time.monotonic() < started + 20
+                started = time.monotonic()
+                await assert_equal(client, "frozen", "frozen-whole", {"softmax": CALLS["softmax"]})
+                assert time.monotonic() < started + 20
                 assert await counted(client, "attention_shards_lost_total") == lost + 1
                 assert await ask(client, "frozen", CALLS["relu"]) == await ask(client, "frozen-whole", CALLS["relu"])
             finally:
