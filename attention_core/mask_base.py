@@ -148,7 +148,7 @@ class PrefixLengths(BaseMask):
     name: ClassVar[str] = "prefix_lengths"
     title: ClassVar[Text] = Text("前缀", "the prefix")
     shows: ClassVar[Text] = Text(
-        "j < 长度的键不受因果掩码和窗口限制；每个批次一个长度 [B]",
+        "j < 长度的键不受因果掩码和窗口限制；每个批次行一个长度 [B]",
         "causal and window do not hide keys j < length; one length for each batch row, [B]",
     )
 

@@ -47,7 +47,7 @@ class KeyLengths(BaseMask):
     name: ClassVar[str] = "key_lengths"
     title: ClassVar[Text] = Text("键长度", "the key lengths")
     shows: ClassVar[Text] = Text(
-        "j < 长度；每个批次一个长度 [B]，或每个查询一个 [B, Lq]",
+        "j < 长度；每个批次行一个长度 [B]，或每个查询一个 [B, Lq]",
         "j < length; one length for each batch row, [B], or for each query, [B, Lq]",
     )
 
@@ -209,7 +209,7 @@ class KeyAllowed(BaseMask):
     name: ClassVar[str] = "key_allowed"
     title: ClassVar[Text] = Text("键掩码", "the mask of keys")
     shows: ClassVar[Text] = Text(
-        "该键的布尔值为 true；[Lk]，或每个批次一行 [B, Lk]",
+        "该键的布尔值为 true；[Lk]，或每个批次行一组 [B, Lk]",
         "the boolean of the key is true; [Lk], or one such list for each batch row, [B, Lk]",
     )
 

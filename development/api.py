@@ -94,7 +94,7 @@ def _methods(one: type) -> list[str]:
 
 
 def _is_method(name: str, member: object) -> bool:
-    return not name.startswith("_") and isinstance(member, property | classmethod | type(_is_method))
+    return not name.startswith("_") and isinstance(member, property | classmethod | staticmethod | type(_is_method))
 
 
 def _attributes(one: type, shown: set[str] | None) -> Iterator[str]:
@@ -106,7 +106,8 @@ def _attributes(one: type, shown: set[str] | None) -> Iterator[str]:
         described: type[Described] = one
         items = [parameter_as_text(parameter, "en") for parameter in parameters_of(described).values()]
     else:
-        items = [f"`{name}`: {text}" for name, (_, text) in _fields(one).items() if text]
+        named = {name: text for name, (_, text) in _fields(one).items() if text and not name.startswith("_")}
+        items = [f"`{name}`: {text}" for name, text in named.items()]
     if shown is not None:
         items = [item for item in items if item not in shown]
         shown.update(items)

@@ -30,7 +30,7 @@ SPECIFICATION = "openapi/openapi.json"
 ENGLISH_ALONE = "> 这一页只有英文。"
 """Stands above a page without a Chinese twin on the Chinese site."""
 
-DECISIONS: Mapping[Language, str] = {"en": "Decisions", "zh": "决定"}
+DECISIONS: Mapping[Language, str] = {"en": "Decisions", "zh": "决策记录"}
 """Title of the records in `docs/adr`, which the index does not list."""
 
 PLAIN = ("formulas", "layers", "mermaid", "tree")

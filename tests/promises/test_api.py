@@ -32,6 +32,11 @@ def test_each_section_says_something(page: str) -> None:
         assert section.title.startswith("## ") or section.prose.strip(), section.title
 
 
+@pytest.mark.parametrize("page", PACKAGES)
+def test_no_private_name_is_shown(page: str) -> None:
+    assert not [section.title for section in PAGES[page] if "- `_" in section.prose or "._" in section.title]
+
+
 @pytest.mark.parametrize(("page", "code"), SESSIONS)
 def test_a_session_computes_what_it_shows(page: str, code: str) -> None:
     test = doctest.DocTestParser().get_doctest(code, {}, page, page, 0)

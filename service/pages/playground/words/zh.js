@@ -247,7 +247,7 @@ export default {
   "problem.paste_cell": "粘贴内容第 {line} 行第 {column} 列：“{text}”不是数字。没有任何改变。",
   "problem.paste_ragged": "粘贴内容第 {line} 行有 {received} 个数，而第一行有 {expected} 个。没有任何改变。",
   "problem.paste_foreign": "粘贴的 JSON 不是请求：至少要有 “query” 和 “key”。没有任何改变。",
-  "problem.paste_deep": "粘贴的数不是一个矩阵：请粘贴一列行。没有任何改变。",
+  "problem.paste_deep": "粘贴的数不是一个矩阵：请粘贴由若干行组成的二维列表。没有任何改变。",
   "problem.paste_fields": "粘贴的请求含有本页不能显示的字段：{fields}。没有任何改变。",
   "problem.paste_request":
     "粘贴的请求无法在本页显示：需要矩阵或一批矩阵，最多 {limit} × {limit} 个数，打分函数和归一化须是服务已有的。没有任何改变。",
