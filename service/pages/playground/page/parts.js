@@ -1,5 +1,6 @@
 // Holds the parts together: inputs change the state, the state is asked about, the answer is shown.
 import { createAddress } from "../state/address.js";
+import { sameContent } from "../state/content.js";
 import { Problem } from "../asking/api.js";
 import { createAsking } from "../asking/conversation.js";
 import { createChoice } from "../inputs/choices.js";
@@ -156,7 +157,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   function takeRequest(place, request) {
     const { state, problem } = stateFromRequest(request, catalogue, store.get());
     if (!state) {
-      report(place, problem);
+      report(place, { ...problem, blocks: false });
       return;
     }
     asking.forget();
@@ -217,6 +218,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   store.subscribe((state, previous) => {
     if (state.loaded !== previous.loaded) begin(state);
+    if (!sameContent(state, previous)) reports.dropRefused();
     if (state.language !== previous.language) {
       setLanguage(state.language);
       for (const part of [theme, notices, reports]) part.paint();
