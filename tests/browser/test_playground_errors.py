@@ -203,6 +203,24 @@ async def test_an_early_reply_that_comes_late_is_dropped(open_page: OpenPage, se
     await recorded.assert_clean()
 
 
+async def test_a_question_taken_back_is_not_asked_again(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await recorded.page.route(ATTENTION, lambda route: route.abort())
+    await playground.field("query", 0, 0).fill("5")
+    retry = playground.notice("away").locator("button").first
+    await expect(retry).to_be_visible()
+    await playground.field("query", 0, 0).fill("abc")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    await recorded.page.unroute(ATTENTION)
+    asked = [url for url in recorded.requests if url.endswith("/v1/attention")]
+    await retry.click()
+    await recorded.settle()
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    assert [url for url in recorded.requests if url.endswith("/v1/attention")] == asked
+    await playground.type_into("query", 0, 0, "6")
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+
+
 @pytest.mark.soak
 async def test_a_stopped_service_is_said_and_the_page_recovers_by_itself(open_page: OpenPage, tmp_path: Path) -> None:
     with running_server(tmp_path, DRAIN_SECONDS="1") as server:
