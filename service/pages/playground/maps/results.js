@@ -24,6 +24,8 @@ export function createResults({ catalogue, theme, on }) {
   let confirmed = null;
   let explanation;
   let status = "pending";
+  // Whether another example is on its way; what is shown then is still what it was.
+  let isAwaited = false;
   let painted = null;
 
   const explaining = createExplaining({
@@ -34,13 +36,8 @@ export function createResults({ catalogue, theme, on }) {
     },
   });
 
-  function setStatus(next) {
-    status = next;
-    setAttributes(root, { "data-state": next });
-  }
-
   function mark(next) {
-    setStatus(next);
+    status = next;
     paintStatus();
     // What the browser has shown ahead of the service is taken back when the service does not confirm it.
     if (next === "stale" && shown?.isPreview) {
@@ -51,8 +48,10 @@ export function createResults({ catalogue, theme, on }) {
 
   function paintStatus() {
     for (const part of [root, byId("explain")]) setAttributes(part, { "data-result": shown ? "shown" : "none" });
-    setText(byId("status"), status === "stale" ? t(shown ? "status.stale" : "status.none") : "");
-    verification.update(shown?.view, shown?.found, status);
+    const told = isAwaited ? "pending" : status;
+    setAttributes(root, { "data-state": told });
+    setText(byId("status"), told === "stale" ? t(shown ? "status.stale" : "status.none") : "");
+    verification.update(shown?.view, shown?.found, told);
   }
 
   // The numbers belong to the state that was asked; names, language and focus are those of now.
@@ -116,6 +115,10 @@ export function createResults({ catalogue, theme, on }) {
   return {
     mark,
     paint,
+    awaitExample(next) {
+      isAwaited = next;
+      paintStatus();
+    },
     used: () => confirmed?.numbers.used,
     // What each query attends to, in a sentence, as far as it is on the screen.
     sentences() {
@@ -126,7 +129,7 @@ export function createResults({ catalogue, theme, on }) {
       const before = confirmed && sameShape(confirmed, next) ? confirmed.numbers : null;
       shown = { ...next, before };
       confirmed = shown;
-      setStatus("fresh");
+      status = "fresh";
       paint(state);
     },
     // Numbers of the browser, until the service answers.  The first result is always one of the service.
