@@ -100,7 +100,10 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
     body.hidden = !values;
     text.hidden = true;
     if (!isKnown) grid.clear();
-    if (!values) return 0;
+    if (!values) {
+      gridText.clear();
+      return 0;
+    }
     const label = t(`tensor.${name}`);
     const rows = namesOf(state, edits.axisOf(name, "row"), values.length);
     const columns = namesOf(state, edits.axisOf(name, "column"), values[0].length);
@@ -115,7 +118,7 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
       readOnly: Boolean(memory),
       pointed: pointed?.[name],
     });
-    gridText.update({ label, values, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
+    gridText.update({ label, values, identity, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
     return grid.width();
   };
 }
