@@ -23,6 +23,8 @@ export function createResults({ catalogue, theme, on }) {
   let shown = null;
   let confirmed = null;
   let explanation;
+  // Whether the explanation of what is shown is on its way; the one before stays until then.
+  let isExplained = false;
   let status = "pending";
   // Whether another example is on its way; what is shown then is still what it was.
   let isAwaited = false;
@@ -31,7 +33,7 @@ export function createResults({ catalogue, theme, on }) {
   const explaining = createExplaining({
     explained(answer) {
       explanation = answer;
-      setAttributes(byId("explain"), { "data-state": null });
+      isExplained = true;
       paintExplain();
     },
   });
@@ -86,14 +88,15 @@ export function createResults({ catalogue, theme, on }) {
       return;
     }
     pipeline.update(shown.view, shown.numbers, theme.current(), shown.found?.worst, shown.isPreview);
-    if (shown.isPreview) setAttributes(byId("explain"), { "data-state": "pending" });
-    else askForExplanation();
+    if (!shown.isPreview) askForExplanation();
     paintExplain();
   }
 
   function paintExplain() {
     if (shown.numbers.ranking) return;
-    explain.update({ ...shown, state: shown.view }, explanation);
+    const isPending = Boolean(shown.isPreview) || !isExplained;
+    setAttributes(byId("explain"), { "data-state": isPending ? "pending" : null });
+    explain.update({ ...shown, state: shown.view, isPending }, explanation);
   }
 
   function askForExplanation() {
@@ -109,7 +112,7 @@ export function createResults({ catalogue, theme, on }) {
       key_index: view.focus.key,
       language: language(),
     });
-    if (isNew) setAttributes(byId("explain"), { "data-state": "pending" });
+    if (isNew) isExplained = false;
   }
 
   return {
