@@ -23,10 +23,10 @@ export function createResults({ catalogue, theme, on }) {
   let shown = null;
   let confirmed = null;
   let explanation;
-  // Whether the explanation of what is shown is on its way; the one before stays until then.
+  // Whether the explanation is that of the result on the screen; the one before stays until it arrives.
   let isExplained = false;
   let status = "pending";
-  // Whether another example is on its way; what is shown then is still what it was.
+  // Whether another example is on its way; the result on the screen is then still that of the state.
   let isAwaited = false;
   let painted = null;
 

@@ -119,7 +119,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     story.update(state, results.sentences());
   }
 
-  // Returns whether what is begun now is still what the page waits for.
+  // Returns a function that says whether nothing else has been begun since.
   function begun() {
     const number = (newest += 1);
     return () => number === newest;
