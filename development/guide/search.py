@@ -33,7 +33,11 @@ var splitQuery = (query) =>
     const stemmer = new Stemmer();
     const shown = (word) => (word.startsWith(stemmer.stemWord(word)) ? stemmer.stemWord(word) : word);
     const highlighted = new Set(wordsOf(query.toLowerCase()).filter((word) => !stopwords.has(word)).map(shown));
-    localStorage.setItem("sphinx_highlight_terms", [...highlighted].join(" "));
+    try {
+      localStorage.setItem("sphinx_highlight_terms", [...highlighted].join(" "));
+    } catch {
+      // Where nothing may be stored, the pages found show no highlights.
+    }
     return [typed, terms, excluded, highlighted, objects];
   };
 }

@@ -173,3 +173,24 @@ async def test_large_matrices_are_colours_and_still_speak(open_page: OpenPage, s
     shown = await recorded.page.locator("#explain-number").inner_text()
     assert label == f"query 40, key 40: weight {shown}"
     await recorded.assert_fits()
+
+
+async def test_text_with_a_mistake_stays_until_other_numbers_come(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await playground.paste("query", "".join("1\t2\t3\t4\n" for _ in range(128)))
+    await playground.paste("query", "".join("\t".join("1" * 20) + "\n" for _ in range(128)))
+    text = recorded.page.locator("#tensor-query textarea.matrix-text")
+    await expect(text).to_be_visible()
+    await text.fill("1 2\n3")
+    await text.blur()
+    await expect(text).to_have_attribute("aria-invalid", "true")
+    await playground.field("key", 0, 0).fill("7")
+    await expect(playground.error("query")).to_be_visible()
+    await expect(text).to_have_value("1 2\n3")
+    await recorded.page.locator('#tensor-query [data-tool="remove-row"]').click()
+    await expect(playground.error("query")).to_be_hidden()
+    assert await text.get_attribute("aria-invalid") is None
+    assert len((await text.input_value()).split("\n")) == 127
+    await playground.choose("#example", "honor-of-kings")
+    await expect(text).to_be_hidden()
+    await expect(playground.verification).to_have_attribute("data-state", "match")

@@ -13,6 +13,7 @@ from playwright.async_api import Route, expect
 
 from service.problems import PROBLEMS
 from tests.browser.conftest import OpenPage
+from tests.browser.links import read
 from tests.browser.playground import LOCALES, opened
 from tests.server import Server, running_server
 
@@ -201,6 +202,78 @@ async def test_an_early_reply_that_comes_late_is_dropped(open_page: OpenPage, se
     assert float(later[0][0]) > 0.9
     await expect(playground.verification).to_have_attribute("data-state", "match")
     await recorded.assert_clean()
+
+
+async def test_only_the_example_chosen_last_counts_and_a_failed_one_changes_nothing(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    let_go = asyncio.Event()
+
+    async def fail_late(route: Route) -> None:
+        await let_go.wait()
+        await route.abort()
+
+    await recorded.page.route("**/v1/examples/additive", fail_late)
+    example = recorded.page.locator("#example")
+    await example.select_option("additive")
+    await expect(playground.results).to_have_attribute("data-state", "pending")
+    # A failure that comes when something else has been chosen is not told.
+    await playground.choose("#example", "honor-of-kings")
+    weights = await playground.texts("weights")
+    async with recorded.page.expect_event("requestfailed"):
+        let_go.set()
+    await recorded.settle()
+    await expect(playground.notice("problem")).to_be_hidden()
+    await playground.fresh()
+    # Nor does one make a result stale that is right.
+    async with recorded.page.expect_event("requestfailed"):
+        await example.select_option("additive")
+    await expect(playground.notice("problem")).to_be_visible()
+    await playground.fresh()
+    await expect(example).to_have_value("honor-of-kings")
+    assert await playground.texts("weights") == weights
+    # A link takes the place of an example that is still on its way.
+    await playground.type_into("query", 0, 0, "5")
+    await recorded.page.wait_for_url(lambda url: "#2." in url and read(url)["q"][0][0][0] == 5)
+    link = recorded.page.url.partition("#")[2]
+    await playground.type_into("query", 0, 0, "6")
+    await recorded.page.wait_for_url(lambda url: url.partition("#")[2] != link)
+    let_go.clear()
+    await recorded.page.unroute("**/v1/examples/additive")
+
+    async def answer_late(route: Route) -> None:
+        await let_go.wait()
+        await route.continue_()
+
+    await recorded.page.route("**/v1/examples/additive", answer_late)
+    await example.select_option("additive")
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", link)
+    await expect(playground.field("query", 0, 0)).to_have_value("5")
+    await playground.fresh()
+    async with recorded.page.expect_response("**/v1/examples/additive"):
+        let_go.set()
+    await recorded.settle()
+    await expect(example).to_have_value("honor-of-kings")
+    await expect(playground.field("query", 0, 0)).to_have_value("5")
+
+
+async def test_a_question_taken_back_is_not_asked_again(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await recorded.page.route(ATTENTION, lambda route: route.abort())
+    await playground.field("query", 0, 0).fill("5")
+    retry = playground.notice("away").locator("button").first
+    await expect(retry).to_be_visible()
+    await playground.field("query", 0, 0).fill("abc")
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    await recorded.page.unroute(ATTENTION)
+    asked = [url for url in recorded.requests if url.endswith("/v1/attention")]
+    await retry.click()
+    await recorded.settle()
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    assert [url for url in recorded.requests if url.endswith("/v1/attention")] == asked
+    await playground.type_into("query", 0, 0, "6")
+    await expect(playground.verification).to_have_attribute("data-state", "match")
 
 
 @pytest.mark.soak

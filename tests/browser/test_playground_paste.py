@@ -69,6 +69,26 @@ async def test_a_table_with_names_is_pasted_with_them(open_page: OpenPage, serve
     await playground.fresh()
 
 
+async def test_a_refused_paste_changes_nothing_and_blocks_nothing(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await playground.paste("query", "5\tfive\n")
+    await expect(playground.error("query")).to_contain_text(WRONG["5\tfive\n"])
+    await playground.fresh()
+    await playground.cell("weights", 0, 1).click()
+    await expect(playground.cell("weights", 0, 1)).to_have_text("0")
+    await expect(playground.error("query")).to_be_hidden()
+    await playground.fresh()
+    await expect(playground.verification).to_have_attribute("data-state", "match")
+    # A field that holds no number still does after a paste that is refused.
+    await playground.field("query", 0, 1).fill("abc")
+    await playground.paste("query", "5\tfive\n")
+    await expect(playground.error("query")).to_contain_text(WRONG["5\tfive\n"])
+    await expect(playground.results).to_have_attribute("data-state", "stale")
+    await playground.field("key", 0, 0).fill("2")
+    await expect(playground.error("query")).to_contain_text("“abc” is not a number")
+    await recorded.assert_clean()
+
+
 @pytest.mark.soak
 async def test_every_way_to_write_a_matrix_is_read(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)

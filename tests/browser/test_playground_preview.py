@@ -184,3 +184,38 @@ async def test_keys_step_a_number_and_a_finger_drags_the_one_it_has_chosen(open_
         assert (await field.input_value() != before) is chosen
     await playground.fresh()
     await recorded.assert_clean()
+
+
+async def test_an_explanation_is_compared_with_the_cell_that_it_explains(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    explain = recorded.page.locator("#explain")
+    compared = recorded.page.locator("#explain-compared")
+    await expect(compared).to_contain_text("Weight, explained")
+    gate = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await recorded.page.route("**/v1/attention/explain", wait)
+    await playground.cell("scores", 1, 2).click()
+    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → mid")
+    await expect(explain).to_have_attribute("data-state", "pending")
+    await expect(compared).not_to_contain_text("≠")
+    await expect(compared).not_to_contain_text("Weight, explained")
+    gate.set()
+    await expect(compared).to_contain_text("Weight, explained")
+    await expect(compared).not_to_contain_text("≠")
+    await expect(explain).not_to_have_attribute("data-state", "pending")
+    # A preview that comes back to what the service has explained already is explained.
+    slider = recorded.page.locator("#temperature-slider")
+    there = "(slider, step) => { slider.value = step; slider.dispatchEvent(new Event('input')); }"
+    start = await slider.input_value()
+    await slider.evaluate(there, 900)
+    await expect(explain).to_have_attribute("data-state", "pending")
+    await slider.evaluate(there, start)
+    await slider.evaluate("slider => slider.dispatchEvent(new Event('change'))")
+    await playground.fresh()
+    await expect(explain).not_to_have_attribute("data-state", "pending")
+    await expect(compared).to_contain_text("Weight, explained")
+    await recorded.assert_clean()

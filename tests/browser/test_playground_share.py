@@ -288,3 +288,28 @@ async def test_of_several_slices_one_is_shown_and_the_other_can_be_chosen(open_p
     await expect(playground.field("query", 0, 0)).to_have_value("3")
     assert (await playground.texts("scores"))[0][0] == "4.100"
     await expect(playground.verification).to_have_attribute("data-state", "match")
+
+
+async def test_a_paste_into_one_slice_gives_all_slices_its_size(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await playground.type_into("query", 0, 0, "3")
+    await recorded.page.wait_for_url(lambda url: "#2." in url)
+    document = read(recorded.page.url)
+    document |= {"q": [document["q"][0], [[7, 0, 0, 5], [0, 0, 0, 7]]], "b": 0}
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
+    await expect(recorded.page.locator("#batch")).to_be_visible()
+    await playground.paste("query", "1\t2\t3\t4\n5\t6\t7\t8\n9\t8\t7\t6\n")
+    await playground.fresh()
+    await playground.choose("#batch", "1")
+    await expect(playground.field("query", 2, 3)).to_have_value("0")
+    assert await playground.field("query", 0, 3).input_value() == "5"
+    await playground.paste("query", "1\t2\t3\t4\n")
+    await playground.choose("#batch", "0")
+    await recorded.page.wait_for_url(lambda url: "#2." in url and read(url)["q"] == [[[1, 2, 3, 4]], [[1, 2, 3, 4]]])
+    link = recorded.page.url
+    await recorded.page.goto("about:blank")
+    await recorded.page.goto(link)
+    await playground.fresh()
+    await expect(playground.notice("link")).to_be_hidden()
+    await expect(playground.field("query", 0, 3)).to_have_value("4")
+    await recorded.assert_clean()

@@ -38,6 +38,20 @@ async def test_the_first_tap_on_a_weight_explains_it_and_the_second_masks_it(
     await recorded.assert_clean()
 
 
+async def test_a_tap_is_one_where_a_click_does_not_say_what_pressed(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url, has_touch=True)
+    await recorded.page.evaluate(
+        "addEventListener('click', (event) => Object.defineProperty(event, 'pointerType', { value: undefined }), true)"
+    )
+    await playground.cell("weights", 1, 2).tap()
+    await expect(recorded.page.locator("#explain-pair")).to_have_text("dragon up → mid")
+    await playground.fresh()
+    assert (await playground.texts("mask"))[1][2] == "✓"
+    await playground.cell("weights", 1, 2).tap()
+    await expect(playground.cell("mask", 1, 2)).to_have_text("×")
+    await recorded.assert_clean()
+
+
 @pytest.mark.soak
 async def test_a_score_is_explained_and_a_mask_cell_masks_at_the_first_tap(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url, has_touch=True)

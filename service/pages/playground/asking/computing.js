@@ -35,15 +35,20 @@ export function createComputing(on) {
     }
   }
 
+  // A question that has been taken back is not asked again.
+  function again(milliseconds) {
+    if (asked) schedule(asked, milliseconds);
+  }
+
   function fail(error) {
     if (error instanceof Unreachable) {
       const seconds = RETRY_SECONDS[Math.min(failures, RETRY_SECONDS.length - 1)];
       failures += 1;
       on.unreachable(seconds);
-      schedule(asked, seconds * 1000);
+      again(seconds * 1000);
     } else if (error instanceof Problem) {
       on.failed(error);
-      if (error.retryAfter) schedule(asked, error.retryAfter * 1000);
+      if (error.retryAfter) again(error.retryAfter * 1000);
     } else if (error.name !== "AbortError") {
       throw error;
     }
@@ -51,10 +56,11 @@ export function createComputing(on) {
 
   return {
     ask: (request, state) => schedule({ request, state }, PAUSE_MILLISECONDS),
-    again: () => asked && schedule(asked, 0),
+    again: () => again(0),
     // The answer is no longer wanted, for instance while a field holds no number.
     cancel() {
       clearTimeout(timer);
+      asked = null;
       newest += 1;
       controller?.abort();
     },

@@ -18,8 +18,8 @@ export function createExplain() {
 
   return {
     // `shown` is what the page shows: state, numbers of the service, numbers of the browser, the weights before these.
-    // Of a preview the service has said nothing yet.
-    update({ state, numbers, reference, before, found, isPreview }, explanation) {
+    // Of a preview the service has said nothing yet, and a pending explanation is still that of another cell.
+    update({ state, numbers, reference, before, found, isPreview, isPending }, explanation) {
       const { stage, row, key, column } = state.focus;
       const isOutput = stage === "output";
       const names = {
@@ -50,7 +50,7 @@ export function createExplain() {
       );
       parts.terms.replaceChildren(...termsOf(explanation, state));
       parts.compared.replaceChildren(
-        ...comparedOf(state, isPreview ? null : numbers, reference, explanation, found?.tolerance),
+        ...comparedOf(state, isPreview ? null : numbers, reference, isPending ? null : explanation, found?.tolerance),
       );
       parts.diagnostics.replaceChildren(...diagnosticsOf(state, numbers, row));
     },

@@ -187,11 +187,15 @@ export function createGrid(root, on) {
     const block = parseBlock(event.clipboardData.getData("text/plain"));
     if (!block) return;
     event.preventDefault();
+    const problem = problemOf(block);
+    if (problem) {
+      on.unreadable(problem);
+      return;
+    }
     wrong.clear();
     tellWrong();
-    const problem = problemOf(block);
-    if (problem) on.unreadable(problem);
-    else if (block.request) on.request(block.request);
+    paint();
+    if (block.request) on.request(block.request);
     else on.paste(block, Number(event.target.dataset.row), Number(event.target.dataset.column));
   });
 

@@ -104,8 +104,8 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
           draft[choice].parameters[parameter.name] = fromRows(rows, parameter.axes);
         }),
       name() {},
-      unreadable: (problem) => report(place, problem),
-      request: () => report(place, { key: "problem.paste_elsewhere", values: {} }),
+      unreadable: (problem) => report(place, { ...problem, blocks: false }),
+      request: () => report(place, { key: "problem.paste_elsewhere", values: {}, blocks: false }),
       paste: ({ rows }) =>
         store.change((draft) => {
           const { parameters } = draft[choice];

@@ -52,20 +52,19 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
       store.change((draft) => rename(draft, edits.axisOf(name, direction), index, value)),
     paste({ rows: block, rowNames, columnNames }, row, column) {
       const tooLarge = row + block.length > LIMIT || column + block[0].length > LIMIT;
-      report(
-        name,
-        tooLarge
-          ? { key: "problem.paste_size", values: { rows: block.length, columns: block[0].length, limit: LIMIT } }
-          : null,
-      );
-      if (tooLarge) return;
+      if (tooLarge) {
+        const values = { rows: block.length, columns: block[0].length, limit: LIMIT };
+        report(name, { key: "problem.paste_size", values, blocks: false });
+        return;
+      }
+      report(name, null);
       edit((draft) => {
         edits.paste(draft, name, block, row, column);
         for (const [direction, names, first] of [["row", rowNames, row], ["column", columnNames, column]])
           names?.forEach((text, index) => rename(draft, edits.axisOf(name, direction), first + index, text));
       });
     },
-    unreadable: (problem) => report(name, problem),
+    unreadable: (problem) => report(name, { ...problem, blocks: false }),
     request: (request) => takeRequest(name, request),
     wrong: (found) => report(name, found && { key: "problem.number", values: found }),
   };
@@ -101,7 +100,10 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
     body.hidden = !values;
     text.hidden = true;
     if (!isKnown) grid.clear();
-    if (!values) return 0;
+    if (!values) {
+      gridText.clear();
+      return 0;
+    }
     const label = t(`tensor.${name}`);
     const rows = namesOf(state, edits.axisOf(name, "row"), values.length);
     const columns = namesOf(state, edits.axisOf(name, "column"), values[0].length);
@@ -116,7 +118,7 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
       readOnly: Boolean(memory),
       pointed: pointed?.[name],
     });
-    gridText.update({ label, values, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
+    gridText.update({ label, values, identity, shown: grid.isTooLarge(), readOnly: Boolean(memory) });
     return grid.width();
   };
 }

@@ -19,6 +19,7 @@ export function createHeatmap(root, stage, on) {
   let differing = null;
   let dwell = null;
   let wasSelected = false;
+  let pressedBy = null;
   let tapped = null;
 
   const steering = steer(table, {
@@ -39,10 +40,12 @@ export function createHeatmap(root, stage, on) {
     dwell = setTimeout(() => on.focus(position.row, position.column), DWELL_MILLISECONDS);
   });
   table.addEventListener("pointerleave", () => clearTimeout(dwell));
-  // The focus comes between pointerdown and click, and with it the selection.
+  // The focus comes between pointerdown and click, and with it the selection.  What presses is known only here: not in
+  // every browser is a click a PointerEvent.
   table.addEventListener("pointerdown", (event) => {
     const position = positionOf(event.target);
     wasSelected = Boolean(position) && isSelected(position);
+    pressedBy = event.pointerType;
   });
   table.addEventListener("click", (event) => {
     const position = positionOf(event.target);
@@ -50,10 +53,11 @@ export function createHeatmap(root, stage, on) {
     clearTimeout(dwell);
     // A finger or a pen cannot point without pressing: the first tap explains a weight, the next one masks.  The page
     // opens with a selected weight, which no tap has explained.
-    const isTap = ["touch", "pen"].includes(event.pointerType) && stage === "weights" && position.row >= 0;
+    const isTap = ["touch", "pen"].includes(pressedBy) && stage === "weights" && position.row >= 0;
     const cell = event.target.closest("[data-row]");
     const explains = isTap && !(wasSelected && cell === tapped);
     tapped = isTap ? cell : null;
+    pressedBy = null;
     steering.moveTo(position.row, position.column);
     if (!explains) steering.act(position.row, position.column);
   });

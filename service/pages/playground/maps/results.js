@@ -23,24 +23,23 @@ export function createResults({ catalogue, theme, on }) {
   let shown = null;
   let confirmed = null;
   let explanation;
+  // Whether the explanation is that of the result on the screen; the one before stays until it arrives.
+  let isExplained = false;
   let status = "pending";
+  // Whether another example is on its way; the result on the screen is then still that of the state.
+  let isAwaited = false;
   let painted = null;
 
   const explaining = createExplaining({
     explained(answer) {
       explanation = answer;
-      setAttributes(byId("explain"), { "data-state": null });
+      isExplained = true;
       paintExplain();
     },
   });
 
-  function setStatus(next) {
-    status = next;
-    setAttributes(root, { "data-state": next });
-  }
-
   function mark(next) {
-    setStatus(next);
+    status = next;
     paintStatus();
     // What the browser has shown ahead of the service is taken back when the service does not confirm it.
     if (next === "stale" && shown?.isPreview) {
@@ -51,8 +50,10 @@ export function createResults({ catalogue, theme, on }) {
 
   function paintStatus() {
     for (const part of [root, byId("explain")]) setAttributes(part, { "data-result": shown ? "shown" : "none" });
-    setText(byId("status"), status === "stale" ? t(shown ? "status.stale" : "status.none") : "");
-    verification.update(shown?.view, shown?.found, status);
+    const told = isAwaited ? "pending" : status;
+    setAttributes(root, { "data-state": told });
+    setText(byId("status"), told === "stale" ? t(shown ? "status.stale" : "status.none") : "");
+    verification.update(shown?.view, shown?.found, told);
   }
 
   // The numbers belong to the state that was asked; names, language and focus are those of now.
@@ -87,14 +88,15 @@ export function createResults({ catalogue, theme, on }) {
       return;
     }
     pipeline.update(shown.view, shown.numbers, theme.current(), shown.found?.worst, shown.isPreview);
-    if (shown.isPreview) setAttributes(byId("explain"), { "data-state": "pending" });
-    else askForExplanation();
+    if (!shown.isPreview) askForExplanation();
     paintExplain();
   }
 
   function paintExplain() {
     if (shown.numbers.ranking) return;
-    explain.update({ ...shown, state: shown.view }, explanation);
+    const isPending = Boolean(shown.isPreview) || !isExplained;
+    setAttributes(byId("explain"), { "data-state": isPending ? "pending" : null });
+    explain.update({ ...shown, state: shown.view, isPending }, explanation);
   }
 
   function askForExplanation() {
@@ -110,12 +112,16 @@ export function createResults({ catalogue, theme, on }) {
       key_index: view.focus.key,
       language: language(),
     });
-    if (isNew) setAttributes(byId("explain"), { "data-state": "pending" });
+    if (isNew) isExplained = false;
   }
 
   return {
     mark,
     paint,
+    awaitExample(next) {
+      isAwaited = next;
+      paintStatus();
+    },
     used: () => confirmed?.numbers.used,
     // What each query attends to, in a sentence, as far as it is on the screen.
     sentences() {
@@ -126,7 +132,7 @@ export function createResults({ catalogue, theme, on }) {
       const before = confirmed && sameShape(confirmed, next) ? confirmed.numbers : null;
       shown = { ...next, before };
       confirmed = shown;
-      setStatus("fresh");
+      status = "fresh";
       paint(state);
     },
     // Numbers of the browser, until the service answers.  The first result is always one of the service.

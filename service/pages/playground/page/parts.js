@@ -1,5 +1,6 @@
 // Holds the parts together: inputs change the state, the state is asked about, the answer is shown.
 import { createAddress } from "../state/address.js";
+import { sameContent } from "../state/content.js";
 import { Problem } from "../asking/api.js";
 import { createAsking } from "../asking/conversation.js";
 import { createChoice } from "../inputs/choices.js";
@@ -70,7 +71,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     share,
   });
   const told = new Map([[first.example, firstExample]]);
-  let wanted = null;
+  // Counts the examples, links and requests that were to replace the state: the reply to an earlier one is dropped.
+  let newest = 0;
 
   // A state that was not here before, also one of the past: its example tells its story, and no field is wrong.
   function begin(state) {
@@ -117,25 +119,38 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     story.update(state, results.sentences());
   }
 
+  // Returns a function that says whether nothing else has been begun since.
+  function begun() {
+    const number = (newest += 1);
+    return () => number === newest;
+  }
+
   async function loadExample(id) {
-    wanted = id;
-    results.mark("pending");
+    const isWanted = begun();
+    results.awaitExample(true);
     try {
       const example = await exampleOf(id);
-      if (wanted === id) take(stateOf(example, catalogue, store.get().language), example);
+      if (isWanted()) take(stateOf(example, catalogue, store.get().language), example);
     } catch (error) {
-      sayNotLoaded(error);
+      if (isWanted()) sayNotLoaded(error);
     }
   }
 
   async function takeLink() {
+    const isWanted = begun();
+    results.awaitExample(true);
     const { shared, broken } = await readLink();
+    if (!isWanted()) return;
     if (broken) sayBroken("notice.link_ignored");
-    if (!shared) return;
+    if (!shared) {
+      stay();
+      return;
+    }
     try {
-      take(shared, await exampleOf(shared.example ?? BOTH));
+      const example = await exampleOf(shared.example ?? BOTH);
+      if (isWanted()) take(shared, example);
     } catch (error) {
-      sayNotLoaded(error);
+      if (isWanted()) sayNotLoaded(error);
     }
   }
 
@@ -145,24 +160,27 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     told.set(state.example, example);
     report.clear("");
     notices.set("link", null);
+    replace(state);
+    if (hadEdits) showToast(t("undo.replaced"), { label: t("bar.undo"), act: history.undo });
+  }
+
+  function replace(state) {
     asking.forget();
     history.separate();
     store.load(state);
     history.separate();
-    if (hadEdits) showToast(t("undo.replaced"), { label: t("bar.undo"), act: history.undo });
+    results.awaitExample(false);
   }
 
   // A whole request that was pasted at a tensor, or where no field is.
   function takeRequest(place, request) {
     const { state, problem } = stateFromRequest(request, catalogue, store.get());
     if (!state) {
-      report(place, problem);
+      report(place, { ...problem, blocks: false });
       return;
     }
-    asking.forget();
-    history.separate();
-    store.load(state);
-    history.separate();
+    begun();
+    replace(state);
     showToast(t("undo.pasted"), { label: t("bar.undo"), act: history.undo });
   }
 
@@ -172,9 +190,14 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     if (block?.request) takeRequest("query", block.request);
   });
 
-  function sayNotLoaded(error) {
-    results.mark("stale");
+  // Nothing replaces the state: the result is what it was.
+  function stay() {
+    results.awaitExample(false);
     toolbar.update(store.get());
+  }
+
+  function sayNotLoaded(error) {
+    stay();
     notices.set("problem", error instanceof Problem ? noticeFor(error) : { key: "notice.example", canClose: true });
   }
 
@@ -217,6 +240,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   store.subscribe((state, previous) => {
     if (state.loaded !== previous.loaded) begin(state);
+    if (!sameContent(state, previous)) reports.dropRefused();
     if (state.language !== previous.language) {
       setLanguage(state.language);
       for (const part of [theme, notices, reports]) part.paint();

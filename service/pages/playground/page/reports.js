@@ -20,26 +20,39 @@ const PLACES = [
 
 const LISTS = new Set(FURTHER.filter(({ kind }) => LIST_KINDS.includes(kind)).map(({ place }) => place));
 
-// The fields that hold something unreadable, by place; the results are stale as long as there is one.
+// The fields that hold something unreadable, by place; the results are stale as long as there is one.  A report with
+// `blocks: false` is of something that was refused and has changed nothing: it stays until the next change.
 export function createReports(changed) {
   const local = new Map();
+  const refused = new Map();
   let remote = new Map();
 
+  const foundAt = (place) => refused.get(place) ?? local.get(place);
+
   function report(place, found) {
-    if (!found && !local.has(place)) return;
-    if (found && JSON.stringify(found) !== JSON.stringify(local.get(place))) announce(t(found.key, found.values));
-    if (found) local.set(place, found);
+    const old = foundAt(place);
+    if (!found && !old) return;
+    if (found && JSON.stringify(found) !== JSON.stringify(old)) announce(t(found.key, found.values));
+    refused.delete(place);
+    if (found?.blocks === false) refused.set(place, found);
+    else if (found) local.set(place, found);
     else local.delete(place);
     changed();
   }
   report.clear = (prefix) => {
-    for (const place of [...local.keys()].filter((each) => each.startsWith(prefix))) report(place, null);
+    const places = new Set([...local.keys(), ...refused.keys()]);
+    for (const place of [...places].filter((each) => each.startsWith(prefix))) report(place, null);
   };
 
   return {
     report,
     isBlocked: () => local.size > 0,
     isUnreadable: (place) => local.has(place),
+    dropRefused() {
+      if (!refused.size) return;
+      refused.clear();
+      changed();
+    },
     // Returns whether every error of the problem found its field.
     place(problem, state) {
       remote = new Map();
@@ -53,7 +66,7 @@ export function createReports(changed) {
     // For each tensor the row and column that a pointer names.
     pointed: () => Object.fromEntries([...remote].map(([place, { pointer }]) => [place, cellOf(pointer)])),
     paint() {
-      for (const target of document.querySelectorAll("[data-place]")) paintPlace(target, local, remote);
+      for (const target of document.querySelectorAll("[data-place]")) paintPlace(target, foundAt(target.dataset.place) ?? remote.get(target.dataset.place));
     },
   };
 }
@@ -85,8 +98,7 @@ function wordsFor(slug, place, state) {
   return { key: has(`problem.${slug}`) ? `problem.${slug}` : "problem.other", values: {} };
 }
 
-function paintPlace(target, local, remote) {
-  const found = local.get(target.dataset.place) ?? remote.get(target.dataset.place);
+function paintPlace(target, found) {
   target.hidden = !found;
   if (found) target.closest("details")?.setAttribute("open", "");
   const written = found ? [t(found.key, found.values), found.detail ?? ""] : [];

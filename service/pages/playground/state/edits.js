@@ -72,18 +72,19 @@ function shrinkMask({ allowed }, touched, index) {
   if (allowed && touched.includes("key")) for (const row of allowed) row.splice(index, 1);
 }
 
-// In the first cell a pasted block replaces the matrix; elsewhere it overwrites the cells from there on, and the matrix grows where it must.
+// In the first cell a pasted block replaces the matrix; elsewhere it overwrites the cells from there on, and the matrix
+// grows where it must.  Other slices get the same size, with zeros where they had nothing.
 export function paste(state, grid, block, row, column) {
   const matrix = sliceOf(state, grid);
-  if (row === 0 && column === 0) {
-    matrix.splice(0, matrix.length, ...block);
-  } else {
-    const rows = Math.max(matrix.length, row + block.length);
-    const columns = Math.max(matrix[0].length, column + block[0].length);
-    const pasted = Array.from({ length: rows }, (_, i) =>
-      Array.from({ length: columns }, (_, j) => block[i - row]?.[j - column] ?? matrix[i]?.[j] ?? 0),
+  const isWhole = row === 0 && column === 0;
+  const rows = isWhole ? block.length : Math.max(matrix.length, row + block.length);
+  const columns = isWhole ? block[0].length : Math.max(matrix[0].length, column + block[0].length);
+  for (const slice of state[grid]) {
+    const pasted = slice === matrix ? block : [];
+    const next = Array.from({ length: rows }, (_, i) =>
+      Array.from({ length: columns }, (_, j) => pasted[i - row]?.[j - column] ?? slice[i]?.[j] ?? 0),
     );
-    matrix.splice(0, matrix.length, ...pasted);
+    slice.splice(0, slice.length, ...next);
   }
 }
 
