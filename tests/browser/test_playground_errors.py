@@ -30,7 +30,7 @@ VALUES_MISSING = {
 
 NEGATIVE = {"zh": "按比例归一化要求得分不为负。", "en": "Proportions need scores that are not negative."}
 
-NOT_A_NUMBER = {"zh": "射手，输出：“abc”不是数字。", "en": "marksman, damage: “abc” is not a number."}
+NOT_A_NUMBER = {"zh": "射手，伤害：“abc”不是数字。", "en": "marksman, damage: “abc” is not a number."}
 
 
 @pytest.mark.soak

@@ -104,8 +104,9 @@ def key_of(file: bytes) -> NDArray[np.float64]:
 
 
 def written(value: np.float64) -> str:
-    """Write a number as JavaScript does, as far as the values above go."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e21 else repr(float(value))
+    """Write a number as the page does, as far as the values above go."""
+    text = str(int(value)) if value == int(value) and abs(value) < 1e21 else repr(float(value))
+    return text.replace("e+", "e").replace("-", "−")
 
 
 @pytest.mark.soak
