@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from attention_core.native.library import CONSTANTS, FIELD_INDEX, Kernel
 from attention_core.native.parts import Bytes, CutCall, Input, Output, Part, sources_digest
 from attention_core.native.plans import Plan
+from attention_core.native.request import STATE_NUMBERS
 
 INTEGER_BYTES = 8
-
-STATE_NUMBERS = 4
-"""Numbers of the state of a row in a span."""
 
 PER_MATRIX = ("scale", "slopes", "temperature", "sink")
 """Fields with a number of eight bytes for each matrix."""

@@ -28,11 +28,8 @@ from attention_core.native.plans import (
     fill_request,
     result_shapes,
 )
-from attention_core.native.request import TASK_TILES, KernelRequest
+from attention_core.native.request import STATE_NUMBERS, TASK_TILES, KernelRequest
 from attention_core.native.running import run_kernel
-
-STATE_NUMBERS = 4
-"""Numbers of the state of a row: maximum, sum, whether a logit is not finite, whether one is negative."""
 
 
 class PartialSpans(NamedTuple):

@@ -19,6 +19,9 @@ from attention_core.positions import Alibi
 TASK_TILES = 20
 """Tiles of a task: keys are packed once for all of them (benchmarks/RESULTS.md, "rows of a task")."""
 
+STATE_NUMBERS = 4
+"""Numbers of the state of a row in a span: maximum, sum, whether a logit is not finite, whether one is negative."""
+
 MAX_PARTIAL_NUMBERS = 1 << 20
 """Numbers that partial results may hold; a call with more of them has rows enough to share among threads."""
 
@@ -86,7 +89,7 @@ class TaskRows(NamedTuple):
     def partial_numbers(self, n_keys: int) -> tuple[int, int]:
         """Return the numbers of partial outputs and of partial states for a number of keys."""
         rows = self.n_rows * -(-n_keys // self.span) if self.divide(n_keys).split_spans else 0
-        return rows * self.n_value_features, 4 * rows
+        return rows * self.n_value_features, STATE_NUMBERS * rows
 
 
 class KernelRequest:

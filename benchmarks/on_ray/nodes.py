@@ -12,9 +12,10 @@ from typing import Any
 from attention_core import AttentionResult, evaluate, predict
 from attention_core.call import ResolvedCall
 from attention_core.native.library import address_of
-from service.cluster.connection import Cluster, Session
+from service.cluster.connection import Cluster
 from service.cluster.large_calls import LargeCall
 from service.cluster.local import HEALTH_CHECKS, START
+from service.cluster.session import Session
 from service.settings import Settings
 
 NODE = {"num_cpus": 1, "object_store_memory": 1 << 30}

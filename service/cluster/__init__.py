@@ -4,7 +4,7 @@ No other package of the service imports Ray, and this one does so when it connec
 need not be installed.
 """
 
-from service.cluster.connection import Cluster, ClusterMeter, Session, why_missing
+from service.cluster.connection import Cluster, ClusterMeter, why_missing
 from service.cluster.key_ranges import MemoryVersion
 from service.cluster.large_calls import LargeCall
 from service.cluster.shard_groups import SpreadMemory
@@ -15,7 +15,6 @@ __all__ = [
     "ClusterMeter",
     "LargeCall",
     "MemoryVersion",
-    "Session",
     "SpreadCall",
     "SpreadMemory",
     "why_missing",

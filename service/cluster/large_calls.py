@@ -12,8 +12,11 @@ from attention_core import Workers
 from attention_core.call import ResolvedCall
 from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.native import CutCall, Kernel, KernelResult, Part, PartResult, evaluate_in_parts, evaluate_part
-from service.cluster.connection import Cluster, Session, unavailable
+from attention_core.native.forward import prepare
+from service.cluster.connection import Cluster
+from service.cluster.session import Session, unavailable
 from service.cluster.tasks import TASK, ComputedPart, compute_part
+from service.errors import ClusterUnavailable
 
 PART_OPERATIONS = 100_000_000_000
 """Operations of a part where a call has more parts than the cluster CPUs: about 0.4 s of computing, against 10 ms for
@@ -106,10 +109,16 @@ class LargeCall:
 
         Raises Stopped, and ClusterUnavailable.
         """
-        with self._cluster.session() as session:
-            n_parts = count_parts(self._operations, session.cpus, self._cluster.min_operations)
-            evaluate = partial(self._evaluate, session)
-            return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
+        try:
+            with self._cluster.session() as session:
+                n_parts = count_parts(self._operations, session.cpus, self._cluster.min_operations)
+                evaluate = partial(self._evaluate, session)
+                return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
+        except ClusterUnavailable:
+            # What is left to NumPy is computed in this process, with a cluster or without.
+            if prepare(kernel, call, required, 1) is None:
+                return None
+            raise
 
     def _evaluate(
         self, session: Session, cut: CutCall, should_stop: ShouldStop | None

@@ -27,19 +27,17 @@ from attention_core.native import (
     takes_candidates,
     weigh_candidates,
 )
-from attention_core.native.key_ranges import STATE_NUMBERS
+from attention_core.native.request import STATE_NUMBERS
 from service.cluster.key_ranges import KeyRange, MemoryVersion
+from service.cluster.session import Session
 from service.cluster.shard import Order, Refusal
-from service.cluster.shard_groups import COMPUTE, CONTROL, Session
+from service.cluster.shard_groups import COMPUTE, CONTROL
 
-MAX_PARTIAL_NUMBERS = 1 << 20
+MAX_SENT_NUMBERS = 1 << 20
 """Numbers of the partial results of a call, 4 MiB of float32; with more of them rows continue from shard to shard."""
 
 MAX_INLINE_BYTES = 64 << 10
 """Size up to which a call is sent to each shard by itself, and not put into the object store first."""
-
-POLL_SECONDS = 0.02
-"""Time between two looks at whether the call is to stop."""
 
 RENEW_SECONDS = 0.5
 """Time between two messages that keep a computation going."""
@@ -137,7 +135,7 @@ class RunningCall:
         spans = -(-self._front.key_length // self._kernel.span)
         rows = prod(self._front.score_shape[:-1])
         width = 0 if self._front.stored_value is None else self._front.stored_value.shape[-1]
-        continues = spans * rows * (width + STATE_NUMBERS) > MAX_PARTIAL_NUMBERS
+        continues = spans * rows * (width + STATE_NUMBERS) > MAX_SENT_NUMBERS
         if continues and not self._ranks and not self._required & (MATRIX_FIELDS | {"ranking"}):
             return self._continue_rows(rows, width)
         return self._ask_all("evaluate")
@@ -155,7 +153,7 @@ class RunningCall:
 
     def _continue_rows(self, rows: int, width: int) -> list[Any]:
         """Pass the partial results of blocks of rows from shard to shard; return references to those of the last."""
-        max_rows = min(-(-rows // (2 * len(self._actors))), MAX_PARTIAL_NUMBERS // (4 * (width + STATE_NUMBERS)))
+        max_rows = min(-(-rows // (2 * len(self._actors))), MAX_SENT_NUMBERS // (4 * (width + STATE_NUMBERS)))
         references: list[Any] = []
         for block in divide_rows(self._kernel, self._front, max_rows):
             before = None
@@ -172,10 +170,10 @@ class RunningCall:
         is_complete = False
         try:
             while waiting:
-                count = len(waiting)
-                _, waiting = self._ray.wait(waiting, num_returns=count, timeout=POLL_SECONDS)
+                done = set(self._session.wait(waiting))
+                waiting = [reference for reference in waiting if reference not in done]
                 self._session.check(should_stop)
-                if progress is not None and len(waiting) < count:
+                if progress is not None and done:
                     progress(len(references) - len(waiting), len(references))
                 if waiting:
                     messages.renew()

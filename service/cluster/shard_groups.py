@@ -6,10 +6,10 @@ import threading
 import time
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from attention_core.interfaces import ShouldStop
 from service.cluster.key_ranges import MemoryVersion
+from service.cluster.session import Session
 from service.cluster.shard import Shard
 from service.memories import MemoryName, StorePlace
 
@@ -25,20 +25,6 @@ COMPUTE, CONTROL = "compute", "control"
 """Groups of threads of a shard."""
 
 log = logging.getLogger("service.cluster")
-
-
-class Session(Protocol):
-    """A connection to a cluster: `service.cluster.connection.Session`."""
-
-    ray: Any
-    cpus: int
-    nodes: int
-
-    def check(self, should_stop: ShouldStop | None) -> None:
-        """Raise Stopped if a request is to stop, or ClusterUnavailable if the cluster no longer answers."""
-
-    def used(self) -> Any:
-        """Keep the connection open until the context ends."""
 
 
 class SpreadMemory(NamedTuple):

@@ -15,7 +15,8 @@ from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.native import Kernel, KernelResult, takes_candidates, takes_key_ranges, without_keys
 from service.cluster.key_ranges import cut_keys
 from service.cluster.running_calls import Lost, Refused, RunningCall, ShardMeter
-from service.cluster.shard_groups import Session, ShardGroup, SpreadMemory
+from service.cluster.session import Session
+from service.cluster.shard_groups import ShardGroup, SpreadMemory
 from service.memories import MemoryName, StorePlace
 
 MIN_SHARDED_BYTES = 256 << 20

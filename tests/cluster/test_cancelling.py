@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from service.cluster import connection
-from service.cluster.connection import Cluster, Session
+from service.cluster.connection import Cluster
+from service.cluster.session import Session
 from service.cluster.tasks import cancellable
 from service.settings import Settings
 
@@ -68,7 +69,7 @@ def test_a_task_that_never_ends_is_forgotten(monkeypatch: pytest.MonkeyPatch) ->
     """Its node is frozen, or gone unnoticed."""
     ray = FakeRay()
     session = Session(ray)
-    monkeypatch.setattr(connection, "CANCEL_SECONDS", 0.0)
+    monkeypatch.setattr("service.cluster.session.CANCEL_SECONDS", 0.0)
     session.cancel(["frozen"])
     for _ in range(2):
         session.cancel_again()

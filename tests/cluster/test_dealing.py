@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.cluster.connection import Session
 from service.cluster.large_calls import MAX_PARTS_PER_CPU, PART_OPERATIONS, SMALLEST_CALL_PARTS, count_parts, deal
+from service.cluster.session import Session
 
 OWN = "a"
 

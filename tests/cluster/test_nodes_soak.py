@@ -190,4 +190,7 @@ async def test_without_a_cluster_at_the_address_small_calls_are_answered(ray_clu
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as started:
             assert is_refused(await post(started, body(SOME)))
             assert (await started.post("/v1/attention", json=SMALL)).status_code == 200
+            # NumPy computes a formula as score modifier, always in this process.
+            formula = {"score_modifier": {"formula": "score * cos(i)"}}
+            assert (await post(started, body(SOME, **formula))).status_code == 200
         assert server.stop()[0] == 0
