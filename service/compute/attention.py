@@ -14,7 +14,7 @@ from service.codecs.negotiate import JSON
 from service.codecs.registry import DRAWINGS
 from service.codecs.result import result_document
 from service.codecs.shown import Shown, needed_fields, show, shown_shape
-from service.compute.budget import exceeded, predict_within, require_affordable
+from service.compute.budget import exceeded, predict_within, require_affordable, require_within
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run, Work
 from service.compute.documents import bytes_per_number, numbers_for, read_document, write_document
@@ -68,13 +68,16 @@ def prepare_attention(body: Body, settings: Settings) -> Prepared:
             drawing.require_drawable(shown_shape(call))
             return _drawing(drawing, _view(read, settings, frozenset()), body.wanted, settings)
         cost = predict_within(settings, call)
-    held = require_affordable(cost, call.dtype.name, settings, bytes_per_number(call, body.wanted))
+    size = bytes_per_number(call, body.wanted)
+    held = require_affordable(cost, call.dtype.name, settings, size)
 
     def complete(run: Run) -> Reply:
         """Compute and write the result."""
         used = call
         if memory is not None:
-            used = memory.call_to_run(call, lambda one: resolve_call(one, memory), run.should_stop)
+            used = memory.call_to_run(
+                call, lambda one: require_within(settings, resolve_call(one, memory), size), run.should_stop
+            )
         with call_errors():
             result = run_call(used, run, cost.operations, memory)
         numbers = numbers_for(body.wanted, result.dtype, request.decimals)

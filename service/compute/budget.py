@@ -12,6 +12,12 @@ def predict_within(settings: Settings, call: ResolvedCall) -> Cost:
     return predict(call, threads=settings.compute_threads)
 
 
+def require_within(settings: Settings, call: ResolvedCall, bytes_per_number: int | None = None) -> ResolvedCall:
+    """Return a call that is checked once more, as after its memory was replaced; raise TooLarge beyond the limits."""
+    require_affordable(predict_within(settings, call), call.dtype.name, settings, bytes_per_number)
+    return call
+
+
 LESS_MEMORY = "Include nothing but output and logsumexp, or split the leading axes over several requests."
 """What to change where attention needs too much memory."""
 

@@ -110,9 +110,10 @@ class CachedMemoryRequest(NamedTuple):
             self.forms[place] = found
         if found is None or memory.keys in found.priced:
             return found
-        if not fits_length(found.call, memory.keys):
-            return None
-        self.forms[place] = found = _priced(found.call, memory.keys, threads)
+        serves = fits_length(found.call, memory.keys)
+        self.forms[place] = found = (
+            _priced(found.call, memory.keys, threads) if serves else self._check(memory, threads)
+        )
         return found
 
     def _check(self, memory: OpenMemory, threads: int) -> CheckedForm | None:

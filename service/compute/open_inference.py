@@ -9,7 +9,7 @@ from service.codecs.open_inference import bytes_per_number, write_response
 from service.codecs.open_inference.framing import Limits, decode_head, split
 from service.codecs.open_inference.places import write_place
 from service.compute.attention import run_call
-from service.compute.budget import predict_within, require_affordable
+from service.compute.budget import predict_within, require_affordable, require_within
 from service.compute.call_cache import CALLS
 from service.compute.contract import Body, Prepared, Reply, Run
 from service.compute.encodings import decoded, encoded
@@ -54,7 +54,8 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
                 read, cost = known.resolve(raw, body.memories, settings.compute_threads)
         call, memory = read.call, read.memory
     dtype = call.dtype.name
-    held = require_affordable(cost, dtype, settings, bytes_per_number(request, dtype))
+    size = bytes_per_number(request, dtype)
+    held = require_affordable(cost, dtype, settings, size)
     watch.prepared = perf_counter_ns()
 
     def complete(run: Run) -> Reply:
@@ -63,7 +64,11 @@ def prepare_infer(order: InferenceOrder, watch: Stopwatch, body: Body, settings:
         with request.located(), call_errors(write=write_place):
             used = call
             if memory is not None:
-                used = memory.call_to_run(call, lambda one: resolve_call(one, memory, write_place), run.should_stop)
+                used = memory.call_to_run(
+                    call,
+                    lambda one: require_within(settings, resolve_call(one, memory, write_place), size),
+                    run.should_stop,
+                )
             result = run_call(used, run, cost.operations, memory)
         watch.computed = perf_counter_ns()
         content, json_length = write_response(order.model, request, result, None if memory is None else memory.used)

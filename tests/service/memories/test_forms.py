@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from attention_core import AttentionCall, Workers, evaluate, predict, resolve
 from attention_core.call import Layout
-from service.compute import Body, InferenceOrder, Run, Stopwatch, prepare_infer
+from service.codecs.open_inference.framing import Limits
+from service.compute import Body, InferenceOrder, Prepared, Run, Stopwatch, prepare_infer
+from service.compute.call_cache import CALLS
 from service.compute.memory_forms import MAX_MEMORY_FORMS, PRICE_STEPS, CachedMemoryRequest, keys_of_price
+from service.errors import TooLarge
 from service.memories import EVERYONE, EmbeddedStore, Memories, MemoryAccess, MemoryName, MemoryOptions, MemoryTensors
 from service.settings import Settings
 
@@ -134,6 +137,54 @@ def test_a_memory_that_is_replaced_has_the_price_of_its_own_keys(tmp_path: Path)
         prepared = prepare_infer(order, Stopwatch(), Body(head + raw, memories=access), settings)
         exact = predict(resolve(AttentionCall(query, key, key, dtype="float32", include=("output",))), 2).operations
         assert exact <= prepared.operations <= exact * (1 + 1 / PRICE_STEPS) + exact / 100, keys
+    store.close()
+
+
+def test_what_a_memory_has_become_is_priced_before_it_is_appended_to(tmp_path: Path) -> None:
+    """Between the check of a request and its append another one has replaced the memory by a much larger one."""
+    store, rng = EmbeddedStore(tmp_path, has_upkeep=False), np.random.default_rng(0)
+    memories, settings = Memories(store), Settings(compute_threads=2, max_operations=1_000_000)
+    query, *new = (rng.standard_normal((1, 2, 1, 16)).astype("float32") for _ in range(3))
+    head, raw = inference_on("kept", query, *new, layout="bhsd")
+    name, options = MemoryName(EVERYONE, "kept"), MemoryOptions("float32")
+
+    def put(keys: int) -> None:
+        key = np.zeros((1, 2, keys, 16), "float32")
+        store.put(name, MemoryTensors(key, key, None, "float32"), options)
+
+    def prepared() -> Prepared:
+        access = MemoryAccess(memories)
+        access.in_thread(lambda _: None)
+        order = InferenceOrder("scaled_dot_product", str(len(head)))
+        return prepare_infer(order, Stopwatch(), Body(head + raw, memories=access), settings)
+
+    put(100)
+    waiting = prepared()
+    put(50_000)
+    with Workers(2) as workers, pytest.raises(TooLarge, match="operations"):
+        waiting.complete(Run(workers))
+    assert store.describe(name).keys == 50_000
+    store.close()
+
+
+def test_a_request_that_first_met_few_keys_keeps_its_checked_call_later(tmp_path: Path) -> None:
+    """As a loop that begins with a single key."""
+    store, rng = EmbeddedStore(tmp_path, has_upkeep=False), np.random.default_rng(0)
+    memories, settings = Memories(store), Settings(compute_threads=1)
+    query = rng.standard_normal((1, 2, 1, 16)).astype("float32")
+    head, raw = inference_on("few", query, layout="bhsd")
+    limits, resolved = Limits(settings.max_json_bytes, settings.max_json_depth), []
+    for keys in (1, 50, 80):
+        key = rng.standard_normal((1, 2, keys, 16)).astype("float32")
+        store.put(MemoryName(EVERYONE, "few"), MemoryTensors(key, key, None, "float32"), MemoryOptions("float32"))
+        access = MemoryAccess(memories)
+        access.in_thread(lambda _: None)
+        order = InferenceOrder("scaled_dot_product", str(len(head)))
+        prepare_infer(order, Stopwatch(), Body(head + raw, memories=access), settings)
+        known = CALLS.find_memory_inference("scaled_dot_product", head, memoryview(raw), limits)
+        assert known is not None
+        resolved.append({form.call.key_length for form in known.forms.values() if form is not None})
+    assert resolved[1] == resolved[2] == {50}
     store.close()
 
 
