@@ -103,7 +103,7 @@ def evaluate_key_range(
 
     Raises Stopped.
     """
-    part = _Range.find(kernel, call, _required_of_range(required), first_key, workers)
+    part = _RangeRequest.find(kernel, call, _required_of_range(required), first_key, workers)
     if part is None:
         return None
     n_spans, matrices = part.n_spans, part.add_matrices()
@@ -165,7 +165,7 @@ def continue_key_range(
 
     Raises Stopped.
     """
-    part = _Range.find(kernel, call, _required_of_range(required), first_key, workers)
+    part = _RangeRequest.find(kernel, call, _required_of_range(required), first_key, workers)
     if part is None:
         return None
     state, output = part.new_partials(1, block.end_row - block.first_row)
@@ -255,7 +255,7 @@ def _join_matrices(partials: Sequence[PartialSpans], names: list[str]) -> dict[s
     return joined
 
 
-class _Range:
+class _RangeRequest:
     """The request of one range of keys, before it is divided into tasks for good."""
 
     def __init__(self, given: PlanInputs, request: KernelRequest, first_key: int) -> None:
@@ -272,7 +272,7 @@ class _Range:
     @classmethod
     def find(
         cls, kernel: Kernel, call: ResolvedCall, required: frozenset[str], first_key: int, workers: Workers | None
-    ) -> "_Range | None":
+    ) -> "_RangeRequest | None":
         """Return the request of a range; None for a call that is left to NumPy."""
         if first_key % kernel.span:
             raise ValueError(f"expected a multiple of {kernel.span} as first_key; received {first_key}")

@@ -58,18 +58,18 @@ def count_parts(operations: int, cpus: int, min_operations: int) -> int:
     return cpus * max(1, min(MAX_PARTS_PER_CPU, rounds))
 
 
-def deal(parts: Sequence[Part], places: Sequence[T]) -> Iterator[tuple[T, Part]]:
-    """Yield the parts of a call, each with the place that computes it, in the order in which they are sent.
+def deal(parts: Sequence[Part], nodes: Sequence[T]) -> Iterator[tuple[T, Part]]:
+    """Yield the parts of a call, each with the node that computes it, in the order in which they are sent.
 
-    Neighbours, which read the same keys, have the same place; places take turns, so that none waits long for its first.
+    Neighbours, which read the same keys, have the same node; nodes take turns, so that none waits long for its first.
 
     :param parts: as the call is cut.
-    :param places: one or more.
+    :param nodes: one or more.
     """
-    bounds = pairwise(len(parts) * number // len(places) for number in range(len(places) + 1))
+    bounds = pairwise(len(parts) * number // len(nodes) for number in range(len(nodes) + 1))
     blocks = [parts[begin:end] for begin, end in bounds]
     for row in zip_longest(*blocks):
-        yield from ((place, part) for place, part in zip(places, row, strict=True) if part is not None)
+        yield from ((node, part) for node, part in zip(nodes, row, strict=True) if part is not None)
 
 
 @dataclass
@@ -141,7 +141,7 @@ class LargeCall:
         run = session.remote(compute_part)
         try:
             objects: dict[int, Any] = {}
-            for node, part in deal(cut.parts, session.places or [""]):
+            for node, part in deal(cut.parts, session.cpu_nodes or [""]):
                 session.check(should_stop)
                 for number in part.regions:
                     if number not in objects:

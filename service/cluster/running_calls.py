@@ -27,10 +27,11 @@ from attention_core.native import (
     takes_candidates,
     weigh_candidates,
 )
+from attention_core.native.parts import sources_digest
 from attention_core.native.request import STATE_NUMBERS
 from service.cluster.key_ranges import KeyRange, MemoryVersion
 from service.cluster.session import Session
-from service.cluster.shard import Order, Refusal
+from service.cluster.shard import Refusal, ShardRequest
 from service.cluster.shard_groups import COMPUTE, CONTROL
 
 MAX_SENT_NUMBERS = 1 << 20
@@ -77,17 +78,20 @@ class RunningCall:
         memory: MemoryVersion,
         ranges: Sequence[KeyRange],
         kernel: Kernel,
-        front: ResolvedCall,
+        call: ResolvedCall,
         required: frozenset[str],
     ) -> None:
         self._session, self._ray, self._actors = session, session.ray, actors[: len(ranges)]
-        self._kernel, self._front, self._required = kernel, front, required
+        self._kernel, self._call, self._required = kernel, call, required
         self._number = uuid.uuid4().hex
-        self._sent_bytes, self._received_bytes, self._tasks = _count_call_bytes(front), 0, 0
-        self._sent = front if self._sent_bytes <= MAX_INLINE_BYTES else self._ray.put(front)
-        self._ranks = ranks_in_ranges(front, required)
+        self._sent_bytes, self._received_bytes, self._tasks = _count_call_bytes(call), 0, 0
+        self._sent = call if self._sent_bytes <= MAX_INLINE_BYTES else self._ray.put(call)
+        self._ranks = ranks_in_ranges(call, required)
         self._first_required = required_without_ranking(required) if self._ranks else required
-        self._orders = [Order(self._number, memory, held, self._first_required, kernel.name) for held in ranges]
+        self._requests = [
+            ShardRequest(self._number, memory, held, self._first_required, kernel.name, sources_digest())
+            for held in ranges
+        ]
 
     def evaluate(
         self,
@@ -99,13 +103,13 @@ class RunningCall:
         """Return the result; raises Stopped, Lost or Refused."""
         started = time.perf_counter()
         result: KernelResult | None
-        if takes_candidates(self._kernel, self._front, self._required):
+        if takes_candidates(self._kernel, self._call, self._required):
             result = self._evaluate_sparse(should_stop, progress)
         else:
             partials = self._wait(self._ask_for_partials(), should_stop, progress)
             with np.errstate(all="ignore"):
                 result = merge_key_ranges(
-                    self._kernel, self._front, self._first_required, partials, workers, should_stop
+                    self._kernel, self._call, self._first_required, partials, workers, should_stop
                 )
             if result is not None and result.unsafe is None and self._ranks:
                 result.fields.update(self._rank(partials, should_stop))
@@ -117,24 +121,24 @@ class RunningCall:
         """Return the result of a normalizer with few weights above 0: first the keys, then the sums of their values."""
         candidates = self._wait(self._ask_all("find_candidates"), should_stop, None)
         with np.errstate(all="ignore"):
-            maximum, weighted = weigh_candidates(self._front, candidates)
-        own = [keys_of_range(weighted, *order.held) for order in self._orders]
+            maximum, weighted = weigh_candidates(self._call, candidates)
+        own = [keys_of_range(weighted, *request.held) for request in self._requests]
         self._sent_bytes += sum(array.nbytes for array in weighted) // len(self._actors)
         sums = self._wait(self._ask_all("apply", own), should_stop, progress)
-        return merge_sums(self._front, maximum, sums)
+        return merge_sums(self._call, maximum, sums)
 
     def _rank(self, partials: Sequence[PartialSpans], should_stop: ShouldStop | None) -> dict[str, FloatArray]:
         """Return the ranking, of those of the shards, which need the state of every row for their weights."""
         states = np.concatenate([partial.state for partial in partials])
         self._sent_bytes += states.nbytes
         rankings = self._wait(self._ask_all("rank", [states] * len(self._actors)), should_stop, None)
-        return merge_rankings(self._front, rankings)
+        return merge_rankings(self._call, rankings)
 
     def _ask_for_partials(self) -> list[Any]:
         """Ask for partial results; return the references to them."""
-        spans = -(-self._front.key_length // self._kernel.span)
-        rows = prod(self._front.score_shape[:-1])
-        width = 0 if self._front.stored_value is None else self._front.stored_value.shape[-1]
+        spans = -(-self._call.key_length // self._kernel.span)
+        rows = prod(self._call.score_shape[:-1])
+        width = 0 if self._call.stored_value is None else self._call.stored_value.shape[-1]
         continues = spans * rows * (width + STATE_NUMBERS) > MAX_SENT_NUMBERS
         if continues and not self._ranks and not self._required & (MATRIX_FIELDS | {"ranking"}):
             return self._continue_rows(rows, width)
@@ -143,22 +147,22 @@ class RunningCall:
     def _ask_all(self, method: str, arguments: Sequence[Any] | None = None) -> list[Any]:
         """Call a method of every shard, each with an argument of its own; return the references to the answers."""
         own = [()] * len(self._actors) if arguments is None else [(argument,) for argument in arguments]
-        asked = zip(self._actors, self._orders, own, strict=True)
-        return [self._ask(getattr(actor, method), order, *argument) for actor, order, argument in asked]
+        asked = zip(self._actors, self._requests, own, strict=True)
+        return [self._ask(getattr(actor, method), request, *argument) for actor, request, argument in asked]
 
-    def _ask(self, method: Any, order: Order, *arguments: Any) -> Any:
+    def _ask(self, method: Any, request: ShardRequest, *arguments: Any) -> Any:
         """Call a method of a shard; return the reference to its answer."""
         self._tasks += 1
-        return method.options(concurrency_group=COMPUTE).remote(order, self._sent, *arguments)
+        return method.options(concurrency_group=COMPUTE).remote(request, self._sent, *arguments)
 
     def _continue_rows(self, rows: int, width: int) -> list[Any]:
         """Pass the partial results of blocks of rows from shard to shard; return references to those of the last."""
         max_rows = min(-(-rows // (2 * len(self._actors))), MAX_SENT_NUMBERS // (4 * (width + STATE_NUMBERS)))
         references: list[Any] = []
-        for block in divide_rows(self._kernel, self._front, max_rows):
+        for block in divide_rows(self._kernel, self._call, max_rows):
             before = None
-            for actor, order in zip(self._actors, self._orders, strict=True):
-                before = self._ask(actor.continue_rows, order, block, before)
+            for actor, request in zip(self._actors, self._requests, strict=True):
+                before = self._ask(actor.continue_rows, request, block, before)
             references.append(before)
         return references
 
@@ -191,9 +195,9 @@ class RunningCall:
         return list(answers)
 
 
-def _count_call_bytes(front: ResolvedCall) -> int:
+def _count_call_bytes(call: ResolvedCall) -> int:
     """Return the bytes of the largest arrays of a call without keys."""
-    return front.query.nbytes + (0 if front.bias is None else front.bias.nbytes)
+    return call.query.nbytes + (0 if call.bias is None else call.bias.nbytes)
 
 
 def _count_bytes(answer: Any) -> int:
@@ -225,12 +229,12 @@ class _Messages:
             raise Lost("no answer")
         if now > self._renewed + RENEW_SECONDS and not self._pending:
             self._renewed = now
-            self._pending = [self._tell(actor.renew) for actor in self._actors]
+            self._pending = [self._send(actor.renew) for actor in self._actors]
 
     def stop(self) -> None:
         """End the computation of every shard that is there."""
         for actor in self._actors:
-            self._tell(actor.stop)
+            self._send(actor.stop)
 
-    def _tell(self, method: Any) -> Any:
+    def _send(self, method: Any) -> Any:
         return method.options(concurrency_group=CONTROL).remote(self._number)

@@ -39,7 +39,7 @@ class Session:
         self.cpus = 1
         """Tasks that the nodes run at a time."""
         self.nodes = 1
-        self.places: list[str] = []
+        self.cpu_nodes: list[str] = []
         """Ids of nodes, each as often as it has CPUs."""
         self._remote: dict[Callable[..., Any], Any] = {}
         self._users = 0
@@ -55,8 +55,8 @@ class Session:
         # The node of this process comes last: it has what parts read, and the others must fetch it.
         cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in nodes}
         order = sorted(cpus, key=lambda node: node == own)
-        self.places = [node for node in order for _ in range(cpus[node])]
-        self.cpus, self.nodes = max(1, len(self.places)), max(1, len(nodes))
+        self.cpu_nodes = [node for node in order for _ in range(cpus[node])]
+        self.cpus, self.nodes = max(1, len(self.cpu_nodes)), max(1, len(nodes))
 
     def answers(self) -> bool:
         """Return whether the head of the cluster accepts connections."""
@@ -77,7 +77,7 @@ class Session:
 
         Ray's own SPREAD often gives two of a few tasks to one node (benchmarks/RESULTS.md, "Calls on a Ray cluster").
 
-        :param node: one of `places`.
+        :param node: one of `cpu_nodes`.
         """
         strategies = self.ray.util.scheduling_strategies
         return strategies.NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)

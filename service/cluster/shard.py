@@ -33,6 +33,7 @@ from attention_core.native import (
     find_candidates,
     rank_range,
 )
+from attention_core.native.parts import sources_digest
 from service.cluster.key_ranges import KeyRange, MemoryVersion, with_key_range
 from service.memories import MemoryName, MemorySnapshot, MemoryStore, StorePlace, open_store
 from service.memories.errors import MemoryNotFound, MemoryStoreError
@@ -62,7 +63,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Order(NamedTuple):
+class ShardRequest(NamedTuple):
     """A call as a shard gets it."""
 
     number: str
@@ -71,6 +72,8 @@ class Order(NamedTuple):
     held: KeyRange
     required: frozenset[str]
     kernel: str
+    sources: str
+    """Digest of the sources of the kernel, on which its bits depend."""
 
 
 @dataclass
@@ -112,50 +115,50 @@ class Shard:
             return Refusal(f"{type(error).__name__}")
         return None
 
-    def evaluate(self, order: Order, call: ResolvedCall) -> PartialSpans | Refusal:
+    def evaluate(self, request: ShardRequest, call: ResolvedCall) -> PartialSpans | Refusal:
         """Return what a range of keys gives to a call.
 
-        :param order: which memory and which keys.
+        :param request: which memory and which keys.
         :param call: as `without_keys` returns it.
         """
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> PartialSpans | None:
-            return evaluate_key_range(kernel, own, order.required, order.held.first, self._workers, should_stop)
+            return evaluate_key_range(kernel, own, request.required, request.held.first, self._workers, should_stop)
 
-        return self._answer(order, call, compute)
+        return self._answer(request, call, compute)
 
-    def find_candidates(self, order: Order, call: ResolvedCall) -> Candidates | Refusal:
+    def find_candidates(self, request: ShardRequest, call: ResolvedCall) -> Candidates | Refusal:
         """Return the keys of a range that may have a weight; parameters as for `evaluate`."""
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> Candidates | None:
-            return find_candidates(kernel, own, order.held.first, self._workers, should_stop)
+            return find_candidates(kernel, own, request.held.first, self._workers, should_stop)
 
-        return self._answer(order, call, compute)
+        return self._answer(request, call, compute)
 
-    def apply(self, order: Order, call: ResolvedCall, weighted: WeightedKeys) -> FloatArray | Refusal:
+    def apply(self, request: ShardRequest, call: ResolvedCall, weighted: WeightedKeys) -> FloatArray | Refusal:
         """Return the sums of weighted values of a range; parameters as for `evaluate`.
 
         :param weighted: keys of the range with their weights.
         """
-        return self._answer(order, call, lambda _, own, __: apply_to_range(own, order.held.first, weighted))
+        return self._answer(request, call, lambda _, own, __: apply_to_range(own, request.held.first, weighted))
 
-    def rank(self, order: Order, call: ResolvedCall, states: FloatArray) -> RangeRanking | Refusal:
+    def rank(self, request: ShardRequest, call: ResolvedCall, states: FloatArray) -> RangeRanking | Refusal:
         """Return the ranking of a range; parameters as for `evaluate`.
 
         :param states: of all spans of all ranges.
         """
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> RangeRanking | None:
-            return rank_range(kernel, own, order.held.first, states, self._workers, should_stop)
+            return rank_range(kernel, own, request.held.first, states, self._workers, should_stop)
 
-        return self._answer(order, call, compute)
+        return self._answer(request, call, compute)
 
     def continue_rows(
-        self, order: Order, call: ResolvedCall, block: RowBlock, before: PartialSpans | Refusal | None
+        self, request: ShardRequest, call: ResolvedCall, block: RowBlock, before: PartialSpans | Refusal | None
     ) -> PartialSpans | Refusal:
         """Return what a range of keys and those before it give to some rows.
 
-        :param order: which memory and which keys.
+        :param request: which memory and which keys.
         :param call: as for `evaluate`.
         :param block: the rows.
         :param before: the answer of the shard before; None for the first.
@@ -164,10 +167,10 @@ class Shard:
             return before
 
         def compute(kernel: Kernel, own: ResolvedCall, should_stop: ShouldStop) -> PartialSpans | None:
-            first = order.held.first
-            return continue_key_range(kernel, own, order.required, first, block, before, self._workers, should_stop)
+            first = request.held.first
+            return continue_key_range(kernel, own, request.required, first, block, before, self._workers, should_stop)
 
-        return self._answer(order, call, compute)
+        return self._answer(request, call, compute)
 
     def renew(self, number: str) -> None:
         """Keep a computation going."""
@@ -182,15 +185,20 @@ class Shard:
             self._stopped.popitem(last=False)
 
     def _answer(
-        self, order: Order, call: ResolvedCall, compute: Callable[[Kernel, ResolvedCall, ShouldStop], Answer | None]
+        self,
+        request: ShardRequest,
+        call: ResolvedCall,
+        compute: Callable[[Kernel, ResolvedCall, ShouldStop], Answer | None],
     ) -> Answer | Refusal:
-        """Return what a function computes with the kernel and the keys of an order."""
-        kernel = available_kernels()[0].get(order.kernel)
-        if kernel is None:
-            return Refusal(f"the node has no kernel {order.kernel}")
+        """Return what a function computes with the kernel and the keys of a request."""
+        kernel = available_kernels()[0].get(request.kernel)
+        if kernel is None or sources_digest() != request.sources:
+            return Refusal(f"the node has no kernel {request.kernel} of the same sources")
         try:
-            with self._leased(order.number) as should_stop, np.errstate(all="ignore"):
-                answer = compute(kernel, with_key_range(call, self._snapshot(order.memory), order.held), should_stop)
+            with self._leased(request.number) as should_stop, np.errstate(all="ignore"):
+                answer = compute(
+                    kernel, with_key_range(call, self._snapshot(request.memory), request.held), should_stop
+                )
         except (MemoryStoreError, CallError, OSError, ValueError, Stopped) as error:
             return Refusal(type(error).__name__)
         return Refusal("not in shards") if answer is None else answer

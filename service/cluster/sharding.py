@@ -66,15 +66,15 @@ class Sharding:
         # Ranges are whole spans: more shards than spans would be processes for nothing.
         shards = min(count_shards(session, spread), -(-spread.memory.keys // kernel.span))
         ranges = cut_keys(spread.memory.keys, shards, kernel.span)
-        front = without_keys(call)
-        if len(ranges) < 2 or not _is_for_shards(kernel, front, required):
+        keyless = without_keys(call)
+        if len(ranges) < 2 or not _is_for_shards(kernel, keyless, required):
             return None
         group = self._group(session, spread, shards)
         actors = group.actors
         result = None
         if actors:
             try:
-                running = RunningCall(session, actors, spread.memory, ranges, kernel, front, required)
+                running = RunningCall(session, actors, spread.memory, ranges, kernel, keyless, required)
                 result = running.evaluate(workers, should_stop, progress, self._meter)
             except (Lost, session.ray.exceptions.RayError) as error:
                 # Ray raises errors of its own where a call cannot be sent, as when an object store is full.
@@ -107,9 +107,9 @@ def count_shards(session: Session, spread: SpreadMemory) -> int:
     return session.nodes if spread.bytes >= MIN_SHARDED_BYTES else 1
 
 
-def _is_for_shards(kernel: Kernel, front: ResolvedCall, required: frozenset[str]) -> bool:
+def _is_for_shards(kernel: Kernel, keyless: ResolvedCall, required: frozenset[str]) -> bool:
     """Return whether shards compute a call: not one with rotated keys, whose rotation is in this process already."""
-    if isinstance(front.position, Rotary):
+    if isinstance(keyless.position, Rotary):
         return False
     with np.errstate(all="ignore"):
-        return takes_key_ranges(kernel, front, required) or takes_candidates(kernel, front, required)
+        return takes_key_ranges(kernel, keyless, required) or takes_candidates(kernel, keyless, required)

@@ -59,7 +59,7 @@ def test_neighbours_go_to_one_node_and_nodes_take_turns(count: int, places: int)
 
 def test_nodes_have_as_many_places_as_cpus_and_that_of_the_front_is_the_last() -> None:
     session = Session(Ray())
-    assert (session.places, session.cpus, session.nodes) == (["b", "b", OWN], 3, 3)
+    assert (session.cpu_nodes, session.cpus, session.nodes) == (["b", "b", OWN], 3, 3)
 
 
 def test_a_function_is_sent_to_the_nodes_once() -> None:

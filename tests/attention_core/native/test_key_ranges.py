@@ -58,25 +58,25 @@ def of_range(call, first, end):
 
 def evaluate_in_spans(kernel, call, required, cuts, workers=None):
     """The result from the partial results of every span."""
-    front = without_keys(call)
-    assert takes_key_ranges(kernel, front, required)
+    keyless = without_keys(call)
+    assert takes_key_ranges(kernel, keyless, required)
     partials = [
         evaluate_key_range(kernel, of_range(call, first, end), required, first, workers)
         for first, end in pairwise(cuts)
     ]
-    return merge_key_ranges(kernel, front, required, partials, workers)
+    return merge_key_ranges(kernel, keyless, required, partials, workers)
 
 
 def evaluate_in_turn(kernel, call, required, cuts, workers=None, max_rows=30):
     """The result of ranges that continue one another, for blocks of rows."""
-    front, last = without_keys(call), []
-    for block in divide_rows(kernel, front, max_rows):
+    keyless, last = without_keys(call), []
+    for block in divide_rows(kernel, keyless, max_rows):
         partial = None
         for first, end in pairwise(cuts):
             own = of_range(call, first, end)
             partial = continue_key_range(kernel, own, required, first, block, partial, workers)
         last.append(partial)
-    return merge_key_ranges(kernel, front, required, last, workers)
+    return merge_key_ranges(kernel, keyless, required, last, workers)
 
 
 def assert_same_results(received, expected, case):
@@ -208,13 +208,13 @@ def test_sparse_normalizers_have_the_output_of_the_whole(dtype, normalizer):
     lengths = KeyLengths(np.array([KEYS, 0]))
     given = {**arrays, "mask": lengths, "normalizer": normalizer, "dtype": dtype, "include": ("output",)}
     call = resolve(AttentionCall(**given))
-    front, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
-    assert takes_candidates(kernel, front, frozenset({"output"}))
+    keyless, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
+    assert takes_candidates(kernel, keyless, frozenset({"output"}))
     parts = [find_candidates(kernel, of_range(call, *cut), cut[0], None, None) for cut in cuts]
     with np.errstate(all="ignore"):
-        maximum, weighted = weigh_candidates(front, parts)
+        maximum, weighted = weigh_candidates(keyless, parts)
     sums = [apply_to_range(of_range(call, *cut), cut[0], keys_of_range(weighted, *cut)) for cut in cuts]
-    result = merge_sums(front, maximum, sums)
+    result = merge_sums(keyless, maximum, sums)
     expected, largest = evaluate_fields(call, None, None, None)
     np.testing.assert_array_equal(result.maximum, largest)
     scale = 1e-12 if dtype == "float64" else 1e-5
@@ -248,15 +248,15 @@ def test_rankings_of_ranges_have_the_bits_of_the_whole(kernel, masked, normalize
     assert ranks_in_ranges(call, required)
     whole = evaluate_with_kernel(kernel, call, required, None, None, None)
     expected = gather_ranking(whole.fields)
-    front, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
+    keyless, cuts = without_keys(call), list(pairwise(CUTS["each span"]))
     first = required_without_ranking(required)
     partials = [evaluate_key_range(kernel, of_range(call, *cut), first, cut[0]) for cut in cuts]
     assert_same_bits(
-        merge_key_ranges(kernel, front, first, partials).fields["output"], whole.fields["output"], "output"
+        merge_key_ranges(kernel, keyless, first, partials).fields["output"], whole.fields["output"], "output"
     )
     states = np.concatenate([partial.state for partial in partials])
     parts = [rank_range(kernel, of_range(call, *cut), cut[0], states, None, None) for cut in cuts]
-    ranking = gather_ranking(merge_rankings(front, parts))
+    ranking = gather_ranking(merge_rankings(keyless, parts))
     np.testing.assert_array_equal(ranking.counts, expected.counts)
     shown = np.arange(9) < expected.counts[..., None]
     for name in ("keys", "weights", "scores"):
