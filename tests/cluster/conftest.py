@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cluster.ground import INSTALLED, PYTHON, TARGET, RayCluster
-from tests.server import Server, log_lines, running_server
+from tests.cluster.ground import INSTALLED, TARGET, RayCluster
+from tests.server import Server
 
 MIN_OPERATIONS = 1
 """So that every call of a test runs on the cluster."""
@@ -40,20 +39,13 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster
 @pytest.fixture(scope="session")
 def ray_server(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that computes on the cluster."""
-    directory: Path = tmp_path_factory.mktemp("ray-server")
-    settings = {
-        "RAY_ADDRESS": ray_cluster.address,
-        "RAY_MIN_OPERATIONS": str(MIN_OPERATIONS),
-        "MAX_OPERATIONS": str(MAX_OPERATIONS),
-    }
-    with running_server(directory, python=PYTHON, base=ray_cluster.environment, **settings) as server:
-        log_lines(server, "connected to a Ray cluster")
+    settings = {"RAY_MIN_OPERATIONS": str(MIN_OPERATIONS), "MAX_OPERATIONS": str(MAX_OPERATIONS)}
+    with ray_cluster.server(tmp_path_factory.mktemp("ray-server"), **settings) as server:
         yield server
 
 
 @pytest.fixture
 async def ray_client(ray_cluster: RayCluster, ray_server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that server, while no test changes the nodes."""
-    with ray_cluster.shared():
-        async with httpx.AsyncClient(base_url=ray_server.url, timeout=60) as client:
-            yield client
+    async with ray_cluster.client(ray_server) as client:
+        yield client

@@ -10,12 +10,15 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from service.cluster.local import HEALTH_CHECKS, START
+from tests.server import Server, log_lines, running_server
 
 PROJECT = Path(__file__).parents[2]
 ENVIRONMENT = PROJECT / ".venv-ray"
@@ -56,6 +59,26 @@ class RayCluster:
         """Disconnect."""
         self._lines.close()
         self._connection.close()
+
+    @contextmanager
+    def server(self, directory: Path, workers: int = 1, **settings: str) -> Iterator[Server]:
+        """Start a server that computes on the cluster, each of whose workers is connected to it, and end it afterwards.
+
+        :param directory: for its log.
+        :param workers: processes of the server.
+        :param settings: further ones, without their prefix.
+        """
+        settings |= {"RAY_ADDRESS": self.address, "WORKERS": str(workers)}
+        with running_server(directory, python=PYTHON, base=self.environment, **settings) as server:
+            log_lines(server, "connected to a Ray cluster", workers)
+            yield server
+
+    @asynccontextmanager
+    async def client(self, server: Server) -> AsyncIterator[httpx.AsyncClient]:
+        """Return a client of a server, while no test of another process changes the nodes."""
+        with self.shared():
+            async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+                yield client
 
     @contextmanager
     def shared(self) -> Iterator[None]:

@@ -12,10 +12,10 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.cluster.ground import PYTHON, RayCluster
+from tests.cluster.ground import RayCluster
 from tests.processes import cpu_seconds, workers_of
 from tests.sampling import sample
-from tests.server import Server, log_lines, running_server
+from tests.server import Server, running_server
 from tests.service.memories.redis_server import RedisServer
 from tests.service.safetensors.stored import BOTH, NUMPY, SEND, loaded, saved
 
@@ -78,18 +78,15 @@ LEFT: dict[str, dict[str, Any]] = {
 def server(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose memories the nodes find."""
     directory: Path = tmp_path_factory.mktemp("sharded")
-    settings = {"RAY_ADDRESS": ray_cluster.address, "MEMORIES_DIRECTORY": str(directory / "memories")}
-    with running_server(directory, python=PYTHON, base=ray_cluster.environment, **settings) as server:
-        log_lines(server, "connected to a Ray cluster")
+    with ray_cluster.server(directory, MEMORIES_DIRECTORY=str(directory / "memories")) as server:
         yield server
 
 
 @pytest.fixture
 async def client(ray_cluster: RayCluster, server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that server, while no test changes the nodes."""
-    with ray_cluster.shared():
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-            yield client
+    async with ray_cluster.client(server) as client:
+        yield client
 
 
 async def put(
@@ -325,16 +322,8 @@ async def test_shards_that_have_ended_are_started_by_the_next_query(ray_cluster:
 
 @pytest.mark.soak
 async def test_workers_share_the_shards_of_a_memory(ray_cluster: RayCluster, tmp_path: Path) -> None:
-    settings = {
-        "RAY_ADDRESS": ray_cluster.address,
-        "MEMORIES_DIRECTORY": str(tmp_path / "memories"),
-        "WORKERS": "2",
-    }
-    with (
-        ray_cluster.alone(),
-        running_server(tmp_path, python=PYTHON, base=ray_cluster.environment, **settings) as server,
-    ):
-        log_lines(server, "connected to a Ray cluster", 2)
+    memories = str(tmp_path / "memories")
+    with ray_cluster.alone(), ray_cluster.server(tmp_path, workers=2, MEMORIES_DIRECTORY=memories) as server:
         others = set(ray_cluster.ask("actors"))
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             for name, shards in (("shared-whole", 1), ("shared", 3)):
@@ -356,17 +345,9 @@ async def test_workers_share_the_shards_of_a_memory(ray_cluster: RayCluster, tmp
 @pytest.mark.soak
 async def test_shards_read_memories_from_redis(ray_cluster: RayCluster, tmp_path: Path) -> None:
     redis = RedisServer()
-    settings = {
-        "RAY_ADDRESS": ray_cluster.address,
-        "MEMORIES_DIRECTORY": str(tmp_path / "cache"),
-        "MEMORIES_URL": redis.url("sharded"),
-    }
+    settings = {"MEMORIES_DIRECTORY": str(tmp_path / "cache"), "MEMORIES_URL": redis.url("sharded")}
     try:
-        with (
-            ray_cluster.shared(),
-            running_server(tmp_path, python=PYTHON, base=ray_cluster.environment, **settings) as server,
-        ):
-            log_lines(server, "connected to a Ray cluster")
+        with ray_cluster.shared(), ray_cluster.server(tmp_path, **settings) as server:
             async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
                 for name, shards in (("redis-whole", 1), ("redis", 3)):
                     await put(client, name, shards)
