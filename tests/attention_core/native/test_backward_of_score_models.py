@@ -81,7 +81,7 @@ PARAMETERS = {"of all heads": (), "of each head": (4,)}
 @pytest.mark.usefixtures("no_numpy")
 @pytest.mark.parametrize(
     ("model", "option", "layout", "kernel", "heads"),
-    every(17, product_sample(3, MODELS, MODEL_OPTIONS, LAYOUTS, KERNELS, PARAMETERS, soak_step=3)),
+    every(29, product_sample(3, MODELS, MODEL_OPTIONS, LAYOUTS, KERNELS, PARAMETERS, soak_step=3)),
 )
 def test_gradients_are_those_of_numpy(model, option, layout, kernel, heads):
     model = score_models(LAYOUTS[layout][0][-1], PARAMETERS[heads])[model]

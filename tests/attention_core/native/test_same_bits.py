@@ -21,7 +21,7 @@ from attention_core import (
 from tests.attention_core.native.drawn import draw
 from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, run
 
-SEEDS = range(1000, 1012)
+SEEDS = range(1000, 1008)
 SOAK_SEEDS = range(2000, 2060)
 THREADS = (2, 3, 8)
 MATRICES = ("scores", "capped_scores", "logits", "weights")

@@ -40,7 +40,7 @@ from tests.attention_core.native.kernels import EACH_KERNEL, assert_same_bits, r
 from tests.attention_core.native.stored import STORED, in_four_bytes, in_two_bytes, stored
 from tests.sampling import sample
 
-SEEDS, SOAK_SEEDS = range(7000, 7008), range(7100, 7140)
+SEEDS, SOAK_SEEDS = range(7000, 7005), range(7100, 7140)
 MATRICES = ("scores", "capped_scores", "logits", "weights")
 RNG = np.random.default_rng(19)
 ALL_BITS = np.arange(2**16, dtype=np.uint16)

@@ -110,7 +110,8 @@ async def test_a_request_that_cannot_finish_is_answered_in_time(tmp_path, report
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs the Debian package util-linux")
-@pytest.mark.parametrize("name", sample(["SIGTERM", "SIGHUP"], "SIGTERM"))
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_as_the_first_process_of_a_container(tmp_path, report_figure, name):
     """As process 1 of a namespace of its own SIGTERM and SIGHUP are heard too: exit code 0 within 5 s."""
     port, log = free_port(), tmp_path / "first.log"

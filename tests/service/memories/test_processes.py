@@ -18,7 +18,7 @@ from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 from tests.service.memories.programs import run, start
 
 
-@of_each_kind("kills", embedded=16, redis=8, soak=200)
+@of_each_kind("kills", embedded=8, redis=4, soak=200)
 def test_killed_writers_lose_and_tear_nothing(location, kind, tmp_path, report_figure, kills):
     journals = tmp_path / "journals"
     journals.mkdir()
