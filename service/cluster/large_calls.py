@@ -115,7 +115,7 @@ class LargeCall:
                 evaluate = partial(self._evaluate, session)
                 return evaluate_in_parts(kernel, call, required, n_parts, evaluate, should_stop, progress)
         except ClusterUnavailable:
-            # What is left to NumPy is computed in this process, with a cluster or without.
+            # This process computes the calls of NumPy, with a cluster or without.
             if prepare(kernel, call, required, 1) is None:
                 return None
             raise

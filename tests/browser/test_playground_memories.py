@@ -202,3 +202,30 @@ async def test_a_long_list_comes_in_parts(open_page: OpenPage, tmp_path: Path) -
         await expect(panel.rows).to_have_count(130)
         await expect(panel.button("more")).to_be_hidden()
         await recorded.assert_clean()
+
+
+async def test_undo_goes_back_to_the_typed_keys_and_redo_to_the_memory(
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient
+) -> None:
+    await client.put("/v1/memories/browser.undone", json=HEROES)
+    recorded, playground = await opened(open_page, server.url)
+    panel, undo = Panel(recorded.page), recorded.page.locator("#undo")
+    field = playground.field("key", 0, 0)
+    await field.fill("5")
+    await field.press("Enter")
+    await playground.fresh()
+    await panel.open()
+    await panel.row_button("use", "browser.undone").click()
+    await expect(field).to_have_attribute("readonly", "")
+    await playground.fresh()
+    await undo.click()
+    await expect(field).not_to_have_attribute("readonly", "")
+    await expect(field).to_have_value("5")
+    await recorded.page.locator("#redo").click()
+    await expect(field).to_have_attribute("readonly", "")
+    await undo.click()
+    await undo.click()
+    await expect(field).to_have_value("1.9")
+    await expect(undo).to_be_disabled()
+    await playground.fresh()
+    await recorded.assert_clean()

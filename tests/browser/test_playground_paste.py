@@ -129,6 +129,7 @@ async def test_a_whole_request_is_pasted(open_page: OpenPage, server: Server) ->
     refused = {"softcap": ({"softcap": 3}, "softcap"), "rank": ({"query": [1, 2]}, "cannot be shown"),
                "name": ({"normalizer": "bestmax"}, "cannot be shown"),
                "mask": ({"mask": {"causal": True, "window": {"left": 1}}}, "does not show: mask/causal"),
+               "word": ({"mask": "causal"}, "does not show: mask"),
                "parameter": ({"score_model": {"name": "dot_product", "scale": 2}}, "score_model/scale")}  # fmt: skip
     for change, reason in refused.values():
         await playground.paste("query", json.dumps(request | change))

@@ -13,7 +13,8 @@ export function createHistory(store, { changed, fieldOf }) {
   let isTravelling = false;
 
   store.subscribe((state, previous) => {
-    if (isTravelling || isAwaited(state) || isAwaited(previous) || sameContent(state, previous)) return;
+    // What arrives of a memory belongs to the edit that chose it.
+    if (isTravelling || isAwaited(previous) || sameContent(state, previous)) return;
     const source = store.isHeld() ? "drag" : fieldOf();
     const merges = source !== null && source === last;
     last = source;

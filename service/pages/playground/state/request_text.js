@@ -24,13 +24,17 @@ const fieldsProblem = (fields) => ({ problem: { key: "problem.paste_fields", val
 
 const nameOf = (choice) => (typeof choice === "string" ? choice : choice?.name);
 
+// Members that may be written as a name alone.
+const NAMED = ["score_model", "normalizer"];
+
 // The fields of members that `asked`, the request of the state, has lost.  Null, false and 0 stand for a field that is left out.
 const lostFields = (pasted, asked) =>
-  MEMBERS.flatMap((member) =>
-    Object.entries(typeof pasted[member] === "object" ? (pasted[member] ?? {}) : {})
+  MEMBERS.flatMap((member) => {
+    if (typeof pasted[member] === "string") return NAMED.includes(member) ? [] : [member];
+    return Object.entries(pasted[member] ?? {})
       .filter(([name, value]) => value !== null && value !== false && value !== 0 && !(name in (asked[member] ?? {})))
-      .map(([name]) => `${member}/${name}`),
-  );
+      .map(([name]) => `${member}/${name}`);
+  });
 
 // Returns {state}, or {problem} as a report has it.
 export function stateFromRequest(pasted, catalogue, current) {
