@@ -38,7 +38,7 @@ WITHIN_THIS_MACHINE = {
     # A command of its own, which asks the service that its user names.
     "service/memory_commands.py": {"http.client"},
     # Whether the cluster that the operator names answers; and Ray in a process of its own, for "local".
-    "service/cluster/connection.py": {"socket.create_connection"},
+    "service/cluster/session.py": {"socket.create_connection"},
     "service/cluster/local.py": {"subprocess"},
     # A database in a file.
     "service/memories/catalogue.py": {"sqlite3.connect"},
