@@ -7,15 +7,7 @@
 
 from attention_core.attend import attend, evaluate
 from attention_core.blockwise import Workers
-from attention_core.call import (
-    AttentionCall,
-    AttentionGradients,
-    AttentionResult,
-    Diagnostics,
-    Heads,
-    Positions,
-    Ranking,
-)
+from attention_core.call import AttentionCall, Heads, Positions
 from attention_core.cost import Cost, predict
 from attention_core.dtypes import BFLOAT16
 from attention_core.errors import AttentionError, CallError, InvalidValue, ShapeMismatch, Stopped, UnknownName
@@ -43,6 +35,7 @@ from attention_core.normalizers import (
 from attention_core.partials import Partial, merge
 from attention_core.positions import POSITIONS, Alibi, Rotary
 from attention_core.resolve import resolve
+from attention_core.results import AttentionGradients, AttentionResult, Diagnostics, Ranking
 from attention_core.rotary_scaling import RotaryScaling
 from attention_core.score_modifier import ScoreModifier
 from attention_core.scores import (

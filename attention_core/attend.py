@@ -10,18 +10,7 @@ from numpy.typing import ArrayLike
 
 from attention_core.arrays import FloatArray
 from attention_core.blockwise import Workers, evaluate_tiled
-from attention_core.call import (
-    AttentionCall,
-    AttentionResult,
-    Diagnostics,
-    Heads,
-    Layout,
-    Offset,
-    Positions,
-    Ranking,
-    ResolvedCall,
-    ResultField,
-)
+from attention_core.call import AttentionCall, Heads, Layout, Offset, Positions, ResolvedCall, ResultField
 from attention_core.dense import evaluate_dense, list_ranked_fields, list_required_matrices
 from attention_core.diagnostics import diagnose, gather_ranking, rank_keys
 from attention_core.dtypes import BFLOAT16
@@ -32,6 +21,7 @@ from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallba
 from attention_core.native import Kernel, KernelResult, evaluate_with_kernel, find_scorer, selected_kernel
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.resolve import resolve
+from attention_core.results import AttentionResult, Diagnostics, Ranking
 from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import choose_tile_sizes
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attention_core.arrays import BoolArray, IntArray, Logits, Scores, Weights
-from attention_core.call import Diagnostics, Ranking
 from attention_core.execution_path import selects_ranked_keys
 from attention_core.interfaces import Normalizer
+from attention_core.results import Diagnostics, Ranking
 
 MAX_GROUP_KEYS = 64
 """Keys of a group, of which a selection looks at the largest weight first."""

@@ -12,7 +12,7 @@ from attention_core.blockwise import Workers
 from attention_core.blockwise.blocks import LeadingBlock, leading_blocks, output_index, split_last_first
 from attention_core.blockwise.tasks import run_tasks
 from attention_core.blockwise.work_monitor import WorkMonitor
-from attention_core.call import AttentionCall, AttentionGradients, Heads, Layout, Offset, Positions, ResolvedCall
+from attention_core.call import AttentionCall, Heads, Layout, Offset, Positions, ResolvedCall
 from attention_core.field_shapes import output_shape
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.backward import differentiate_rows
@@ -20,6 +20,7 @@ from attention_core.gradients.call import GradientCall, resolve_gradients
 from attention_core.gradients.restore import ResolvedGradients, as_given
 from attention_core.interfaces import Mask, Normalizer, Position, ProgressCallback, ScoreModel, ShouldStop
 from attention_core.native import KernelGradients, differentiate_with_kernel, selected_kernel
+from attention_core.results import AttentionGradients
 from attention_core.score_modifier import ScoreModifier
 from attention_core.tile_sizes import TASKS_PER_CALL, TILE_ROWS, TileSizes
 

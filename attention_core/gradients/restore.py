@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from attention_core.arrays import FloatArray
-from attention_core.call import GRADIENT_FIELDS, AttentionCall, AttentionGradients, GradientField, ResolvedCall
+from attention_core.call import GRADIENT_FIELDS, AttentionCall, GradientField, ResolvedCall
 from attention_core.gradients.accumulation import GradientAccumulator
 from attention_core.gradients.call import GradientCall
 from attention_core.heads import arrange_cache, arrange_output
@@ -13,6 +13,7 @@ from attention_core.native import KernelGradients
 from attention_core.notes import MAX_NOTES, row_notes, storage_notes
 from attention_core.reductions import sum_to_shape
 from attention_core.resolve import rotation_positions
+from attention_core.results import AttentionGradients
 
 ResolvedGradients = KernelGradients | GradientAccumulator
 """Results of a backward pass, in the shapes and the type of the resolved call."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from attention_core.call import RESULT_FIELDS, AttentionResult, Diagnostics, Ranking
+from attention_core.call import RESULT_FIELDS
 from attention_core.descriptions import parameters_of
 from attention_core.formulas import PerHead
 from attention_core.interfaces import Normalizer, ScoreModel
+from attention_core.results import AttentionResult, Diagnostics, Ranking
 from service.codecs.json import plain
 from service.codecs.numbers import Decimal, Numbers
 from service.schemas.fields import request_fields

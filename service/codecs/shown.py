@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.call import AttentionResult, ResolvedCall, ResultField
+from attention_core.call import ResolvedCall, ResultField
+from attention_core.results import AttentionResult
 from service.codecs.result import as_used
 
 OVER_HEADS = "mean over heads · 各头平均"

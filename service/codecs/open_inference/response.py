@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from attention_core.call import AttentionResult
+from attention_core.results import AttentionResult
 from attention_wire.datatypes import BY_DTYPE, Datatype
 from attention_wire.open_inference import describe_tensor
 from service.codecs.decimals import BYTES_PER_NUMBER, shortest
