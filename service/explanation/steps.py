@@ -173,14 +173,14 @@ def _add_modifier(steps: Steps, explanation: Explanation, formula: str) -> None:
 def _add_weight(steps: Steps, explanation: Explanation, call: ResolvedCall, key_index: int) -> None:
     """Add the steps from logit to weight."""
     if explanation.weight_steps:
+        softmax = call.normalizer if isinstance(call.normalizer, Softmax) else None
         words = {
             "visible": int(np.sum(~np.isneginf(explanation.logits))),
             "percent": f"{100 * explanation.weight + 0.0:.4g}",
+            # Of other normalizers only entmax with α = 1 has exponentials, those of temperature 1.
+            "kept": f"{100 * exp(-1 / (softmax.temperature if softmax else 1)):.2g}",
         }
-        sink = ""
-        if isinstance(call.normalizer, Softmax):
-            words["kept"] = f"{100 * exp(-1 / call.normalizer.temperature):.2g}"
-            sink = "" if call.normalizer.sink is None else " with sink"
+        sink = " with sink" if softmax and softmax.sink is not None else ""
         for part in explanation.weight_steps:
             own = f"{call.normalizer.name} {part.name}{sink if part.name == 'denominator' else ''}"
             steps.add_term(part, own if own in STEPS else part.name, **words)

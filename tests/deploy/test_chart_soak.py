@@ -320,7 +320,7 @@ def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
         ("keys of a secret", ["helm test needs one"]),
         ("memories in a claim", ["in the claim attention-attention-service-memories"]),
         ("memories in Redis", ["caches up to 5Gi"]),
-        ("Ray", ["from 20000000000 operations on", "at attention-head-svc:6379"]),
+        ("Ray", ["from 200000000000 operations on", "at attention-head-svc:6379"]),
     ],
 )
 def test_the_notes_say_what_is_open_and_what_is_missing(switch: str, sentences: list[str]) -> None:

@@ -267,6 +267,19 @@ async def test_the_threshold_of_sparsemax_is_written_as_what_the_support_needs_t
     assert alone["threshold"]["formula"] == "(0 − 1) / 1 = −1"
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_entmax_of_alpha_1_is_explained_as_softmax(client, language):
+    request = {"query": [[1]], "key": [[2], [1.5], [-3]], "score_model": "dot_product"}
+    received = [
+        await explain(client, request | {"normalizer": normalizer}, 0, 1, language=language)
+        for normalizer in ({"name": "entmax", "alpha": 1}, "softmax")
+    ]
+    written = [[(step["name"], step["formula"], step["value"]) for step in one["steps"]] for one in received]
+    assert written[0] == written[1]
+    [kept] = [step["sentence"] for step in received[0]["steps"] if step["name"] == "exponential"]
+    assert "37" in kept
+
+
 async def test_a_long_sum_is_written_with_its_beginning_and_its_end(client):
     many = [[float(m) for m in range(1, 31)]]
     request = {"query": many, "key": many * 20, "value": [[float(c) for c in range(20)]] * 20}
