@@ -12,6 +12,7 @@ import { createVerification } from "./verification.js";
 import { sizesOf } from "../state/store.js";
 import { scoreIndexOf } from "../state/used_memory.js";
 
+// `on.painted` is called with the state and the result on the screen, null before the first.
 export function createResults({ catalogue, theme, on }) {
   const pipeline = createPipeline(on);
   const formula = createFormula(catalogue);
@@ -80,6 +81,7 @@ export function createResults({ catalogue, theme, on }) {
     formula.update(state);
     if (shown) shown.view = viewOf(state);
     paintStatus();
+    on.painted(state, shown);
     if (!shown) return;
     const isRanking = shown.numbers.ranking !== null;
     for (const part of [root, byId("explain")]) setAttributes(part, { "data-view": isRanking ? "ranking" : "maps" });

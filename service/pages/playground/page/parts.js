@@ -28,6 +28,7 @@ import { createTheme } from "./theme.js";
 import { createToolbar, offerLink } from "./toolbar.js";
 import { showToast } from "./toast.js";
 import { createUndo, fieldOfTyping } from "./undo.js";
+import { createViews } from "./views.js";
 
 // `exampleOf` fetches an example by its id, `readLink` reads the fragment of the address.
 export function createPage({ catalogue, examples, exampleOf, readLink, state: first, example: firstExample }) {
@@ -43,7 +44,12 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     asking.again();
   });
   const theme = createTheme(() => results.paint(store.get()));
-  const results = createResults({ catalogue, theme, on: { focus, toggle, toggleKey: toggleWholeKey } });
+  const views = createViews({ store, catalogue, theme, load: (request) => takeRequest("query", request), focus });
+  const results = createResults({
+    catalogue,
+    theme,
+    on: { focus, toggle, toggleKey: toggleWholeKey, painted: views.update },
+  });
   const asking = createAsking({
     store,
     catalogue,
@@ -130,11 +136,14 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     results.awaitExample(true);
     try {
       const example = await exampleOf(id);
-      if (isWanted()) take(stateOf(example, catalogue, store.get().language), example);
+      if (isWanted()) take(inOpenView(stateOf(example, catalogue, store.get().language)), example);
     } catch (error) {
       if (isWanted()) sayNotLoaded(error);
     }
   }
+
+  // Other numbers are looked at in the view that is open; a link has its own.
+  const inOpenView = (state) => ({ ...state, panel: store.get().panel });
 
   async function takeLink() {
     const isWanted = begun();
@@ -180,7 +189,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
       return;
     }
     begun();
-    replace(state);
+    replace(inOpenView(state));
     showToast(t("undo.pasted"), { label: t("bar.undo"), act: history.undo });
   }
 

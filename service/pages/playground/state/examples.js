@@ -23,6 +23,7 @@ export function stateOf(example, catalogue, language) {
     further: furtherFrom(request),
     focus: opening(),
     memory: null,
+    panel: null,
   };
 }
 

@@ -30,7 +30,8 @@ export function createHistory(store, { changed, fieldOf }) {
     to.push(store.get());
     separate();
     isTravelling = true;
-    store.load({ ...next, language: store.get().language });
+    const { language, panel } = store.get();
+    store.load({ ...next, language, panel });
     isTravelling = false;
     changed();
   }

@@ -1,4 +1,5 @@
 // A link may come from anywhere: nothing of it is used before all of it is what this page would have written.
+import { viewOf } from "../views/list.js";
 import { LANGUAGES, language } from "../words/i18n.js";
 import { NAME_LIMIT } from "../words/names.js";
 import { parametersOf } from "../inputs/parameters.js";
@@ -40,7 +41,7 @@ const ENTRIES = {
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  const { e, b, q, k, v, n, m, f, s, w, x, y } = document;
+  const { e, b, q, k, v, n, m, f, s, w, x, y, t } = document;
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
   const key = readSlices(k);
@@ -69,6 +70,7 @@ export function readShared(document, catalogue, examples) {
     further: readFurther(x),
     focus: readFocus(f),
     memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key }, b),
+    panel: t === null ? null : readPanel(t),
   };
 }
 
@@ -194,4 +196,12 @@ function readFocus(focus) {
     "focus",
   );
   return { stage, row, key, column };
+}
+
+function readPanel(panel) {
+  expect(Array.isArray(panel) && isObject(panel[1]), "panel");
+  const [name, options] = panel;
+  const view = viewOf(name);
+  expect(view, "unknown panel");
+  return { name, options: view.readOptions(options, expect) };
 }

@@ -25,6 +25,13 @@ export default {
   "batch.label": "Batch row",
   "batch.entry": "{number} of {count}",
 
+  "view.choose": "What the panel shows",
+  "view.maps": "Maps",
+  "view.maps_title": "The four steps of the calculation as heat maps",
+  "view.table": "Table",
+  "view.table_title": "The numbers as plain tables, with every digit",
+  "view.none": "There is nothing to show here before the first result, and where keys are ranked.",
+
   "panel.inputs": "Inputs",
   "panel.results": "From scores to output",
   "panel.explain": "Why this number?",

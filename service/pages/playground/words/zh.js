@@ -25,6 +25,13 @@ export default {
   "batch.label": "批次",
   "batch.entry": "第 {number} 个，共 {count} 个",
 
+  "view.choose": "面板显示什么",
+  "view.maps": "热图",
+  "view.maps_title": "计算的四步，以热图显示",
+  "view.table": "表格",
+  "view.table_title": "普通表格，保留每一位数字",
+  "view.none": "第一个结果之前，以及只给出键的排名时，这里没有内容。",
+
   "panel.inputs": "输入",
   "panel.results": "从得分到输出",
   "panel.explain": "这个数是怎么来的？",
