@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 async def test_a_tab_is_opened_by_mouse_and_by_keyboard(open_page: OpenPage, server: Server) -> None:
-    recorded, playground = await opened(open_page, server.url)
+    recorded, _ = await opened(open_page, server.url)
     maps, table = recorded.page.locator("#view-maps"), recorded.page.locator("#view-other .plain")
     await recorded.page.locator("#tab-table").click()
     await expect(table.first).to_be_visible()
