@@ -142,10 +142,7 @@ def refusing(slug: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[
 @pytest.mark.soak
 async def test_other_refusals_say_what_to_do_in_both_languages(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
-    texts = await recorded.page.evaluate(
-        "async () => ({ en: (await import('./static/playground/words/en.js')).default,"
-        " zh: (await import('./static/playground/words/zh.js')).default })"
-    )
+    texts = await recorded.page.evaluate("async () => (await import('./static/playground/words/texts.js')).TEXTS")
     notice = playground.notice("problem")
     for slug in ("too-large", "queue-full", "draining", "deadline-exceeded", "internal"):
         waits = slug in {"queue-full", "draining"}

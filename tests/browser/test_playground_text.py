@@ -92,8 +92,8 @@ async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(
 ) -> None:
     recorded, _ = await opened(open_page, server.url)
     zh, en = await recorded.page.evaluate(
-        "async () => [(await import('./static/playground/words/zh.js')).default,"
-        " (await import('./static/playground/words/en.js')).default]"
+        "async () => { const { TEXTS } = await import('./static/playground/words/texts.js');"
+        " return [TEXTS.zh, TEXTS.en]; }"
     )
     assert sorted(zh) == sorted(en)
     places = re.compile(r"\{(\w+)\}")

@@ -28,8 +28,6 @@ export default {
   "view.choose": "What the panel shows",
   "view.maps": "Maps",
   "view.maps_title": "The four steps of the calculation as heat maps",
-  "view.table": "Table",
-  "view.table_title": "The numbers as plain tables, with every digit",
   "view.none": "There is nothing to show here before the first result, and where keys are ranked.",
 
   "panel.inputs": "Inputs",

@@ -1,8 +1,5 @@
 // Every visible string, in the language that the reader has chosen.
-import en from "./en.js";
-import zh from "./zh.js";
-
-const TEXTS = { zh, en };
+import { TEXTS } from "./texts.js";
 
 const TAGS = { zh: "zh-Hans", en: "en" };
 

@@ -28,8 +28,6 @@ export default {
   "view.choose": "面板显示什么",
   "view.maps": "热图",
   "view.maps_title": "计算的四步，以热图显示",
-  "view.table": "表格",
-  "view.table_title": "普通表格，保留每一位数字",
   "view.none": "第一个结果之前，以及只给出键的排名时，这里没有内容。",
 
   "panel.inputs": "输入",
