@@ -31,6 +31,7 @@ from attention_core.layouts import (
 from attention_core.masks import find_key_lengths
 from attention_core.normalizers import Softmax
 from attention_core.notes import call_notes
+from attention_core.objects import checked
 from attention_core.scores import ScaledDotProduct
 from attention_core.shapes import (
     Shape,
@@ -111,14 +112,14 @@ def _resolve(call: AttentionCall) -> ResolvedCall:
     heads = score_shape[1] if len(score_shape) == 4 else None
     features = FeatureSizes(query.shape[-1], key.shape[-1], heads)
     normalizer = _bind(call.normalizer or DEFAULT_NORMALIZER, "normalizer", heads, dtype.compute)
-    mask = None if call.mask is None else call.mask.bind(score_shape)
+    mask = None if call.mask is None else checked(call.mask, "mask").bind(score_shape)
     offset, key_positions = _resolve_positions(call, score_shape, past_length)
     position = None if call.position is None else _bind(call.position, "position", features)
     if position is not None:
         query, key = _rotate(position, query, key, offset, key_positions)
     include = _resolve_include(call, normalizer, len(score_shape))
     score_model = _bind(call.score_model or DEFAULT_SCORE_MODEL, "score_model", features, dtype.compute)
-    modifier = None if call.score_modifier is None else call.score_modifier.bind(score_shape, dtype.compute)
+    modifier = call.score_modifier and checked(call.score_modifier, "score_modifier").bind(score_shape, dtype.compute)
     softcap = None if call.softcap is None else _check_softcap(call.softcap, dtype)
     bias = None if call.bias is None else _load_bias(call.bias, score_shape, dtype)
     present = (vectors.key, vectors.value) if "present" in include and vectors.value is not None else None
@@ -210,8 +211,9 @@ def _join(call: AttentionCall, past: FloatArray, new: FloatArray, name: str, oth
 
 def _bind(model: Any, name: str, *arguments: Any) -> Any:
     """Return a score model, normalizer or position, bound; errors about its parameters get a path under `name`."""
+    bind = checked(model, name).bind
     try:
-        return model.bind(*arguments)
+        return bind(*arguments)
     except CallError as error:
         if error.path != ("key",):
             error.path = (name, *error.path)
