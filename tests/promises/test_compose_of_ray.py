@@ -89,4 +89,4 @@ def test_the_front_has_joined_the_node_of_the_head(monkeypatch: pytest.MonkeyPat
 
 def test_every_node_reads_the_memories() -> None:
     assert all("memories:/var/lib/attention-service" in service["volumes"] for service in RAY.values())
-    assert DOCUMENT["volumes"]["ray"]["driver_opts"]["o"].startswith("size=512m,uid=10001,")
+    assert DOCUMENT["volumes"]["ray"]["driver_opts"]["o"].startswith("uid=10001,")
