@@ -18,6 +18,9 @@ from service.settings import Settings
 WATCH_SECONDS = 0.5
 """Time between two looks at whether the cluster still answers."""
 
+CLOSE_SECONDS = 15.0
+"""How long the service waits for the connection to end: Ray in place may take `local.STOP_SECONDS`."""
+
 RECONNECT_SECONDS = 2.0
 """Time between two attempts to connect."""
 
@@ -69,10 +72,13 @@ class Cluster:
         self._thread.start()
 
     def close(self) -> None:
-        """Disconnect; and end Ray if this process has started it."""
+        """Disconnect; and end Ray if this process has started it.
+
+        A connection that is just being made is not waited for: Ray offers no end of it, and ends with the process.
+        """
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)
 
     @property
     def is_connected(self) -> bool:
@@ -123,7 +129,7 @@ class Cluster:
         address = self._address
         if address == LOCAL:
             if self._local is None or not self._local.runs:
-                self._local = LocalRay.start(self._cpus, self._store_bytes)
+                self._local = LocalRay.start(self._cpus, self._store_bytes, self._closing)
             address = self._local.address
         elif address != "auto" and not accepts(address):
             raise StartFailed("nothing accepts connections there")

@@ -4,6 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from tempfile import TemporaryFile
@@ -49,7 +50,7 @@ class LocalRay:
         """Host and port to which drivers connect."""
 
     @classmethod
-    def start(cls, cpus: int, store_bytes: int) -> "LocalRay":
+    def start(cls, cpus: int, store_bytes: int, closing: threading.Event) -> "LocalRay":
         """Start Ray and return it once drivers can connect; raises StartFailed.
 
         The environment gets the token that drivers of this cluster need, unless it has one: Ray listens on every
@@ -57,6 +58,7 @@ class LocalRay:
 
         :param cpus: tasks that run at a time.
         :param store_bytes: of the memory that holds arguments and results of tasks.
+        :param closing: set when the service ends, and does not wait for Ray any more.
         """
         if "RAY_AUTH_MODE" not in os.environ:
             os.environ["RAY_AUTH_MODE"] = "token"
@@ -67,7 +69,11 @@ class LocalRay:
             process = subprocess.Popen(  # noqa: S603 — this interpreter and this module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages, env=environment
             )
-            address = _read_line(process)
+            address = _read_line(process, closing)
+            if closing.is_set() and process.stdin is not None:
+                # It ends Ray by itself, as soon as that has started.
+                process.stdin.close()
+                raise StartFailed("the service ends")
             if not address:
                 process.kill()
                 process.wait()
@@ -93,15 +99,16 @@ class LocalRay:
             self._process.stdout.close()
 
 
-def _read_line(process: "subprocess.Popen[bytes]") -> str:
-    """Return the first line that a process writes; an empty text if it ends or takes too long."""
+def _read_line(process: "subprocess.Popen[bytes]", closing: threading.Event) -> str:
+    """Return the first line that a process writes; an empty text if it ends, takes too long or is wanted no more."""
     if process.stdout is None:
         return ""
     os.set_blocking(process.stdout.fileno(), False)
     line, until = b"", time.monotonic() + START_SECONDS
     while not line.endswith(b"\n") and time.monotonic() < until and process.poll() is None:
         line += process.stdout.read() or b""
-        time.sleep(0.05)
+        if closing.wait(0.05):
+            return ""
     return line.decode().strip()
 
 

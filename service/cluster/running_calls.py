@@ -181,7 +181,8 @@ class RunningCall:
                     progress(len(references) - len(waiting), len(references))
                 if waiting:
                     messages.renew()
-            answers = self._ray.get(list(references))
+            # All have ended; an answer may still be lost with the node that made it.
+            answers = self._ray.get(list(references), timeout=SILENT_SECONDS)
             is_complete = True
         except self._ray.exceptions.RayError as error:
             raise Lost(type(error).__name__) from None
@@ -222,7 +223,7 @@ class _Messages:
         now = time.monotonic()
         if self._pending:
             done, self._pending = self._ray.wait(self._pending, num_returns=len(self._pending), timeout=0)
-            self._ray.get(done)
+            self._ray.get(done, timeout=SILENT_SECONDS)
         if not self._pending:
             self._answered = now
         elif now > self._answered + SILENT_SECONDS:

@@ -86,6 +86,9 @@ class ShardGroup:
                 if refusal is not None and refusal.reason == "MemoryNotFound":
                     log.error("a node of the cluster does not find the memories; nodes need the store of the service")
                     return
+                if refusal is not None:
+                    # The memory may have changed since, or its store may be back for the next call.
+                    log.warning("a shard of a memory could not read it yet: %s", refusal.reason)
                 del waiting[number]
             if waiting:
                 time.sleep(RETRY_SECONDS)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from tempfile import TemporaryDirectory
 
@@ -67,7 +68,8 @@ def _serve_on(listeners: Listeners, settings: Settings) -> int:
         if settings.ray_address != LOCAL or settings.workers == 1:
             return Supervisor(config, listeners).run()
         try:
-            ray = LocalRay.start(settings.compute_threads, 2 * settings.workers * settings.bytes_in_flight)
+            store_bytes = 2 * settings.workers * settings.bytes_in_flight
+            ray = LocalRay.start(settings.compute_threads, store_bytes, threading.Event())
         except StartFailed as error:
             log.critical("Ray did not start: %s", error)
             return STARTUP_FAILURE

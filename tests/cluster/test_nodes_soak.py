@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +26,9 @@ SECONDS = Sizes(heads=32, queries=3000, keys=32768, shared=32)
 
 FEW_QUERIES = Sizes(heads=2, queries=3, keys=9 * 2048 + 5)
 SMALL = {"query": [[1, 0]], "key": [[1, 0], [0, 1]], "value": [[1], [2]]}
+
+MAX_END_SECONDS = 20
+"""Within the time that a container has to end."""
 
 IN_PLACE = {"RAY_ADDRESS": "local", "RAY_MIN_OPERATIONS": "10000000"}
 
@@ -129,6 +133,11 @@ async def until(condition, seconds=300):
         await asyncio.sleep(0.2)
 
 
+def is_there(process):
+    """Whether a process has not ended."""
+    return Path(f"/proc/{process}").exists()
+
+
 @pytest.fixture
 def another_address(monkeypatch):
     """Ray's own variable names another cluster, as a file of Ray does where one runs on this machine already."""
@@ -166,6 +175,29 @@ async def test_ray_in_place_is_started_again_when_it_dies(client, ray_cluster, t
             await until(right)
         assert server.stop()[0] == 0
         assert "SIGTERM received" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("ray_cluster", [None])
+async def test_a_server_that_ends_while_ray_starts_leaves_nothing_behind(ray_cluster, tmp_path):
+    with running_server(tmp_path, python=PYTHON, **IN_PLACE) as server:
+        [worker] = workers_of(server.process.pid)
+
+        async def started():
+            return any(map(children_of, children_of(worker)))
+
+        await until(started)
+        [ray] = children_of(worker)
+        assert "connected to a Ray cluster" not in server.log.read_text()
+        began = time.monotonic()
+        assert server.stop()[0] == 0
+        assert time.monotonic() - began < MAX_END_SECONDS
+    nodes = children_of(ray)
+
+    async def gone():
+        nodes.update(children_of(ray))
+        return not any(map(is_there, (ray, *nodes)))
+
+    await until(gone)
 
 
 @pytest.mark.usefixtures("another_address")
