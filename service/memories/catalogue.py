@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -246,6 +246,11 @@ class Catalogue:
     def remove(self, connection: sqlite3.Connection, name: MemoryName) -> None:
         """Remove a row, if there is one, within a transaction."""
         connection.execute("DELETE FROM memories WHERE owner = ? AND name = ?", name)
+
+    def shorten(self) -> None:
+        """Give back the room of the write-ahead log, as far as readers of other processes allow."""
+        with self._connection() as connection, suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the connections: now those that no thread uses, the others when their threads are done."""

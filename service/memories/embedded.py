@@ -19,6 +19,7 @@ from service.memories.naming import MemoryName
 from service.memories.parts import PartFiles
 from service.memories.private import make_private
 from service.memories.reading import MemoryReader
+from service.memories.reserve import Reserve
 from service.memories.resources import StoreLimits, StoreResources
 from service.memories.state import StateCache
 from service.memories.store import MemoryDescription, StoreUsage
@@ -27,9 +28,9 @@ from service.memories.uses import Uses
 from service.memories.writing import MemoryWriter
 from service.memories.writing_store import WritingStore
 
-CATALOGUE, LOCKS = "catalogue.sqlite3", "locks"
+CATALOGUE, LOCKS, RESERVE = "catalogue.sqlite3", "locks", "reserve"
 
-ENTRIES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", LOCKS, *parts.DIRECTORIES, uses.DIRECTORY)
+ENTRIES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", LOCKS, RESERVE, *parts.DIRECTORIES, uses.DIRECTORY)
 """Names of what the directory of a store holds."""
 
 
@@ -66,6 +67,7 @@ class EmbeddedStore(WritingStore):
                 states=StateCache(limits.cache_bytes),
                 syncer=LogSyncer(),
                 uses=Uses(directory, clock),
+                reserve=Reserve(directory / RESERVE),
             )
             sync_directory(directory)
         self._reader = MemoryReader(self._of)

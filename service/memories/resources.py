@@ -7,6 +7,7 @@ from typing import NamedTuple
 from service.memories.catalogue import Catalogue
 from service.memories.locks import FileLocks
 from service.memories.parts import PartFiles
+from service.memories.reserve import Reserve
 from service.memories.state import StateCache
 from service.memories.syncing import LogSyncer
 from service.memories.uses import Uses
@@ -53,3 +54,4 @@ class StoreResources:
     states: StateCache
     syncer: LogSyncer
     uses: Uses
+    reserve: Reserve

@@ -16,7 +16,7 @@ from service.memories.append_log import (
 )
 from service.memories.arrays import ArraySnapshot
 from service.memories.catalogue import Part, Row
-from service.memories.errors import MemoryNotFound, QuotaExceeded
+from service.memories.errors import MemoryNotFound, QuotaExceeded, StorageFull
 from service.memories.files import NewFile, storage_errors
 from service.memories.form import MemoryForm, form_of
 from service.memories.naming import MemoryName, new_file_id, new_version
@@ -310,11 +310,20 @@ class MemoryWriter:
                 new.discard()
 
     def _remove(self, row: Row) -> None:
-        """Remove a memory, whose lock is held."""
-        with self._of.catalogue.transaction() as connection:
-            self._of.catalogue.remove(connection, row.name)
+        """Remove a memory, whose lock is held, also where the file system is full."""
+        try:
+            self._remove_row(row)
+        except StorageFull:
+            self._of.reserve.release()
+            self._of.catalogue.shorten()
+            self._remove_row(row)
         self._of.files.remove(row.parts)
         self._forget(row)
+        self._of.reserve.fill()
+
+    def _remove_row(self, row: Row) -> None:
+        with storage_errors(), self._of.catalogue.transaction() as connection:
+            self._of.catalogue.remove(connection, row.name)
 
     def _forget(self, row: Row) -> None:
         """Drop the state and the last use of a memory that is gone."""

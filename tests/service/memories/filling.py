@@ -13,6 +13,9 @@ from service.memories import EmbeddedStore, MemoryName
 from service.memories.errors import StorageFull
 from tests.service.memories.numbered import OPTIONS, numbers_of, tensors
 
+SMALL = 100
+"""Memories that are deleted while another program takes every byte that becomes free."""
+
 NAME, OTHER = MemoryName("", "kept"), MemoryName("", "growing")
 
 
@@ -29,10 +32,31 @@ def main(directory, file_bytes):
         store.delete(OTHER)
         store.append(NAME, tensors([5]))
         assert numbers_of(store.snapshot(NAME))[:4] == [1, 2, 3, 4]
+    if not file_bytes:
+        small = [MemoryName("", f"small-{place}") for place in range(SMALL)]
+        for name in small:
+            store.put(name, tensors([0]), OPTIONS)
+        for place, name in enumerate(small):
+            fill_to_the_last_byte(directory / f"other-{place}")
+            store.delete(name)
+        for path in directory.glob("other-*"):
+            path.unlink()
+        assert numbers_of(store.snapshot(NAME))[:4] == [1, 2, 3, 4]
     left_over = [path.name for path in directory.rglob("*.part")]
     assert not left_over, left_over
     store.close()
     print(failed["put"], failed["append"])
+
+
+def fill_to_the_last_byte(path):
+    """Leave no room for anything, as a program that writes to the same disk does."""
+    size = 2**16
+    with path.open("wb", buffering=0) as file:
+        while size:
+            try:
+                file.write(bytes(size))
+            except OSError:
+                size //= 2
 
 
 def puts_until_full(directory, store):

@@ -65,7 +65,8 @@ def test_everything_is_private_whatever_the_umask(tmp_path, open_store, director
         os.umask(before)
     modes = {path.relative_to(directory).as_posix(): mode_of(path) for path in (directory, *directory.rglob("*"))}
     assert {name for name in modes if "/" not in name} == {
-        ".", "catalogue.sqlite3", "catalogue.sqlite3-shm", "catalogue.sqlite3-wal", "locks", "logs", "segments", "uses"
+        ".", "catalogue.sqlite3", "catalogue.sqlite3-shm", "catalogue.sqlite3-wal", "locks", "logs", "reserve",
+        "segments", "uses"
     }  # fmt: skip
     assert {modes[name] for name in (".", "logs", "segments", "uses")} == {0o700}
     files = {name: mode for name, mode in modes.items() if mode != 0o700}
