@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import orjson
 
 from service.errors import InvalidRequest, ServiceError
+from service.memories import NAME, NAME_IN_WORDS
 from service.problems import problem_document
 from service.streams import DONE, REFUSED, STANDARD_OUTPUT, UNAVAILABLE, Output, read_file, unwritable
 from service.terminal import memories_text, memory_text
@@ -51,8 +52,11 @@ class Order:
 
     @property
     def path(self) -> str:
-        """Path of the memory."""
-        return f"{MEMORIES}/{quote(self.name or '', safe='')}"
+        """Path of the memory; raises InvalidRequest for a text that cannot be its name, and might be another path."""
+        name = self.name or ""
+        if not NAME.fullmatch(name):
+            raise InvalidRequest.at("/name", f"expected {NAME_IN_WORDS}; received {name[:200]!r}. Choose another name.")
+        return f"{MEMORIES}/{name}"
 
 
 class Refused(Exception):

@@ -15,6 +15,7 @@ from service.compute.memory_shapes import require_fitting
 from service.errors import InvalidRequest
 from service.memories import (
     NAME,
+    NAME_IN_WORDS,
     MemoryAccess,
     MemoryDescription,
     MemoryName,
@@ -38,8 +39,7 @@ def require_writable_name(access: MemoryAccess, name: str) -> None:
     if not NAME.fullmatch(name):
         raise InvalidRequest.at(
             "/name",
-            "expected a name of 1 to 128 ASCII letters, digits and ._-, the first a letter or digit; received "
-            f"{name[:200]!r} in the path. Choose another name.",
+            f"expected {NAME_IN_WORDS}; received {name[:200]!r} in the path. Choose another name.",
         )
 
 

@@ -7,7 +7,7 @@ from service.keys import EVERYONE
 from service.memories.access import Memories, MemoryAccess, MustWait, Stopping, reserve_nothing
 from service.memories.conditions import entity_tag, read_precondition
 from service.memories.embedded import EmbeddedStore
-from service.memories.naming import MEMORY_VERSION_FIELD, NAME, MemoryName
+from service.memories.naming import MEMORY_VERSION_FIELD, NAME, NAME_IN_WORDS, MemoryName
 from service.memories.opening import open_memories, open_store, why_unusable
 from service.memories.resources import StoreLimits, StorePlace
 from service.memories.store import (
@@ -26,6 +26,7 @@ __all__ = [
     "EVERYONE",
     "MEMORY_VERSION_FIELD",
     "NAME",
+    "NAME_IN_WORDS",
     "EmbeddedStore",
     "Memories",
     "MemoryAccess",

@@ -7,6 +7,9 @@ from typing import NamedTuple
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """The form of a name."""
 
+NAME_IN_WORDS = "a name of 1 to 128 ASCII letters, digits and ._-, the first a letter or digit"
+"""The same, for errors."""
+
 VERSION_BYTES = 12
 """Random bytes of a version: after 10⁹ versions of one name, two of them are equal with probability 10⁻¹¹."""
 

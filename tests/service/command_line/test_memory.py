@@ -126,6 +126,18 @@ def test_conditions_are_those_of_http(url: str, name: str) -> None:
     text("memory", "put", name, "-", "--if-match", "*", "--url", url, body=KEYS)
 
 
+@pytest.mark.parametrize("wrong", ["a/b", "../heroes", ".hidden", "", "heroes?"])
+@pytest.mark.parametrize(
+    "command", [["put", "-"], ["append", "-"], ["get"], ["delete"]], ids=lambda command: command[0]
+)
+def test_a_text_that_is_no_name_is_not_taken_for_a_path(url: str, command: list[str], wrong: str) -> None:
+    action, *file = command
+    ended = run("memory", action, wrong, *file, "--url", url, body=KEYS)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    expected = "expected a name of 1 to 128 ASCII letters, digits and ._-, the first a letter or digit"
+    assert ended.stderr.decode().startswith(f"error: /name: {expected}; received {wrong!r}. Choose another name.")
+
+
 def test_errors_are_for_people_or_the_problem_documents_of_the_service(url: str, name: str) -> None:
     wrong = {"key": [[1, 2]], "valeu": [[1]]}
     ended = run("memory", "put", name, "-", "--url", url, body=wrong)
@@ -207,8 +219,8 @@ def test_the_key_comes_from_a_variable_and_is_never_shown(guarded: Server, name:
 
 def test_a_path_prefix_is_kept() -> None:
     with scripted(answer(204)) as server:
-        assert run("memory", "delete", "a/b", "--url", f"{server.url}/attention/").returncode == 0
-    assert server.received[0].line == "DELETE /attention/v1/memories/a%2Fb HTTP/1.1"
+        assert run("memory", "delete", "a.b", "--url", f"{server.url}/attention/").returncode == 0
+    assert server.received[0].line == "DELETE /attention/v1/memories/a.b HTTP/1.1"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:no"])
