@@ -20,6 +20,8 @@ export function createViews({ store, catalogue, theme, load, focus }) {
   const list = byId("views");
   const place = byId("view-other");
   const made = new Map();
+  // The options that each view was left with.
+  const left = new Map();
   list.hidden = VIEWS.length === 0;
   list.append(...tabs);
   tabs.forEach((tab, index) => tab.addEventListener("click", () => open(names[index])));
@@ -32,9 +34,11 @@ export function createViews({ store, catalogue, theme, load, focus }) {
   });
 
   function open(name) {
+    const { panel } = store.get();
     if (name === openName(store.get())) return;
+    if (panel) left.set(panel.name, panel.options);
     store.change((draft) => {
-      draft.panel = name === MAPS ? null : { name, options: viewOf(name).options() };
+      draft.panel = name === MAPS ? null : { name, options: left.get(name) ?? viewOf(name).options() };
     });
   }
 
@@ -44,7 +48,7 @@ export function createViews({ store, catalogue, theme, load, focus }) {
 
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus });
+    const view = viewOf(name).create({ root, catalogue, theme, change, changeState: store.change, load, focus });
     return { root, ...view };
   }
 

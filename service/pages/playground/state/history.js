@@ -18,7 +18,7 @@ export function createHistory(store, { changed, fieldOf }) {
     const source = store.isHeld() ? "drag" : fieldOf();
     const merges = source !== null && source === last;
     last = source;
-    if (!merges) past.push(previous);
+    if (!merges) past.push({ state: previous, isOfView: changesView(state, previous) });
     if (past.length > MAX_EDITS) past.shift();
     future.length = 0;
     changed();
@@ -27,11 +27,13 @@ export function createHistory(store, { changed, fieldOf }) {
   function travel(from, to) {
     const next = from.pop();
     if (!next) return;
-    to.push(store.get());
+    const { state, isOfView } = next;
+    const { language, panel } = store.get();
+    to.push({ state: store.get(), isOfView });
     separate();
     isTravelling = true;
-    const { language, panel } = store.get();
-    store.load({ ...next, language, panel });
+    const goesBack = isOfView && state.panel?.name === panel?.name;
+    store.load({ ...state, language, panel: goesBack ? state.panel : panel });
     isTravelling = false;
     changed();
   }
@@ -51,3 +53,6 @@ export function createHistory(store, { changed, fieldOf }) {
     separate,
   };
 }
+
+// Whether an edit is one of an open view, which changes its options together with the content.
+const changesView = (state, previous) => state.panel !== previous.panel && state.panel?.name === previous.panel?.name;
