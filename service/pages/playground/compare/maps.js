@@ -67,7 +67,7 @@ function createSide(side, focus) {
   const instead = element("div", { class: "empty", hidden: true });
   const legend = createLegend("weights");
   const check = side === "difference" ? null : element("p", { class: "verification" });
-  const heading = element("h3", {}, name, settings);
+  const heading = element("h3", {}, name, " ", settings);
   const root = element("section", { class: "stage", "data-side": side }, heading, scroller, instead, legend.root, check);
   return { root, name, settings, scroller, instead, legend, check, map: createHeatmap(scroller, `compare-${side}`, { focus }) };
 }
