@@ -72,6 +72,9 @@ async def test_swap_copy_and_undo(open_page: OpenPage, server: Server) -> None:
     await recorded.page.locator('[data-action="copy"]').click()
     await compared.fresh()
     await compared.assert_shows({**scaled, "query": edited}, {**scaled, "query": edited}, "scores")
+    await recorded.page.locator("#undo").click()
+    await compared.fresh()
+    await compared.assert_shows({**scaled, "query": edited}, {**unscaled, "query": edited}, "scores")
     # Another tab, and back: the view is as it was left.
     await recorded.page.locator("#tab-maps").click()
     await recorded.page.locator("#tab-compare").click()

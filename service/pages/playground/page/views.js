@@ -13,8 +13,8 @@ const KEYS = {
   End: (_, count) => count - 1,
 };
 
-// `load` takes a request, `focus` a stage, row and column.
-export function createViews({ store, catalogue, theme, load, focus }) {
+// `load` takes a request, `focus` a stage, row and column, `record` an edit of the state that can be undone.
+export function createViews({ store, catalogue, theme, load, focus, record }) {
   const names = [MAPS, ...VIEWS.map(({ name }) => name)];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
@@ -48,7 +48,8 @@ export function createViews({ store, catalogue, theme, load, focus }) {
 
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, changeState: store.change, load, focus });
+    const { hold, release } = store;
+    const view = viewOf(name).create({ root, catalogue, theme, change, record, hold, release, load, focus });
     return { root, ...view };
   }
 

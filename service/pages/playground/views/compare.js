@@ -15,7 +15,7 @@ import { t } from "../words/i18n.js";
 
 export const compare = { name: "compare", options: openingOptions, readOptions, create };
 
-function create({ root, catalogue, theme, change, changeState, focus }) {
+function create({ root, catalogue, theme, change, record, hold, release, focus }) {
   let now = null;
   let isHeld = false;
   let isSaying = false;
@@ -27,14 +27,17 @@ function create({ root, catalogue, theme, change, changeState, focus }) {
     change(edit) {
       const draft = editable(now.stateB);
       edit(draft);
-      change((options) => {
-        options.b = differencesFrom(now.state, draft);
+      record((whole) => {
+        whole.panel.options.b = differencesFrom(whole, draft);
       });
     },
     hold() {
       isHeld = true;
+      hold();
     },
     release() {
+      release();
+      if (!isHeld) return;
       isHeld = false;
       paint();
     },
@@ -44,7 +47,7 @@ function create({ root, catalogue, theme, change, changeState, focus }) {
   function replace(edit) {
     replaced += 1;
     isSaying = true;
-    changeState((draft) => edit(draft, catalogue));
+    record((draft) => edit(draft, catalogue));
   }
 
   const focusAt = (row, column) => focus(now.stage, row, column);

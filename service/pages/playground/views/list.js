@@ -10,7 +10,8 @@ import { table } from "./table.js";
 //   create(context)             returns { update({ state, options, shown }) }, which is called whenever the view is open
 //                               and something has changed.
 // The context has root, an empty element of the view's own; catalogue and theme; change(edit), which edits the options;
-// changeState(edit), which edits the whole state, with the options in its panel, and can be undone as one edit;
+// record(edit), which edits the whole state, with the options in its panel, so that it can be undone; hold() and
+// release(), which frame a drag, one edit whatever lies between;
 // load(request), which replaces the inputs by those of a request; focus(stage, row, column).  `shown` is the result on
 // the screen: state, request, numbers, view (the state with the names and the focus of now).
 export const VIEWS = [compare, table];
