@@ -69,7 +69,8 @@ function createSide(side, focus) {
   const check = side === "difference" ? null : element("p", { class: "verification" });
   const heading = element("h3", {}, name, " ", settings);
   const root = element("section", { class: "stage", "data-side": side }, heading, scroller, instead, legend.root, check);
-  return { root, name, settings, scroller, instead, legend, check, map: createHeatmap(scroller, `compare-${side}`, { focus }) };
+  const map = createHeatmap(scroller, `compare-${side}`, { focus });
+  return { root, name, settings, scroller, instead, legend, check, map };
 }
 
 const sizeText = (cells) => cells && `${cells.rows} ${cells.columns}`;

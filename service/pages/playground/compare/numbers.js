@@ -13,7 +13,8 @@ export function createNumbers({ catalogue, on }) {
   let question = null;
   let isAsked = false;
   let found = { status: "pending", result: null, notice: null };
-  let answeredA = null;
+  // The result of A, and the parts of B, that the question was made from.
+  let [madeFrom, madeWith] = [null, null];
 
   const computing = createComputing({
     pending() {},
@@ -43,6 +44,7 @@ export function createNumbers({ catalogue, on }) {
   function forget() {
     computing.cancel();
     question = null;
+    madeFrom = null;
   }
 
   function begin(state, request, shape) {
@@ -50,29 +52,34 @@ export function createNumbers({ catalogue, on }) {
     isAsked = false;
     const numbers = previewOf(state, request, catalogue);
     const isKept = !numbers && found.result?.numbers.weights && shapeOf(found.result.numbers) === shape;
-    found = { status: "pending", result: numbers ? { numbers } : isKept ? { ...found.result, isOld: true } : null, notice: null };
+    const kept = isKept ? { ...found.result, isOld: true } : null;
+    found = { status: "pending", result: numbers ? { numbers } : kept, notice: null };
+  }
+
+  function refresh(state, numbersOfA) {
+    const request = requestOf(state);
+    const next = JSON.stringify([request, indexOf(state)]);
+    if (next !== question) begin(state, request, shapeOf(numbersOfA));
+    // The service that answers for A again may do so for B.
+    else if (found.status === "stale") isAsked = false;
+    question = next;
   }
 
   return {
-    forget,
     // Returns {status, result, notice}: pending, fresh or stale; result is {numbers, found} or null, with isOld while its
-    // numbers are those of another setting.  `a` is the result of A.  With `waits` the service is not asked yet.
-    update(state, { isLikeA, a, waits }) {
-      if (isLikeA) {
+    // numbers are those of another setting.  `a` is the result of A, and `b` the parts of B.  With `waits` the service is
+    // not asked yet.
+    update(state, { a, b, waits }) {
+      if (!Object.keys(b).length) {
         forget();
         found = { status: a.isPreview ? "pending" : "fresh", result: a, notice: null };
         return found;
       }
-      const request = requestOf(state);
-      const next = JSON.stringify([request, indexOf(state)]);
-      if (next !== question) begin(state, request, shapeOf(a.numbers));
-      // The service that answers for A again may do so for B.
-      if (found.status === "stale" && answeredA !== a.numbers) isAsked = false;
-      question = next;
-      answeredA = a.numbers;
+      if (madeFrom !== a.numbers || madeWith !== b) refresh(state, a.numbers);
+      [madeFrom, madeWith] = [a.numbers, b];
       if (!isAsked && !waits && !a.isPreview) {
         isAsked = true;
-        computing.ask(request, state);
+        computing.ask(requestOf(state), state);
       }
       return found;
     },
