@@ -49,7 +49,7 @@ class Compared:
             await expect(self.check(side)).to_have_attribute("data-state", "match")
 
     def check(self, side: str) -> Locator:
-        """What is said about browser and service below a map."""
+        """The line below a map, which compares browser and service."""
         return self.page.locator(f'[data-side="{side}"] .verification')
 
     def map(self, side: str) -> Locator:

@@ -176,7 +176,9 @@ async def test_a_link_with_other_options_than_the_view_has_is_refused(open_page:
     await recorded.page.wait_for_url(lambda url: "#2." in url and read(url)["t"] is not None)
     document = read(recorded.page.url)
     for options in BROKEN_OPTIONS:
-        await recorded.page.evaluate("link => { location.hash = link; }", fragment({**document, "t": ["compare", options]}))
+        await recorded.page.evaluate(
+            "link => { location.hash = link; }", fragment({**document, "t": ["compare", options]})
+        )
         await expect(playground.notice("link")).to_contain_text("The link could not be read")
         await playground.notice("link").locator('[data-action="close"]').click()
     mask = {"kind": "custom", "offset": None, "left": 1, "right": 0, "lengths": [], "allowed": [[True]]}

@@ -1,4 +1,4 @@
-// What is different between two matrices.
+// The difference between two matrices, cell by cell.
 
 // B − A for each cell; numbers that are the same, also where both are infinite, differ by 0.
 export const differenceOf = (a, b) => a.map((row, index) => row.map((number, column) => apart(number, b[index][column])));

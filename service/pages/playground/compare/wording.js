@@ -17,7 +17,7 @@ export function settingsText(state, b, catalogue) {
     part === "mask" ? maskText(state) : choiceText(state[part], catalogue[ENTRIES[part]]),
   );
   const formulas = Object.keys(further ?? {}).map((place) => furtherText(state.further[place]));
-  return [...texts, ...formulas].join(" · ");
+  return [...texts, ...formulas].filter(Boolean).join(" · ");
 }
 
 function choiceText({ name, parameters }, entries) {
@@ -44,4 +44,4 @@ function maskText(state) {
   return kind === "none" ? t("compare.unmasked") : `${t("option.mask")} ${name}`;
 }
 
-const furtherText = (value) => (value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value));
+const furtherText = (value) => (value === null || typeof value === "string" ? value : JSON.stringify(value));
