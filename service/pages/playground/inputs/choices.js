@@ -1,24 +1,25 @@
 // Score model and normalizer: what there is comes from the catalogue of the service.
-import { byId, element, setText } from "../page/dom.js";
+import { element, setText } from "../page/dom.js";
 import { defaultParameters, fitParameters } from "../state/defaults.js";
 import { inLanguage } from "../words/i18n.js";
 import { createParameterFields } from "./parameter_fields.js";
 
-// `choice` is "scoreModel" or "normalizer", `field` its name on the wire, `id` that of its part of the page.
-export function createChoice({ choice, field, id, entries, store, report }) {
-  const select = byId(id);
-  const help = byId(`${id}-help`);
+// `choice` is "scoreModel" or "normalizer", `field` its name on the wire, `id` that of its part of `within`, where every
+// id begins with `prefix`.
+export function createChoice({ choice, field, id, entries, store, report, within = document, prefix = "" }) {
+  const find = (part) => within.querySelector(`#${prefix}${id}${part}`);
+  const [select, help, parameters] = ["", "-help", "-parameters"].map(find);
   const entryOf = (state) => entries.find(({ name }) => name === state[choice].name);
   const remembered = new Map();
-  const fields = createParameterFields(byId(`${id}-parameters`), { choice, field, store, entryOf, report });
+  const fields = createParameterFields(parameters, { choice, field, store, entryOf, report, prefix });
 
   select.append(...entries.map(({ name }) => element("option", { value: name })));
   select.addEventListener("change", () =>
     store.change((draft) => {
       remembered.set(`${draft.loaded} ${draft[choice].name}`, draft[choice].parameters);
       const entry = entries.find(({ name }) => name === select.value);
-      const parameters = remembered.get(`${draft.loaded} ${entry.name}`) ?? defaultParameters(entry, draft);
-      draft[choice] = { name: entry.name, parameters: fitParameters(entry, parameters, draft) };
+      const known = remembered.get(`${draft.loaded} ${entry.name}`) ?? defaultParameters(entry, draft);
+      draft[choice] = { name: entry.name, parameters: fitParameters(entry, known, draft) };
     }),
   );
 

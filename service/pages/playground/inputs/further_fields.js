@@ -1,5 +1,5 @@
 // Formulas of scores and masks, positions, prefixes and keys: folded away until one of them is given.
-import { byId, setText } from "../page/dom.js";
+import { setText } from "../page/dom.js";
 import { FURTHER } from "../state/further.js";
 import { t } from "../words/i18n.js";
 import { createWritten } from "./written.js";
@@ -15,13 +15,15 @@ const EXAMPLES = {
   "positions/key": "3, 4, 5, 6",
 };
 
-export function createFurtherFields({ store, report }) {
-  const root = byId("further");
+// The parts of the page are those of `within`, where every id begins with `prefix`.
+export function createFurtherFields({ store, report, within = document, prefix = "" }) {
+  const find = (part) => within.querySelector(`#${prefix}further${part}`);
+  const [root, title, list] = ["", "-title", "-fields"].map(find);
   const fields = FURTHER.map(({ place, kind }) =>
     createWritten({
       place,
       kind,
-      attributes: { id: `further-${place.replace("/", "-")}`, placeholder: EXAMPLES[place] },
+      attributes: { id: `${prefix}further-${place.replace("/", "-")}`, placeholder: EXAMPLES[place] },
       labelOf: () => t(`further.${place}`),
       helpOf: () => t(`further.${place}`),
       get: ({ further }) => further[place],
@@ -32,12 +34,12 @@ export function createFurtherFields({ store, report }) {
       report,
     }),
   );
-  byId("further-fields").append(...fields.map(({ root: field }) => field));
+  list.append(...fields.map(({ root: field }) => field));
   let loaded = null;
 
   return {
     update(state) {
-      setText(byId("further-title"), t("further.title"));
+      setText(title, t("further.title"));
       for (const field of fields) field.update(state);
       if (loaded !== state.loaded) root.open ||= Object.values(state.further).some((value) => value !== null);
       loaded = state.loaded;

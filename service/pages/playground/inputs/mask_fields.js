@@ -1,5 +1,5 @@
 // Which mask, and the few numbers that it needs.
-import { byId, element, setAttributes, setText } from "../page/dom.js";
+import { element, setAttributes, setText } from "../page/dom.js";
 import { freeMask } from "../state/edits.js";
 import { t } from "../words/i18n.js";
 import { formatFull, parseNumber } from "../words/numbers.js";
@@ -10,9 +10,10 @@ const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
 const FIELDS = { none: [], causal: [], lengths: ["length"], window: ["left", "right"], custom: [] };
 
-export function createMaskFields({ store, report }) {
-  const select = byId("mask-kind");
-  const help = byId("mask-help");
+// The parts of the page are those of `within`, where every id begins with `prefix`.
+export function createMaskFields({ store, report, within = document, prefix = "" }) {
+  const find = (part) => within.querySelector(`#${prefix}mask-${part}`);
+  const [select, help, numbers] = ["kind", "help", "parameters"].map(find);
   select.append(...KINDS.map((kind) => element("option", { value: kind })));
   select.addEventListener("change", () =>
     store.change((draft) => {
@@ -22,9 +23,9 @@ export function createMaskFields({ store, report }) {
     }),
   );
   const fields = Object.fromEntries(
-    ["length", "left", "right", "offset"].map((name) => [name, wholeNumber(name, { store, report })]),
+    ["length", "left", "right", "offset"].map((name) => [name, wholeNumber(name, { store, report, prefix })]),
   );
-  byId("mask-parameters").append(...Object.values(fields).map(({ root }) => root));
+  numbers.append(...Object.values(fields).map(({ root }) => root));
 
   return {
     update(state) {
@@ -66,8 +67,9 @@ function write(draft, name, value) {
   draft.mask.lengths[batches > 1 ? draft.batch : 0] = value;
 }
 
-function wholeNumber(name, { store, report }) {
-  const input = element("input", { type: "text", inputmode: "numeric", autocomplete: "off", id: `mask-${name}` });
+function wholeNumber(name, { store, report, prefix }) {
+  const id = `${prefix}mask-${name}`;
+  const input = element("input", { type: "text", inputmode: "numeric", autocomplete: "off", id });
   const label = element("span");
   const place = `mask/${name}`;
   const error = element("p", { class: "field-error", "data-place": place, hidden: true });

@@ -10,8 +10,9 @@ import { formatFull, formatNumber, parseNumber } from "../words/numbers.js";
 import { createTemperature } from "./temperature.js";
 import { createWritten } from "./written.js";
 
-// `choice` is "scoreModel" or "normalizer"; `field` is its name on the wire, as error pointers spell it.
-export function createParameterFields(root, { choice, field, store, entryOf, report }) {
+// `choice` is "scoreModel" or "normalizer"; `field` is its name on the wire, as error pointers spell it; ids begin with
+// `prefix`.
+export function createParameterFields(root, { choice, field, store, entryOf, report, prefix }) {
   let built = "";
   let updates = [];
 
@@ -34,6 +35,7 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
     const place = `${field}/${parameter.name}`;
     if (parameter.name === "temperature")
       return createTemperature({
+        prefix,
         set: (value) => set("temperature", value),
         report: (found) => report(place, found),
         hold: store.hold,

@@ -11,12 +11,13 @@ const toStep = (value) => (STEPS * Math.log(value / LOWEST)) / Math.log(HIGHEST 
 
 const fromStep = (step) => Number((LOWEST * (HIGHEST / LOWEST) ** (step / STEPS)).toPrecision(3));
 
-// `hold` and `release` frame the moves of the slider.
-export function createTemperature({ set, report, hold, release }) {
-  const label = element("label", { for: "temperature" });
-  const slider = element("input", { type: "range", min: "0", max: String(STEPS), step: "1", id: "temperature-slider" });
-  const field = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", id: "temperature", "data-above": "0" });
-  const reset = element("button", { type: "button", class: "tool", id: "temperature-reset" });
+// `prefix` begins ids; `hold` and `release` frame the moves of the slider.
+export function createTemperature({ prefix, set, report, hold, release }) {
+  const id = `${prefix}temperature`;
+  const label = element("label", { for: id });
+  const slider = element("input", { type: "range", min: "0", max: String(STEPS), step: "1", id: `${id}-slider` });
+  const field = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", id, "data-above": "0" });
+  const reset = element("button", { type: "button", class: "tool", id: `${id}-reset` });
   const error = element("p", { class: "field-error", "data-place": "normalizer/temperature", hidden: true });
 
   function accept(value) {

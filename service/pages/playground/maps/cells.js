@@ -27,7 +27,9 @@ const sizeOf = (matrix) => ({ rows: matrix?.length ?? 0, columns: matrix?.[0]?.l
 
 const isLegible = ({ rows, columns }) => rows <= NUMBERS_LIMIT && columns <= NUMBERS_LIMIT;
 
-function mapOf(context, matrix, scale) {
+// `context` is {state, theme, stage, hidden, axis}: `hidden` says of a row and column whether it is masked; `axis`, whose
+// names the columns have, is by default that of the stage.
+export function mapOf(context, matrix, scale) {
   const size = sizeOf(matrix);
   const precision = size.columns > 16 ? 2 : size.columns > 8 ? 3 : 4;
   const hasNumbers = isLegible(size);
@@ -49,7 +51,7 @@ function maskMap(context, logits, hidden) {
   return { ...size, scale: { kind: "mask" }, hasNumbers, maxDecimals: 0, texts: () => ["✓", "×"], cellAt: () => cell };
 }
 
-function symmetric(matrix) {
+export function symmetric(matrix) {
   const largest = matrix
     ?.flat()
     .reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
@@ -57,7 +59,7 @@ function symmetric(matrix) {
 }
 
 // Shares are shown from 0 to 1; weights that are no shares, such as raw logits, around 0.
-function weightScale(weights) {
+export function weightScale(weights) {
   const outside = weights?.some((row) => row.some((weight) => weight < -1e-9 || weight > 1 + 1e-9));
   return outside ? { ...symmetric(weights), outside: true } : { kind: "sequential", largest: 1 };
 }
@@ -71,8 +73,10 @@ function backgroundOf(value, scale, theme) {
 
 const write = (value, decimals) => (typeof value === "number" ? formatAligned(value, decimals) : "?");
 
-function numberCell({ state, theme, stage, hidden: isHidden, decimals, hasNumbers }, matrix, scale) {
-  const axis = stage === "output" ? "value" : "key";
+const axisOf = (stage) => (stage === "output" ? "value" : "key");
+
+function numberCell(context, matrix, scale) {
+  const { state, theme, stage, hidden: isHidden, decimals, hasNumbers, axis = axisOf(stage) } = context;
   return (row, column) => {
     const value = matrix[row]?.[column];
     const hidden = isHidden(row, column);

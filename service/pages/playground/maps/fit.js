@@ -17,10 +17,10 @@ const MAX_COLOUR_CELL = 16;
 
 export const ROOM_FOR_TWO = 500;
 
-const COLUMN_GAP = 16;
+export const COLUMN_GAP = 16;
 
 // `map` is {columns, rowNames, columnNames, texts(decimals), maxDecimals, hasNumbers}.
-function fitTo(width, map) {
+export function fitTo(width, map) {
   const [whole, word] = headWidths(width, map.rowNames, map.hasNumbers);
   const wide = withHeads(fitBeside(whole, width, map), map);
   if (wide.heads === "upright" || word === whole) return wide;
@@ -56,7 +56,7 @@ function withHeads(fit, { columnNames }) {
   return { ...fit, heads, headFont };
 }
 
-const keepsDetail = (fit, map) =>
+export const keepsDetail = (fit, map) =>
   fit.density === "numbers" ? fit.decimals >= map.maxDecimals - 1 && fit.font >= 11 : !map.hasNumbers;
 
 // Returns for each map of `maps`, an object by stage, how it fits `width`.  Two share a line where they keep their

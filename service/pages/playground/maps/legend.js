@@ -14,11 +14,12 @@ export function createLegend(stage) {
   const ramp = element("span", { class: "ramp" }, low, bar, high);
   const root = element("p", { class: "legend" }, ramp, visible, hidden, note);
 
-  function update(scale, theme) {
+  // `of` is the stage whose colours they are now.
+  function update(scale, theme, of = stage) {
     const isMask = scale.kind === "mask";
     ramp.hidden = isMask;
     visible.hidden = !isMask;
-    hidden.hidden = stage === "output";
+    hidden.hidden = of === "output";
     setText(visible, t("legend.visible"));
     setText(hidden, t("legend.hidden"));
     setText(note, scale.outside ? t("legend.outside") : "");

@@ -8,8 +8,7 @@ import { formatDifference, formatFull } from "../words/numbers.js";
 
 const ROWS = new Set(["entropy", "effective_keys", "softmax_sensitivity"]);
 
-export function createVerification() {
-  const root = byId("verification");
+export function createVerification(root = byId("verification")) {
   return {
     // `status` is that of the results: a comparison belongs to those that are fresh.
     update(state, found, status) {

@@ -44,7 +44,14 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     asking.again();
   });
   const theme = createTheme(() => results.paint(store.get()));
-  const views = createViews({ store, catalogue, theme, load: (request) => takeRequest("query", request), focus });
+  const views = createViews({
+    store,
+    catalogue,
+    theme,
+    load: (request) => takeRequest("query", request),
+    focus,
+    record: (edit) => history.record(edit),
+  });
   const results = createResults({
     catalogue,
     theme,

@@ -1,5 +1,5 @@
 // Errors beside their fields, in the language of the page: first the page's text, then the service's.
-import { element } from "./dom.js";
+import { byId, element } from "./dom.js";
 import { has, t } from "../words/i18n.js";
 import { announce } from "./notices.js";
 import { FURTHER, LIST_KINDS } from "../state/further.js";
@@ -21,8 +21,9 @@ const PLACES = [
 const LISTS = new Set(FURTHER.filter(({ kind }) => LIST_KINDS.includes(kind)).map(({ place }) => place));
 
 // The fields that hold something unreadable, by place; the results are stale as long as there is one.  A report with
-// `blocks: false` is of something that was refused and has changed nothing: it stays until the next change.
-export function createReports(changed) {
+// `blocks: false` is of something that was refused and has changed nothing: it stays until the next change.  The
+// fields are those of `root`.
+export function createReports(changed, root = byId("inputs")) {
   const local = new Map();
   const refused = new Map();
   let remote = new Map();
@@ -57,7 +58,7 @@ export function createReports(changed) {
     place(problem, state) {
       remote = new Map();
       for (const { pointer, detail } of problem?.errors ?? []) {
-        const place = placeOf(pointer);
+        const place = placeOf(pointer, root);
         if (place) remote.set(place, { ...wordsFor(problem.slug, place, state), detail, pointer });
       }
       for (const { key, values } of remote.values()) announce(t(key, values));
@@ -66,17 +67,20 @@ export function createReports(changed) {
     // For each tensor the row and column that a pointer names.
     pointed: () => Object.fromEntries([...remote].map(([place, { pointer }]) => [place, cellOf(pointer)])),
     paint() {
-      for (const target of document.querySelectorAll("[data-place]")) paintPlace(target, foundAt(target.dataset.place) ?? remote.get(target.dataset.place));
+      for (const target of root.querySelectorAll("[data-place]")) {
+        const { place } = target.dataset;
+        paintPlace(target, foundAt(place) ?? remote.get(place));
+      }
     },
   };
 }
 
-function placeOf(pointer) {
+function placeOf(pointer, root) {
   for (const [pattern, name] of PLACES) {
     const found = pattern.exec(pointer.replace(/^\/request(?=\/)/, ""));
     if (!found) continue;
     const place = name(found);
-    return document.querySelector(`[data-place="${CSS.escape(place)}"]`) ? place : place.split("/")[0];
+    return root.querySelector(`[data-place="${CSS.escape(place)}"]`) ? place : place.split("/")[0];
   }
   return null;
 }

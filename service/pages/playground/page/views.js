@@ -13,13 +13,15 @@ const KEYS = {
   End: (_, count) => count - 1,
 };
 
-// `load` takes a request, `focus` a stage, row and column.
-export function createViews({ store, catalogue, theme, load, focus }) {
+// `load` takes a request, `focus` a stage, row and column, `record` an edit of the state that can be undone.
+export function createViews({ store, catalogue, theme, load, focus, record }) {
   const names = [MAPS, ...VIEWS.map(({ name }) => name)];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
   const place = byId("view-other");
   const made = new Map();
+  // The options that each view was left with.
+  const left = new Map();
   list.hidden = VIEWS.length === 0;
   list.append(...tabs);
   tabs.forEach((tab, index) => tab.addEventListener("click", () => open(names[index])));
@@ -32,9 +34,11 @@ export function createViews({ store, catalogue, theme, load, focus }) {
   });
 
   function open(name) {
+    const { panel } = store.get();
     if (name === openName(store.get())) return;
+    if (panel) left.set(panel.name, panel.options);
     store.change((draft) => {
-      draft.panel = name === MAPS ? null : { name, options: viewOf(name).options() };
+      draft.panel = name === MAPS ? null : { name, options: left.get(name) ?? viewOf(name).options() };
     });
   }
 
@@ -44,7 +48,8 @@ export function createViews({ store, catalogue, theme, load, focus }) {
 
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus });
+    const { hold, release } = store;
+    const view = viewOf(name).create({ root, catalogue, theme, change, record, hold, release, load, focus });
     return { root, ...view };
   }
 

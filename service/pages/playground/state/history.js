@@ -11,14 +11,17 @@ export function createHistory(store, { changed, fieldOf }) {
   const future = [];
   let last = null;
   let isTravelling = false;
+  let isRecording = false;
 
   store.subscribe((state, previous) => {
     // What arrives of a memory belongs to the edit that chose it.
-    if (isTravelling || isAwaited(previous) || sameContent(state, previous)) return;
+    if (isTravelling || isAwaited(previous)) return;
+    const isOfView = changesView(state, previous);
+    if (sameContent(state, previous) && !(isRecording && isOfView)) return;
     const source = store.isHeld() ? "drag" : fieldOf();
     const merges = source !== null && source === last;
     last = source;
-    if (!merges) past.push(previous);
+    if (!merges) past.push({ state: previous, isOfView });
     if (past.length > MAX_EDITS) past.shift();
     future.length = 0;
     changed();
@@ -27,11 +30,12 @@ export function createHistory(store, { changed, fieldOf }) {
   function travel(from, to) {
     const next = from.pop();
     if (!next) return;
-    to.push(store.get());
+    const { state, isOfView } = next;
+    const { language, panel } = store.get();
+    to.push({ state: store.get(), isOfView });
     separate();
     isTravelling = true;
-    const { language, panel } = store.get();
-    store.load({ ...next, language, panel });
+    store.load({ ...state, language, panel: isOfView ? state.panel : panel });
     isTravelling = false;
     changed();
   }
@@ -49,5 +53,14 @@ export function createHistory(store, { changed, fieldOf }) {
     canUndo: () => past.length > 0,
     canRedo: () => future.length > 0,
     separate,
+    // An edit that can be undone although it may change nothing but the options of the open view.
+    record(edit) {
+      isRecording = true;
+      store.change(edit);
+      isRecording = false;
+    },
   };
 }
+
+// Whether an edit has changed the options of the view that is open.
+const changesView = (state, previous) => state.panel !== previous.panel && state.panel?.name === previous.panel?.name;

@@ -70,7 +70,7 @@ export function readShared(document, catalogue, examples) {
     further: readFurther(x),
     focus: readFocus(f),
     memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key }, b),
-    panel: t === null ? null : readPanel(t),
+    panel: t === null ? null : readPanel(t, catalogue),
   };
 }
 
@@ -174,11 +174,11 @@ function readMask(mask, queries, keys) {
   return { kind, offset, left, right, lengths: [...lengths], allowed: allowed && allowed.map((row) => [...row]) };
 }
 
-// `keys` is null if their number is not known.
+// `queries` and `keys` are null if their number is not known.
 function isMaskOf(allowed, queries, keys) {
   return (
     Array.isArray(allowed) &&
-    allowed.length === queries &&
+    (queries === null ? allowed.length >= 1 && allowed.length <= LIMIT : allowed.length === queries) &&
     allowed.every(
       (row) =>
         Array.isArray(row) &&
@@ -198,10 +198,26 @@ function readFocus(focus) {
   return { stage, row, key, column };
 }
 
-function readPanel(panel) {
+function readPanel(panel, catalogue) {
   expect(Array.isArray(panel) && isObject(panel[1]), "panel");
   const [name, options] = panel;
   const view = viewOf(name);
   expect(view, "unknown panel");
-  return { name, options: view.readOptions(options, expect) };
+  return { name, options: view.readOptions(options, expect, partsIn(catalogue)) };
+}
+
+// What a view reads the parts of another state with, which may have other sizes than the state of the link.
+const partsIn = ({ scoreModels, normalizers }) => ({
+  scoreModel: (given) => readChoice([given?.name, given?.parameters], scoreModels),
+  normalizer: (given) => readChoice([given?.name, given?.parameters], normalizers),
+  mask: (given) => readMask(given, null, null),
+  further: readSomeFurther,
+});
+
+// Fields that are given as null are left out on purpose, and stay so.
+function readSomeFurther(given) {
+  expect(isObject(given), "further");
+  const read = readFurther(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)));
+  expect(Object.keys(given).every((place) => Object.hasOwn(read, place)), "further");
+  return Object.fromEntries(Object.keys(given).map((place) => [place, read[place]]));
 }
