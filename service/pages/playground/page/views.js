@@ -44,7 +44,8 @@ export function createViews({ store, catalogue, theme, load, focus }) {
 
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus });
+    const { change: edit, hold, release } = store;
+    const view = viewOf(name).create({ root, catalogue, theme, change, edit, hold, release, load, focus });
     return { root, ...view };
   }
 
