@@ -234,6 +234,8 @@ function ribbonsOf({ geometry, rows, keys, names, view, isAll }) {
         cell: isRest ? null : { row, key: members[0] },
         label: t("cell.weights", { query: names.query[row], key, number }),
         number: isAll ? number : "",
+        // Where a key has ribbons of several queries, each is hit by itself.
+        slot: isAll ? null : geometry.nodes.keys[ribbon.key].slot,
         isOwn: row === focus.row,
         isSelected: !isRest && row === focus.row && members[0] === focus.key,
       };

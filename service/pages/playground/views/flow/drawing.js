@@ -105,11 +105,11 @@ function hatching() {
 }
 
 const optionOf = (id) =>
-  svgElement("g", { role: "option", "data-ribbon": id }, svgElement("path"), svgElement("path"));
+  svgElement("g", { role: "option", "data-ribbon": id }, svgElement("path"), svgElement("path"), svgElement("rect"));
 
-function paintRibbon(option, ribbon, { columns }) {
-  const [first, second] = option.children;
-  const { from, to, thickness, weight, label, isSelected, isOwn } = ribbon;
+function paintRibbon(option, ribbon, { columns, width }) {
+  const [first, second, target] = option.children;
+  const { from, to, thickness, weight, label, isSelected, isOwn, slot } = ribbon;
   setAttributes(option, {
     "aria-label": label,
     "aria-selected": String(isSelected),
@@ -122,6 +122,7 @@ function paintRibbon(option, ribbon, { columns }) {
     fill,
     d: columns.value === null ? null : bandPath(columns.key + columns.bar, to, columns.value, to, thickness),
   });
+  setAttributes(target, { x: columns.key, width: slot && width - columns.key, y: slot?.y, height: slot?.height });
 }
 
 function barOf({ x, y, height, width, isHidden, isOwn }) {

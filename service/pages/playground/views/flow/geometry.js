@@ -71,7 +71,12 @@ function stacked(slots, full) {
   let at = TOP + (full - stackHeight(slots)) / 2;
   return slots.map(({ height, room, above = 0 }) => {
     const y = above ? at + above : at + (room - height) / 2;
-    const node = { y: digits(y), height: digits(height), middle: digits(y + height / 2), name: digits(above ? at + above / 2 : at + room / 2) };
+    const node = {
+      ...{ y: digits(y), height: digits(height), middle: digits(y + height / 2) },
+      // The middle of its name, and of what a finger hits.
+      name: digits(above ? at + above / 2 : at + room / 2),
+      slot: { y: digits(at), height: digits(room) },
+    };
     at += room + GAP;
     return node;
   });

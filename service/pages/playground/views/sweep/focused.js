@@ -43,11 +43,10 @@ export function createFocused({ edit, change, hold, release }) {
   // The default is written by leaving the parameter out.
   function step(at) {
     const { axis, standard } = now.sweep;
+    if (at === Math.round(axis.stepOf(now.sweep.value))) return;
     const isStandard = at === Math.round(axis.stepOf(standard));
-    const value = isStandard ? standard : axis.valueAt(at);
-    if (value === now.sweep.value) return;
     hold();
-    set(isStandard ? null : value);
+    set(isStandard ? null : axis.valueAt(at));
   }
 
   function set(value) {

@@ -17,8 +17,8 @@ const LINE_HEIGHT = 14;
 // Between the end of a line and its label.
 const LEADER = 14;
 
-// `step` is called with the step that the pointer is at, `release` when it lets go.
-export function createPlot({ height, step, release }) {
+// `grab` is called when the pointer presses, `step` with the step that it is at, `release` when it lets go.
+export function createPlot({ height, grab, step, release }) {
   const drawing = svgElement("g");
   const cursor = svgElement("g", { class: "cursor" });
   const root = svgElement("svg", { class: "plot", role: "img" }, drawing, cursor);
@@ -35,8 +35,10 @@ export function createPlot({ height, step, release }) {
     if (event.button !== 0 || !content) return;
     pointer = event.pointerId;
     root.setPointerCapture(pointer);
+    grab();
     stepAt(event);
   });
+  root.addEventListener("mousedown", (event) => event.preventDefault());
   root.addEventListener("pointermove", (event) => {
     if (event.pointerId === pointer) stepAt(event);
   });

@@ -14,10 +14,12 @@ const HALF_THUMB = 12;
 // `heights` holds the height of each plot; `step` is called with the step that the cursor is moved to, `release` when
 // it comes to rest.
 export function createStack({ heights, step, release }) {
+  // The arrow keys go on from where the pointer was.
+  const grab = () => slider.focus({ preventScroll: true });
   const figures = heights.map((height) => {
     const title = element("span");
     const number = element("b");
-    const plot = createPlot({ height, step, release });
+    const plot = createPlot({ height, grab, step, release });
     return { root: element("figure", {}, element("figcaption", {}, title, " ", number), plot.root), title, number, plot };
   });
   const slider = element("input", { type: "range", min: "0", step: "1", class: "cursor-slider" });
