@@ -1,9 +1,12 @@
 """The playground as a person uses it: choose, type, read heat maps; every wait is for what the page itself says."""
 
+import asyncio
 import re
 from typing import Any
 
 from playwright.async_api import Locator, Page, expect
+
+from tests.browser.links import read
 
 STAGES = ("scores", "mask", "weights", "output")
 
@@ -92,6 +95,12 @@ class Playground:
         """What the cells of a heat map are called."""
         shown: list[list[str]] = await self.map(stage).evaluate(ROWS.format("cell => cell.getAttribute('aria-label')"))
         return shown
+
+    async def link(self, view: str, options: dict[str, Any]) -> str:
+        """Wait until the address opens a view with these options, and return it."""
+        while "#2." not in self.page.url or read(self.page.url)["t"] != [view, options]:
+            await asyncio.sleep(0.05)
+        return self.page.url
 
     async def explained(self, text: str) -> None:
         """Wait until the steps of the service contain a text."""

@@ -3,7 +3,9 @@ import { element, setAttributes, setText } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { formatFull, formatNumber, parseNumber } from "../words/numbers.js";
 
-const [LOWEST, HIGHEST] = [0.05, 100];
+export const TEMPERATURES = { lowest: 0.05, highest: 100 };
+
+const { lowest: LOWEST, highest: HIGHEST } = TEMPERATURES;
 
 const STEPS = 1000;
 

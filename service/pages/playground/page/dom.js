@@ -1,6 +1,8 @@
 // Builds elements without markup: whatever a person or a server wrote ends up as text.
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 
+const SVG = "http://www.w3.org/2000/svg";
+
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   setAttributes(made, attributes);
@@ -8,8 +10,12 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-export function mathElement(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(MATHML, tag);
+export const mathElement = (tag, attributes = {}, ...children) => elementIn(MATHML, tag, attributes, children);
+
+export const svgElement = (tag, attributes = {}, ...children) => elementIn(SVG, tag, attributes, children);
+
+function elementIn(namespace, tag, attributes, children) {
+  const made = document.createElementNS(namespace, tag);
   setAttributes(made, attributes);
   made.append(...children);
   return made;

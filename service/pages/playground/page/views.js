@@ -13,8 +13,9 @@ const KEYS = {
   End: (_, count) => count - 1,
 };
 
-// `load` takes a request, `focus` a stage, row and column, `record` an edit of the state that can be undone.
-export function createViews({ store, catalogue, theme, load, focus, record }) {
+// `load` takes a request, `focus` a stage, row and column, `record` an edit of the state that can be undone, `chooseBatch`
+// the number of a slice.
+export function createViews({ store, catalogue, theme, load, focus, record, chooseBatch }) {
   const names = [MAPS, ...VIEWS.map(({ name }) => name)];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
@@ -46,10 +47,16 @@ export function createViews({ store, catalogue, theme, load, focus, record }) {
     store.change((draft) => edit(draft.panel.options));
   }
 
+  function showMaps() {
+    open(MAPS);
+    tabs[0].focus();
+  }
+
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const { hold, release } = store;
-    const view = viewOf(name).create({ root, catalogue, theme, change, record, hold, release, load, focus });
+    const { change: edit, hold, release } = store;
+    const edits = { change, edit, record, hold, release };
+    const view = viewOf(name).create({ root, catalogue, theme, ...edits, load, focus, chooseBatch, showMaps });
     return { root, ...view };
   }
 
