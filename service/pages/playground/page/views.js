@@ -13,8 +13,8 @@ const KEYS = {
   End: (_, count) => count - 1,
 };
 
-// `load` takes a request, `focus` a stage, row and column.
-export function createViews({ store, catalogue, theme, load, focus }) {
+// `load` takes a request, `focus` a stage, row and column, `chooseBatch` the number of a slice.
+export function createViews({ store, catalogue, theme, load, focus, chooseBatch }) {
   const names = [MAPS, ...VIEWS.map(({ name }) => name)];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
@@ -38,13 +38,15 @@ export function createViews({ store, catalogue, theme, load, focus }) {
     });
   }
 
+  const showMaps = () => open(MAPS);
+
   function change(edit) {
     store.change((draft) => edit(draft.panel.options));
   }
 
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus });
+    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus, chooseBatch, showMaps });
     return { root, ...view };
   }
 

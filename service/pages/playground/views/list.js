@@ -1,4 +1,5 @@
 // What the panel in the middle can show in the place of the maps of one calculation.
+import { check } from "./check.js";
 import { table } from "./table.js";
 
 // A view is an object with
@@ -8,8 +9,9 @@ import { table } from "./table.js";
 //   create(context)             returns { update({ state, options, shown }) }, which is called whenever the view is open
 //                               and something has changed.
 // The context has root, an empty element of the view's own; catalogue and theme; change(edit), which edits the options;
-// load(request), which replaces the inputs by those of a request; focus(stage, row, column).  `shown` is the result on
-// the screen: state, request, numbers, view (the state with the names and the focus of now).
-export const VIEWS = [table];
+// load(request, said), which replaces the inputs by those of a request and says so; focus(stage, row, column);
+// chooseBatch(slice); showMaps(), which leaves the view for the maps.  `shown` is the result on the screen: state,
+// request, numbers, view (the state with the names and the focus of now).
+export const VIEWS = [table, check];
 
 export const viewOf = (name) => VIEWS.find((view) => view.name === name);
