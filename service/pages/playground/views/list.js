@@ -1,5 +1,6 @@
 // What the panel in the middle can show in the place of the maps of one calculation.
 import { check } from "./check.js";
+import { gradients } from "./gradients.js";
 import { table } from "./table.js";
 
 // A view is an object with
@@ -12,6 +13,6 @@ import { table } from "./table.js";
 // load(request, said), which replaces the inputs by those of a request and says so; focus(stage, row, column);
 // chooseBatch(slice); showMaps(), which leaves the view for the maps.  `shown` is the result on the screen: state,
 // request, numbers, view (the state with the names and the focus of now).
-export const VIEWS = [table, check];
+export const VIEWS = [table, check, gradients];
 
 export const viewOf = (name) => VIEWS.find((view) => view.name === name);

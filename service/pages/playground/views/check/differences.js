@@ -53,7 +53,7 @@ export function createDifferences({ focus }) {
     const names = { rowNames: namesOf(view, "query", rows), columnNames: columnNames(view, field, columns) };
     const texts = (decimals) => cells.flat().map((cell) => textOf(cell, isHidden, decimals));
     const described = { columns, texts, maxDecimals: hasNumbers ? MAX_DECIMALS : 0, hasNumbers, ...names };
-    const fit = fitMaps(width, { differences: described }).differences;
+    const fit = fitMaps(width, { output: described }).output;
     const at = placeOf(shown, rows, columns);
     map.update(
       {

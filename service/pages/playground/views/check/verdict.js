@@ -6,6 +6,8 @@ import { formatDifference, formatFull, formatNumber } from "../../words/numbers.
 import { FIELDS } from "../../files/kernel.js";
 import { columnNames } from "./differences.js";
 
+const DIGITS = 7;
+
 const SEPARATOR = "; or ";
 
 export const fieldName = (field) => t(`kernel.field_${field}`);
@@ -42,11 +44,11 @@ export function verdictOf({ passed, rtol, atol, likely_cause: cause, advice }) {
 }
 
 // Where a cell is, as the page calls it.
-export function placeName(view, { field, slice, row, column }, { columns, slices }) {
+export function placeName(view, { field, slice, row, column }, { columns, slices }, isShort = false) {
   const names = [namesOf(view, "query", row + 1)[row], columnNames(view, field, columns)[column]];
   const place = { field: fieldName(field), row: names[0], column: names[1], slice: slice + 1 };
-  const isVector = field === "logsumexp";
-  return t(`kernel.${isVector ? "row" : "place"}${slices > 1 ? "_of_slice" : ""}`, place);
+  const kind = isShort ? "pair" : field === "logsumexp" ? "row" : "place";
+  return t(`kernel.${kind}${slices > 1 ? "_of_slice" : ""}`, place);
 }
 
 function tableOf(caption, heads, lines) {
@@ -87,9 +89,9 @@ export function fieldsTable({ fields }) {
 export function largestTable(view, field, cells, sizes) {
   const heads = ["cell", "expected", "received", "difference"].map((name) => t(`kernel.head_${name}`));
   const lines = cells.map((cell) => [
-    placeName(view, { field, ...cell }, sizes),
-    ...[cell.expected, cell.received].map(formatFull),
+    placeName(view, { field, ...cell }, sizes, true),
+    ...[cell.expected, cell.received].map((value) => formatFull(Number(value.toPrecision(DIGITS)))),
     formatDifference(cell.difference),
   ]);
-  return tableOf(t("kernel.largest"), heads, lines);
+  return tableOf(t("kernel.largest", { field: fieldName(field) }), heads, lines);
 }
