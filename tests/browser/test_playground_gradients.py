@@ -130,9 +130,7 @@ async def test_every_normalizer_agrees_with_the_service_and_one_without_slopes_s
     await recorded.assert_clean()
 
 
-async def test_both_views_fit_a_telephone_and_their_targets_are_large_enough(
-    open_page: OpenPage, server: Server
-) -> None:
+async def test_both_views_fit_a_telephone_and_have_large_targets(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await open_gradients(open_page, server)
     await recorded.assert_fits()
     await recorded.page.locator("#tab-check").click()

@@ -19,11 +19,12 @@ const MAX_DECIMALS = 3;
 export const columnNames = (view, field, count) =>
   field === "logsumexp" ? ["logsumexp"] : namesOf(view, field === "output" ? "value" : "key", count);
 
-// What a cell is, in words, with every digit.
-export function wordsFor(view, field, { row, column, expected, received, isWrong }, columns) {
+// What a cell is, in words, with every digit; `text` is what is written in it.
+function wordsFor({ view, field, columns }, { row, column, expected, received, isWrong }, text) {
   return t(isWrong ? "kernel.cell" : "kernel.cell_right", {
     row: namesOf(view, "query", row + 1)[row],
     column: columnNames(view, field, columns)[column],
+    text,
     expected: formatFull(expected),
     received: formatFull(received),
   });
@@ -44,7 +45,7 @@ export function createDifferences({ focus }) {
   }).observe(root);
 
   function paint(shown, repaints) {
-    const { view, theme, field, cells, first, isHidden } = shown;
+    const { view, field, cells, first, isHidden } = shown;
     last = shown;
     width = root.clientWidth || width;
     const [rows, columns] = [cells.length, cells[0].length];
@@ -55,13 +56,14 @@ export function createDifferences({ focus }) {
     const described = { columns, texts, maxDecimals: hasNumbers ? MAX_DECIMALS : 0, hasNumbers, ...names };
     const fit = fitMaps(width, { output: described }).output;
     const at = placeOf(shown, rows, columns);
+    const look = { ...shown, largest, columns, decimals: fit.decimals, hasNumbers };
+    const cell = (row, column) => cellOf(cells[row][column], look);
     map.update(
       {
         label: t("kernel.map", { field: t(`kernel.field_${field}`) }),
         rows: names.rowNames,
         columns: names.columnNames,
-        cell: (row, column) =>
-          cellOf(cells[row][column], { ...shown, theme, largest, columns, decimals: fit.decimals, hasNumbers }),
+        cell,
         fit,
         selected: at,
         active: at ?? { row: -1, column: -1 },
@@ -69,7 +71,7 @@ export function createDifferences({ focus }) {
       },
       repaints,
     );
-    setText(detail, at ? wordsFor(view, field, cells[at.row][at.column], columns) : "");
+    setText(detail, at ? cell(at.row, at.column).label() : "");
     setText(legend, t(hasNumbers ? "kernel.legend" : "kernel.legend_colours"));
   }
 
@@ -96,8 +98,10 @@ function textOf({ row, column, isWrong, difference, received }, isHidden, decima
   return Number.isFinite(difference) ? formatNumber(difference, decimals) : formatNumber(received, decimals);
 }
 
-function cellOf(cell, { view, theme, field, isHidden, largest, columns, decimals, hasNumbers }) {
+function cellOf(cell, look) {
+  const { theme, isHidden, largest, decimals, hasNumbers } = look;
   const { row, column, isWrong, difference } = cell;
+  const text = textOf(cell, isHidden, decimals);
   const hidden = isHidden(row, column);
   const share = !isWrong
     ? 0
@@ -106,10 +110,10 @@ function cellOf(cell, { view, theme, field, isHidden, largest, columns, decimals
       : 1;
   const background = hidden && !isWrong ? SURFACE[theme] : diverging(share, theme);
   return {
-    text: hasNumbers ? textOf(cell, isHidden, decimals) : "",
+    text: hasNumbers ? text : "",
     background,
     colour: () => readableOn(background),
-    label: () => wordsFor(view, field, cell, columns),
+    label: () => wordsFor(look, cell, text),
     hidden,
     value: formatFull(difference),
   };

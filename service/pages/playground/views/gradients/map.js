@@ -11,7 +11,15 @@ const SURFACE = { light: "#ffffff", dark: "#1b2129" };
 
 const MISSING = { light: "#e9ebef", dark: "#2b323c" };
 
+const NEARLY_ZERO = "≈0";
+
 const precisionOf = (columns) => (columns > 16 ? 2 : columns > 8 ? 3 : 4);
+
+// A slope that is small beside the others is written as nearly 0, which is short.
+function write(slope, decimals, largest) {
+  const least = 0.5 * 10 ** -decimals;
+  return slope !== 0 && Math.abs(slope) < least && largest >= 10 * least ? NEARLY_ZERO : formatAligned(slope, decimals);
+}
 
 export function createSlopes(name) {
   const title = element("h3");
@@ -51,7 +59,9 @@ export function createSlopes(name) {
     const columns = columnNames.length;
     const hasNumbers = matrix.length <= NUMBERS_LIMIT && columns <= NUMBERS_LIMIT;
     const decimals = (most) => (hasNumbers ? decimalsOf(matrix.flat(), most) : 0);
-    const texts = (most) => matrix.flat().map((slope) => formatAligned(slope, decimals(most)));
+    const largest =
+      matrix.flat().reduce((most, slope) => (Number.isFinite(slope) ? Math.max(most, Math.abs(slope)) : most), 0) || 1;
+    const texts = (most) => matrix.flat().map((slope) => write(slope, decimals(most), largest));
     const described = {
       columns,
       texts,
@@ -62,21 +72,20 @@ export function createSlopes(name) {
     };
     const fit = fitMaps(width, { output: described }).output;
     root.classList.toggle("wide", fit.wide);
-    const largest =
-      matrix.flat().reduce((most, slope) => (Number.isFinite(slope) ? Math.max(most, Math.abs(slope)) : most), 0) || 1;
     const cell = (row, column) => {
       const slope = matrix[row][column];
       const hidden = isHidden(row, column);
+      const text = hasNumbers ? write(slope, decimals(fit.decimals), largest) : "";
       const background = hidden
         ? SURFACE[theme]
         : Number.isFinite(slope)
           ? diverging(slope / largest, theme)
           : MISSING[theme];
       return {
-        text: hasNumbers ? formatAligned(slope, decimals(fit.decimals)) : "",
+        text,
         background,
         colour: () => readableOn(background),
-        label: () => label(row, column, formatFull(slope)),
+        label: () => label(row, column, hasNumbers ? text : formatFull(slope)),
         hidden,
         value: formatFull(slope),
       };
@@ -93,7 +102,7 @@ export function createSlopes(name) {
       },
       repaints,
     );
-    setText(detail, at ? cell(at.row, at.column).label() : "");
+    setText(detail, at ? label(at.row, at.column, formatFull(matrix[at.row][at.column])) : "");
     legend.update({ kind: "diverging", largest }, theme);
   }
 
