@@ -7,6 +7,7 @@ const NAMES = {
   key: ["k", "key", "keys"],
   value: ["v", "value", "values"],
   mask: ["mask", "allowed"],
+  key_lengths: ["key_lengths"],
   output: ["out", "output", "o", "context"],
   weights: ["weights", "weight", "attn", "attention", "probs", "attn_weights", "attention_weights"],
   scores: ["scores", "score"],
@@ -133,6 +134,13 @@ export function maskOf({ name, shape, dtype, values }, queries, keys) {
     dtype === "bool" && product(shape) === queries * keys && shape.at(-1) === keys && shape.at(-2) === queries;
   require(isMask, "file.mask", { name, received: `${dtype} ${shapeText(shape)}`, expected });
   return nest(values.map(Boolean), [queries, keys]);
+}
+
+// The number of valid keys in each row of the batch.
+export function lengthsOf({ name, shape, dtype, values }, rows) {
+  const received = `${dtype} ${shapeText(shape)}`;
+  require(dtype !== "bool" && product(shape) === rows, "file.shape", { name, received, expected: `int (${rows})` });
+  return values;
 }
 
 // The leading axes that a result has and its slices have not; they have to be as many as those of the page.

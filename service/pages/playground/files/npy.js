@@ -73,6 +73,7 @@ export async function readNpz(buffer) {
 const WRITERS = {
   float64: { descr: "<f8", array: (values) => Float64Array.from(values) },
   float32: { descr: "<f4", array: (values) => Float32Array.from(values) },
+  int: { descr: "<i4", array: (values) => Int32Array.from(values) },
   bool: { descr: "|b1", array: (values) => Uint8Array.from(values, Number) },
 };
 

@@ -11,7 +11,15 @@ import { has, t } from "../words/i18n.js";
 import { createDifferences } from "./check/differences.js";
 import { MAX_SLICES, takeIn } from "./check/intake.js";
 import { createPanel } from "./check/panel.js";
-import { differencesOf, firstWrong, largestOf, misfitOf, questionOf, referenceRequest } from "./check/question.js";
+import {
+  differencesOf,
+  firstWrong,
+  largestOf,
+  lengthAt,
+  misfitOf,
+  questionOf,
+  referenceRequest,
+} from "./check/question.js";
 import { fieldName, fieldsTable, largestTable, placeName, verdictOf } from "./check/verdict.js";
 
 const MAX_LISTED = 5;
@@ -282,6 +290,12 @@ function save({ state, options: { lead, kv, dtype }, shown }) {
         values: slices.flat(2),
       };
     });
+  const isLengths = state.mask.kind === "lengths" && batchesOf(state) > 1;
+  if (isLengths) {
+    const rows = lead[0] ?? batchesOf(state);
+    const lengths = Array.from({ length: rows }, (_, row) => lengthAt(state, (row * batchesOf(state)) / rows));
+    arrays.push({ name: "key_lengths", shape: [rows], dtype: "int", values: lengths });
+  }
   const visible = shown.numbers.logits.map((row) => row.map((logit) => logit !== -Infinity));
   if (batchesOf(state) === 1 && visible.flat().includes(false))
     arrays.push({ name: "mask", shape: [visible.length, visible[0].length], dtype: "bool", values: visible.flat() });

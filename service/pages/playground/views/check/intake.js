@@ -40,7 +40,7 @@ export function takeIn({ arrays, request, isLone }, state) {
   const named = kernel.assign(arrays);
   if (isLone && named.unused.length) return ofThisPage({ [lone(arrays[0], state)]: arrays[0] }, arrays, [], state);
   const { byRole, unused } = named;
-  const hasInputs = ["query", "key", "value", "mask"].some((name) => byRole[name]);
+  const hasInputs = ["query", "key", "value", "mask", "key_lengths"].some((name) => byRole[name]);
   const fields = CANDIDATES.filter((field) => byRole[field]);
   if (hasInputs) return withInputs(byRole, fields, { request, arrays, unused }, state);
   require(fields.length, "file.nothing", {
@@ -112,6 +112,8 @@ function withInputs(byRole, fields, { request, arrays, unused }, state) {
   }
   const settings = Object.keys(request).length ? request : settingsOf(state, sizes);
   if (byRole.mask) settings.mask = { ...settings.mask, allowed: kernel.maskOf(byRole.mask, sizes.queries, sizes.keys) };
+  const lengths = byRole.key_lengths && kernel.lengthsOf(byRole.key_lengths, lead[0] ?? 1);
+  if (lengths) settings.mask = { ...settings.mask, key_lengths: lengths };
   const used = arrays.filter(({ name }) => !unused.includes(name));
   const options = { candidate: found.candidate, lead, kv, dtype: request.dtype ?? kernel.dtypeOf(used) };
   const isShown = sizes.slices <= MAX_SLICES && Object.values(sizes).every((size) => size <= LIMIT);

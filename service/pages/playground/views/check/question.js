@@ -39,17 +39,22 @@ export function questionOf(state, { candidate, lead, kv, dtype }) {
   };
 }
 
+// The valid keys of a slice; those without a length of their own have all.
+export function lengthAt(state, slice) {
+  const { keys } = sizesOf(state);
+  return Math.min(keys, state.mask.lengths[slice] ?? keys);
+}
+
 // Lengths and prefixes of each batch row, not of the one slice that the page shows.
 function wholeMask(state, mask, lead) {
   const [rows, slices] = [lead[0] ?? 1, batchesOf(state)];
   const ofRows = (numbers) =>
     Array.from({ length: rows }, (_, row) => numbers[(row * slices) / rows] ?? numbers.at(-1));
-  const { keys } = sizesOf(state);
-  const lengths = state.mask.lengths.length ? ofRows(state.mask.lengths) : Array(rows).fill(keys);
+  const lengths = Array.from({ length: rows }, (_, row) => lengthAt(state, (row * slices) / rows));
   const prefixes = state.further["mask/prefix_lengths"];
   return {
     ...mask,
-    ...(mask.key_lengths ? { key_lengths: lengths.map((length) => Math.min(length, keys)) } : {}),
+    ...(mask.key_lengths ? { key_lengths: lengths } : {}),
     ...(mask.prefix_lengths ? { prefix_lengths: ofRows(prefixes) } : {}),
   };
 }
