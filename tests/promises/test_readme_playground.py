@@ -104,5 +104,5 @@ async def test_the_shared_link_holds_everything_where_no_server_sees_it(open_pag
 def test_the_largest_matrix_is_that_of_the_page(language: str) -> None:
     state = (ROOT / "service" / "pages" / "playground" / "state" / "store.js").read_text(encoding="utf-8")
     limit = re.search(r"export const LIMIT = (\d+);", state)[1]
-    [section] = page_of(language, "docs/how-to/playground")
+    section, *_ = page_of(language, "docs/how-to/playground")
     assert f"{limit} × {limit}" in section.prose
