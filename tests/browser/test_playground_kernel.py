@@ -194,7 +194,7 @@ async def test_every_kind_of_file_leads_to_the_cause(open_page: OpenPage, server
 
 
 def refusals() -> list[tuple[str, bytes, str]]:
-    """Return files that cannot be used, and a part of what is said about each."""
+    """Return files that cannot be used, and a part of the sentence about each."""
     arrays = inputs(3, 4)
     out = arrays["v"]
     good = npz(**arrays, out=out)

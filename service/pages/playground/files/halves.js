@@ -14,7 +14,7 @@ export function halfOf(bits) {
   return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024) : sign * 2 ** -14 * (fraction / 1024);
 }
 
-// The nearest number with so many bits behind the leading one, to even; its exponent is at least `least`.
+// The nearest number with `bits` bits behind the leading one, to even; its exponent is at least `least`.
 function rounded(value, bits, least) {
   if (value === 0 || !Number.isFinite(value)) return value;
   let exponent = Math.floor(Math.log2(Math.abs(value)));

@@ -1,4 +1,4 @@
-// A file that cannot be used: a text that says what was expected, what came and what to change.
+// A file that cannot be used: its text names the expected and the received part, and how to mend it.
 export class FileProblem extends Error {
   constructor(key, values = {}) {
     super(key);

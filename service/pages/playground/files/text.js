@@ -5,10 +5,11 @@ import { FileProblem, require } from "./problem.js";
 
 const SPECIAL = { nan: NaN, inf: Infinity, infinity: Infinity, "-inf": -Infinity, "-infinity": -Infinity };
 
-// Null for what is no number.
+// Null for text that is no number.
 const numberOf = (text) => SPECIAL[text.trim().toLowerCase()] ?? parseNumber(text);
 
-// Lines of numbers with commas, semicolons, tabs or blanks between; a first line and a first column of names are skipped.
+// Lines of numbers with commas, semicolons, tabs or blanks between; a first line and a first column of names are
+// skipped.
 export function readCsv(name, text) {
   const lines = text.split(/\r\n?|\n/).map((line, index) => ({ line: index + 1, text: line.trim() }));
   const cells = lines

@@ -34,7 +34,7 @@ const blind = [
   [false, false, true, false],
 ];
 
-// By name; `kernel.case_NAME` says what is in it, and `kernel.case_NAME_finds` what it finds.
+// By name; `kernel.case_NAME` names it, and `kernel.case_NAME_finds` the mistakes that it finds.
 export const CASES = {
   odd: () => matrices(1, { queries: 5, keys: 7 }),
   causal: () => ({ ...matrices(2, { queries: 4, keys: 7 }), mask: { causal: true, offset: 3 } }),

@@ -19,7 +19,7 @@ const MAX_DECIMALS = 3;
 export const columnNames = (view, field, count) =>
   field === "logsumexp" ? ["logsumexp"] : namesOf(view, field === "output" ? "value" : "key", count);
 
-// What a cell is, in words, with every digit; `text` is what is written in it.
+// What a cell is, in words, with every digit; `text` is the text in it.
 function wordsFor({ view, field, columns }, { row, column, expected, received, isWrong }, text) {
   return t(isWrong ? "kernel.cell" : "kernel.cell_right", {
     row: namesOf(view, "query", row + 1)[row],

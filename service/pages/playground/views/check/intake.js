@@ -33,7 +33,8 @@ export function settingsOf(state, sizes) {
 const given = (members) =>
   Object.fromEntries(Object.entries(members).filter(([, member]) => member !== null && member !== undefined));
 
-// Returns {options, request, question, unused}: what the view keeps, what the page loads, or what is asked as it is.
+// Returns {options, request, question, unused}: options that the view keeps, a request that the page loads, or a
+// question that is asked as it is.
 // Throws FileProblem.
 export function takeIn({ arrays, request, isLone }, state) {
   require(arrays.length, "file.empty", { name: "" });

@@ -115,7 +115,7 @@ export function firstWrong(differences) {
   return null;
 }
 
-// What is not finite comes first, then the largest differences.
+// Differences that are not finite come first, then the largest.
 export function largestOf(slices, count) {
   const size = ({ difference }) => (Number.isFinite(difference) ? Math.abs(difference) : Infinity);
   return slices
