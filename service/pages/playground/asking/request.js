@@ -86,7 +86,7 @@ const SPECIAL = new Map([
 
 const numberOf = (leaf) => (typeof leaf === "number" ? leaf : SPECIAL.has(leaf) ? SPECIAL.get(leaf) : undefined);
 
-const readMatrix = (rows) =>
+export const readMatrix = (rows) =>
   Array.isArray(rows) ? rows.map((row) => (Array.isArray(row) ? row.map(numberOf) : [])) : null;
 
 const readRanking = (rows) =>

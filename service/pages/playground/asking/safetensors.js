@@ -1,43 +1,52 @@
-// Tensors of a safetensors file as nested lists of numbers.
+// Tensors of a safetensors file; strict, since a person may have dropped any file.
 import { countOf } from "../state/used_memory.js";
+import { brainOf, halfOf } from "../files/halves.js";
+import { FileProblem, require, shapeText } from "../files/problem.js";
 
 const PREFIX_BYTES = 8;
 
-const littleEndian = (name, bytes) => (view, index) => view[name](index * bytes, true);
-
 const READERS = {
-  F64: { bytes: 8, read: littleEndian("getFloat64", 8) },
-  F32: { bytes: 4, read: littleEndian("getFloat32", 4) },
-  F16: { bytes: 2, read: (view, index) => halfOf(view.getUint16(index * 2, true)) },
-  BF16: { bytes: 2, read: (view, index) => brainOf(view.getUint16(index * 2, true)) },
+  F64: { dtype: "float64", bytes: 8, read: (view, at) => view.getFloat64(at, true) },
+  F32: { dtype: "float32", bytes: 4, read: (view, at) => view.getFloat32(at, true) },
+  F16: { dtype: "float16", bytes: 2, read: (view, at) => halfOf(view.getUint16(at, true)) },
+  BF16: { dtype: "bfloat16", bytes: 2, read: (view, at) => brainOf(view.getUint16(at, true)) },
+  I64: { dtype: "int", bytes: 8, read: (view, at) => Number(view.getBigInt64(at, true)) },
+  I32: { dtype: "int", bytes: 4, read: (view, at) => view.getInt32(at, true) },
+  BOOL: { dtype: "bool", bytes: 1, read: (view, at) => view.getUint8(at) },
 };
 
-const scratch = new DataView(new ArrayBuffer(4));
-
-// The upper half of a float32.
-function brainOf(bits) {
-  scratch.setUint32(0, bits * 65536);
-  return scratch.getFloat32(0);
-}
-
-function halfOf(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024) : sign * 2 ** -14 * (fraction / 1024);
-}
-
-// Returns {tensors: {name: {shape, values}}, request} with what the metadata hold beside the tensors.
+// Returns {tensors: {name: {shape, dtype, values}}, request} with what the metadata hold beside the tensors.
 export function readSafetensors(buffer) {
-  const length = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length)));
+  const { header, start } = headerOf(buffer);
   const { __metadata__: metadata, ...described } = header;
   const tensors = Object.fromEntries(
-    Object.entries(described).map(([name, { dtype, shape, data_offsets: [start] }]) => {
-      const { read } = READERS[dtype];
-      const view = new DataView(buffer, PREFIX_BYTES + length + start);
-      return [name, { shape, values: Array.from({ length: countOf(shape) }, (_, index) => read(view, index)) }];
-    }),
+    Object.entries(described).map(([name, about]) => [name, tensorOf(name, about, buffer, start)]),
   );
   return { tensors, request: JSON.parse(metadata?.request ?? "{}") };
+}
+
+function headerOf(buffer) {
+  require(buffer.byteLength >= PREFIX_BYTES, "file.safetensors");
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  require(length <= buffer.byteLength - PREFIX_BYTES, "file.safetensors");
+  try {
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length)));
+    return { header: { ...header }, start: PREFIX_BYTES + length };
+  } catch {
+    throw new FileProblem("file.safetensors");
+  }
+}
+
+const isSize = (size) => Number.isSafeInteger(size) && size >= 0;
+
+function tensorOf(name, about, buffer, start) {
+  const { dtype: kind, shape, data_offsets: offsets } = about ?? {};
+  require([shape, offsets].every((sizes) => Array.isArray(sizes) && sizes.every(isSize)), "file.safetensors");
+  require(Object.hasOwn(READERS, kind), "file.dtype", { name, received: kind });
+  const { dtype, bytes, read } = READERS[kind];
+  const [from, to] = offsets;
+  const [expected, received] = [countOf(shape) * bytes, Math.min(to, buffer.byteLength - start) - from];
+  require(expected === received, "file.length", { name, shape: shapeText(shape), expected, received });
+  const view = new DataView(buffer, start + from, received);
+  return { shape, dtype, values: Array.from({ length: countOf(shape) }, (_, index) => read(view, index * bytes)) };
 }

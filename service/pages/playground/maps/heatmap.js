@@ -4,6 +4,14 @@ import { steer } from "../page/steering.js";
 
 const DWELL_MILLISECONDS = 140;
 
+// Where the pointer has come to: a map that appears beneath it, or scrolls, is not pointed at.
+let pointer = "";
+
+const placeOf = ({ clientX, clientY }) => `${clientX} ${clientY}`;
+
+for (const kind of ["pointermove", "pointerdown"])
+  addEventListener(kind, (event) => (pointer = placeOf(event)), { passive: true });
+
 // The colour that each cell has: to ask its style takes longer.
 const painted = new WeakMap();
 
@@ -36,7 +44,7 @@ export function createHeatmap(root, stage, on) {
   table.addEventListener("pointerover", (event) => {
     clearTimeout(dwell);
     const position = positionOf(event.target);
-    if (event.pointerType !== "mouse" || !position || position.row < 0) return;
+    if (event.pointerType !== "mouse" || !position || position.row < 0 || placeOf(event) === pointer) return;
     dwell = setTimeout(() => on.focus(position.row, position.column), DWELL_MILLISECONDS);
   });
   table.addEventListener("pointerleave", () => clearTimeout(dwell));

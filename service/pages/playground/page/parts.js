@@ -45,11 +45,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   });
   const theme = createTheme(() => results.paint(store.get()));
   const views = createViews({
-    store,
-    catalogue,
-    theme,
-    load: (request) => takeRequest("query", request),
-    focus,
+    ...{ store, catalogue, theme, focus, chooseBatch },
+    load: (request, said) => takeRequest("query", request, said),
     record: (edit) => history.record(edit),
   });
   const results = createResults({
@@ -188,8 +185,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     results.awaitExample(false);
   }
 
-  // A whole request that was pasted at a tensor, or where no field is.
-  function takeRequest(place, request) {
+  // A whole request that was pasted at a tensor, or where no field is; `said` is what the toast says of it.
+  function takeRequest(place, request, said = "undo.pasted") {
     const { state, problem } = stateFromRequest(request, catalogue, store.get());
     if (!state) {
       report(place, { ...problem, blocks: false });
@@ -197,7 +194,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     }
     begun();
     replace(inOpenView(state));
-    showToast(t("undo.pasted"), { label: t("bar.undo"), act: history.undo });
+    showToast(t(said), { label: t("bar.undo"), act: history.undo });
   }
 
   document.addEventListener("paste", (event) => {
