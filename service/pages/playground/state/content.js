@@ -8,6 +8,9 @@ const EDITED = ["query", "key", "value", "names", "scoreModel", "normalizer", "m
 export const sameContent = (one, other) =>
   EDITED.every((part) => one[part] === other[part]);
 
+// The same apart from names, which no request needs.
+export const sameNumbers = (one, other) => EDITED.every((part) => part === "names" || one[part] === other[part]);
+
 // A text that two states share if and only if their numbers are the same: a mask counts by what it hides.
 export function computedBy(state) {
   const { query, key, value, scoreModel, normalizer, further, memory } = state;
