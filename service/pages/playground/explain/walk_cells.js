@@ -27,7 +27,10 @@ const CELLS = {
 export function stopsOf(explanation, state) {
   if (state.focus.stage === "output") return [{ selector: "#explain-steps .mix", cells: mixOf(state.focus) }];
   if (!Array.isArray(explanation?.steps)) return [];
-  return [...termStops(explanation.terms ?? [], state.focus), ...explanation.steps.map(stepStop(state.focus))];
+  const steps = explanation.steps.map(stepStop(state.focus));
+  // What the terms are made of comes before them, and their sum behind them.
+  const sum = Math.max(0, explanation.steps.findIndex(({ name }) => name === "sum"));
+  return [...steps.slice(0, sum), ...termStops(explanation.terms ?? [], state.focus), ...steps.slice(sum)];
 }
 
 function termStops(terms, focus) {

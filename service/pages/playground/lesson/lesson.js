@@ -65,7 +65,7 @@ export function createLesson({ store, catalogue, exampleOf, replace, bringBack }
   }
 
   async function leave() {
-    if (await bringBack()) learn.focus({ preventScroll: true });
+    if (await bringBack()) learn.focus();
   }
 
   function answer(given) {
@@ -127,6 +127,7 @@ export function createLesson({ store, catalogue, exampleOf, replace, bringBack }
     const next = `${lesson.step} ${lesson.answer !== null}`;
     if (!isCurrent || next === phase) return;
     phase = next;
+    byId("explain").scrollTop = 0;
     requestAnimationFrame(() => scrollTo(partOf(lesson)));
   }
 

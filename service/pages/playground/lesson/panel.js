@@ -151,7 +151,11 @@ export function createLessonPanel(on) {
       paintQuestion(model);
       paintVerdict(model);
     },
-    focus: () => title.focus({ preventScroll: true }),
+    // A step begins at its title.
+    focus() {
+      root.scrollTop = 0;
+      title.focus({ preventScroll: true });
+    },
   };
 }
 

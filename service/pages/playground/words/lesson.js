@@ -95,8 +95,8 @@ export const LESSON = {
 
     "lesson.temperature.title": "Temperature, and the decision",
     "lesson.temperature.text":
-      "That is all of it: score = QKᵀ/√d, weight = softmax(score), output = weight × V. One more knob: scores are divided by the temperature T first. With T = 1 the marksman has 70 %. The decision that this lesson ends with is to come from 80 % marksman, 15 % jungler and 5 % mid.",
-    "lesson.temperature.question": "Which T gives the marksman about 80 %?",
+      "That is all of it: score = QKᵀ/√d, weight = softmax(score), output = weight × V. One more knob: scores are divided by the temperature T first. With T = 1 the marksman has 70 %. The decision that this lesson ends with comes from 80 % for the marksman, 15 % for the jungler and 5 % for mid.",
+    "lesson.temperature.question": "Which T gives the marksman about 80 %?",
     "lesson.temperature.choice_0": "One below 1",
     "lesson.temperature.choice_1": "One above 1",
     "lesson.temperature.choice_2": "None: T changes nothing",
@@ -118,7 +118,7 @@ export const LESSON = {
     "lesson.check": "检查",
     "lesson.yours": "你的答案：{number}",
     "lesson.right": "对了。",
-    "lesson.wrong": "不对。",
+    "lesson.wrong": "不太对。",
     "lesson.edited": "数字已不是这一步的数字。",
     "lesson.reset": "重置这一步",
 
