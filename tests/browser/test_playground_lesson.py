@@ -156,7 +156,16 @@ async def test_what_gives_the_answer_away_is_covered_until_there_is_one(open_pag
 @pytest.mark.soak
 @pytest.mark.parametrize(
     "spoiled",
-    [[], [STEPS, None, None], [-1, None, None], [0, 1000, [1]], [0, "yes", [1]], [0, 1, None], [0, None, [1]], [0, 1, ["a"]]],
+    [
+        [],
+        [STEPS, None, None],
+        [-1, None, None],
+        [0, 1000, [1]],
+        [0, "yes", [1]],
+        [0, 1, None],
+        [0, None, [1]],
+        [0, 1, ["a"]],
+    ],
     ids=json.dumps,
 )
 async def test_a_link_with_no_such_step_or_answer_is_refused(
