@@ -128,7 +128,10 @@ export function createLesson({ store, catalogue, exampleOf, replace, bringBack }
     if (!isCurrent || next === phase) return;
     phase = next;
     byId("explain").scrollTop = 0;
-    requestAnimationFrame(() => scrollTo(partOf(lesson)));
+    requestAnimationFrame(() => {
+      panel.measure();
+      scrollTo(partOf(lesson));
+    });
   }
 
   // The lesson as a link gives it to others, who have answered nothing yet.

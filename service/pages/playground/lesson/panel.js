@@ -1,6 +1,6 @@
 // The panel of the lesson: a step, its question, and what the page has to say about the answer.
 import { announce } from "../page/notices.js";
-import { byId, element, setAttributes, setText } from "../page/dom.js";
+import { byId, element, setAttributes, setStyle, setText } from "../page/dom.js";
 import { setMathText } from "../page/math_text.js";
 import { t } from "../words/i18n.js";
 import { formatNumber, parseNumber } from "../words/numbers.js";
@@ -31,9 +31,9 @@ export function createLessonPanel(on) {
   let asked = "";
   let judged = "";
 
-  new ResizeObserver(() => {
-    document.documentElement.style.setProperty("--lesson", `${root.offsetHeight}px`);
-  }).observe(root);
+  // The page keeps free what the panel takes where it stays at the top.
+  const measure = () => setStyle(document.documentElement, "--lesson", `${root.offsetHeight}px`);
+  new ResizeObserver(measure).observe(root);
 
   function show(open) {
     root.hidden = !open;
@@ -131,6 +131,7 @@ export function createLessonPanel(on) {
   }
 
   return {
+    measure,
     close: () => show(false),
     // `model` holds index, count, step, choices, answer, right, verdict, part, isReady and isEdited.
     update(model) {
