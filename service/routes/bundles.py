@@ -1,7 +1,8 @@
 """One script of many ES modules, and one style sheet of many, so that a page asks for two files instead of sixty.
 
-No module is changed but for its imports and exports: each becomes a function that runs once, in the order of the
-imports, and returns what it exports.  The entry module is a block, which may await.
+No module is changed but for its imports, its exports and its comments, which are a sixth of what would be sent: each
+becomes a function that runs once, in the order of the imports, and returns what it exports.  The entry module is a
+block, which may await.
 """
 
 import re
@@ -12,6 +13,9 @@ Read = Callable[[str], str]
 """Returns the source of a file, by its path."""
 
 IMPORT = re.compile(r'^import (?:([^"]*?) from )?"(\.[^"]+)";\n', re.MULTILINE)
+
+COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
+"""A line that is nothing but a comment.  No module has a text of several lines, which could have such a line."""
 
 DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 
@@ -85,7 +89,7 @@ def _wrapped(path: str, source: str, *, is_entry: bool) -> str:
         exported.append(name)
         return str(declaration)
 
-    body = EXPORT.sub(declare, IMPORT.sub(bind, source))
+    body = EXPORT.sub(declare, IMPORT.sub(bind, COMMENT.sub("", source)))
     body = DYNAMIC_IMPORT.sub(lambda found: f"Promise.resolve({_variable(_resolve(path, found[1]))})", body)
     if unknown := UNKNOWN.search(body):
         raise ValueError(f"{path}: expected a form of import or export that bundles; received {unknown[0]}")

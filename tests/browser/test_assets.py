@@ -105,6 +105,14 @@ def test_a_form_that_cannot_be_bundled_is_named(main: str, other: str, named: st
         bundle_modules("main.js", sources.__getitem__)
 
 
+def test_comments_stay_where_they_are_written() -> None:
+    sources = {
+        "main.js": '// Why.\nimport { a } from "./b.js";\n  // How.\nconst b = "// c";\n',
+        "b.js": "// What.\nexport const a = 1;\n",
+    }
+    assert re.findall("//.*", bundle_modules("main.js", sources.__getitem__)) == ["// b.js", "// main.js", '// c";']
+
+
 @pytest.mark.parametrize("sheet", ['@import "a.css";', "a { background: url(a.png); }"])
 def test_a_style_sheet_that_names_a_file_is_refused(sheet: str) -> None:
     with pytest.raises(ValueError, match=r"a\.css: expected a style sheet by itself"):

@@ -25,10 +25,10 @@ const loadExample = (id) => load(`v1/examples/${encodeURIComponent(id)}`);
 
 const exampleOf = (id) => (id === BOTH ? openingExample(loadExample) : loadExample(id));
 
-async function readLink(catalogue, examples) {
-  if (location.hash.length < 2) return { shared: null };
+async function readLink(fragment, catalogue, examples) {
+  if (fragment.length < 2) return { shared: null };
   try {
-    return { shared: readShared(await decodeShare(location.hash), catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
+    return { shared: readShared(await decodeShare(fragment), catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
   } catch (error) {
     if (error instanceof BrokenLink) return { shared: null, broken: true };
     throw error;
@@ -40,15 +40,19 @@ async function start() {
     ["v1/score-models", "v1/normalizers", "v1/examples"].map(load),
   );
   const catalogue = { scoreModels: scoreModels.score_models, normalizers: normalizers.normalizers };
-  const { shared, broken } = await readLink(catalogue, listed.examples);
+  const read = (fragment) => readLink(fragment, catalogue, listed.examples);
+  const { shared, broken } = await read(location.hash);
+  // What the reader had before a lesson, which the history of the browser keeps over a reload.
+  const { shared: aside } = await read(shared?.lesson ? (history.state?.aside ?? "") : "");
   const example = await exampleOf(shared ? (shared.example ?? BOTH) : BOTH);
   const page = createPage({
     catalogue,
     examples: listed.examples,
     exampleOf,
-    readLink: () => readLink(catalogue, listed.examples),
+    readLink: () => read(location.hash),
     state: shared ?? stateOf(example, catalogue, language),
     example,
+    aside,
   });
   showBar();
   if (broken) page.sayBroken("notice.link");

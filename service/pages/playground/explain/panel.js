@@ -5,10 +5,13 @@ import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
 import { decimalsOf, formatAligned, formatDifference, formatFull, formatNumber } from "../words/numbers.js";
 import { stepsOf, termsOf } from "./steps.js";
+import { createWalk } from "./walk.js";
 
 const DIAGNOSTICS = ["entropy", "effective_keys", "softmax_sensitivity"];
 
-export function createExplain() {
+// `focus` moves the focus of the page.
+export function createExplain({ focus }) {
+  const walk = createWalk(focus);
   const parts = Object.fromEntries(
     ["pair", "number", "was", "own", "decision", "steps", "terms", "compared", "diagnostics"].map((name) => [
       name,
@@ -53,6 +56,7 @@ export function createExplain() {
         ...comparedOf(state, isPreview ? null : numbers, reference, isPending ? null : explanation, found?.tolerance),
       );
       parts.diagnostics.replaceChildren(...diagnosticsOf(state, numbers, row));
+      walk.update(state, explanation, isPending);
     },
   };
 }

@@ -106,6 +106,8 @@ export function createHeatmap(root, stage, on) {
 
   function paint() {
     const { density, heads, head, headFont, cell, font } = model.fit;
+    // Cells that were colours alone have no colour for their numbers.
+    if (table.dataset.density !== density) for (const each of cells.flat()) painted.delete(each);
     setAttributes(table, { "aria-label": model.label, "data-density": density, "data-heads": heads });
     const sizes = { head, "head-font": headFont, size: cell, font };
     for (const [name, pixels] of Object.entries(sizes)) setStyle(table, `--${name}`, `${pixels}px`);

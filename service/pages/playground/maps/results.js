@@ -16,7 +16,7 @@ import { scoreIndexOf } from "../state/used_memory.js";
 export function createResults({ catalogue, theme, on }) {
   const pipeline = createPipeline(on);
   const formula = createFormula(catalogue);
-  const explain = createExplain();
+  const explain = createExplain(on);
   const verification = createVerification();
   const ranking = createRanking();
   const root = byId("results");

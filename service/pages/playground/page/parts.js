@@ -13,6 +13,7 @@ import { createDragging } from "../inputs/drag.js";
 import { createFurtherFields } from "../inputs/further_fields.js";
 import { createMaskFields } from "../inputs/mask_fields.js";
 import { parseBlock } from "../inputs/paste.js";
+import { createLesson } from "../lesson/lesson.js";
 import { remember } from "../state/memory.js";
 import { createMemories } from "./memories.js";
 import { createNotices, noticeFor } from "./notices.js";
@@ -30,8 +31,9 @@ import { showToast } from "./toast.js";
 import { createUndo, fieldOfTyping } from "./undo.js";
 import { createViews } from "./views.js";
 
-// `exampleOf` fetches an example by its id, `readLink` reads the fragment of the address.
-export function createPage({ catalogue, examples, exampleOf, readLink, state: first, example: firstExample }) {
+// `exampleOf` fetches an example by its id, `readLink` reads the fragment of the address.  `aside` is the state that a
+// lesson took the place of before the page was loaded again, or null.
+export function createPage({ catalogue, examples, exampleOf, readLink, state: first, example: firstExample, aside }) {
   const store = createStore({ ...first, loaded: 0 });
   const reports = createReports(() => {
     asking.refresh();
@@ -52,7 +54,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   const results = createResults({
     catalogue,
     theme,
-    on: { focus, toggle, toggleKey: toggleWholeKey, painted: views.update },
+    on: { focus, toggle, toggleKey: toggleWholeKey, painted },
   });
   const asking = createAsking({
     store,
@@ -72,6 +74,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   });
   const history = createHistory(store, { changed: () => undo.update(), fieldOf: fieldOfTyping });
   const undo = createUndo(history);
+  const lesson = createLesson({ store, catalogue, exampleOf, replace: replaceBy, bringBack });
   const memories = createMemories({ store, catalogue, reports, keyNeeded: keyField.show });
   const inputs = createInputs();
   const toolbar = createToolbar(examples, {
@@ -83,6 +86,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   const told = new Map([[first.example, firstExample]]);
   // Counts the examples, links and requests that were to replace the state: the reply to an earlier one is dropped.
   let newest = 0;
+  // The reader's own state and edits, while a lesson is shown; null without one, or when a link began with the lesson.
+  let own = aside && { state: aside, edits: history.bookmark() };
 
   // A state that was not here before, also one of the past: its example tells its story, and no field is wrong.
   function begin(state) {
@@ -135,15 +140,49 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     return () => number === newest;
   }
 
-  async function loadExample(id) {
+  // Returns whether nothing else was begun while `work` waited; what it promises is given to `use`.
+  async function whileAwaited(work, use) {
     const isWanted = begun();
     results.awaitExample(true);
     try {
-      const example = await exampleOf(id);
-      if (isWanted()) take(inOpenView(stateOf(example, catalogue, store.get().language)), example);
+      const made = await work();
+      if (isWanted()) use(made);
     } catch (error) {
       if (isWanted()) sayNotLoaded(error);
+      return false;
     }
+    return isWanted();
+  }
+
+  function loadExample(id) {
+    const use = (example) => take(inOpenView(stateOf(example, catalogue, store.get().language)), example);
+    return whileAwaited(() => exampleOf(id), use);
+  }
+
+  function takeOver({ state, example }) {
+    told.set(state.example, example);
+    report.clear("");
+    notices.set("link", null);
+    replace(state);
+  }
+
+  function replaceBy(make) {
+    return whileAwaited(make, takeOver);
+  }
+
+  // Back from the lesson: the state that it took the place of, with the edits that can be undone.
+  function bringBack() {
+    const make = async () => {
+      const example = await exampleOf(own?.state.example ?? BOTH);
+      const { language } = store.get();
+      return { state: own ? { ...own.state, language } : stateOf(example, catalogue, language), example };
+    };
+    return whileAwaited(make, (kept) => {
+      const edits = own?.edits ?? { past: [], future: [] };
+      own = null;
+      takeOver(kept);
+      history.restore(edits);
+    });
   }
 
   // Other numbers are looked at in the view that is open; a link has its own.
@@ -169,15 +208,23 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   // Another example or link replaces the whole state and its errors; edits are not lost, and it says so.
   function take(state, example) {
+    if (!state.lesson) endLesson();
     const hadEdits = story.isEdited(store.get());
-    told.set(state.example, example);
-    report.clear("");
-    notices.set("link", null);
-    replace(state);
+    takeOver({ state, example });
     if (hadEdits) showToast(t("undo.replaced"), { label: t("bar.undo"), act: history.undo });
   }
 
+  // Before a state without one takes the place of a lesson.
+  function endLesson() {
+    if (!store.get().lesson || !own) return;
+    const { state, edits } = own;
+    own = null;
+    store.load({ ...state, language: store.get().language });
+    history.restore(edits);
+  }
+
   function replace(state) {
+    if (state.lesson && !store.get().lesson) own = { state: store.get(), edits: history.bookmark() };
     asking.forget();
     history.separate();
     store.load(state);
@@ -193,6 +240,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
       return;
     }
     begun();
+    endLesson();
     replace(inOpenView(state));
     showToast(t(said), { label: t("bar.undo"), act: history.undo });
   }
@@ -219,7 +267,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   }
 
   async function share() {
-    await offerLink(await address.write());
+    const state = await lesson.forOthers();
+    await offerLink(await (state === store.get() ? address.write() : address.linkTo(state)));
   }
 
   function chooseLanguage(language) {
@@ -251,6 +300,11 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     asking.say((numbers) => saidAfterToggle(store.get(), numbers, key, [...numbers.weights.keys()]));
   }
 
+  function painted(state, shown) {
+    views.update(state, shown);
+    lesson.update(state, shown);
+  }
+
   store.subscribe((state, previous) => {
     if (state.loaded !== previous.loaded) begin(state);
     if (!sameContent(state, previous)) reports.dropRefused();
@@ -263,7 +317,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   });
   createDragging(byId("inputs"), { hold: store.hold, release: store.release });
   store.onRelease(asking.refresh);
-  const address = createAddress(store, { linked: takeLink });
+  const address = createAddress(store, { linked: takeLink, aside: () => (store.get().lesson ? (own?.state ?? null) : null) });
 
   setLanguage(store.get().language);
   theme.paint();

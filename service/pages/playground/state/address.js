@@ -4,15 +4,18 @@ import { encodeShare } from "./share.js";
 
 const PAUSE_MILLISECONDS = 300;
 
-// `on` holds linked(), for a fragment that this page has not written.
+// `on` holds linked(), for a fragment that this page has not written, and aside(), which returns a state that this page
+// goes back to, or null: the history of the browser keeps it, and no link holds it.
 export function createAddress(store, on) {
   let written = location.hash;
   let timer = null;
 
   async function write() {
     clearTimeout(timer);
-    written = await encodeShare(store.get());
-    history.replaceState(null, "", written);
+    const [fragment, aside] = [await encodeShare(store.get()), on.aside()];
+    const kept = aside && { aside: await encodeShare(aside) };
+    written = fragment;
+    history.replaceState(kept, "", written);
     return location.href;
   }
 
@@ -33,5 +36,8 @@ export function createAddress(store, on) {
     });
   }
 
-  return { write };
+  // A link to another state than the one on the screen.
+  const linkTo = async (state) => new URL(await encodeShare(state), location.href).href;
+
+  return { write, linkTo };
 }

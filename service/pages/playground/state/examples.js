@@ -24,6 +24,7 @@ export function stateOf(example, catalogue, language) {
     focus: opening(),
     memory: null,
     panel: null,
+    lesson: null,
   };
 }
 

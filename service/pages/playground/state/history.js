@@ -45,6 +45,16 @@ export function createHistory(store, { changed, fieldOf }) {
     last = null;
   }
 
+  // What lies before and behind the state, to be gone back to by `restore`.
+  const bookmark = () => ({ past: [...past], future: [...future] });
+
+  function restore(marked) {
+    past.splice(0, past.length, ...marked.past);
+    future.splice(0, future.length, ...marked.future);
+    separate();
+    changed();
+  }
+
   store.onRelease(separate);
 
   return {
@@ -59,6 +69,8 @@ export function createHistory(store, { changed, fieldOf }) {
       store.change(edit);
       isRecording = false;
     },
+    bookmark,
+    restore,
   };
 }
 

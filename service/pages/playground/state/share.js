@@ -11,7 +11,7 @@ const READERS = {
 };
 
 // Members that a link leaves out where they are these.
-const USUAL = { b: 0, m: emptyMask(), f: opening(), x: {}, y: null, t: null };
+const USUAL = { b: 0, m: emptyMask(), f: opening(), x: {}, y: null, t: null, l: null };
 
 const LARGEST_DOCUMENT = 4_000_000;
 
@@ -19,7 +19,7 @@ export class BrokenLink extends Error {}
 
 // What a link holds, as an object.
 export function documentOf(state) {
-  const { example, batch, query, names, scoreModel, normalizer, mask, further, focus, memory, panel } = state;
+  const { example, batch, query, names, scoreModel, normalizer, mask, further, focus, memory, panel, lesson } = state;
   // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
   const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
   return {
@@ -35,6 +35,7 @@ export function documentOf(state) {
     w: [normalizer.name, normalizer.parameters],
     y: memory?.name ?? null,
     t: panel && [panel.name, panel.options],
+    l: lesson && [lesson.step, lesson.answer, lesson.before],
     x: Object.fromEntries(Object.entries(further).filter(([, value]) => value !== null)),
   };
 }

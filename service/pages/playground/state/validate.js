@@ -1,4 +1,5 @@
 // A link may come from anywhere: nothing of it is used before all of it is what this page would have written.
+import { STEPS } from "../lesson/steps.js";
 import { viewOf } from "../views/list.js";
 import { LANGUAGES, language } from "../words/i18n.js";
 import { NAME_LIMIT } from "../words/names.js";
@@ -41,7 +42,7 @@ const ENTRIES = {
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  const { e, b, q, k, v, n, m, f, s, w, x, y, t } = document;
+  const { e, b, q, k, v, n, m, f, s, w, x, y, t, l } = document;
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
   const key = readSlices(k);
@@ -71,6 +72,7 @@ export function readShared(document, catalogue, examples) {
     focus: readFocus(f),
     memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key }, b),
     panel: t === null ? null : readPanel(t, catalogue),
+    lesson: l === null ? null : readLesson(l),
   };
 }
 
@@ -220,4 +222,14 @@ function readSomeFurther(given) {
   const read = readFurther(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)));
   expect(Object.keys(given).every((place) => Object.hasOwn(read, place)), "further");
   return Object.fromEntries(Object.keys(given).map((place) => [place, read[place]]));
+}
+
+function readLesson(lesson) {
+  expect(Array.isArray(lesson) && isCount(lesson[0], STEPS.length - 1), "lesson");
+  const [step, answer, before] = lesson;
+  const { choices } = STEPS[step];
+  const isAnswer = choices === null ? Number.isFinite(answer) : isCount(answer, LIMIT);
+  expect(answer === null || answer === "shown" || isAnswer, "answer");
+  expect(answer === null ? before === null : Array.isArray(before), "weights");
+  return { step, answer, before: before && readTensor(before, 1) };
 }
