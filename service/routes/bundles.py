@@ -1,7 +1,8 @@
 """One script of many ES modules, and one style sheet of many, so that a page asks for two files instead of sixty.
 
 No module is changed but for its imports and exports: each becomes a function that runs once, in the order of the
-imports, and returns what it exports.  The entry module is a block, which may await.
+imports, and returns what it exports.  The entry module is a block, which may await.  Lines that hold a comment alone are
+left out: compressed, they would be a sixth of the script.
 """
 
 import re
@@ -16,6 +17,9 @@ IMPORT = re.compile(r'^import (?:([^"]*?) from )?"(\.[^"]+)";\n', re.MULTILINE)
 DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 
 EXPORT = re.compile(r"^export (default |(?:async function\*?|function\*?|class|const) +(\w+))", re.MULTILINE)
+
+COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
+"""A line that holds a comment alone; no module has one inside a template literal."""
 
 UNKNOWN = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 """A line of another form of import or export, once those above are replaced."""
@@ -89,6 +93,7 @@ def _wrapped(path: str, source: str, *, is_entry: bool) -> str:
     body = DYNAMIC_IMPORT.sub(lambda found: f"Promise.resolve({_variable(_resolve(path, found[1]))})", body)
     if unknown := UNKNOWN.search(body):
         raise ValueError(f"{path}: expected a form of import or export that bundles; received {unknown[0]}")
+    body = COMMENT.sub("", body)
     return body if is_entry else f"{body}return {{ {', '.join(exported)} }};\n"
 
 

@@ -12,6 +12,43 @@ const READERS = {
   BF16: { bytes: 2, read: (view, index) => brainOf(view.getUint16(index * 2, true)) },
 };
 
+const ALIGNMENT = 8;
+
+// Writes tensors {name: {shape, values}} of float32 with a request beside them.
+export function writeSafetensors(tensors, request) {
+  const header = { __metadata__: { request: JSON.stringify(request) } };
+  let end = 0;
+  for (const [name, { shape, values }] of Object.entries(tensors)) {
+    header[name] = { dtype: "F32", shape, data_offsets: [end, end + values.byteLength] };
+    end += values.byteLength;
+  }
+  const text = JSON.stringify(header);
+  const written = new TextEncoder().encode(text.padEnd(text.length + ((ALIGNMENT - (text.length % ALIGNMENT)) % ALIGNMENT)));
+  const length = new ArrayBuffer(PREFIX_BYTES);
+  new DataView(length).setBigUint64(0, BigInt(written.length), true);
+  return new Blob([length, written, ...Object.values(tensors).map(({ values }) => values)]);
+}
+
+// The float32 tensors of a file as typed arrays, without a copy where they are aligned.
+export function floatsOf(buffer) {
+  const { header, start } = headerOf(buffer);
+  return Object.fromEntries(
+    Object.entries(header)
+      .filter(([, { dtype }]) => dtype === "F32")
+      .map(([name, { shape, data_offsets: [from, to] }]) => {
+        const isAligned = (start + from) % Float32Array.BYTES_PER_ELEMENT === 0;
+        const bytes = isAligned ? buffer : buffer.slice(start + from, start + to);
+        return [name, { shape, values: new Float32Array(bytes, isAligned ? start + from : 0, countOf(shape)) }];
+      }),
+  );
+}
+
+function headerOf(buffer) {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const text = new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length));
+  return { header: JSON.parse(text), start: PREFIX_BYTES + length };
+}
+
 const scratch = new DataView(new ArrayBuffer(4));
 
 // The upper half of a float32.
@@ -29,13 +66,12 @@ function halfOf(bits) {
 
 // Returns {tensors: {name: {shape, values}}, request} with what the metadata hold beside the tensors.
 export function readSafetensors(buffer) {
-  const length = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length)));
+  const { header, start: first } = headerOf(buffer);
   const { __metadata__: metadata, ...described } = header;
   const tensors = Object.fromEntries(
     Object.entries(described).map(([name, { dtype, shape, data_offsets: [start] }]) => {
       const { read } = READERS[dtype];
-      const view = new DataView(buffer, PREFIX_BYTES + length + start);
+      const view = new DataView(buffer, first + start);
       return [name, { shape, values: Array.from({ length: countOf(shape) }, (_, index) => read(view, index)) }];
     }),
   );

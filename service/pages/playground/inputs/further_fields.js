@@ -1,10 +1,19 @@
-// Formulas of scores and masks, positions, prefixes and keys: folded away until one of them is given.
-import { byId, setText } from "../page/dom.js";
+// What engineers look for: softcap, bias, positions, heads, a cache, types of numbers, formulas.  Folded away until one of
+// them is given.
+import { byId, element, setAttributes, setText } from "../page/dom.js";
 import { FURTHER } from "../state/further.js";
 import { t } from "../words/i18n.js";
+import { createHeadsField } from "./heads_field.js";
 import { createWritten } from "./written.js";
 
 const EXAMPLES = {
+  softcap: "30",
+  bias: "0, -1, -2; 0, 0, -1",
+  "position/slopes": "0.5",
+  "position/base": "10000",
+  "position/dims": "2",
+  "position/scaling": '{"kind": "linear", "factor": 4}',
+  past_key: "2",
   "score_modifier/formula": "score - slope * abs(p - j)",
   "score_modifier/parameters": '{"slope": 0.5}',
   "mask/formula": "j <= p and p - j < reach",
@@ -15,32 +24,64 @@ const EXAMPLES = {
   "positions/key": "3, 4, 5, 6",
 };
 
-export function createFurtherFields({ store, report }) {
+export function createFurtherFields({ store, report, entryOf }) {
   const root = byId("further");
-  const fields = FURTHER.map(({ place, kind }) =>
-    createWritten({
-      place,
-      kind,
-      attributes: { id: `further-${place.replace("/", "-")}`, placeholder: EXAMPLES[place] },
-      labelOf: () => t(`further.${place}`),
-      helpOf: () => t(`further.${place}`),
-      get: ({ further }) => further[place],
-      set: (value) =>
-        store.change((draft) => {
-          draft.further[place] = value;
-        }),
-      report,
-    }),
-  );
-  byId("further-fields").append(...fields.map(({ root: field }) => field));
+  const fields = FURTHER.map((field) => createField(field, { store, report }));
+  const heads = createHeadsField({ store, report, entryOf });
+  byId("further-fields").append(heads.root, ...fields.map(({ root: field }) => field));
   let loaded = null;
 
   return {
     update(state) {
       setText(byId("further-title"), t("further.title"));
-      for (const field of fields) field.update(state);
-      if (loaded !== state.loaded) root.open ||= Object.values(state.further).some((value) => value !== null);
+      for (const field of [heads, ...fields]) field.update(state);
+      if (loaded !== state.loaded)
+        root.open ||= state.heads !== null || Object.values(state.further).some((value) => value !== null);
       loaded = state.loaded;
+    },
+  };
+}
+
+// A field of another encoding of positions than the chosen one is not there.
+function createField({ place, kind, choices, only }, { store, report }) {
+  const set = (value) =>
+    store.change((draft) => {
+      draft.further[place] = value;
+    });
+  const id = `further-${place.replace("/", "-")}`;
+  const common = { place, labelOf: () => t(`further.${place}`), get: ({ further }) => further[place], set };
+  const field = choices
+    ? createSelect({ ...common, id, choices })
+    : createWritten({
+        ...common,
+        kind,
+        attributes: { id, placeholder: EXAMPLES[place] },
+        helpOf: common.labelOf,
+        report,
+      });
+  return {
+    root: field.root,
+    update(state) {
+      field.root.hidden = only !== undefined && state.further["position/name"] !== only;
+      field.update(state);
+    },
+  };
+}
+
+// One of a few values; the first option leaves the field out.
+function createSelect({ place, id, choices, labelOf, get, set }) {
+  const label = element("span");
+  const options = [null, ...choices].map((choice) => element("option", { value: JSON.stringify(choice) }));
+  const select = element("select", { id }, ...options);
+  const error = element("p", { class: "field-error", "data-place": place, hidden: true });
+  select.addEventListener("change", () => set(JSON.parse(select.value)));
+  return {
+    root: element("div", { class: "parameter written" }, element("label", {}, label, select), error),
+    update(state) {
+      setText(label, labelOf());
+      setAttributes(label.parentElement, { title: labelOf() });
+      [null, ...choices].forEach((choice, index) => setText(options[index], t(`further.${place}_${choice}`)));
+      select.value = JSON.stringify(get(state));
     },
   };
 }

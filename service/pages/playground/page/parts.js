@@ -44,7 +44,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     asking.again();
   });
   const theme = createTheme(() => results.paint(store.get()));
-  const views = createViews({ store, catalogue, theme, load: (request) => takeRequest("query", request), focus });
+  const views = createViews({ store, catalogue, theme, load: takeWhole, focus, choose: chooseBatch });
   const results = createResults({
     catalogue,
     theme,
@@ -106,7 +106,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     });
     const tensors = createTensors({ store, entryOf: scoreModel.entryOf, report, takeRequest });
     const masks = createMaskFields({ store, report });
-    return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report })];
+    return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report, entryOf: scoreModel.entryOf })];
   }
 
   function paintInputs(state) {
@@ -191,6 +191,10 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     begun();
     replace(inOpenView(state));
     showToast(t("undo.pasted"), { label: t("bar.undo"), act: history.undo });
+  }
+
+  function takeWhole(request) {
+    takeRequest("query", request);
   }
 
   document.addEventListener("paste", (event) => {

@@ -13,8 +13,8 @@ const KEYS = {
   End: (_, count) => count - 1,
 };
 
-// `load` takes a request, `focus` a stage, row and column.
-export function createViews({ store, catalogue, theme, load, focus }) {
+// `load` takes a request, `focus` a stage, row and column, `choose` a slice.
+export function createViews({ store, catalogue, theme, load, focus, choose }) {
   const names = [MAPS, ...VIEWS.map(({ name }) => name)];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
@@ -42,9 +42,16 @@ export function createViews({ store, catalogue, theme, load, focus }) {
     store.change((draft) => edit(draft.panel.options));
   }
 
+  // The slice that a view has chosen is looked at in the maps.
+  function chooseAndLook(slice) {
+    choose(slice);
+    open(MAPS);
+    tabs[0].focus();
+  }
+
   function create(name) {
     const root = element("div", { class: `view-${name}` });
-    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus });
+    const view = viewOf(name).create({ root, catalogue, theme, change, load, focus, choose: chooseAndLook });
     return { root, ...view };
   }
 

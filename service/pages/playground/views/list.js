@@ -1,4 +1,6 @@
 // What the panel in the middle can show in the place of the maps of one calculation.
+import { heads } from "./heads.js";
+import { overview } from "./overview.js";
 import { table } from "./table.js";
 
 // A view is an object with
@@ -8,8 +10,8 @@ import { table } from "./table.js";
 //   create(context)             returns { update({ state, options, shown }) }, which is called whenever the view is open
 //                               and something has changed.
 // The context has root, an empty element of the view's own; catalogue and theme; change(edit), which edits the options;
-// load(request), which replaces the inputs by those of a request; focus(stage, row, column).  `shown` is the result on
+// load(request), which replaces the inputs by those of a request; choose(slice), which opens one in the maps; focus(stage, row, column).  `shown` is the result on
 // the screen: state, request, numbers, view (the state with the names and the focus of now).
-export const VIEWS = [table];
+export const VIEWS = [heads, overview, table];
 
 export const viewOf = (name) => VIEWS.find((view) => view.name === name);
