@@ -42,6 +42,8 @@ export const heads = {
     return {
       update({ state, options, shown: { numbers, state: asked, view } }) {
         if (numbers.body && numbers.body !== known?.body) known = { body: numbers.body, slices: slicesOf(numbers.body) };
+        // The browser is ahead of the first answer.
+        if (!known) return;
         const slices = withCurrent(known.slices, numbers, asked.batch);
         const isShares = slices.every(({ entropy }) => entropy !== null);
         order.update(options.order, isShares ? ORDERS : ["given", "apart"]);
@@ -91,7 +93,8 @@ function meanOf(rows) {
 
 // While a number is dragged the slice on the screen is ahead of the answer.
 function withCurrent(slices, { body, weights, logits, diagnostics }, batch) {
-  if (body || slices[batch]?.weights.length !== weights.length) return slices;
+  const { weights: held } = slices[batch] ?? {};
+  if (body || held?.length !== weights.length || held[0].length !== weights[0].length) return slices;
   const { entropy, effective_keys: keys } = diagnostics;
   const current = { index: batch, weights, logits, entropy: meanOf(entropy), keys: meanOf(keys) };
   return slices.map((slice) => (slice.index === batch ? current : slice));

@@ -22,7 +22,8 @@ export function createOverviewMap({ theme, moved }) {
   const legend = createScaleLegend();
   const whole = element("div", { class: "overview-whole" }, picture, legend.root, margins);
   const focusWindow = createFocusWindow({ map, frame, canvas, moved });
-  const root = element("div", { class: "overview-body", hidden: true }, whole, focusWindow.root);
+  const body = element("div", { class: "overview-body" }, whole, focusWindow.root);
+  const root = element("div", { hidden: true }, focusWindow.tools, body);
   let shown = null;
   let options = null;
   let painted = "";

@@ -25,8 +25,9 @@ export function createFocusWindow({ map, frame, canvas, moved }) {
   const find = { row: createFind("row"), column: createFind("column") };
   const zoom = element("select", {}, ...WINDOWS.map((size) => element("option", { value: size }, `${size} × ${size}`)));
   const zoomLabel = element("span");
-  const tools = element("div", { class: "overview-find" }, find.row.root, find.column.root, element("label", {}, zoomLabel, zoom));
-  const root = element("section", { class: "overview-window" }, tools, value, inside, span, help);
+  const fields = [find.row.root, find.column.root, element("label", {}, zoomLabel, zoom)];
+  const tools = element("div", {}, element("div", { class: "overview-find" }, ...fields), value);
+  const root = element("section", { class: "overview-window" }, inside, span, help);
 
   zoom.addEventListener("change", () => go({ size: Number(zoom.value) }));
   for (const target of [map, inside]) target.addEventListener("keydown", onKey);
@@ -160,6 +161,7 @@ export function createFocusWindow({ map, frame, canvas, moved }) {
 
   return {
     root,
+    tools,
     show(next, nextLook) {
       [matrix, look] = [next, nextLook];
       settle({});
