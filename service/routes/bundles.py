@@ -1,8 +1,8 @@
 """One script of many ES modules, and one style sheet of many, so that a page asks for two files instead of sixty.
 
 No module is changed but for its imports and exports: each becomes a function that runs once, in the order of the
-imports, and returns what it exports.  The entry module is a block, which may await.  Lines that hold a comment alone are
-left out: compressed, they would be a sixth of the script.
+imports, and returns what it exports.  The entry module is a block, which may await.  Lines that hold a comment alone
+are left out: compressed, they would be a sixth of the script.
 """
 
 import re

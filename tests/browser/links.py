@@ -9,8 +9,9 @@ from functools import reduce
 from struct import unpack_from
 from typing import Any
 
-USUAL = {"b": 0, "h": None, "f": {"stage": "weights", "row": 0, "key": 0, "column": 0}, "x": {}, "y": None, "t": None} | {
-    "m": {"kind": "none", "offset": None, "left": 1, "right": 0, "lengths": [], "allowed": None}
+USUAL = {"b": 0, "h": None, "x": {}, "y": None, "t": None} | {
+    "f": {"stage": "weights", "row": 0, "key": 0, "column": 0},
+    "m": {"kind": "none", "offset": None, "left": 1, "right": 0, "lengths": [], "allowed": None},
 }
 """What a link does not say."""
 

@@ -80,7 +80,9 @@ async def test_fields_are_sent_and_checked(open_page: OpenPage, server: Server) 
     await recorded.assert_clean()
 
 
-@pytest.mark.parametrize("case", ["rotary", *(pytest.param(case, marks=pytest.mark.soak) for case in CASES if case != "rotary")])
+@pytest.mark.parametrize(
+    "case", ["rotary", *(pytest.param(case, marks=pytest.mark.soak) for case in CASES if case != "rotary")]
+)
 async def test_fields_are_shared_and_undone(open_page: OpenPage, server: Server, case: str) -> None:
     recorded, playground = await opened(open_page, server.url)
     page = recorded.page

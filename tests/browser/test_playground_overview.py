@@ -20,7 +20,9 @@ QUERIES, KEYS, FEATURES = 200, 150, 4
 
 COUNT_COLOURS = """
 canvas => {
-  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+  copy.drawImage(canvas, 0, 0);
+  const {data} = copy.getImageData(0, 0, canvas.width, canvas.height);
   return new Set(new Uint32Array(data.buffer)).size;
 }
 """
@@ -112,7 +114,13 @@ async def test_scales_and_scores_are_drawn(open_page: OpenPage, server: Server) 
     await page.locator("#tab-overview").click()
     await expect(page.locator(".overview-said")).to_contain_text("1024 ×")
     canvas = page.locator(".overview-map canvas")
-    for option, value in (("scale", "row"), ("how", "mean"), ("scale", "linear"), ("mask", "window"), ("stage", "scores")):
+    for option, value in (
+        ("scale", "row"),
+        ("how", "mean"),
+        ("scale", "linear"),
+        ("mask", "window"),
+        ("stage", "scores"),
+    ):
         await page.locator(f'[data-option="{option}"]').select_option(value)
         await expect(page.locator(".overview-said")).to_contain_text("|Δ|")
         assert await canvas.evaluate(COUNT_COLOURS) > 2
