@@ -9,14 +9,10 @@ from functools import reduce
 from struct import unpack_from
 from typing import Any
 
-USUAL = {
-    "b": 0,
+USUAL = {"b": 0, "h": None, "x": {}, "y": None, "t": None, "l": None} | {
     "f": {"stage": "weights", "row": 0, "key": 0, "column": 0},
-    "x": {},
-    "y": None,
-    "t": None,
-    "l": None,
-} | {"m": {"kind": "none", "offset": None, "left": 1, "right": 0, "lengths": [], "allowed": None}}
+    "m": {"kind": "none", "offset": None, "left": 1, "right": 0, "lengths": [], "allowed": None},
+}
 """What a link does not say."""
 
 

@@ -119,6 +119,13 @@ def test_a_style_sheet_that_names_a_file_is_refused(sheet: str) -> None:
         bundle_styles(["a.css"], lambda _: sheet)
 
 
+def test_the_bundle_leaves_out_lines_of_comment_alone() -> None:
+    source = '// why\nconst a = 1; // kept\n  // why\nconst b = "http://a";\n'
+    assert bundle_modules("main.js", {"main.js": source}.__getitem__) == (
+        '// main.js\n{\nconst a = 1; // kept\nconst b = "http://a";\n}\n'
+    )
+
+
 def test_the_bundle_holds_every_style_sheet_and_module() -> None:
     """What the page does with them is for the tests of the page, which all run on the bundle."""
     read = {path.name: path.read_text(encoding="utf-8") for path in (PAGES / "playground" / "styles").iterdir()}

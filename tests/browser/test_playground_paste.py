@@ -126,7 +126,7 @@ async def test_a_whole_request_is_pasted(open_page: OpenPage, server: Server) ->
     await expect(recorded.page.locator("#mask-offset")).to_have_value("1")
     assert await playground.map("weights").locator("th[scope=col]").all_inner_texts() == ["Ada", "Bob"]
     await expect(playground.verification).to_have_attribute("data-state", "match")
-    refused = {"softcap": ({"softcap": 3}, "softcap"), "rank": ({"query": [1, 2]}, "cannot be shown"),
+    refused = {"field": ({"decimals": 3}, "decimals"), "rank": ({"query": [1, 2]}, "cannot be shown"),
                "name": ({"normalizer": "bestmax"}, "cannot be shown"),
                "mask": ({"mask": {"causal": True, "window": {"left": 1}}}, "does not show: mask/causal"),
                "word": ({"mask": "causal"}, "does not show: mask"),

@@ -35,6 +35,14 @@ const JSON_BODY = { "Content-Type": "application/json" };
 export const post = (path, body, signal) =>
   ask(path, { method: "POST", headers: JSON_BODY, body: JSON.stringify(body), signal });
 
+const SAFETENSORS = "application/vnd.safetensors";
+
+// Sends the bytes of a safetensors file, and returns those of the answer.
+export async function postTensors(path, body, signal) {
+  const headers = { "Content-Type": SAFETENSORS, Accept: SAFETENSORS };
+  return (await exchange(path, { method: "POST", headers, body, signal })).content;
+}
+
 // `condition` holds If-Match or If-None-Match.
 export const put = (path, body, condition) =>
   ask(path, { method: "PUT", headers: { ...JSON_BODY, ...condition }, body: JSON.stringify(body) });

@@ -9,7 +9,7 @@ const DIAGNOSTICS = ["entropy", "effective_keys", "softmax_sensitivity"];
 function tolerances(request, reference) {
   const features = request.query[0].length;
   const products = largest(request.query) * largest(request.key) * features;
-  const scores = PRECISION * Math.max(1, products, largest(reference.scores));
+  const scores = PRECISION * Math.max(1, products, largest(reference.scores), largest(reference.logits));
   const weights = scores / Math.min(1, request.normalizer.temperature ?? 1);
   const output = weights * Math.max(1, largest(request.value ?? [])) * Math.max(1, largest(reference.weights));
   return { scores, logits: scores, weights: weights * Math.max(1, largest(reference.weights)), output };

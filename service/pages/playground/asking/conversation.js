@@ -5,22 +5,24 @@ import { createComputing } from "./computing.js";
 import { announce, noticeFor } from "../page/notices.js";
 import { attend } from "../reference/attend.js";
 import { isLarge } from "../state/store.js";
-import { indexOf, isAwaited } from "../state/used_memory.js";
+import { isAwaited } from "../state/used_memory.js";
 import { previewOf } from "./preview.js";
-import { isComplete, readAnswer, requestOf, tensorsOf } from "./request.js";
+import { answerIndexOf, isComplete, readAnswer, requestOf, tensorsOf, wholeRequestOf } from "./request.js";
 
 // `repaint` is called when an answer or a refusal changes what stands beside the inputs, `keyNeeded` when the service
 // does not know who asks.
 export function createAsking({ store, catalogue, results, reports, notices, repaint, keyNeeded }) {
   let asked = null;
+  let shownSlice = "";
   let saying = null;
+  // The last answer, with what it answers: it has all slices.
+  let held = null;
 
   const computing = createComputing({
     pending: () => results.mark("pending"),
     answered(request, body, state) {
-      const numbers = readAnswer(body, indexOf(state));
-      if (isComplete(numbers, request)) show(request, numbers, state);
-      else refuse(new Problem(200, {}));
+      held = { question: asked, body };
+      take(request, body, state);
     },
     failed: refuse,
     unreachable(seconds) {
@@ -29,6 +31,12 @@ export function createAsking({ store, catalogue, results, reports, notices, repa
       notices.set("away", { key: "notice.away", values: { seconds }, canRetry: true });
     },
   });
+
+  function take(request, body, state) {
+    const numbers = readAnswer(body, answerIndexOf(state));
+    if (isComplete(numbers, request)) show(requestOf(state), { ...numbers, body }, state);
+    else refuse(new Problem(200, {}));
+  }
 
   function show(request, numbers, state) {
     // With a memory the request has a name in the place of the numbers.
@@ -61,6 +69,7 @@ export function createAsking({ store, catalogue, results, reports, notices, repa
     // Even the same question is asked again: another example may happen to ask it.
     forget() {
       asked = null;
+      held = null;
       saying = null;
     },
     // No request is sent while a field holds no number, or a memory is not there: the screen then shows the last good
@@ -73,14 +82,21 @@ export function createAsking({ store, catalogue, results, reports, notices, repa
         results.mark(state.memory?.status === "loading" ? "pending" : "stale");
         return;
       }
-      const request = requestOf(state);
-      // The slices of a memory are all in the answer to one request.
-      const question = JSON.stringify([request, indexOf(state)]);
-      if (question === asked) return;
-      asked = question;
+      const request = wholeRequestOf(state);
+      const question = JSON.stringify(request);
+      const slice = answerIndexOf(state).join();
+      if (question === asked && slice === shownSlice) return;
+      // All slices are in the answer to one request.
+      const isHeld = question === asked && held?.question === question;
+      [asked, shownSlice] = [question, slice];
+      if (isHeld) {
+        take(request, held.body, state);
+        return;
+      }
       results.mark("pending");
-      const numbers = previewOf(state, request, catalogue);
-      const isPreviewed = numbers && results.preview({ state, request, numbers }, state);
+      const own = requestOf(state);
+      const numbers = previewOf(state, own, catalogue);
+      const isPreviewed = numbers && results.preview({ state, request: own, numbers }, state);
       if (isPreviewed && store.isHeld()) {
         computing.cancel();
         asked = null;

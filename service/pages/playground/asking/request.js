@@ -1,7 +1,9 @@
 // From the state to what the service is asked, and from its answer to numbers.
-import { hasFormulas, membersOf } from "../state/further.js";
+import { hasFormulas, membersOf, positionOf, usesPositions } from "../state/further.js";
+import { indexAmongSlices, leadingOf, placeOf, tensorOf } from "../state/slices.js";
 import { batchesOf, isLarge, sizesOf, sliceOf } from "../state/store.js";
-import { batchRowsOf, indexWithin } from "../state/used_memory.js";
+import { batchRowsOf, indexOf, indexWithin, scoreIndexOf } from "../state/used_memory.js";
+import { biasAt, positionAt } from "./one_slice.js";
 
 const INCLUDE = ["scores", "logits", "weights", "output", "diagnostics"];
 
@@ -10,70 +12,134 @@ const RANKED = ["output", "ranking"];
 
 const TOP_KEYS = 10;
 
+// What the service is asked: all slices at once.
+export function wholeRequestOf(state) {
+  const { further } = state;
+  if (state.memory || batchesOf(state) === 1) return requestOf(state);
+  const own = { ...requestOf(state), ...cachedOf(state, tensorsOfAll(state)) };
+  const mask = maskOf(state, Array.from({ length: leadingOf(state).rows }, (_, row) => row));
+  return { ...own, ...given({ mask, bias: further.bias, position: positionOf(state) }) };
+}
+
+// The same for the slice on the screen alone.
 export function requestOf(state) {
-  const further = {
+  const { further } = state;
+  const members = {
+    softcap: further.softcap,
+    bias: biasAt(state, indexAmongSlices(state, state.batch)),
+    position: positionAt(state),
     mask: maskOf(state),
     score_modifier: membersOf(state, "score_modifier"),
     positions: positionsOf(state),
+    dtype: further.dtype,
   };
   return {
     query: sliceOf(state, "query"),
     ...keysOf(state),
     score_model: { name: state.scoreModel.name, ...given(state.scoreModel.parameters) },
     normalizer: { name: state.normalizer.name, ...given(state.normalizer.parameters) },
-    ...given(further),
+    ...given(members),
     include: (isLarge(state) ? RANKED : INCLUDE).filter((name) => name !== "output" || sizesOf(state).values),
     ...(isLarge(state) ? { top_k: TOP_KEYS } : {}),
   };
 }
 
+// What asks for an explanation of the slice on the screen.  Formulas may read the numbers of batch row and head.
+export function explainedRequestOf(state) {
+  const isWhole = !state.memory && hasFormulas(state) && batchesOf(state) > 1;
+  return isWhole
+    ? { request: wholeRequestOf(state), index: indexAmongSlices(state, state.batch) }
+    : { request: requestOf(state), index: scoreIndexOf(state) };
+}
+
+// Where the slice on the screen stands in the answer.
+export const answerIndexOf = (state) => (state.memory ? indexOf(state) : indexAmongSlices(state, state.batch));
+
 // A memory whose numbers are shown is computed with in the numbers of this page, and in that version alone.
 function keysOf(state) {
   const { memory } = state;
-  if (!memory) return tensorsOf(state);
+  if (!memory) return cachedOf(state, tensorsOf(state));
   if (isLarge(state)) return { memory: memory.name };
   return { memory: { name: memory.name, version: memory.about.version }, dtype: "float64" };
 }
 
-// Keys and values as the page has them.
+// Keys and values of the slice as the page has them.
 export function tensorsOf(state) {
   const value = sliceOf(state, "value");
   return { key: sliceOf(state, "key"), ...(value ? { value } : {}) };
 }
 
+function tensorsOfAll(state) {
+  const names = ["query", "key", "value"].filter((axis) => state[axis]);
+  return Object.fromEntries(names.map((axis) => [axis, tensorOf(state, axis)]));
+}
+
+// The first keys and values may be those of a cache.
+function cachedOf(state, { query, key, value }) {
+  const past = pastOf(state);
+  const tensors = { ...given({ query: query ?? null }), key, ...(value ? { value } : {}) };
+  if (!past) return tensors;
+  const rowsOf = (tensor, from, to) =>
+    Array.isArray(tensor[0][0]) ? tensor.map((part) => rowsOf(part, from, to)) : tensor.slice(from, to);
+  for (const axis of ["key", "value"].filter((name) => tensors[name])) {
+    tensors[`past_${axis}`] = rowsOf(tensors[axis], 0, past);
+    tensors[axis] = rowsOf(tensors[axis], past);
+  }
+  return tensors;
+}
+
+// One key at least is new.
+export const pastOf = (state) =>
+  state.memory ? 0 : Math.min(state.further.past_key ?? 0, sizesOf(state).keys - 1);
+
 export const positionsOf = (state) => membersOf(state, "positions");
 
-export function maskOf(state) {
+// `rows` are the batch rows that are sent.
+export function maskOf(state, rows = [rowOf(state)]) {
   const { formula, parameters } = membersOf(state, "mask") ?? {};
-  const mask = { ...cellMaskOf(state), ...given({ formula: formula ?? null, parameters: parameters ?? null }) };
+  const mask = { ...cellMaskOf(state, rows), ...given({ formula: formula ?? null, parameters: parameters ?? null }) };
   return Object.keys(mask).length ? mask : null;
 }
 
 // The masks that the page knows by itself: all but the formula.
-export function cellMaskOf(state) {
+export function cellMaskOf(state, rows = [rowOf(state)]) {
   const { prefix_lengths: prefixes, key_allowed: keys } = membersOf(state, "mask") ?? {};
-  const prefix = prefixes?.[batchesOf(state) > 1 ? state.batch : 0] ?? prefixes?.at(-1);
-  const rows = prefix === undefined ? null : forBatchRows(state, prefix);
-  const mask = { ...namedMaskOf(state), ...given({ prefix_lengths: rows, key_allowed: keys ?? null }) };
+  const prefix = prefixes ? forRows(state, rows, (row) => prefixes[row] ?? prefixes.at(-1)) : null;
+  const mask = { ...namedMaskOf(state, rows), ...given({ prefix_lengths: prefix, key_allowed: keys ?? null }) };
   return Object.keys(mask).length ? mask : null;
 }
 
-export const usesOffset = (state) => ["causal", "window"].includes(state.mask.kind) || hasFormulas(state);
+export const usesOffset = (state) =>
+  ["causal", "window"].includes(state.mask.kind) || hasFormulas(state) || usesPositions(state);
 
-function namedMaskOf(state) {
-  const { kind, offset, left, right, lengths, allowed } = state.mask;
-  const positions = offset && usesOffset(state) ? { offset } : {};
+function namedMaskOf(state, rows) {
+  const { kind, left, right, lengths, allowed } = state.mask;
+  const positions = usesOffset(state) ? given({ offset: offsetOf(state) }) : {};
   if (kind === "causal") return { causal: true, ...positions };
   if (kind === "window") return { window: { left, right }, ...positions };
-  if (kind === "lengths") return { key_lengths: forBatchRows(state, lengthOf(lengths, state)), ...positions };
+  if (kind === "lengths")
+    return { key_lengths: forRows(state, rows, (row) => lengthOf(lengths, state, row)), ...positions };
   return { ...(kind === "custom" && allowed ? { allowed } : {}), ...positions };
 }
 
-const forBatchRows = (state, number) => Array(batchRowsOf(state)).fill(number);
+// Where query 0 stands, unless it is where it would stand anyway; written positions leave no room for a default.
+function offsetOf(state) {
+  const past = pastOf(state);
+  const offset = state.mask.offset ?? (positionsOf(state) ? 0 : past);
+  return offset || (past && state.mask.offset === 0) ? offset : null;
+}
 
-export function lengthOf(lengths, state) {
+// One number for each batch row; of a memory all have that of the slice on the screen.
+const forRows = (state, rows, numberOf) =>
+  state.memory ? Array(batchRowsOf(state)).fill(numberOf(rowOf(state))) : rows.map(numberOf);
+
+// The batch row on the screen.
+export const rowOf = (state) =>
+  state.memory ? (batchesOf(state) > 1 ? state.batch : 0) : placeOf(state, state.batch).row;
+
+export function lengthOf(lengths, state, row = rowOf(state)) {
   const { keys } = sizesOf(state);
-  return Math.min(keys, lengths[batchesOf(state) > 1 ? state.batch : 0] ?? keys);
+  return Math.min(keys, lengths[row] ?? keys);
 }
 
 const given = (parameters) => Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== null));
@@ -84,7 +150,7 @@ const SPECIAL = new Map([
   ["Infinity", Infinity],
 ]);
 
-const numberOf = (leaf) => (typeof leaf === "number" ? leaf : SPECIAL.has(leaf) ? SPECIAL.get(leaf) : undefined);
+export const numberOf = (leaf) => (typeof leaf === "number" ? leaf : SPECIAL.has(leaf) ? SPECIAL.get(leaf) : undefined);
 
 export const readMatrix = (rows) =>
   Array.isArray(rows) ? rows.map((row) => (Array.isArray(row) ? row.map(numberOf) : [])) : null;
@@ -102,8 +168,8 @@ export const isComplete = (numbers, request) =>
 
 const sizesOfAxes = (nested) => (Array.isArray(nested) ? [nested.length, ...sizesOfAxes(nested[0])] : []);
 
-// The diagnostics may be null as a whole, for weights that are no distribution.  Of an answer with leading axes, those
-// of a memory, the page shows the slice at `index`.
+// The diagnostics may be null as a whole, for weights that are no distribution.  Of an answer with leading axes the page
+// shows the slice at `index`.
 export function readAnswer(body, index = []) {
   const sliceAt = (nested, rank) => {
     const sizes = sizesOfAxes(nested).slice(0, -rank);

@@ -15,6 +15,37 @@ const READERS = {
   BOOL: { dtype: "bool", bytes: 1, read: (view, at) => view.getUint8(at) },
 };
 
+const ALIGNMENT = 8;
+
+// Writes tensors {name: {shape, values}} of float32 with a request beside them.
+export function writeSafetensors(tensors, request) {
+  const header = { __metadata__: { request: JSON.stringify(request) } };
+  let end = 0;
+  for (const [name, { shape, values }] of Object.entries(tensors)) {
+    header[name] = { dtype: "F32", shape, data_offsets: [end, end + values.byteLength] };
+    end += values.byteLength;
+  }
+  const text = JSON.stringify(header);
+  const written = new TextEncoder().encode(text.padEnd(text.length + ((ALIGNMENT - (text.length % ALIGNMENT)) % ALIGNMENT)));
+  const length = new ArrayBuffer(PREFIX_BYTES);
+  new DataView(length).setBigUint64(0, BigInt(written.length), true);
+  return new Blob([length, written, ...Object.values(tensors).map(({ values }) => values)]);
+}
+
+// The float32 tensors of a file as typed arrays, without a copy where they are aligned.
+export function floatsOf(buffer) {
+  const { header, start } = headerOf(buffer);
+  return Object.fromEntries(
+    Object.entries(header)
+      .filter(([, { dtype }]) => dtype === "F32")
+      .map(([name, { shape, data_offsets: [from, to] }]) => {
+        const isAligned = (start + from) % Float32Array.BYTES_PER_ELEMENT === 0;
+        const bytes = isAligned ? buffer : buffer.slice(start + from, start + to);
+        return [name, { shape, values: new Float32Array(bytes, isAligned ? start + from : 0, countOf(shape)) }];
+      }),
+  );
+}
+
 // Returns {tensors: {name: {shape, dtype, values}}, request} with what the metadata hold beside the tensors.
 export function readSafetensors(buffer) {
   const { header, start } = headerOf(buffer);

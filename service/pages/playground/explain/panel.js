@@ -4,6 +4,7 @@ import { decide } from "./decision.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
 import { decimalsOf, formatAligned, formatDifference, formatFull, formatNumber } from "../words/numbers.js";
+import { sliceOf } from "../state/store.js";
 import { stepsOf, termsOf } from "./steps.js";
 import { createWalk } from "./walk.js";
 
@@ -63,7 +64,7 @@ export function createExplain({ focus }) {
 
 // An output is a sum over keys: one line for each.
 function mixOf(state, { weights, output }, { row, column }) {
-  const value = state.value[state.value.length > 1 ? state.batch : 0];
+  const value = sliceOf(state, "value");
   const products = weights[row].map((weight, key) => (weight === 0 ? 0 : weight * value[key][column]));
   const decimals = decimalsOf([...products, output[row][column]], 4);
   const lines = weights[row].map((weight, key) =>

@@ -3,8 +3,9 @@ import { element, setAttributes, setText } from "../page/dom.js";
 import { freeMask } from "../state/edits.js";
 import { t } from "../words/i18n.js";
 import { formatFull, parseNumber } from "../words/numbers.js";
-import { lengthOf, usesOffset } from "../asking/request.js";
-import { batchesOf, isLarge, sizesOf } from "../state/store.js";
+import { lengthOf, pastOf, rowOf, usesOffset } from "../asking/request.js";
+import { leadingOf } from "../state/slices.js";
+import { isLarge, sizesOf } from "../state/store.js";
 
 const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
@@ -62,9 +63,9 @@ function write(draft, name, value) {
     return;
   }
   const { keys } = sizesOf(draft);
-  const batches = batchesOf(draft);
-  draft.mask.lengths = Array.from({ length: batches }, (_, batch) => Math.min(draft.mask.lengths[batch] ?? keys, keys));
-  draft.mask.lengths[batches > 1 ? draft.batch : 0] = value;
+  const rows = Math.max(leadingOf(draft).rows, rowOf(draft) + 1);
+  draft.mask.lengths = Array.from({ length: rows }, (_, row) => Math.min(draft.mask.lengths[row] ?? keys, keys));
+  draft.mask.lengths[rowOf(draft)] = value;
 }
 
 function wholeNumber(name, { store, report, prefix }) {
@@ -97,7 +98,7 @@ function wholeNumber(name, { store, report, prefix }) {
     }
     const value = READ[name](state);
     setText(label, t(`mask.${name}`));
-    input.placeholder = name === "offset" ? "0" : t("mask.open");
+    input.placeholder = name === "offset" ? String(pastOf(state)) : t("mask.open");
     const held = input.value.trim() === "" ? null : parseNumber(input.value);
     if (!input.hasAttribute("aria-invalid") && held !== value) input.value = value === null ? "" : formatFull(value);
   }

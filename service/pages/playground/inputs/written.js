@@ -1,6 +1,6 @@
 // Fields that are written as text: formulas, their parameters as JSON, and lists of whole numbers or of yes and no.
 import { element, setAttributes, setText } from "../page/dom.js";
-import { formatFull } from "../words/numbers.js";
+import { formatFull, parseNumber } from "../words/numbers.js";
 
 const WHOLE = /^[+\-−]?\d+$/;
 
@@ -16,6 +16,10 @@ const KINDS = {
   text: { read: (text) => text, write: (value) => value, problem: "problem.formula" },
   object: { read: parseObject, write: (value) => JSON.stringify(value), problem: "problem.object" },
   integers: { read: parseIntegers, write: (value) => value.map(formatFull).join(", "), problem: "problem.integers" },
+  positive: { read: parsePositive, write: formatFull, problem: "problem.positive" },
+  count: { read: parseCount, write: formatFull, problem: "problem.count" },
+  reals: { read: parseReals, write: (value) => [value].flat().map(formatFull).join(", "), problem: "problem.reals" },
+  tensor: { read: parseTensor, write: (value) => JSON.stringify(value), problem: "problem.tensor" },
   counts: { read: parseCounts, write: (value) => value.join(", "), problem: "problem.counts" },
   flags: { read: parseFlags, write: (value) => value.map(Number).join(", "), problem: "problem.flags" },
 };
@@ -85,6 +89,48 @@ function parseCounts(text) {
   const numbers = parseIntegers(text);
   return numbers?.every((number) => number >= 0) ? numbers : undefined;
 }
+
+function parsePositive(text) {
+  const number = parseNumber(text);
+  return number > 0 ? number : undefined;
+}
+
+function parseCount(text) {
+  const number = parseNumber(text);
+  return Number.isSafeInteger(number) && number >= 0 ? number : undefined;
+}
+
+// One number, or one for each head.
+function parseReals(text) {
+  const numbers = parseList(text, (entry) => parseNumber(entry) ?? undefined);
+  return numbers?.length === 1 && !text.includes("[") ? numbers[0] : numbers;
+}
+
+const ROW_END = /[;\n]/;
+
+// A number, nested lists as JSON with null for minus infinity, or rows between semicolons.
+function parseTensor(text) {
+  if (ROW_END.test(text) && !text.includes("[")) {
+    const rows = text.split(ROW_END).filter((row) => row.trim() !== "");
+    const numbers = rows.map((row) => parseList(row, entryOf));
+    return numbers.some((row) => row?.length !== numbers[0]?.length) ? undefined : numbers;
+  }
+  try {
+    const value = JSON.parse(text.replaceAll("−", "-"));
+    return isTensor(value) && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const entryOf = (entry) => (/^(null|[-−](inf|∞))$/.test(entry) ? null : (parseNumber(entry) ?? undefined));
+
+const isTensor = (value) =>
+  value === null ||
+  Number.isFinite(value) ||
+  (Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((part) => isTensor(part) && Array.isArray(part) === Array.isArray(value[0]) && part?.length === value[0]?.length));
 
 function parseFlags(text) {
   return parseList(text, (entry) => FLAGS.get(entry.toLowerCase()));

@@ -3,6 +3,7 @@ import { byId, setAttributes, setText } from "../page/dom.js";
 import { decide } from "../explain/decision.js";
 import { createExplain } from "../explain/panel.js";
 import { createExplaining } from "../asking/explaining.js";
+import { explainedRequestOf } from "../asking/request.js";
 import { createFormula } from "./formula.js";
 import { language, t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
@@ -10,7 +11,6 @@ import { createPipeline } from "./pipeline.js";
 import { createRanking } from "./ranking.js";
 import { createVerification } from "./verification.js";
 import { sizesOf } from "../state/store.js";
-import { scoreIndexOf } from "../state/used_memory.js";
 
 // `on.painted` is called with the state and the result on the screen, null before the first.
 export function createResults({ catalogue, theme, on }) {
@@ -102,14 +102,15 @@ export function createResults({ catalogue, theme, on }) {
   }
 
   function askForExplanation() {
-    const { view, request } = shown;
+    const { view } = shown;
+    const { request, index } = explainedRequestOf(view);
     const labels = {
-      query: namesOf(view, "query", request.query.length),
+      query: namesOf(view, "query", sizesOf(view).queries),
       key: namesOf(view, "key", sizesOf(view).keys),
     };
     const isNew = explaining.ask({
       request: { ...request, labels },
-      index: scoreIndexOf(view),
+      index,
       query_index: view.focus.row,
       key_index: view.focus.key,
       language: language(),

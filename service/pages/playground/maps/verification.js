@@ -24,6 +24,7 @@ export function createVerification(root = byId("verification")) {
 function textOf(state, found, kind) {
   if (kind === "unchecked") {
     if (found.leavesFloat64) return t("check.unchecked_overflow");
+    if ((state.further.dtype ?? "float64") !== "float64") return t("check.unchecked_type", { type: state.further.dtype });
     return t(isLarge(state) ? "check.unchecked_memory" : "check.unchecked");
   }
   if (kind === "match") {

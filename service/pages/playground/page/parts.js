@@ -48,7 +48,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   const theme = createTheme(() => results.paint(store.get()));
   const views = createViews({
     ...{ store, catalogue, theme, focus, chooseBatch },
-    load: (request, said) => takeRequest("query", request, said),
+    load: takeWhole,
     record: (edit) => history.record(edit),
   });
   const results = createResults({
@@ -115,7 +115,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     });
     const tensors = createTensors({ store, entryOf: scoreModel.entryOf, report, takeRequest });
     const masks = createMaskFields({ store, report });
-    return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report })];
+    return [tensors, scoreModel, normalizer, masks, createFurtherFields({ store, report, entryOf: scoreModel.entryOf })];
   }
 
   function paintInputs(state) {
@@ -243,6 +243,10 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     endLesson();
     replace(inOpenView(state));
     showToast(t(said), { label: t("bar.undo"), act: history.undo });
+  }
+
+  function takeWhole(request, said) {
+    takeRequest("query", request, said);
   }
 
   document.addEventListener("paste", (event) => {

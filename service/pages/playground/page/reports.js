@@ -1,8 +1,10 @@
 // Errors beside their fields, in the language of the page: first the page's text, then the service's.
 import { byId, element } from "./dom.js";
 import { has, t } from "../words/i18n.js";
+import { pastOf } from "../asking/request.js";
 import { announce } from "./notices.js";
 import { FURTHER, LIST_KINDS } from "../state/further.js";
+import { ownIndexOf } from "../state/slices.js";
 import { sizesOf } from "../state/store.js";
 
 const PLACES = [
@@ -10,6 +12,10 @@ const PLACES = [
   [/^\/mask\/key_lengths/, () => "mask/length"],
   [/^\/mask\/window\/(left|right)/, ([, side]) => `mask/${side}`],
   [/^\/mask\/(formula|parameters|prefix_lengths|key_allowed)/, ([, name]) => `mask/${name}`],
+  [/^\/(softcap|bias|dtype)/, ([, name]) => name],
+  [/^\/past_(key|value)/, () => "past_key"],
+  [/^\/position\/(\w+)/, ([, name]) => `position/${name}`],
+  [/^\/position$/, () => "position/name"],
   [/^\/(score_modifier|positions)\/(\w+)/, ([, member, name]) => `${member}/${name}`],
   [/^\/(score_modifier|positions)/, () => "further"],
   [/^\/mask\/offset/, () => "mask/offset"],
@@ -17,6 +23,9 @@ const PLACES = [
   [/^\/(score_model|normalizer)\/(\w+)/, ([, choice, parameter]) => `${choice}/${parameter}`],
   [/^\/(score_model|normalizer)/, ([, choice]) => choice],
 ];
+
+// Fields whose sizes follow from Q, K and heads.
+const SIZED = /^(bias|position\/|past_key)/;
 
 const LISTS = new Set(FURTHER.filter(({ kind }) => LIST_KINDS.includes(kind)).map(({ place }) => place));
 
@@ -59,13 +68,13 @@ export function createReports(changed, root = byId("inputs")) {
       remote = new Map();
       for (const { pointer, detail } of problem?.errors ?? []) {
         const place = placeOf(pointer, root);
-        if (place) remote.set(place, { ...wordsFor(problem.slug, place, state), detail, pointer });
+        if (place) remote.set(place, { ...wordsFor(problem.slug, place, state), detail, cell: cellOf(pointer, state) });
       }
       for (const { key, values } of remote.values()) announce(t(key, values));
       return Boolean(problem) && remote.size > 0 && remote.size === problem.errors.length;
     },
     // For each tensor the row and column that a pointer names.
-    pointed: () => Object.fromEntries([...remote].map(([place, { pointer }]) => [place, cellOf(pointer)])),
+    pointed: () => Object.fromEntries([...remote].map(([place, { cell }]) => [place, cell])),
     paint() {
       for (const target of root.querySelectorAll("[data-place]")) {
         const { place } = target.dataset;
@@ -85,9 +94,16 @@ function placeOf(pointer, root) {
   return null;
 }
 
-function cellOf(pointer) {
-  const [, , row, column] = pointer.split("/").map((part) => (part === "" ? null : Number(part)));
-  return { row: row ?? null, column: column ?? null };
+// The row and column of a tensor on the screen; none for what is in another slice.
+function cellOf(pointer, state) {
+  const [, name, ...indices] = pointer.replace(/^\/request(?=\/)/, "").split("/");
+  if (!["query", "key", "value"].includes(name)) return { row: null, column: null };
+  const own = state.memory ? [] : ownIndexOf(state, name, state.batch);
+  const numbers = indices.map(Number);
+  if (numbers.slice(0, own.length).some((at, axis) => at !== own[axis])) return { row: null, column: null };
+  const [row, column] = numbers.slice(own.length);
+  const past = name === "query" ? 0 : pastOf(state);
+  return { row: row === undefined ? null : row + past, column: column ?? null };
 }
 
 function wordsFor(slug, place, state) {
@@ -95,6 +111,7 @@ function wordsFor(slug, place, state) {
   if (slug === "shape-mismatch" && has(`problem.shape_${place}`))
     return { key: `problem.shape_${place}`, values: sizes };
   if (slug === "shape-mismatch" && LISTS.has(place)) return { key: "problem.shape_entries", values: {} };
+  if (slug === "shape-mismatch" && SIZED.test(place)) return { key: "problem.shape_sized", values: {} };
   if (slug === "unknown-name" && place === "memory") return { key: "problem.memory_gone", values: {} };
   if (slug === "unknown-name" && place.endsWith("/formula")) return { key: "problem.formula_name", values: {} };
   if (place === "normalizer" && state.normalizer.name === "proportional")

@@ -3,6 +3,7 @@ import { byId, element, setAttributes, setText } from "./dom.js";
 import { BOTH } from "../state/examples.js";
 import { inLanguage, t } from "../words/i18n.js";
 import { announce } from "./notices.js";
+import { nameOfSlice } from "../words/slices.js";
 import { batchesOf } from "../state/store.js";
 import { showToast } from "./toast.js";
 
@@ -29,9 +30,10 @@ export function createToolbar(examples, on) {
       }
       const count = batchesOf(state);
       byId("batch-field").hidden = count < 2;
+      setText(byId("batch-label"), t(state.heads ? "batch.label_heads" : "batch.label"));
       if (batch.options.length !== count)
         batch.replaceChildren(...Array.from({ length: count }, (_, index) => element("option", { value: index })));
-      [...batch.options].forEach((option, index) => setText(option, t("batch.entry", { number: index + 1, count })));
+      [...batch.options].forEach((option, index) => setText(option, nameOfSlice(state, index)));
       batch.value = String(state.batch);
     },
   };

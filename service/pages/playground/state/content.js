@@ -1,9 +1,13 @@
 // What a state computes, apart from how it is looked at.
 import { isVisible } from "../reference/visibility.js";
 import { cellMaskOf, positionsOf } from "../asking/request.js";
+import { FURTHER } from "./further.js";
 import { isLarge, sizesOf } from "./store.js";
 
-const EDITED = ["query", "key", "value", "names", "scoreModel", "normalizer", "mask", "further", "memory"];
+const EDITED = ["query", "key", "value", "heads", "names", "scoreModel", "normalizer", "mask", "further", "memory"];
+
+// Fields that change numbers by themselves.
+const SIMPLE = FURTHER.map(({ place }) => place).filter((place) => /^(softcap|bias|position\/|past_key|dtype)/.test(place));
 
 export const sameContent = (one, other) =>
   EDITED.every((part) => one[part] === other[part]);
@@ -15,12 +19,13 @@ export const sameNumbers = (one, other) => EDITED.every((part) => part === "name
 
 // A text that two states share if and only if their numbers are the same: a mask counts by what it hides.
 export function computedBy(state) {
-  const { query, key, value, scoreModel, normalizer, further, memory } = state;
+  const { query, key, value, heads, scoreModel, normalizer, further, memory } = state;
   const { temperature } = normalizer.parameters;
   const parameters = { ...normalizer.parameters, ...(temperature === 1 ? { temperature: null } : {}) };
   const lengths = state.mask.kind === "lengths" ? state.mask.lengths : null;
   return JSON.stringify([
-    ...[query, key, value, scoreModel, normalizer.name, parameters, lengths],
+    ...[query, key, value, heads, scoreModel, normalizer.name, parameters, lengths],
+    ...SIMPLE.map((place) => further[place]),
     ...[further["score_modifier/formula"], further["score_modifier/parameters"]],
     ...[further["mask/formula"], further["mask/parameters"], memory?.name, visibleCells(state)],
   ]);

@@ -2,6 +2,7 @@
 import { isVisible } from "../reference/visibility.js";
 import { cellMaskOf, positionsOf } from "../asking/request.js";
 import { growFurther, shrinkFurther } from "./further.js";
+import { headsOf } from "./slices.js";
 import { LIMIT, sizesOf, sliceOf } from "./store.js";
 
 const COUNTED = {
@@ -90,9 +91,9 @@ export function paste(state, grid, block, row, column) {
 
 export function addValues(state) {
   const { keys } = sizesOf(state);
-  state.value = [
+  state.value = Array.from({ length: headsOf(state, "key") }, () =>
     Array.from({ length: keys }, (_, row) => Array.from({ length: keys }, (_, column) => Number(row === column))),
-  ];
+  );
 }
 
 // A mask of cells has the size of the scores; new cells are visible.

@@ -9,17 +9,19 @@ export const BOTH = "honor-of-kings-both";
 
 export function stateOf(example, catalogue, language) {
   const { request } = example;
+  const [query, key, value] = ["query", "key", "value"].map((axis) => (request[axis] ? slicesOf(request[axis]) : null));
   return {
     example: example.id,
     language,
     batch: 0,
-    query: slicesOf(request.query),
-    key: slicesOf(request.key),
-    value: request.value ? slicesOf(request.value) : null,
+    heads: headsOf(request),
+    query,
+    key,
+    value,
     names: namesFrom(example),
     scoreModel: choiceOf(request.score_model, catalogue.scoreModels),
     normalizer: choiceOf(request.normalizer, catalogue.normalizers),
-    mask: maskFrom(request),
+    mask: maskFrom(request.mask ?? {}, query[0].length, key[0].length),
     further: furtherFrom(request),
     focus: opening(),
     memory: null,
@@ -45,7 +47,13 @@ export async function openingExample(load) {
   };
 }
 
-const slicesOf = (tensor) => (Array.isArray(tensor[0][0]) ? structuredClone(tensor) : [structuredClone(tensor)]);
+const slicesOf = (tensor) => flattened(Array.isArray(tensor[0][0]) ? structuredClone(tensor) : [structuredClone(tensor)]);
+
+// Batch rows with heads in them.
+const flattened = (slices) => (Array.isArray(slices[0][0][0]) ? slices.flat() : slices);
+
+const headsOf = ({ query, key }) =>
+  Array.isArray(query[0]?.[0]?.[0]) && query[0].length + key[0].length > 2 ? { query: query[0].length, key: key[0].length } : null;
 
 function namesFrom({ names, request }) {
   return Object.fromEntries(
@@ -67,9 +75,9 @@ function choiceOf(choice, entries) {
   };
 }
 
-function maskFrom({ mask = {}, query, key }) {
+function maskFrom(mask, queries, keys) {
   const found = { ...emptyMask(), offset: mask.offset ?? null };
-  if (mask.allowed != null) return { ...found, kind: "custom", allowed: broadcast(mask.allowed, query.length, key.length) };
+  if (mask.allowed != null) return { ...found, kind: "custom", allowed: broadcast(mask.allowed, queries, keys) };
   if (mask.key_lengths) return { ...found, kind: "lengths", lengths: [...mask.key_lengths] };
   if (mask.window)
     return { ...found, kind: "window", left: mask.window.left ?? null, right: mask.window.right ?? null };

@@ -1,8 +1,19 @@
-// What a request may say besides Q, K, V, score model, normalizer and the usual masks: formulas and positions.
+// What a request may say besides Q, K, V, score model, normalizer and the usual masks.
 
 // Each field by its place in the request, as error pointers spell it.  `kind` says how it is written; an `axis` that it
-// has one entry for, and the entry of a new row.
+// has one entry for, and the entry of a new row.  Parameters of a position belong to `only` one of them.
 export const FURTHER = [
+  { place: "softcap", kind: "positive" },
+  { place: "bias", kind: "tensor" },
+  { place: "position/name", kind: "choice", choices: ["alibi", "rotary"] },
+  { place: "position/slopes", kind: "reals", only: "alibi" },
+  { place: "position/base", kind: "positive", only: "rotary" },
+  { place: "position/dims", kind: "count", only: "rotary" },
+  { place: "position/interleaved", kind: "choice", choices: [true], only: "rotary" },
+  { place: "position/scaling", kind: "object", only: "rotary" },
+  // How many of the keys, the first ones, a request holds as past_key and past_value.
+  { place: "past_key", kind: "count" },
+  { place: "dtype", kind: "choice", choices: ["float32", "float16", "bfloat16"] },
   { place: "score_modifier/formula", kind: "text" },
   { place: "score_modifier/parameters", kind: "object" },
   { place: "mask/formula", kind: "text" },
@@ -21,6 +32,9 @@ export const emptyFurther = () => Object.fromEntries(FURTHER.map(({ place }) => 
 export const hasFormulas = ({ further }) =>
   further["score_modifier/formula"] !== null || further["mask/formula"] !== null;
 
+// Positions count for a query that stands at its index + offset.
+export const usesPositions = ({ further }) => further["position/name"] !== null;
+
 // The fields of one member of the request, such as mask, by their own names; null if none of them is given.
 export function membersOf({ further }, member) {
   const given = FURTHER.filter(({ place }) => place.startsWith(`${member}/`) && further[place] !== null);
@@ -30,11 +44,27 @@ export function membersOf({ further }, member) {
 
 export function furtherFrom(request) {
   return Object.fromEntries(
-    FURTHER.map(({ place }) => {
+    FURTHER.map(({ place, kind, choices }) => {
       const [member, name] = place.split("/");
-      return [place, structuredClone(request[member]?.[name] ?? null)];
+      const found = name ? memberIn(request, member)[name] : request[member];
+      const value = structuredClone(found ?? null);
+      // What is left out and what is written as its default are the same.
+      return [place, kind === "choice" && !choices.includes(value) && isDefault(value) ? null : value];
     }),
   );
+}
+
+const isDefault = (value) => value === false || value === "float64";
+
+const memberIn = (request, member) =>
+  typeof request[member] === "string" ? { name: request[member] } : (request[member] ?? {});
+
+// An encoding of positions with its own parameters; null for none.
+export function positionOf(state) {
+  const members = membersOf(state, "position");
+  if (!members?.name) return null;
+  const own = FURTHER.filter(({ only }) => only === members.name).map(({ place }) => place.split("/")[1]);
+  return Object.fromEntries(Object.entries(members).filter(([name]) => name === "name" || own.includes(name)));
 }
 
 // Lists keep up with the rows of Q or K that come at the end, or go.

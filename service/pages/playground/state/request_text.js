@@ -2,30 +2,28 @@
 import { requestOf } from "../asking/request.js";
 import { NAME_LIMIT } from "../words/names.js";
 import { stateOf } from "./examples.js";
+import { plainForm } from "./request_forms.js";
 import { documentOf } from "./share.js";
 import { LIMIT } from "./store.js";
 import { readShared } from "./validate.js";
 
-const FIELDS = ["query", "key", "value", "score_model", "normalizer", "mask", "score_modifier", "positions", "labels"];
+const FIELDS = [
+  ...["query", "key", "value", "past_key", "past_value", "heads", "layout", "score_model", "normalizer", "mask"],
+  ...["softcap", "bias", "position", "positions", "score_modifier", "dtype", "labels"],
+];
 
-// What to answer with, and how precisely: the page asks for what it shows.
-const IGNORED = ["include", "dtype", "top_k", "$schema"];
+// What to answer with: the page asks for what it shows.
+const IGNORED = ["include", "top_k", "$schema"];
 
 // What these hold is shown field by field, and each field has to be one that the page has.
-const MEMBERS = ["score_model", "normalizer", "mask", "score_modifier", "positions"];
-
-const isMatrix = (tensor) => Array.isArray(tensor?.[0]) && !Array.isArray(tensor[0][0]);
-
-// Of tensors with two leading axes the page shows those that have one head.
-const squeezed = (tensor) =>
-  Array.isArray(tensor?.[0]?.[0]?.[0]) && tensor.every(({ length }) => length === 1) ? tensor.map(([head]) => head) : tensor;
+const MEMBERS = ["score_model", "normalizer", "mask", "score_modifier", "position", "positions"];
 
 const fieldsProblem = (fields) => ({ problem: { key: "problem.paste_fields", values: { fields: fields.join(", ") } } });
 
 const nameOf = (choice) => (typeof choice === "string" ? choice : choice?.name);
 
 // Members that may be written as a name alone.
-const NAMED = ["score_model", "normalizer"];
+const NAMED = ["score_model", "normalizer", "position"];
 
 // The fields of members that `asked`, the request of the state, has lost.  Null, false and 0 stand for a field that is left out.
 const lostFields = (pasted, asked) =>
@@ -40,16 +38,14 @@ const lostFields = (pasted, asked) =>
 export function stateFromRequest(pasted, catalogue, current) {
   const unknown = Object.keys(pasted).filter((name) => pasted[name] !== null && ![...FIELDS, ...IGNORED].includes(name));
   if (unknown.length) return fieldsProblem(unknown);
-  const request = { ...pasted };
-  for (const name of ["query", "key", "value"]) request[name] = squeezed(request[name]);
-  const mask = request.mask ?? {};
   const known = [
-    [request.score_model, catalogue.scoreModels],
-    [request.normalizer, catalogue.normalizers],
+    [pasted.score_model, catalogue.scoreModels],
+    [pasted.normalizer, catalogue.normalizers],
   ].every(([choice, entries]) => choice == null || entries.some(({ name }) => name === nameOf(choice)));
   try {
-    if (!known || !(isMatrix(request.query) || isMatrix(request.query[0]))) throw new TypeError("unknown name or rank");
-    const state = stateOf({ id: current.example, request: { ...request, mask } }, catalogue, current.language);
+    if (!known) throw new TypeError("unknown name");
+    const request = plainForm(pasted);
+    const state = stateOf({ id: current.example, request }, catalogue, current.language);
     for (const [axis, labels] of Object.entries(request.labels ?? {}))
       state.names[axis] = labels.slice(0, LIMIT).map((label) => String(label).slice(0, NAME_LIMIT));
     const read = readShared(JSON.parse(JSON.stringify(documentOf(state))), catalogue, [current.example]);

@@ -11,7 +11,7 @@ const READERS = {
 };
 
 // Members that a link leaves out where they are these.
-const USUAL = { b: 0, m: emptyMask(), f: opening(), x: {}, y: null, t: null, l: null };
+const USUAL = { b: 0, h: null, m: emptyMask(), f: opening(), x: {}, y: null, t: null, l: null };
 
 const LARGEST_DOCUMENT = 4_000_000;
 
@@ -19,12 +19,15 @@ export class BrokenLink extends Error {}
 
 // What a link holds, as an object.
 export function documentOf(state) {
-  const { example, batch, query, names, scoreModel, normalizer, mask, further, focus, memory, panel, lesson } = state;
+  const { example, batch, heads, query, names, scoreModel, normalizer, mask, further, focus } = state;
+  const { memory, panel, lesson } = state;
   // Of a memory the name alone: its numbers stay with the service, and the link holds the typed ones.
   const typed = memory?.typed ?? { key: state.key, value: state.value, names: names.key };
   return {
     e: example,
     b: batch,
+    // A memory has no heads, and all typed slices count as batch rows beside it.
+    h: memory ? null : heads && [heads.query, heads.key],
     q: query,
     k: typed.key,
     v: typed.value,

@@ -1,4 +1,6 @@
 // The state of the page, in one plain object; every change makes a new object and calls the subscribers.
+import { leadingOf, sliceAt } from "./slices.js";
+
 export const LIMIT = 128;
 
 export const NUMBERS_LIMIT = 32;
@@ -57,7 +59,7 @@ export const onlyFocusMoved = (state, previous) =>
 // Of several leading slices the page shows one; what has only one slice is shared by all.
 export const sliceOf = (state, axis) => {
   const slices = state[axis];
-  return slices && slices[slices.length > 1 ? state.batch : 0];
+  return slices && slices[slices.length > 1 ? sliceAt(state, axis, state.batch) : 0];
 };
 
 // Whether keys and values are those of a memory whose numbers the page does not have.
@@ -65,7 +67,8 @@ export const isLarge = ({ memory }) => memory?.status === "large";
 
 export function batchesOf(state) {
   if (isLarge(state)) return Math.max(state.query.length, state.memory.slices);
-  return Math.max(...["query", "key", "value"].map((axis) => state[axis]?.length ?? 1));
+  const { rows, heads } = leadingOf(state);
+  return rows * heads;
 }
 
 export function sizesOf(state) {

@@ -4,11 +4,10 @@
 // and value of the state) or large (the page has its shape alone).  `about` is its description, null until it is loaded, and `batch` the slice to
 // show then.
 import { NAME_LIMIT, namesOf } from "../words/names.js";
-import { LIMIT, batchesOf, sizesOf, sliceOf } from "./store.js";
+import { MAX_SLICES, sliceAt, tensorOf } from "./slices.js";
+import { LIMIT, batchesOf, sizesOf } from "./store.js";
 
 export const MEMORY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-
-const MAX_SLICES = 16;
 
 const MAX_NUMBERS = 1 << 17;
 
@@ -16,13 +15,13 @@ export const waitFor = (name, typed, batch) => ({ name, status: "loading", about
 
 export function pick(draft, name) {
   const { key, value, names, memory, batch } = draft;
-  draft.memory = waitFor(name, memory?.typed ?? { query: null, key, value, names: names.key }, batch);
+  draft.memory = waitFor(name, memory?.typed ?? { query: null, key, value, names: names.key, heads: null }, batch);
 }
 
 // Back to typed keys and values, and to the slices of the queries for which the memory had none.
 export function release(draft) {
-  const { query, key, value, names } = draft.memory.typed;
-  Object.assign(draft, { memory: null, query: query ?? draft.query, key, value });
+  const { query, key, value, names, heads } = draft.memory.typed;
+  Object.assign(draft, { memory: null, query: query ?? draft.query, key, value, heads });
   draft.names.key = names;
   fitBatch(draft);
 }
@@ -43,9 +42,12 @@ export function fill(draft, about, contents) {
     if (draft.mask.kind === "custom") draft.mask.kind = "none";
     draft.mask.allowed = null;
   }
-  if (slices > 1 && draft.query.length > 1 && draft.query.length !== slices) {
-    memory.typed.query = draft.query;
-    draft.query = [sliceOf(draft, "query")];
+  if (draft.heads || (slices > 1 && draft.query.length > 1 && draft.query.length !== slices)) {
+    const { key: typedKey, value: typedValue } = memory.typed;
+    const before = { query: draft.query, key: typedKey, value: typedValue, heads: draft.heads };
+    const query = draft.query[sliceAt(before, "query", draft.batch)];
+    Object.assign(memory.typed, { query: draft.query, heads: draft.heads });
+    Object.assign(draft, { query: [query], heads: null });
   }
   draft.batch = memory.batch;
   fitBatch(draft);
@@ -102,11 +104,11 @@ export const batchRowsOf = (state) => scoreAxesOf(state)[0] ?? 1;
 // What PUT takes for the keys and values of the state.
 export function bodyOf(state) {
   const { keys } = sizesOf(state);
-  const tensorOf = (slices) => (slices.length > 1 ? slices : slices[0]);
+  const own = (axis) => (state.heads || state[axis].length > 1 ? tensorOf(state, axis) : state[axis][0]);
   const isNamed = state.names.key.slice(0, keys).some((name) => name !== null && name !== "");
   return {
-    key: tensorOf(state.key),
-    ...(state.value ? { value: tensorOf(state.value) } : {}),
+    key: own("key"),
+    ...(state.value ? { value: own("value") } : {}),
     ...(isNamed ? { labels: { key: namesOf(state, "key", keys) } } : {}),
   };
 }

@@ -6,6 +6,7 @@ import { NAME_LIMIT } from "../words/names.js";
 import { parametersOf } from "../inputs/parameters.js";
 import { FURTHER } from "./further.js";
 import { BrokenLink } from "./share.js";
+import { MAX_NUMBERS, MAX_SLICES, areSlices, leadingOf } from "./slices.js";
 import { LIMIT } from "./store.js";
 import { MEMORY_NAME, waitFor } from "./used_memory.js";
 
@@ -13,11 +14,11 @@ const KINDS = ["none", "causal", "lengths", "window", "custom"];
 
 const STAGES = ["scores", "mask", "weights", "output"];
 
-const MAX_BATCHES = 16;
-
-const MAX_SLICES = 1 << 16;
+const LARGEST_SLICE = 1 << 16;
 
 const MAX_FORMULA = 1000;
+
+const MAX_RANK = 4;
 
 const MAX_NAMES = 16;
 
@@ -42,25 +43,26 @@ const ENTRIES = {
 // `catalogue` says which score models and normalizers there are, and `examples` which examples.
 export function readShared(document, catalogue, examples) {
   expect(isObject(document), "no object");
-  const { e, b, q, k, v, n, m, f, s, w, x, y, t, l } = document;
+  const { e, b, h, q, k, v, n, m, f, s, w, x, y, t, l } = document;
   expect(e === null || examples.includes(e), "example");
   const query = readSlices(q);
   const key = readSlices(k);
   const value = v === null ? null : readSlices(v);
-  const batches = Math.max(query.length, key.length, value?.length ?? 1);
-  expect(
-    [query, key, value ?? query].every((slices) => slices.length === 1 || slices.length === batches),
-    "slices",
-  );
+  const heads = readHeads(h);
+  const tensors = { query, key, value, heads };
+  expect(areSlices(tensors), "slices");
+  const { rows, heads: perRow } = leadingOf(tensors);
+  const batches = rows * perRow;
   expect(y === null || (typeof y === "string" && MEMORY_NAME.test(y)), "memory");
   // What the memory holds is not known yet: its slices and keys may be more.
-  expect(isCount(b, y === null ? batches - 1 : MAX_SLICES), "slice");
+  expect(isCount(b, y === null ? batches - 1 : LARGEST_SLICE), "slice");
   const names = readNames(n);
   return {
     example: e,
     // The reader's, not the language of the page that wrote the link.
     language: language(),
     batch: Math.min(b, batches - 1),
+    heads,
     query,
     key,
     value,
@@ -70,14 +72,14 @@ export function readShared(document, catalogue, examples) {
     mask: readMask(m, query[0].length, y === null ? key[0].length : null),
     further: readFurther(x),
     focus: readFocus(f),
-    memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key }, b),
+    memory: y === null ? null : waitFor(y, { query: null, key, value, names: names.key, heads }, b),
     panel: t === null ? null : readPanel(t, catalogue),
     lesson: l === null ? null : readLesson(l),
   };
 }
 
 function readSlices(slices) {
-  expect(Array.isArray(slices) && slices.length >= 1 && slices.length <= MAX_BATCHES, "slices");
+  expect(Array.isArray(slices) && slices.length >= 1 && slices.length <= MAX_SLICES, "slices");
   const matrices = slices.map((matrix) => readTensor(matrix, 2));
   const [{ length: rows }] = matrices;
   expect(
@@ -85,6 +87,12 @@ function readSlices(slices) {
     "sizes",
   );
   return matrices;
+}
+
+function readHeads(heads) {
+  if (heads === null) return null;
+  expect(Array.isArray(heads) && heads.length === 2 && heads.every((count) => isCount(count, MAX_SLICES) && count > 0), "heads");
+  return { query: heads[0], key: heads[1] };
 }
 
 function readTensor(tensor, rank, most = LIMIT) {
@@ -131,11 +139,35 @@ function readChoice(choice, entries) {
 function readFurther(given) {
   expect(isObject(given) && Object.keys(given).every((name) => FURTHER.some(({ place }) => place === name)), "further");
   return Object.fromEntries(
-    FURTHER.map(({ place, kind }) => [place, Object.hasOwn(given, place) ? readWritten(given[place], kind) : null]),
+    FURTHER.map((field) => {
+      const { place } = field;
+      return [place, Object.hasOwn(given, place) && given[place] !== null ? readWritten(given[place], field) : null];
+    }),
   );
 }
 
-function readWritten(value, kind) {
+// Kinds that are one value, and what each of them may be.
+const VALUES = {
+  positive: (value) => Number.isFinite(value) && value > 0,
+  count: (value) => isCount(value, LIMIT),
+  choice: (value, { choices }) => choices.includes(value),
+  reals: (value) => [value].flat().length <= MAX_SLICES && [value].flat().every(Number.isFinite),
+  tensor: (value) => countNumbers(value, MAX_RANK) <= MAX_NUMBERS,
+};
+
+// Infinity for what is no tensor.
+function countNumbers(value, rank) {
+  if (!Array.isArray(value)) return value === null || Number.isFinite(value) ? 1 : Infinity;
+  if (!value.length || !rank || new Set(value.map((part) => part?.length)).size > 1) return Infinity;
+  return value.reduce((sum, part) => sum + countNumbers(part, rank - 1), 0);
+}
+
+function readWritten(value, field) {
+  const { kind } = field;
+  if (kind in VALUES) {
+    expect(VALUES[kind](value, field), "value");
+    return structuredClone(value);
+  }
   if (!(kind in ENTRIES)) return readParameter(value, kind, 0);
   expect(Array.isArray(value) && value.length >= 1 && value.length <= LIMIT && value.every(ENTRIES[kind]), "list");
   return [...value];
@@ -169,7 +201,7 @@ function readMask(mask, queries, keys) {
     "window",
   );
   expect(
-    Array.isArray(lengths) && lengths.length <= MAX_BATCHES && lengths.every((length) => isCount(length, LIMIT)),
+    Array.isArray(lengths) && lengths.length <= MAX_SLICES && lengths.every((length) => isCount(length, LIMIT)),
     "lengths",
   );
   expect(allowed === null ? kind !== "custom" : isMaskOf(allowed, queries, keys), "allowed");

@@ -129,7 +129,6 @@ export default {
   "mask.open": "unlimited",
   "mask.whole_key": "{key}: press Space to mask or show it for all queries",
 
-  "further.title": "Formulas, positions, prefix",
   "further.help":
     "Names in formulas: score; i and j, the indices of query and key; p, the position of the query; b, h, Lq, Lk; and parameters.",
   "further.score_modifier/formula": "Score modifier, a formula of score and positions",

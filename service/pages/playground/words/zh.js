@@ -128,7 +128,6 @@ export default {
   "mask.open": "不限",
   "mask.whole_key": "{key}：按空格键，对所有查询遮住或恢复",
 
-  "further.title": "公式、位置与前缀",
   "further.help": "公式中可用的名称：score 是得分；i、j 是查询和键的下标；p 是查询的位置；b、h、Lq、Lk；以及参数。",
   "further.score_modifier/formula": "得分修饰：score 和位置的公式",
   "further.score_modifier/parameters": "得分修饰的参数（JSON）",
