@@ -105,6 +105,13 @@ def test_a_form_that_cannot_be_bundled_is_named(main: str, other: str, named: st
         bundle_modules("main.js", sources.__getitem__)
 
 
+def test_lines_with_a_comment_alone_are_left_out() -> None:
+    sources = {"main.js": '// Says why.\nimport { a } from "./b.js";\n', "b.js": '  // Why.\nexport const a = "// no"; // kept\n'}
+    bundle = bundle_modules("main.js", sources.__getitem__)
+    assert "hy" not in bundle
+    assert 'const a = "// no"; // kept\n' in bundle
+
+
 @pytest.mark.parametrize("sheet", ['@import "a.css";', "a { background: url(a.png); }"])
 def test_a_style_sheet_that_names_a_file_is_refused(sheet: str) -> None:
     with pytest.raises(ValueError, match=r"a\.css: expected a style sheet by itself"):
