@@ -1,4 +1,6 @@
 // What the panel in the middle can show in the place of the maps of one calculation.
+import { exported } from "./export.js";
+import { request } from "./request.js";
 import { table } from "./table.js";
 
 // A view is an object with
@@ -10,6 +12,6 @@ import { table } from "./table.js";
 // The context has root, an empty element of the view's own; catalogue and theme; change(edit), which edits the options;
 // load(request), which replaces the inputs by those of a request; focus(stage, row, column).  `shown` is the result on
 // the screen: state, request, numbers, view (the state with the names and the focus of now).
-export const VIEWS = [table];
+export const VIEWS = [request, exported, table];
 
 export const viewOf = (name) => VIEWS.find((view) => view.name === name);
