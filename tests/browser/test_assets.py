@@ -106,7 +106,10 @@ def test_a_form_that_cannot_be_bundled_is_named(main: str, other: str, named: st
 
 
 def test_lines_with_a_comment_alone_are_left_out() -> None:
-    sources = {"main.js": '// Says why.\nimport { a } from "./b.js";\n', "b.js": '  // Why.\nexport const a = "// no"; // kept\n'}
+    sources = {
+        "main.js": '// Says why.\nimport { a } from "./b.js";\n',
+        "b.js": '  // Why.\nexport const a = "// no"; // kept\n',
+    }
     bundle = bundle_modules("main.js", sources.__getitem__)
     assert "hy" not in bundle
     assert 'const a = "// no"; // kept\n' in bundle

@@ -1,7 +1,6 @@
 """The request as code: what is copied runs, and gives the numbers of the service."""
 
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ from service.examples import load_examples
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
 from tests.browser.snippets.cases import sampled
-from tests.browser.snippets.judge import assert_programs_right, assert_right, run, written
+from tests.browser.snippets.judge import BASH, NODE, assert_programs_right, assert_right, output_of, run, written
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -59,8 +58,7 @@ async def test_what_the_page_shows_runs_as_it_is_copied(
     await page.locator(".view-request .primary").click()
     await expect(page.locator("#toast")).to_contain_text("Copied.")
     command = await page.evaluate("navigator.clipboard.readText()")
-    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(ended.stdout) == expected
+    assert json.loads(output_of(BASH, command)) == expected
     programs = {form: await shown(page, form) for form in ("client", "numpy")}
     for form, found in run(sys.executable, programs).items():
         assert_right(form, OPENING, found)
@@ -70,15 +68,8 @@ async def test_what_the_page_shows_runs_as_it_is_copied(
 @pytest.mark.npm
 async def test_the_javascript_runs_in_node(open_page: OpenPage, server: Server, client: httpx.AsyncClient) -> None:
     recorded, _ = await opened(open_page, server.url)
-    ended = subprocess.run(
-        ["/usr/bin/node", "-"],
-        input=await shown(recorded.page, "javascript"),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert json.loads(ended.stdout) == (await client.post("/v1/attention", json=OPENING)).json()
+    printed = output_of(NODE, await shown(recorded.page, "javascript"))
+    assert json.loads(printed) == (await client.post("/v1/attention", json=OPENING)).json()
 
 
 async def test_a_sample_of_requests_is_right_in_numpy_and_with_the_client(open_page: OpenPage, server: Server) -> None:

@@ -23,6 +23,8 @@ async ({ form, requests, numbers, url, hasKey }) => {
 
 TOLERANCE = 1e-12
 
+BASH, NODE = "/bin/bash", "/usr/bin/node"
+
 
 async def written(page: Page, form: str, requests: list[Request], url: str, *, has_key: bool = False) -> list[Any]:
     """Return what the page writes for each request: ``{"code": …}`` or ``{"refusal": …}``."""
@@ -71,3 +73,18 @@ async def assert_programs_right(
     found = run(python, programs, **environment)
     for name, request in asked.items():
         assert_right(name, request, found[name])
+
+
+def output_of(command: str, text: str, **environment: str) -> str:
+    """Return what a program that is read from standard input prints, such as a script of bash; it must end well."""
+    ended = subprocess.run(
+        [command, *([] if command == BASH else ["-"])],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", **environment},
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout

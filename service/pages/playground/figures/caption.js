@@ -19,8 +19,15 @@ const listed = (members) =>
 const chosen = (key, entries, given, used) => {
   const { name } = given;
   const entry = entries.find((one) => one.name === name);
-  const resolved = Object.fromEntries(Object.entries(used ?? {}).filter(([parameter, value]) => parameter in entry.parameters.properties && isScalar(value)));
-  return t("figure.setting", { name: t(key), value: [inLanguage(entry.title), ...listed({ ...given, ...resolved })].join(t("figure.comma")) });
+  const resolved = Object.fromEntries(
+    Object.entries(used ?? {}).filter(
+      ([parameter, value]) => parameter in entry.parameters.properties && isScalar(value),
+    ),
+  );
+  return t("figure.setting", {
+    name: t(key),
+    value: [inLanguage(entry.title), ...listed({ ...given, ...resolved })].join(t("figure.comma")),
+  });
 };
 
 function maskLine({ mask }, view) {
@@ -35,12 +42,16 @@ export function captionOf({ request, numbers, view }, catalogue) {
   const further = [
     ...(modifier ? [["figure.modifier", modifier]] : []),
     ...(positions ? [["figure.positions", positions]] : []),
-    ...(view.memory ? [["memory.title", { name: null, memory: view.memory.name, version: view.memory.about.version }]] : []),
+    ...(view.memory
+      ? [["memory.title", { name: null, memory: view.memory.name, version: view.memory.about.version }]]
+      : []),
   ];
   return [
     chosen("option.score_model", catalogue.scoreModels, request.score_model, numbers.used),
     chosen("option.normalizer", catalogue.normalizers, request.normalizer, numbers.used),
     maskLine(request, view),
-    ...further.map(([key, members]) => t("figure.setting", { name: t(key), value: listed(members).join(t("figure.comma")) })),
+    ...further.map(([key, members]) =>
+      t("figure.setting", { name: t(key), value: listed(members).join(t("figure.comma")) }),
+    ),
   ];
 }

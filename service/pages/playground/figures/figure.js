@@ -17,7 +17,10 @@ const CAPTION_FONT = 12;
 
 const LINE = 18;
 
-const FAMILIES = { en: "system-ui, sans-serif", zh: "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif" };
+const FAMILIES = {
+  en: "system-ui, sans-serif",
+  zh: "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif",
+};
 
 export const CIRCLED = { scores: "①", mask: "②", weights: "③", output: "④" };
 
@@ -25,14 +28,20 @@ function hatching(theme) {
   const [ink, size] = [INK[theme], 6];
   const ground = svg("rect", { width: size, height: size, fill: ink.page });
   const lines = svg("path", { d: "M-1.5 1.5l3 -3M0 6l6 -6M4.5 7.5l3 -3", stroke: ink.hatch, "stroke-width": 1.2 });
-  return svg("defs", {}, svg("pattern", { id: "hatched", width: size, height: size, patternUnits: "userSpaceOnUse" }, ground, lines));
+  return svg(
+    "defs",
+    {},
+    svg("pattern", { id: "hatched", width: size, height: size, patternUnits: "userSpaceOnUse" }, ground, lines),
+  );
 }
 
 // Two maps share a line where both are no wider than half of it.
 function arranged(maps) {
-  const isPaired = maps.length > 1 && Math.max(...maps.map(({ width }) => width)) <= 720;
+  const isPaired = maps.length > 1 && Math.max(...maps.map(({ width }) => width)) <= 560;
   const columns = isPaired ? 2 : 1;
-  const widths = Array.from({ length: columns }, (_, column) => Math.max(...maps.filter((_, at) => at % columns === column).map(({ width }) => width)));
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...maps.filter((_, at) => at % columns === column).map(({ width }) => width)),
+  );
   let y = 0;
   maps.forEach((map, at) => {
     const column = at % columns;
@@ -61,7 +70,16 @@ export function drawFigure({ what, shown, catalogue, theme, title }) {
   const latex = latexOf(view, catalogue);
   const isWhole = what === "figure";
   const stages = (isWhole ? STAGES : [what]).filter((stage) => cells[stage]?.rows);
-  const maps = stages.map((stage) => drawMap({ stage, number: isWhole ? CIRCLED[stage] : "", view, cells: cells[stage], math: mathOf(latex[stage]), theme }));
+  const maps = stages.map((stage) =>
+    drawMap({
+      stage,
+      number: isWhole ? CIRCLED[stage] : "",
+      view,
+      cells: cells[stage],
+      math: mathOf(latex[stage]),
+      theme,
+    }),
+  );
   const size = arranged(maps);
   const width = Math.max(size.width, isWhole ? 520 : 0);
   const settings = captionOf(shown, catalogue);
@@ -95,7 +113,9 @@ export function drawFigure({ what, shown, catalogue, theme, title }) {
       { transform: `translate(${MARGIN} ${MARGIN})` },
       ...heading.map((text, at) => line(0, 18 + at * 24, text, { "font-size": 18, "font-weight": 600 })),
       svg("g", { transform: `translate(0 ${top})` }, ...maps.map(({ drawn }) => drawn)),
-      ...caption.map((text, at) => line(0, bottom + at * LINE + 12, text, { "font-size": CAPTION_FONT, fill: ink.faint })),
+      ...caption.map((text, at) =>
+        line(0, bottom + at * LINE + 12, text, { "font-size": CAPTION_FONT, fill: ink.faint }),
+      ),
     ),
   );
 }

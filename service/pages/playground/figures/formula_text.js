@@ -11,7 +11,11 @@ const TIGHT = new Set(["(", ")", "[", "]", ";", ",", "‖", "⊤", "√", "∑"]
 function piecesOf(node, shift = 0) {
   const name = node.localName;
   const children = [...node.children];
-  if (name in SHIFTS) return [...piecesOf(children[0], shift), ...SHIFTS[name].flatMap((own, at) => piecesOf(children[at + 1], shift ? shift + own / 2 : own))];
+  if (name in SHIFTS)
+    return [
+      ...piecesOf(children[0], shift),
+      ...SHIFTS[name].flatMap((own, at) => piecesOf(children[at + 1], shift ? shift + own / 2 : own)),
+    ];
   if (name === "mfrac") return [...grouped(children[0], shift), { text: " / ", shift }, ...grouped(children[1], shift)];
   if (name === "msqrt") return [{ text: "√", shift }, ...children.flatMap((child) => grouped(child, shift))];
   if (children.length) return children.flatMap((child) => piecesOf(child, shift));
@@ -47,5 +51,8 @@ function joined(pieces) {
     if (last?.shift === piece.shift) last.text += piece.text;
     else found.push({ ...piece });
   }
-  return found.map(({ text, shift }) => ({ text: text.replace(/\s+/g, " ").replace(/([(=] )?− (?=\S)/g, (sign, before) => (before ? `${before}−` : sign)), shift }));
+  return found.map(({ text, shift }) => ({
+    text: text.replace(/\s+/g, " ").replace(/([(=] )?− (?=\S)/g, (sign, before) => (before ? `${before}−` : sign)),
+    shift,
+  }));
 }

@@ -50,7 +50,9 @@ function layOut(cells, rows, columns) {
 function nameLines(rows, columns, { rowWidth, width, height, turned, head }, ink) {
   const size = Math.min(NAME_FONT, height);
   const left = rows.map((name, row) =>
-    line(rowWidth - 8, head + (row + 0.5) * height + size * 0.35, shorten(name, size, rowWidth - 8), { "text-anchor": "end" }),
+    line(rowWidth - 8, head + (row + 0.5) * height + size * 0.35, shorten(name, size, rowWidth - 8), {
+      "text-anchor": "end",
+    }),
   );
   const above = columns.map((name, column) => {
     const x = rowWidth + (column + 0.5) * width;
@@ -71,7 +73,9 @@ function cellWithNumber(cell, x, y, { width, height }, names, ink) {
   const parts = [svg("title", {}, titleOf(cell, ...names)), svg("rect", { ...box, fill: cell.background })];
   if (cell.hidden) parts.push(svg("rect", { ...box, fill: "url(#hatched)" }));
   if (cell.text !== "") {
-    const colour = cell.hidden ? { fill: ink.text, stroke: ink.page, "stroke-width": 3, "paint-order": "stroke" } : { fill: cell.colour() };
+    const colour = cell.hidden
+      ? { fill: ink.text, stroke: ink.page, "stroke-width": 3, "paint-order": "stroke" }
+      : { fill: cell.colour() };
     parts.push(line(x + width / 2, y + height / 2 + FONT * 0.35, cell.text, { "text-anchor": "middle", ...colour }));
   }
   return svg("g", { class: "cell" }, ...parts);
@@ -85,9 +89,12 @@ function cellsOfColours(cells, cellAt, { rowWidth, width, height, head }) {
       const { background, hidden } = cellAt(row, column);
       const fill = hidden ? "url(#hatched)" : background;
       const square = `M${rounded(rowWidth + column * width)} ${rounded(head + row * height)}h${width}v${height}h-${width}z`;
-      paths.set(fill, [...(paths.get(fill) ?? []), square]);
+      if (!paths.has(fill)) paths.set(fill, []);
+      paths.get(fill).push(square);
     }
-  return [...paths].map(([fill, squares]) => svg("path", { fill, d: squares.join(""), "shape-rendering": "crispEdges" }));
+  return [...paths].map(([fill, squares]) =>
+    svg("path", { fill, d: squares.join(""), "shape-rendering": "crispEdges" }),
+  );
 }
 
 function drawCells(cells, rows, columns, layout, ink) {
@@ -113,7 +120,15 @@ function drawLegend(stage, scale, theme, ink) {
     word(scale.kind === "sequential" ? "0" : formatNumber(-scale.largest, 2));
     const steps = 40;
     for (let step = 0; step < steps; step += 1)
-      items.push(svg("rect", { x: rounded(x + (step * LEGEND.width) / steps), y: 1, width: LEGEND.width / steps + 0.2, height: LEGEND.height, fill: colour(step / (steps - 1)) }));
+      items.push(
+        svg("rect", {
+          x: rounded(x + (step * LEGEND.width) / steps),
+          y: 1,
+          width: LEGEND.width / steps + 0.2,
+          height: LEGEND.height,
+          fill: colour(step / (steps - 1)),
+        }),
+      );
     x += LEGEND.width + 8;
     word(formatNumber(scale.kind === "sequential" ? 1 : scale.largest, 2));
     x += 12;
@@ -138,13 +153,25 @@ export function drawMap({ stage, number, view, cells, math, theme }) {
   const layout = layOut(cells, rows, columns);
   const title = [`${number} ${t(`stage.${stage}`)}`, 15];
   const legend = drawLegend(stage, cells.scale, theme, ink);
-  const body = svg("g", { transform: "translate(0 46)" }, nameLines(rows, columns, layout, ink), ...drawCells(cells, rows, columns, layout, ink));
+  const body = svg(
+    "g",
+    { transform: "translate(0 46)" },
+    nameLines(rows, columns, layout, ink),
+    ...drawCells(cells, rows, columns, layout, ink),
+  );
   const bottom = 46 + layout.head + cells.rows * layout.height + 14;
   legend.drawn.setAttribute("transform", `translate(${rounded(layout.rowWidth)} ${rounded(bottom)})`);
   const formula = formulaText(math, stage === "mask" ? t("formula.mask") : "", 0, 36, FONT, { fill: ink.faint });
   const wanted = [layout.rowWidth + columns.length * layout.width, layout.rowWidth + legend.width];
   return {
-    drawn: svg("g", { class: "map", "data-stage": stage }, line(0, 15, title[0], { "font-size": title[1], "font-weight": 600 }), formula, body, legend.drawn),
+    drawn: svg(
+      "g",
+      { class: "map", "data-stage": stage },
+      line(0, 15, title[0], { "font-size": title[1], "font-weight": 600 }),
+      formula,
+      body,
+      legend.drawn,
+    ),
     width: Math.ceil(Math.max(...wanted, wide([formula.textContent], FONT), wide([title[0]], title[1]))),
     height: Math.ceil(bottom + LEGEND.height + 8),
   };

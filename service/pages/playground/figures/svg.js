@@ -15,4 +15,8 @@ export const line = (x, y, text, attributes = {}) => svg("text", { x: rounded(x)
 
 export const rounded = (value) => Number(value.toFixed(2));
 
-export const textOf = (drawing) => `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(drawing)}\n`;
+// Letters that XML cannot hold, which a name in a link may have.
+const UNFIT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu;
+
+export const textOf = (drawing) =>
+  `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(drawing).replace(UNFIT, "\ufffd")}\n`;

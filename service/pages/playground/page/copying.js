@@ -3,19 +3,16 @@ import { element } from "./dom.js";
 import { showToast } from "./toast.js";
 import { t } from "../words/i18n.js";
 
-// The clipboard may be denied; then `shown`, the element that shows the text, is selected, to be copied by hand.
-export async function copyText(text, shown) {
+// The clipboard may be denied; then `show` returns the element that shows the text, which is selected, to be copied by
+// hand.
+export async function copyText(text, show) {
   try {
     await navigator.clipboard.writeText(text);
     showToast(t("copy.done"));
   } catch {
-    selectText(shown);
+    getSelection().selectAllChildren(show());
+    showToast(t("copy.select"));
   }
-}
-
-export function selectText(shown) {
-  getSelection().selectAllChildren(shown);
-  showToast(t("copy.select"));
 }
 
 export function save(blob, name) {

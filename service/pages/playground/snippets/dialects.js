@@ -41,13 +41,7 @@ export const pytorch = {
 };
 
 export const keras = {
-  imports: [
-    "import os",
-    "",
-    'os.environ.setdefault("JAX_ENABLE_X64", "1")',
-    "import keras",
-    "from keras import ops",
-  ],
+  imports: ["import os", "", 'os.environ.setdefault("JAX_ENABLE_X64", "1")', "import keras", "from keras import ops"],
   setup: ['keras.config.set_floatx("float64")'],
   spell: spelling("ops.", "axis=", "keepdims="),
   array: (text, dtype = "float64") => `ops.convert_to_tensor(${text}, dtype="${dtype}")`,

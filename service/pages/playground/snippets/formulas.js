@@ -1,7 +1,8 @@
 // Formulas of the request, which are Python's expressions, as functions that NumPy evaluates for each pair.
 import { pythonOf } from "./literals.js";
 
-const IMPORTED = "abs sqrt exp expm1 log log1p tanh sin cos square sign floor minimum maximum clip where sum mean max min dot pi e inf";
+const IMPORTED =
+  "abs sqrt exp expm1 log log1p tanh sin cos square sign floor minimum maximum clip where sum mean max min dot pi e inf";
 
 const DEFINED = {
   sigmoid: "lambda x: np.exp(-np.logaddexp(0.0, -x))",
@@ -44,11 +45,15 @@ export function functionLines(name, { formula, parameters }, variables, { index,
   const used = namesIn(formula);
   const given = Object.keys(parameters ?? {});
   const imported = IMPORTED.split(" ").filter((one) => used.has(one));
-  const entries = given.map((one) => `    "${one}": ${parameterOf(parameters[one], { formula, head: index[1] ?? 0 })},`);
+  const entries = given.map(
+    (one) => `    "${one}": ${parameterOf(parameters[one], { formula, head: index[1] ?? 0 })},`,
+  );
   const places = { b: index[0] ?? 0, h: index[1] ?? 0, Lq: queries, Lk: keys };
   const constants = [
     ...Object.entries(DEFINED),
-    ...(variables.includes("q") ? Object.entries(SIZES) : Object.entries(places).map(([one, n]) => [one, `np.float64(${n})`])),
+    ...(variables.includes("q")
+      ? Object.entries(SIZES)
+      : Object.entries(places).map(([one, n]) => [one, `np.float64(${n})`])),
   ].filter(([one]) => used.has(one));
   return [
     ...(given.length && formula.includes("[") ? TABLE : []),

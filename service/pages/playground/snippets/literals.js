@@ -28,4 +28,5 @@ export const jsonOf = (value) => written(value, JSON_WORDS, "  ", "");
 export const pythonOf = (value, indent = "") => written(value, PYTHON_WORDS, "    ", indent);
 
 // A number that Python takes for a float: of an integer, some libraries make another type.
-export const floatOf = (number) => (Number.isInteger(number) && !String(number).includes("e") ? `${number}.0` : String(number));
+export const floatOf = (number) =>
+  Number.isInteger(number) && !String(number).includes("e") ? `${number}.0` : String(number);

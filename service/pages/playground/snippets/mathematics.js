@@ -113,7 +113,9 @@ function program(library, asked) {
     ...(hasFormula(asked) ? [`# ${t("request.pairs")}`, 'np.seterr(all="ignore")'] : []),
     ...(memory ? [`# ${t("request.memory", memory)}`] : []),
     `query = ${dialect.array(pythonOf(request.query))}`,
-    ...["key", "value"].filter((name) => tensors[name]).map((name) => `${name} = ${dialect.array(pythonOf(tensors[name]))}`),
+    ...["key", "value"]
+      .filter((name) => tensors[name])
+      .map((name) => `${name} = ${dialect.array(pythonOf(tensors[name]))}`),
     ...(isFused ? fusedSection(asked, context) : stagedSections(asked, context)),
     "",
   ];

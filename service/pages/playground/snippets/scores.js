@@ -23,7 +23,10 @@ const UNIT = [
 const difference = "query[:, None] - key[None, :]";
 
 export const SCORES = {
-  scaled_dot_product: ({ scale }, dialect) => [`scale = ${scale === undefined ? SCALE : floatOf(scale)}`, `scores = ${dot(dialect)} * scale`],
+  scaled_dot_product: ({ scale }, dialect) => [
+    `scale = ${scale === undefined ? SCALE : floatOf(scale)}`,
+    `scores = ${dot(dialect)} * scale`,
+  ],
   dot_product: (_, dialect) => [`scores = ${dot(dialect)}`],
   additive: ({ query_weight, key_weight, score_vector, hidden_bias }, dialect) => [
     tensor(dialect, "query_weight", query_weight),

@@ -9,7 +9,10 @@ const usesPositions = ({ causal, window }) => Boolean(causal || window);
 
 // Whether these masks are causal in the plainest sense: query i sees the keys up to i.
 export const isPlainlyCausal = (mask, positions) =>
-  Boolean(mask?.causal) && !isShifted(mask, positions) && !positions?.key && Object.keys(mask).every((name) => ["causal", "offset"].includes(name));
+  Boolean(mask?.causal) &&
+  !isShifted(mask, positions) &&
+  !positions?.key &&
+  Object.keys(mask).every((name) => ["causal", "offset"].includes(name));
 
 function positionLines(mask, positions, { dialect, queries, keys }) {
   const { offset } = mask;

@@ -16,7 +16,8 @@ function softmax({ temperature, sink }, { dialect, hides }) {
   const isPlain = (temperature ?? 1) === 1;
   const logits = isPlain ? "logits" : `(logits / ${temperature})`;
   const hasSink = sink !== null && sink !== undefined;
-  if (dialect.softmax && !hides && !hasSink) return [`weights = ${dialect.softmax(isPlain ? "logits" : `logits / ${temperature}`)}`];
+  if (dialect.softmax && !hides && !hasSink)
+    return [`weights = ${dialect.softmax(isPlain ? "logits" : `logits / ${temperature}`)}`];
   const sum = "xp.sum(exponentials, axis=-1, keepdims=True)";
   return [
     ...(hasSink
@@ -96,9 +97,7 @@ export const WEIGHTS = {
   hardmax,
   sigmoid: ({ bias }, { dialect }) => [`weights = ${dialect.sigmoid(bias ? `logits + ${bias}` : "logits")}`],
   relu: (_, { dialect, hides, keys }) => [
-    ...(hides
-      ? ["visible_keys = xp.sum(xp.where(logits > xp.MINUS_INFINITY, 1.0, 0.0), axis=-1, keepdims=True)"]
-      : []),
+    ...(hides ? ["visible_keys = xp.sum(xp.where(logits > xp.MINUS_INFINITY, 1.0, 0.0), axis=-1, keepdims=True)"] : []),
     `weights = ${dialect.atLeast("logits", "0.0")} / ${hides ? dialect.atLeast("visible_keys", "1.0") : keys}`,
   ],
   none: (_, { hides }) => [`weights = ${withoutHidden(hides)}`],

@@ -43,7 +43,7 @@ export const request = {
     const code = element("code", { translate: "no" });
     const copy = element("button", { type: "button", class: "primary" });
     const text = element("pre", { class: "code", tabindex: "0", role: "region" }, code);
-    copy.addEventListener("click", () => copyText(code.textContent, code));
+    copy.addEventListener("click", () => copyText(code.textContent, () => code));
     root.append(forms.root, element("div", { class: "bar-of-view" }, hint, copy), text);
     return {
       update({ state, options: { form }, shown }) {

@@ -22,11 +22,13 @@ export const EXPORT = {
     "figure.cell_hidden": "{row}, {column}: {number} (masked)",
     "figure.setting": "{name}: {value}.",
     "figure.comma": ", ",
+    "figure.edited": "{title} (with other numbers)",
     "figure.modifier": "Score modifier",
     "figure.positions": "Positions",
     "figure.axes": "Heat maps: rows are queries, columns are keys, or values in the output. Hatched cells are masked.",
     "figure.latex_packages": "Needs \\usepackage{booktabs}.",
-    "figure.latex_engine": "Has letters beyond Latin: compile with XeLaTeX or LuaLaTeX; Chinese needs \\usepackage{ctex}.",
+    "figure.latex_engine":
+      "Has letters beyond Latin: compile with XeLaTeX or LuaLaTeX; Chinese needs \\usepackage{ctex}.",
   },
   zh: {
     "view.export": "导出",
@@ -50,6 +52,7 @@ export const EXPORT = {
     "figure.cell_hidden": "{row}，{column}：{number}（已遮住）",
     "figure.setting": "{name}：{value}。",
     "figure.comma": "，",
+    "figure.edited": "{title}（数已改动）",
     "figure.modifier": "得分修改公式",
     "figure.positions": "位置",
     "figure.axes": "热图：行是查询，列是键；输出的列是值。画斜线的单元格已遮住。",

@@ -15,13 +15,15 @@ export const REQUEST = {
     "request.javascript": "JavaScript",
     "request.json": "JSON",
     "request.run_curl": "Paste it into a shell such as bash.",
-    "request.run_client": "Asks this service through its client, attention_client, which takes and returns NumPy arrays.",
+    "request.run_client":
+      "Asks this service through its client, attention_client, which takes and returns NumPy arrays.",
     "request.run_numpy": "The mathematics alone: no service is asked.",
     "request.run_pytorch": "The same with PyTorch, in float64: no service is asked.",
     "request.run_keras": "The same with keras.ops of Keras 3, in float64: no service is asked.",
     "request.run_javascript": "Runs in Node.js from 18 on, and in the console of a page of this service.",
     "request.run_json": "The body of POST /v1/attention.",
-    "request.key": "The API key is read from the environment variable ATTENTION_API_KEY; Node.js and shells have such variables.",
+    "request.key":
+      "The API key is read from the environment variable ATTENTION_API_KEY; Node.js and shells have such variables.",
     "request.batch": "Batch row {number} of {count}, which is the one on the screen.",
     "request.scores": "Scores: how well each query and each key match",
     "request.modifier": "The score modifier",
@@ -79,7 +81,8 @@ export const REQUEST = {
     "request.diagnostics": "客户端返回数组；每行的诊断量只在 JSON 回答中。",
     "request.not_finite":
       "记忆中含有 NaN 或无穷大的数，没有对应的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
-    "request.unknown": "本页没有这个打分函数或归一化方法的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
+    "request.unknown":
+      "本页没有这个打分函数或归一化方法的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
     "request.vector_logic":
       "这个公式含有多次比较，或含有 and、or、not，{library} 对向量没有等价的写法。请选择由服务计算的 cURL、Python 或 JavaScript。",
   },
