@@ -160,6 +160,8 @@ async def test_tables_are_escaped_and_have_every_digit(
     escaped = r"a,\"b\" \& \textbar{}c\textbar{}\_\%\#\$ \{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}"
     assert escaped.replace('\\"', '"') + r"\textless{}射\textgreater{}" in source
     assert r"\begin{tabular}{lrrrr}" in source
+    assert source.startswith("% 需要 \\usepackage{booktabs}。\n%")
+    assert r"\usepackage{ctex}" in source
     await recorded.assert_clean()
 
 

@@ -117,5 +117,5 @@ async def test_what_cannot_be_written_is_refused_in_a_sentence(open_page: OpenPa
         assert "code" not in answer
     sinking = OPENING | {"normalizer": {"name": "softmax", "sink": 0}}
     plain, staged = await written(recorded.page, "pytorch", [OPENING, sinking], server.url)
-    assert "F.scaled_dot_product_attention(" in plain["code"]
+    assert "F.scaled_dot_product_attention(query, key, value)" in plain["code"]
     assert "scaled_dot_product_attention" not in staged["code"]

@@ -13,7 +13,7 @@ import pytest
 from attention_core.formulas.language import LANGUAGE, Entry
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
-from tests.browser.snippets.cases import BASE, Request, requests
+from tests.browser.snippets.cases import BASE, MASKS, Request, requests
 from tests.browser.snippets.judge import BASH, NODE, assert_programs_right, assert_right, output_of, run, written
 from tests.browser.test_playground_request import OPENING, shown
 from tests.server import Server, running_server
@@ -26,41 +26,35 @@ PARAMETERS: dict[str, Any] = {
     "W": np.eye(4).tolist(),
     "v": [1, -1],
     "slope": [0.5, 0.25, 2, 1],
-    "doc": [0, 0, 1, 1],
+    "doc": [0, 0, 1, 1, 1],
     "lengths": [3],
 }
 """What the examples of the language name, of sizes that fit `BASE`."""
 
 
-def in_chunks(step: int) -> list[dict[str, Request]]:
-    """Return all requests in `step` parts, each with every score model and normalizer that it can have."""
+def one_of_each_pair(first: int) -> dict[str, Request]:
+    """Return every score model with every normalizer, each under one mask, with another `first` under another."""
     listed = list(requests())
-    return [dict(listed[first::step]) for first in range(step)]
+    return dict(one for at, one in enumerate(listed) if at % len(MASKS) == (at // len(MASKS) + first) % len(MASKS))
 
 
-@pytest.mark.parametrize("asked", in_chunks(4), ids=["first", "second", "third", "fourth"])
-async def test_every_request_is_right_in_numpy(open_page: OpenPage, server: Server, asked: dict[str, Request]) -> None:
+async def test_every_score_model_and_normalizer_is_right_in_numpy(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await opened(open_page, server.url)
-    await assert_programs_right(recorded.page, "numpy", asked, server.url, sys.executable)
+    for first in (0, 4, 8):
+        await assert_programs_right(recorded.page, "numpy", one_of_each_pair(first), server.url, sys.executable)
 
 
 @pytest.mark.parametrize(
-    ("form", "backend"), [("pytorch", "torch"), ("keras", "torch"), ("keras", "jax")], ids=lambda name: name
+    ("form", "backend", "first"), [("pytorch", "torch", 1), ("keras", "torch", 2), ("keras", "jax", 3)]
 )
-async def test_every_fourth_request_is_right_in_other_libraries(
-    open_page: OpenPage, server: Server, project: Path, form: str, backend: str
+async def test_every_score_model_and_normalizer_is_right_in_other_libraries(
+    open_page: OpenPage, server: Server, project: Path, form: str, backend: str, first: int
 ) -> None:
     """They run in the environment of the libraries that the tests compare with."""
     recorded, _ = await opened(open_page, server.url)
     python = project / ".venv-peers" / "bin" / "python"
-    asked = in_chunks(4)[0 if backend == "torch" else 1]
+    asked = one_of_each_pair(first)
     await assert_programs_right(recorded.page, form, asked, server.url, python, KERAS_BACKEND=backend)
-
-
-def one_of_each_pair() -> dict[str, Request]:
-    """Return every score model with every normalizer, each under one of the masks."""
-    masks = 13
-    return dict(one for at, one in enumerate(requests()) if at % masks == at // masks % masks)
 
 
 @pytest.mark.npm
@@ -68,7 +62,7 @@ async def test_every_pair_is_asked_by_curl_javascript_and_the_client(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient
 ) -> None:
     recorded, _ = await opened(open_page, server.url)
-    asked = one_of_each_pair()
+    asked = one_of_each_pair(5)
     await assert_programs_right(recorded.page, "client", asked, server.url, sys.executable)
     for form, command in (("curl", BASH), ("javascript", NODE)):
         answers = await written(recorded.page, form, list(asked.values()), server.url)

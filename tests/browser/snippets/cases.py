@@ -12,12 +12,12 @@ Request = dict[str, Any]
 EXAMPLE = load_examples()["additive"].request
 
 BASE: Request = {
-    "query": [*EXAMPLE["query"], [-1.5, 0.25, 3, -2], [0, 0, 0, 0]],
+    "query": [*EXAMPLE["query"], [-1.5, 0.25, 3, -2], [0, 0, 0, 0], [1, 1, 1, 1]],
     "key": EXAMPLE["key"],
     "value": EXAMPLE["value"],
     "include": ["scores", "logits", "weights", "output", "diagnostics"],
 }
-"""Four queries, the last a zero vector, four keys and three values of each."""
+"""Five queries, one of them a zero vector, four keys and three values of each."""
 
 SCORE_MODELS: list[Request] = [
     *(entry["example"] for entry in describe_score_models()["score_models"]),
@@ -41,8 +41,8 @@ NORMALIZERS: list[Request] = [
     *({"name": "entmax", "alpha": alpha} for alpha in (1, 1.001, 1.2, 2, 3)),
 ]
 
-ALLOWED = [[True, False, True, True], [True, True, True, False], [True] * 4, [False] * 4]
-"""The last query sees no key."""
+ALLOWED = [[True, False, True, True], [True, True, True, False], [True] * 4, [False] * 4, [True] * 4]
+"""The query of zeros sees no key."""
 
 MASKS: dict[str, Request] = {
     "none": {},
@@ -54,13 +54,15 @@ MASKS: dict[str, Request] = {
     "cells": {"mask": {"allowed": ALLOWED}},
     "keys": {"mask": {"key_allowed": [True, False, True, True]}},
     "prefix": {"mask": {"causal": True, "prefix_lengths": [2], "key_allowed": [False, True, True, True]}},
-    "positions": {"mask": {"causal": True}, "positions": {"query": [3, 0, -1, 9], "key": [2, 0, 5, 9]}},
-    "formula": {"mask": {"formula": "j <= p and p - j < n or g[i] == g[j]", "parameters": {"n": 2, "g": [0, 0, 1, 1]}}},
+    "positions": {"mask": {"causal": True}, "positions": {"query": [3, 0, -1, 9, 1], "key": [2, 0, 5, 9]}},
+    "formula": {
+        "mask": {"formula": "j <= p and p - j < n or g[i] == g[j]", "parameters": {"n": 2, "g": [0, 0, 1, 1, 1]}}
+    },
     "both": {
         "mask": {"formula": "(i + j) % 2 == 0 or j == 0", "causal": True, "offset": 1},
         "score_modifier": {"formula": "2 * tanh(score / 2) - s[j] * abs(p - j)", "parameters": {"s": [0, 1, 2, 3]}},
     },
-    "modifier": {"score_modifier": {"formula": "where(j <= p, score, -inf)"}, "positions": {"query": [0, -1, 2, 3]}},
+    "modifier": {"score_modifier": {"formula": "where(j <= p, score, -inf)"}, "positions": {"query": [0, -1, 2, 3, 1]}},
 }
 
 

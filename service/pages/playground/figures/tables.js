@@ -98,8 +98,11 @@ function latexTable({ title, rows, columns, numbers }) {
   ].join("\n");
 }
 
+const packages = (name) => ({ packages: `\\usepackage{${name}}` });
+
 export function latex(tables) {
   const text = tables.map(latexTable).join("\n");
-  const engine = /[^\u0000-\u00ff]/.test(text) ? [t("figure.latex_engine")] : [];
-  return `${[t("figure.latex_packages"), ...engine].map((note) => `% ${note}\n`).join("")}${text}`;
+  const engine = /[^\u0000-\u00ff]/.test(text) ? [t("figure.latex_engine", packages("ctex"))] : [];
+  const notes = [t("figure.latex_packages", packages("booktabs")), ...engine];
+  return `${notes.map((note) => `% ${note}\n`).join("")}${text}`;
 }

@@ -57,15 +57,18 @@ function fusedSection({ request }, context) {
   const { mask, positions, score_model: model, normalizer } = request;
   const temperature = normalizer.temperature ?? 1;
   const scale = model.name === "dot_product" ? "1.0" : (model.scale ?? "query.shape[-1] ** -0.5");
+  const isUsual = model.name === "scaled_dot_product" && model.scale === undefined && temperature === 1;
   const isCausal = isPlainlyCausal(mask, positions);
   const visible = isCausal ? [] : visibleLines(mask, positions, context);
   const options = [
     ...(isCausal ? ["is_causal=True"] : visible.length ? ["attn_mask=visible"] : []),
-    `scale=${scale}${temperature === 1 ? "" : ` / ${temperature}`}`,
+    ...(isUsual ? [] : [`scale=${scale}${temperature === 1 ? "" : ` / ${temperature}`}`]),
   ];
   return [
     ...(visible.length ? section("request.mask", visible) : []),
-    ...section("request.fused", [`output = F.scaled_dot_product_attention(query, key, value, ${options.join(", ")})`]),
+    ...section("request.fused", [
+      `output = F.scaled_dot_product_attention(${["query, key, value", ...options].join(", ")})`,
+    ]),
     "print(output)",
   ];
 }
