@@ -25,6 +25,8 @@ export function useKey(text) {
   key = text.trim();
 }
 
+export const hasKey = () => key !== "";
+
 // Text that cannot be an API key is not sent; the service then answers that a key is missing.
 const authorization = () => (/^[!-~]+$/.test(key) ? { Authorization: `Bearer ${key}` } : {});
 

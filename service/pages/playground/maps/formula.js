@@ -10,25 +10,34 @@ const MODIFIED = "z_j = m(a(q, k_j))";
 
 const OUTPUT = "o = \\sum_j w_j v_j";
 
+// The formula of each stage, as far as the state uses it.
+export function latexOf(state, catalogue) {
+  const scoreModel = catalogue.scoreModels.find(({ name }) => name === state.scoreModel.name);
+  const normalizer = catalogue.normalizers.find(({ name }) => name === state.normalizer.name);
+  const isModified = state.further["score_modifier/formula"] !== null;
+  return {
+    scores: shortened(scoreModel.name, scoreModel.formula.latex, state.scoreModel.parameters),
+    mask: isModified ? MODIFIED : MASK,
+    weights: shortened(normalizer.name, normalizer.formula.latex, state.normalizer.parameters),
+    output: OUTPUT,
+  };
+}
+
 export function createFormula(catalogue) {
   const root = byId("formula");
   let shown = "";
 
   return {
     update(state) {
-      const scoreModel = catalogue.scoreModels.find(({ name }) => name === state.scoreModel.name);
-      const normalizer = catalogue.normalizers.find(({ name }) => name === state.normalizer.name);
-      const isModified = state.further["score_modifier/formula"] !== null;
-      const score = shortened(scoreModel.name, scoreModel.formula.latex, state.scoreModel.parameters);
-      const weight = shortened(normalizer.name, normalizer.formula.latex, state.normalizer.parameters);
-      const next = [state.language, score, weight, isModified].join(" ");
+      const latex = latexOf(state, catalogue);
+      const next = [state.language, ...Object.values(latex)].join(" ");
       if (next !== shown) {
         shown = next;
         root.replaceChildren(
-          part("scores", mathOf(score)),
-          part("mask", mathOf(isModified ? MODIFIED : MASK), t("formula.mask")),
-          part("weights", mathOf(weight)),
-          part("output", mathOf(OUTPUT)),
+          part("scores", mathOf(latex.scores)),
+          part("mask", mathOf(latex.mask), t("formula.mask")),
+          part("weights", mathOf(latex.weights)),
+          part("output", mathOf(latex.output)),
         );
       }
       for (const each of root.children) each.classList.toggle("active", each.dataset.stage === state.focus.stage);

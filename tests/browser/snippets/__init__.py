@@ -1,0 +1,1 @@
+"""Requests as the playground writes them in other languages: what the tests ask for, and how it is run."""
