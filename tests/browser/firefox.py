@@ -116,9 +116,7 @@ class Firefox:
         context = (await self.command("browsingContext.create", type="tab", userContext=user))["context"]
         page = self.pages[context] = FirefoxPage(self, context, user, re.match(r"\w+://[^/]+/", url)[0])  # type: ignore[index]
         await self.command("emulation.setLocaleOverride", contexts=[context], locale=locale)
-        await self.command(
-            "browsingContext.setViewport", context=context, viewport={"width": width, "height": 900}
-        )
+        await self.command("browsingContext.setViewport", context=context, viewport={"width": width, "height": 900})
         channel = {"type": "channel", "value": {"channel": "violations"}}
         await self.command(
             "script.addPreloadScript", functionDeclaration=REPORT_VIOLATIONS, arguments=[channel], contexts=[context]

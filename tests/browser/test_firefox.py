@@ -1,4 +1,4 @@
-"""The playground in Firefox: its result is the oracle's, and what a person does has the effect that it has elsewhere."""
+"""The playground in Firefox: its result is that of the oracle, and typing, dragging and the rest have their effects."""
 
 import pytest
 
@@ -109,3 +109,20 @@ async def test_a_link_and_the_open_tab_travel(open_firefox: OpenFirefox, server:
         await again.page.until_value(select, chosen)
     await again.page.assert_clean()
     await page.assert_clean()
+
+
+async def test_the_records_of_a_page_catch_what_is_unclean(open_firefox: OpenFirefox, server: Server) -> None:
+    page = await open_firefox(f"{server.url}/problems/internal")
+    await page.assert_clean()
+    for unclean, kept, caught in (
+        ("() => document.body.setAttribute('style', 'color: red')", page.violations, "style-src-attr inline"),
+        ("() => { fetch('http://elsewhere.invalid/').catch(() => null); }", page.violations, "connect-src http://else"),
+        ("() => console.error('that is wrong')", page.console_errors, "that is wrong"),
+        ("() => { setTimeout(() => { throw new Error('late'); }); }", page.console_errors, "late"),
+    ):
+        page.violations.clear()
+        page.console_errors.clear()
+        await page.call(unclean)
+        with pytest.raises(AssertionError):
+            await page.assert_clean()
+        assert any(caught in text for text in kept), kept
