@@ -36,9 +36,21 @@ serve: $(VENV)/served
 # A module is compiled once, not again by each of the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
+NPM := /usr/bin/npm
+
+# The rules of accessibility that pages in a browser are held to; without npm those tests are skipped and name it.
+BROWSER_VENV := .venv-browser
+AXE_READY := $(if $(wildcard $(NPM)),$(BROWSER_VENV)/installed)
+
+$(BROWSER_VENV)/installed: tests/browser/npm/package.json tests/browser/npm/package-lock.json tests/browser/npm/.npmrc
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && $(NPM) ci --ignore-scripts
+	touch $@
+
 # Two processes share the tests; those that measure time run alone.
 SHARED := --numprocesses 2 --dist worksteal
-test: $(VENV)/tested $(RAY_VENV)/installed
+test: $(VENV)/tested $(RAY_VENV)/installed $(AXE_READY)
 	$(BIN)/python -m pytest -m "not soak and not alone" $(SHARED)
 	$(BIN)/python -m pytest -m "not soak and alone" $$($(MARKED)'mark[.]alone')
 
@@ -54,7 +66,6 @@ coverage: $(VENV)/tested
 # Generators of clients have environments of their own, apart from those of the service and the tests. Without npm the
 # tests that need it are skipped and name it.
 CLIENTS_VENV := .venv-clients
-NPM := /usr/bin/npm
 CLIENTS_READY := $(CLIENTS_VENV)/installed $(if $(wildcard $(NPM)),$(CLIENTS_VENV)/npm/installed)
 
 $(CLIENTS_VENV)/installed: requirements/clients.txt
@@ -95,7 +106,7 @@ $(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/serve
 	touch $@
 
 # All that `make test` leaves out, and its properties once more with every draw.
-soak: $(VENV)/tested docs $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed $(RAY_VENV)/installed
+soak: $(VENV)/tested docs $(AXE_READY) $(CLIENTS_READY) $(PEERS_VENV)/installed $(KUBERNETES_VENV)/installed $(RAY_VENV)/installed
 	ATTENTION_TESTS_ALL_DRAWS=1 $(BIN)/python -m pytest -m "(soak or draws) and not alone" $(SHARED) --durations 30
 	$(BIN)/python -m pytest -m "soak and alone" $$($(MARKED)'mark[.]alone')
 
@@ -226,4 +237,4 @@ lock: | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m deploy.bill_of_materials requirements/service.txt > requirements/service.cdx.json
 
 clean:
-	rm -rf $(VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(RAY_VENV) $(DOCS_VENV) $(GUIDE) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(BROWSER_VENV) $(CLIENTS_VENV) $(PEERS_VENV) $(KUBERNETES_VENV) $(RAY_VENV) $(DOCS_VENV) $(GUIDE) $(patsubst %,$(PEER_VENV)-%,$(CORE_PEERS) $(HTTP_PEERS)) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -150,6 +150,7 @@ TOOLS = {
     "browser": ("/usr/bin/chromium", "chromium"),
     "clang": ("/usr/bin/clang-14", "clang-14"),
     "curl": ("/usr/bin/curl", "curl"),
+    "firefox": ("/usr/bin/firefox-esr", "firefox-esr"),
     "fuzzer": ("/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a", "libclang-rt-14-dev"),
     "gcc11": ("/usr/bin/gcc-11", "gcc-11"),
     "haproxy": ("/usr/sbin/haproxy", "haproxy"),

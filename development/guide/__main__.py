@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from development.guide.landmarks import name_landmarks
 from development.guide.pages import LANGUAGES, site_in
 from development.guide.policy import apply_policy
 
@@ -42,6 +43,7 @@ def build(folder: Path) -> None:
                 for path in site.glob(pattern):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             apply_policy(site)
+            name_landmarks(site, language)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, folder)

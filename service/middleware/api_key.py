@@ -32,6 +32,25 @@ TWO_OWNERS = (
 )
 """Detail of the error for a request with two valid keys that do not belong together."""
 
+DOUBLED_BEARER = (
+    "expected the word Bearer once, as in Authorization: Bearer <key>; received it twice. Remove one of the two: a "
+    "form that asks for the key, as Swagger UI does, puts the word before it, and wants the key alone."
+)
+BEARER_ALONE = "expected a key behind Bearer, as in Authorization: Bearer <key>; received Bearer alone. Add the key."
+BEARER_IN_X_API_KEY = (
+    "expected the key alone in X-API-Key; received the word Bearer before it. Remove the word, or send the same as "
+    "Authorization."
+)
+NO_SCHEME = (
+    "expected the word Bearer before the key, as in Authorization: Bearer <key>; received one word. Put Bearer and a "
+    "space before the key, or send it alone in X-API-Key."
+)
+OTHER_SCHEME = (
+    "expected an API key in Authorization: Bearer <key> or X-API-Key: <key>; received none, since Authorization begins "
+    "with another word than Bearer. Send the API key in one of the two ways."
+)
+"""Details of the error for keys that are not written as they should be."""
+
 MAX_KEEP_ALIVE_BODY_BYTES = 64 * 1024
 """A body up to this size may follow a refusal on a connection that stays open; behind a larger one it is closed."""
 
@@ -96,14 +115,33 @@ def _presented(fields: Mapping[bytes, bytes]) -> list[bytes]:
 
 def _ask_for_key(request: Request, presented: list[bytes]) -> Response:
     """Return the answer 401."""
-    where = "Authorization: Bearer … or X-API-Key"
-    if not presented:
+    where = "Authorization: Bearer <key> or X-API-Key: <key>"
+    detail = _miswritten(header_fields(request.scope))
+    if detail is None and presented:
+        detail = f"expected an API key that this service knows in {where}; received another. Check it for missing "
+        detail += "characters, or ask the operator of this service for a new one."
+    elif detail is None:
         detail = f"expected an API key in {where}; received none. Ask the operator of this service for one."
+    if not presented:
         return _refuse(request, "unauthorized", detail, {})
-    detail = f"expected an API key that this service knows in {where}; received another. Check it for missing "
-    detail += "characters, or ask the operator of this service for a new one."
     challenge = PROBLEMS["unauthorized"].headers["WWW-Authenticate"].value
     return _refuse(request, "unauthorized", detail, {"WWW-Authenticate": f'{challenge}, error="invalid_token"'})
+
+
+def _miswritten(fields: Mapping[bytes, bytes]) -> str | None:
+    """Return what is wrong with how a key was written, without the key; None where nothing is."""
+    authorization, own = fields.get(b"authorization", b"").strip(), fields.get(b"x-api-key", b"").strip()
+    scheme, _, key = authorization.partition(b" ")
+    if scheme.lower() == BEARER.strip():
+        if key.strip().lower().startswith(BEARER):
+            return DOUBLED_BEARER
+        if not key.strip():
+            return BEARER_ALONE
+    if own.lower().startswith(BEARER):
+        return BEARER_IN_X_API_KEY
+    if authorization and not own and scheme.lower() != BEARER.strip():
+        return OTHER_SCHEME if key else NO_SCHEME
+    return None
 
 
 def _refuse(request: Request, problem: str, detail: str, headers: dict[str, str]) -> Response:

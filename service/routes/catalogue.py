@@ -1,7 +1,9 @@
 """The catalogue: score models, normalizers, worked examples."""
 
+from typing import Annotated
+
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +24,18 @@ from service.specification import catalogue_operation, expressions_operation
 router = APIRouter(tags=["catalogue"])
 
 EXAMPLES = load_examples()
+
+ExampleId = Annotated[
+    str,
+    Path(
+        description="Of the worked example. 例题的编号。",
+        openapi_examples={
+            name: {"summary": f"{name}: {example.title['zh']} · {example.title['en']}", "value": name}
+            for name, example in EXAMPLES.items()
+        },
+    ),
+]
+"""The part of a path that names a worked example; Swagger UI offers them all, and the first of them at first."""
 
 
 @router.get("/v1/score-models", **catalogue_operation("打分函数 · Score models", ScoreModels, describe_score_models()))
@@ -56,7 +70,7 @@ async def get_examples() -> Response:
         "一道例题 · One worked example", ExampleResponse, EXAMPLES["honor-of-kings"].as_dict(), "not-found"
     ),
 )
-async def get_example(id: str) -> Response:  # noqa: A002 - the name in the path
+async def get_example(id: ExampleId) -> Response:  # noqa: A002 - the name in the path
     """One worked example: its story, a request to post as it is, and the numbers to expect. 一道例题。"""
     return _json(find_example(EXAMPLES, id).as_dict())
 

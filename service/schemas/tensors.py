@@ -298,7 +298,11 @@ TENSOR_COMPONENTS: dict[str, JsonSchemaValue] = {
         "title": "ExtendedNumber",
         "description": "A number; null is minus infinity. 数；null 表示负无穷。",
         # The strings come first: Pydantic's models take the first that fits, and "NaN" fits a number as well.
-        "anyOf": [component_reference("NonFinite"), {"type": "number"}, {"type": "null"}],
+        "anyOf": [
+            component_reference("NonFinite"),
+            {"type": "number"},
+            {"title": "minus infinity", "type": "null"},
+        ],
     },
     **{name: schema for element in OPEN_RANKS for name, schema in _components(element).items()},
 }

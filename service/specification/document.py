@@ -15,6 +15,7 @@ from service.schemas.components import COMPONENTS_AT, SchemaWriter, gather_compo
 from service.schemas.operations import Index, Probe
 from service.schemas.problem import ProblemDocument
 from service.schemas.tensors import TENSOR_COMPONENTS
+from service.specification.branches import name_branches
 from service.specification.endpoints import ENDPOINTS
 from service.specification.nulls import restored
 from service.specification.open_inference import MODEL_NAME, READINGS
@@ -77,15 +78,13 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The API key, as `Authorization: Bearer <key>`. 以 Bearer 方式发送 API 密钥。",
-    },
-    "header": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "The same key in a header of its own. 同一密钥，放在单独的请求头里。",
+        "description": "Enter the key alone: the word Bearer is put before it, as in `Authorization: Bearer <key>`. "
+        "A program may send the same key as `X-API-Key: <key>` instead; one of the two is enough.\n\n"
+        "只填写密钥本身：前面的 Bearer 会自动加上，即 `Authorization: Bearer <密钥>`。"
+        "程序也可以改用 `X-API-Key: <密钥>` 发送同一密钥，二者取一即可。",
     },
 }
+"""One scheme for one key: a form with two would ask for it twice."""
 
 SECURITY: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
 
@@ -93,10 +92,10 @@ NO_KEY: dict[str, list[str]] = {}
 """The requirement of a service without keys."""
 
 
-def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
+def build(app: FastAPI, *, asks_for_keys: bool | None = None) -> dict[str, Any]:
     """Return the document for the routes of an application.
 
-    :param asks_for_keys: whether computing needs an API key; False describes both.
+    :param asks_for_keys: whether computing needs an API key; None describes services with and without keys.
     """
     document = get_openapi(
         title=TITLE,
@@ -106,15 +105,20 @@ def build(app: FastAPI, *, asks_for_keys: bool = False) -> dict[str, Any]:
         tags=TAGS,
         license_info=None,
     )
-    document["components"] = {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES}
+    document["components"] = {"schemas": _schemas()}
+    if asks_for_keys is not False:
+        document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for name, operation in _operations(app, document):
         # Generators name functions after the operationId.
         operation["operationId"] = name
         # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
         if "HTTPValidationError" in str(operation["responses"].get("422", "")):
             del operation["responses"]["422"]
-        if "401" in operation["responses"]:
+        if "401" in operation["responses"] and asks_for_keys is not False:
             operation["security"] = SECURITY if asks_for_keys else [NO_KEY, *SECURITY]
+        for response in operation["responses"].values():
+            for body in response.get("content", {}).values():
+                body["schema"] = name_branches(body["schema"])
     document["paths"] = restored(document["paths"])
     return document
 
@@ -134,4 +138,5 @@ def _schemas() -> dict[str, JsonSchemaValue]:
         ref_template=f"{COMPONENTS_AT}{{model}}",
         schema_generator=SchemaWriter,
     )
-    return gather_components({**definitions["$defs"], **TENSOR_COMPONENTS, **MODEL_NAME})
+    components = gather_components({**definitions["$defs"], **TENSOR_COMPONENTS, **MODEL_NAME})
+    return {name: name_branches(schema) for name, schema in components.items()}

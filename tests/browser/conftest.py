@@ -20,6 +20,8 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.browser.firefox import Firefox, FirefoxPage, running_firefox
+
 CHROMIUM = "/usr/bin/chromium"
 
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -145,3 +147,24 @@ async def _record(context: BrowserContext, recorded: RecordedPage) -> None:
     await context.route_web_socket(recorded.foreign, refuse_socket)
     await context.expose_binding("reportViolation", lambda _, text: recorded.violations.append(text))
     await context.add_init_script(REPORT_VIOLATIONS)
+
+
+@pytest.fixture(scope="session")
+async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
+    """One Firefox for all tests, the one that the system holds."""
+    async with running_firefox(tmp_path_factory.mktemp("firefox")) as running:
+        yield running
+
+
+@pytest.fixture
+async def open_firefox(firefox: Firefox) -> AsyncIterator[Callable[..., Awaitable[FirefoxPage]]]:
+    """Open an address in a new tab of Firefox: ``await open_firefox(url, width=360, locale="zh-CN")``."""
+    pages: list[FirefoxPage] = []
+
+    async def opened(url: str, **options: Any) -> FirefoxPage:
+        pages.append(await firefox.open(url, **options))
+        return pages[-1]
+
+    yield opened
+    for page in pages:
+        await page.close()

@@ -2,9 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from service.examples import IDS, load_examples
 from service.schemas.base import Described
@@ -137,6 +140,64 @@ async def test_unions_show_each_member_with_text_formula_and_example_and_fit(ope
     box = attention.request_body.locator(".model-container")
     assert await box.evaluate("box => box.scrollWidth <= box.clientWidth"), "lines are cut off"
     await recorded.assert_fits()
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_members_of_unions_have_names_and_no_numbers(open_page: OpenPage, docs: str) -> None:
+    recorded = await open_page(docs)
+    attention = Attention(recorded.page)
+    await attention.open()
+    await attention.open_schema()
+    for field, member in (("softcap", "number"), ("memory", "MemoryReference")):
+        union = await attention.schema_of(field)
+        titles = await union.locator(".json-schema-2020-12__title").all_inner_texts()
+        assert {member, "none"} <= set(titles)
+        assert not [title for title in titles if re.match("#[0-9]", title)]
+    await recorded.assert_clean()
+
+
+async def test_a_service_without_keys_shows_no_padlock_and_every_part_of_a_path_has_a_value(
+    open_page: OpenPage, docs: str, client: httpx.AsyncClient
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    in_paths = [
+        parameter
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "path"
+    ]
+    assert in_paths
+    assert [one["name"] for one in in_paths if not one.get("example") and not one.get("examples")] == []
+
+    recorded = await open_page(docs)
+    panel = recorded.page.locator("#operations-catalogue-get_example")
+    await panel.locator(".opblock-summary-control").click()
+    assert await panel.get_by_placeholder("id").input_value() == "honor-of-kings"
+    async with recorded.page.expect_response("**/v1/examples/honor-of-kings") as answered:
+        await panel.get_by_role("button", name="Execute").click()
+    assert (await answered.value).status == 200
+    assert await recorded.page.locator(".authorize, .authorization__btn").count() == 0
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_a_stream_of_events_and_a_file_of_tensors_run(open_page: OpenPage, docs: str, tmp_path: Path) -> None:
+    recorded = await open_page(docs)
+    attention = Attention(recorded.page)
+    await attention.open()
+    await attention.panel.locator(".responses-wrapper .content-type").first.select_option("text/event-stream")
+    assert await attention.execute() == 200
+    assert "event: result" in await attention.answer.inner_text()
+
+    file = tmp_path / "request.safetensors"
+    file.write_bytes(safetensors.numpy.save({name: np.eye(2) for name in ("query", "key", "value")}))
+    await attention.panel.locator(".responses-wrapper .content-type").first.select_option("application/json")
+    await attention.request_body.locator(".content-type").select_option("application/vnd.safetensors")
+    await attention.request_body.locator("input[type=file]").set_input_files(file)
+    assert await attention.execute() == 200
+    assert (await attention.answered())["weights"][0][0] > 0.5
     await recorded.assert_clean()
 
 

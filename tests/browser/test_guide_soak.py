@@ -17,6 +17,7 @@ from playwright.async_api import Page, expect
 from attention_core import SCORE_MODELS
 from service.routes.guide import FOLDER
 from service.routes.page_headers import page_headers
+from tests.browser.axe import assert_accessible
 from tests.browser.conftest import OpenPage
 from tests.server import Server
 
@@ -149,6 +150,14 @@ async def test_a_page_fits_a_desk_and_a_telephone_in_light_and_dark(
         await recorded.assert_fits()
         await recorded.assert_clean()
     assert len(backgrounds) == 2
+
+
+@pytest.mark.npm
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["en/index", "zh/reference/score-models", "zh/search"])
+async def test_pages_keep_the_rules_of_axe(open_page: OpenPage, server: Server, name: str, scheme: str) -> None:
+    recorded = await open_page(f"{server.url}/guide/{name}.html", colour_scheme=scheme)
+    await assert_accessible(recorded.page)
 
 
 async def background(page: Page) -> str:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from playwright.async_api import Route, expect
 
-from service.examples import load_examples
 from service.routes.pages import GIVEN
 from service.schemas.catalogue import describe_normalizers, describe_score_models
 from tests.browser.conftest import OpenPage
+from tests.browser.pairs import CHECK_PAIRS, agreeing, every_pair
 from tests.browser.playground import Playground, opened
 from tests.server import Server
 
@@ -144,52 +144,12 @@ async def test_a_method_that_the_browser_does_not_know_is_said_to_be_unchecked(
     await expect(playground.verification).to_have_attribute("data-state", "unchecked")
 
 
-CHECK_PAIRS = """
-async ({ base, scoreModels, normalizers }) => {
-  const { attend } = await import("./static/playground/reference/attend.js");
-  const { compare } = await import("./static/playground/asking/check.js");
-  const { readAnswer } = await import("./static/playground/asking/request.js");
-  const found = [];
-  for (const scoreModel of scoreModels) for (const normalizer of normalizers) {
-    const request = { ...base, score_model: scoreModel, normalizer };
-    const response = await fetch("v1/attention", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request) });
-    const pair = `${scoreModel.name} ${normalizer.name}`;
-    if (!response.ok) { found.push([pair, response.status, null]); continue; }
-    const { passed, difference } = compare(request, readAnswer(await response.json()), attend(request));
-    found.push([pair, passed, difference]);
-  }
-  return found;
-}
-"""
-
-
 async def test_the_browser_agrees_with_the_service_for_every_score_model_and_normalizer(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient, report_figure: Callable[[str], None]
 ) -> None:
-    """All pairs, with the parameters of the catalogue's examples, under a mask that leaves one row nothing to see."""
-    example = load_examples()["additive"].request
-    base = {
-        **{name: example[name] for name in ("query", "key", "value")},
-        "mask": {"allowed": [[True, False, True, True], [True, True, True, False]]},
-        "include": ["scores", "logits", "weights", "output", "diagnostics"],
-    }
-    base["query"] = [*base["query"], [-1.5, 0.25, 3, -2], [0, 0, 0, 0]]
-    base["mask"]["allowed"] += [[True] * 4, [False] * 4]
     recorded, _ = await opened(open_page, server.url)
-    models = [entry["example"] for entry in describe_score_models()["score_models"]]
-    normalizers = [entry["example"] for entry in describe_normalizers()["normalizers"]]
-    normalizers += [{"name": "softmax", "sink": 0.5, "temperature": 0.05}]
-    normalizers += [{"name": "entmax", "alpha": alpha} for alpha in (1, 1.001, 1.2, 3, 50)]
-    found = await recorded.page.evaluate(CHECK_PAIRS, {"base": base, "scoreModels": models, "normalizers": normalizers})
-    assert len(found) == len(models) * len(normalizers) == 9 * (8 + 6)
-    # The browser reads no formulas: their answers are shown unchecked.
-    assert {pair.split()[0] for pair, passed, _ in found if passed is None} == {"expression"}
-    differing = [pair for pair, passed, _ in found if passed is not True and not pair.startswith("expression ")]
-    # Proportions of negative scores are refused; with distances and the additive model every row has some.
-    assert [pair for pair in differing if not pair.endswith(" proportional")] == []
-    computed = [(pair, difference) for pair, passed, difference in found if passed is True]
-    report_figure(f"playground: browser versus service over {len(computed)} pairs: {max(d for _, d in computed):.1e}")
+    computed = agreeing(await recorded.page.evaluate(CHECK_PAIRS, every_pair()))
+    report_figure(f"playground: browser versus service over {len(computed)} pairs: {max(computed.values()):.1e}")
 
 
 @pytest.mark.soak

@@ -6,22 +6,24 @@ from pathlib import Path
 
 import pytest
 
-NPM = Path(__file__).parent / "npm"
+LOCKED = [Path(__file__).parent / "npm", Path(__file__).parents[1] / "browser" / "npm"]
 GENERATORS = ("openapi-python-client", "datamodel-code-generator")
 
 
-def test_every_npm_package_is_exact_and_hashed() -> None:
-    wanted = json.loads((NPM / "package.json").read_text(encoding="utf-8"))["devDependencies"]
-    packages = json.loads((NPM / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+@pytest.mark.parametrize("folder", LOCKED, ids=lambda folder: folder.parent.name)
+def test_every_npm_package_is_exact_and_hashed(folder: Path) -> None:
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
     locked = [package for name, package in packages.items() if name]
-    assert len(locked) > len(wanted)
+    assert len(locked) >= len(wanted)
     assert [package for package in locked if not package["integrity"].startswith("sha512-")] == []
 
 
-def test_the_locks_name_no_registry(project: Path) -> None:
-    assert "omit-lockfile-registry-resolved=true" in (NPM / ".npmrc").read_text(encoding="utf-8")
-    packages = json.loads((NPM / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+@pytest.mark.parametrize("folder", LOCKED, ids=lambda folder: folder.parent.name)
+def test_the_locks_name_no_registry(project: Path, folder: Path) -> None:
+    assert "omit-lockfile-registry-resolved=true" in (folder / ".npmrc").read_text(encoding="utf-8")
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     # Pages that ask for donations are the only addresses.
     described = [{**package, "funding": None} for package in packages.values()]
     assert "://" not in json.dumps(described)

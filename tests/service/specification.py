@@ -7,6 +7,21 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi" / "openapi.json").read_text(encoding="utf-8"))
+
+
+def without_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document as a service serves it that asks for no keys: it mentions none."""
+    components = {name: part for name, part in document["components"].items() if name != "securitySchemes"}
+    paths = {
+        path: {
+            method: {name: part for name, part in operation.items() if name != "security"}
+            for method, operation in methods.items()
+        }
+        for path, methods in document["paths"].items()
+    }
+    return document | {"components": components, "paths": paths}
+
+
 COMPONENTS = DOCUMENT["components"]["schemas"]
 
 OPERATIONS = {

@@ -37,6 +37,7 @@ from tests.service.specification import (
     path_of,
     problem_media_type,
     validator,
+    without_keys,
 )
 from tests.service.strategies import Request, attention_requests
 
@@ -86,7 +87,7 @@ def test_the_file_is_what_the_command_prints(project: Path) -> None:
 async def test_the_service_serves_it(client: httpx.AsyncClient) -> None:
     served = (await client.get("/openapi.json")).json()
     assert served.pop("servers") == [{"url": "/"}]
-    assert served == DOCUMENT
+    assert served == without_keys(DOCUMENT)
 
 
 def test_it_is_valid_openapi() -> None:

@@ -42,6 +42,8 @@ def types(schema: dict[str, Any]) -> list[Any]:
 
 
 OBJECTS = list(schemas(DOCUMENT))
+UNIONS = ("anyOf", "oneOf")
+ABSENT = {"title": "none", "type": "null"}
 WITH_PROPERTIES = [one for one in OBJECTS if isinstance(one.get("properties"), dict)]
 
 
@@ -69,12 +71,34 @@ def test_optional_members_have_no_default() -> None:
     assert [schema for schema in members if "default" in schema] == []
 
 
-def test_components_alone_have_titles_and_those_are_their_names() -> None:
+BRANCHES = [
+    branch
+    for one in schemas(COMPONENTS)
+    for union in UNIONS
+    if isinstance(one.get(union), list)
+    for branch in one[union]
+]
+
+
+def test_components_and_members_of_unions_alone_have_titles() -> None:
     assert {name: schema.get("title", name) for name, schema in COMPONENTS.items()} == {
         name: name for name in COMPONENTS
     }
     titled = [one for schema in COMPONENTS.values() for one in schemas(schema) if isinstance(one.get("title"), str)]
-    assert [one["title"] for one in titled if one is not COMPONENTS.get(one["title"])] == []
+    members = [*map(id, COMPONENTS.values()), *map(id, BRANCHES)]
+    assert [one["title"] for one in titled if id(one) not in members] == []
+
+
+def test_members_of_unions_say_what_they_are_and_differ_from_one_another() -> None:
+    """Else Swagger UI calls them by their number."""
+    assert len(BRANCHES) > 300
+    plain = [one for one in BRANCHES if not one.keys() & {"$ref", "enum", "oneOf"} and one["type"] != "object"]
+    assert [branch for branch in plain if not branch.get("title")] == []
+    # Generators name classes after these titles.
+    assert [branch for branch in BRANCHES if branch.get("title") and branch not in plain] == []
+    for one in schemas(COMPONENTS):
+        members = one.get("anyOf", [])
+        assert len({str(branch.get("title", branch)) for branch in members}) == len(members)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -122,7 +146,7 @@ def test_optional_members_of_responses_are_absent_and_never_null() -> None:
         if member not in COMPONENTS[name].get("required", ())
     }
     assert {name for name, _ in optional} >= {"AttentionResponse", "ProblemDocument", "InferenceResponse"}
-    assert [place for place, schema in optional.items() if {"type": "null"} in schema.get("anyOf", [])] == []
+    assert [place for place, schema in optional.items() if ABSENT in schema.get("anyOf", [])] == []
 
 
 async def test_an_answer_without_anything_included_has_the_required_members(client: httpx.AsyncClient) -> None:
@@ -135,7 +159,7 @@ async def test_null_stands_for_every_member_that_a_request_may_leave_out(client:
     schema = COMPONENTS["AttentionRequest"]
     optional = schema["properties"].keys() - set(schema["required"])
     for member in optional:
-        assert {"type": "null"} in schema["properties"][member]["anyOf"], member
+        assert ABSENT in schema["properties"][member]["anyOf"], member
     request = load_examples()["honor-of-kings"].request
     plain = {name: request[name] for name in ("query", "key", "value")}
     with_null = dict.fromkeys(optional) | plain

@@ -11,7 +11,8 @@ const MISSING = { light: "#e9ebef", dark: "#2b323c" };
 
 const HIDDEN_SIGN = "×";
 
-// For each stage its size, scale, `texts(decimals)` for all cells and `cellAt(decimals)`, a function of row and column.
+// For each stage its size, scale, `texts(decimals)` for all cells and `cellAt(decimals)`, a function of row and column;
+// with null its cells show no numbers.
 export function cellsOf(state, { scores, logits, weights, output }, theme) {
   const hidden = (row, key) => logits?.[row]?.[key] === -Infinity;
   const context = { state, theme };
@@ -40,7 +41,10 @@ export function mapOf(context, matrix, scale) {
     hasNumbers,
     maxDecimals: hasNumbers ? used(precision) : 0,
     texts: (decimals) => matrix.flat().map((value) => write(value, used(decimals))),
-    cellAt: (decimals) => numberCell({ ...context, decimals: used(decimals), hasNumbers }, matrix, scale),
+    cellAt: (decimals) => {
+      const isWritten = hasNumbers && decimals !== null;
+      return numberCell({ ...context, decimals: used(decimals), isWritten }, matrix, scale);
+    },
   };
 }
 
@@ -76,19 +80,21 @@ const write = (value, decimals) => (typeof value === "number" ? formatAligned(va
 const axisOf = (stage) => (stage === "output" ? "value" : "key");
 
 function numberCell(context, matrix, scale) {
-  const { state, theme, stage, hidden: isHidden, decimals, hasNumbers, axis = axisOf(stage) } = context;
+  const { state, theme, stage, hidden: isHidden, decimals, isWritten, axis = axisOf(stage) } = context;
   return (row, column) => {
     const value = matrix[row]?.[column];
     const hidden = isHidden(row, column);
     const background = hidden ? SURFACE[theme] : backgroundOf(value, scale, theme);
+    const text = isWritten ? write(value, decimals) : "";
+    // The name of a cell contains its text, for people who speak to the page (WCAG 2.5.3).
     const label = () =>
       t(hidden ? `cell.${stage}_hidden` : `cell.${stage}`, {
         query: nameOf(state, "query", row),
         [axis]: nameOf(state, axis, column),
-        number: typeof value === "number" ? formatNumber(value, 4, { fixed: stage === "weights" }) : "?",
+        number: text || (typeof value === "number" ? formatNumber(value, 4, { fixed: stage === "weights" }) : "?"),
       });
     return {
-      text: hasNumbers ? write(value, decimals) : "",
+      text,
       background,
       colour: () => readableOn(background),
       label,

@@ -96,7 +96,7 @@ function show({ root, scroller, empty, legend, map }, stage, state, cells, optio
       rows: namesOf(state, "query", cells.rows),
       columns: columnsOf(state, stage, cells),
       columnLabel: (column) => t("mask.whole_key", { key: namesOf(state, "key", cells.columns)[column] }),
-      cell: cells.cellAt(fit.decimals),
+      cell: cells.cellAt(fit.density === "numbers" ? fit.decimals : null),
       fit,
       isPassing,
       selected,
