@@ -40,15 +40,18 @@ def metadata(folder: str) -> dict[str, object]:
     return project
 
 
-def test_both_distributions_and_the_citation_have_one_version_and_one_license() -> None:
+def test_every_distribution_and_the_citation_have_one_version_and_one_license() -> None:
     citation = dict(re.findall(r"^(version|license): (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE))
-    for folder in (".", "attention_client"):
+    for folder in (".", "attention_client", "distributions/attention-core"):
         project = metadata(folder)
         assert {name: project[name] for name in citation} == citation
         assert project["authors"] == [{"name": "attention-service contributors"}]
-    assert (ROOT / "attention_client/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+        assert (ROOT / folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert f"attention-core=={citation['version']}" in metadata(".")["dependencies"]
 
 
-@pytest.mark.parametrize("package", ["attention_core", "attention_wire", "attention_client", "service"])
+@pytest.mark.parametrize(
+    "package", ["attention_core", "attention_heat_map", "attention_wire", "attention_client", "service"]
+)
 def test_packages_say_that_they_have_types(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()

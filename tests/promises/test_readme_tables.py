@@ -17,9 +17,10 @@ from attention_core.call import LAYOUTS, RESULT_FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
 from attention_core.dtypes import DTYPES
 from attention_core.execution_path import MIN_TILED_PAIRS
+from attention_heat_map.heat_map import MAX_PANELS
 from service import routes
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, OUTPUTS, SCALARS
-from service.codecs.svg.heat_map import MAX_CELLS, MAX_PANELS, MAX_SIDE
+from service.codecs.svg.drawing import MAX_CELLS, MAX_SIDE
 from service.cores import usable_cores
 from service.examples import load_examples
 from service.explanation.texts import ADVICE
