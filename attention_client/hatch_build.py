@@ -1,8 +1,8 @@
 """Collects the wheel of the client: its own modules, and copies of the shared packages under names of its own.
 
 `attention_wire` is `attention_client.wire` there, `attention_heat_map` is `attention_client.heat_map`.  The wheels of
-the service and the core hold these packages under their own names.  If two wheels owned the same files, removing one would
-break the other; `docs/adr/0011-distributions.md` has the alternatives.
+the service and the core hold these packages under their own names.  If two wheels owned the same files, removing one
+would break the other; `docs/adr/0011-distributions.md` has the alternatives.
 """
 
 import re
