@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests docs lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests docs release lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -204,6 +204,11 @@ $(DOCS_VENV)/installed: requirements/docs.txt
 
 docs: $(DOCS_VENV)/installed
 	$(DOCS_VENV)/bin/python -m development.guide $(GUIDE)
+
+# Wheels and source distributions of everything that is installed by its name, tried in environments of their own.
+DIST ?= dist
+release: $(VENV)/tested docs
+	$(BIN)/python -m development.release $(DIST)
 
 # uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
