@@ -160,7 +160,14 @@ def try_installed(environment: Path, directory: Path, variables: Mapping[str, st
     constraints.write_text("".join(_locked()), "utf-8")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
     kind = "--no-binary" if from_sources else "--only-binary"
-    options = ("--find-links", directory.resolve(), "--constraint", constraints, kind, ",".join(DISTRIBUTIONS))
+    options: tuple[object, ...] = (
+        "--find-links",
+        directory.resolve(),
+        "--constraint",
+        constraints,
+        kind,
+        ",".join(DISTRIBUTIONS),
+    )
     if from_sources:
         _run(*pip, "install", "--require-hashes", "--requirement", ROOT / "requirements" / "build.txt")
         options = (*options, "--no-build-isolation")
