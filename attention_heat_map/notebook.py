@@ -77,7 +77,7 @@ def _size(name: str, leading: Sequence[int], queries: int, keys: int) -> str:
 
 
 def _cut(queries: int, keys: int) -> list[str]:
-    """Return what is left out of the picture, in words."""
+    """Return in words how many queries and keys the picture leaves out."""
     sides = ((queries, "queries"), (keys, "keys"))
     cut = [f"first {MAX_SIDE} of {length} {side}" for length, side in sides if length > MAX_SIDE]
     return [f"shown: {', '.join(cut)}"] if cut else []

@@ -29,7 +29,7 @@ def require_drawable(shape: Sequence[int]) -> None:
 
 
 def draw(shown: Shown) -> bytes:
-    """Return the SVG document of what is shown."""
+    """Return the SVG document of the shown part of a result."""
     return heat_map(
         shown.weights,
         shown.visible,
