@@ -21,10 +21,11 @@ import tomllib
 import urllib.request
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 DISTRIBUTIONS = {
@@ -132,15 +133,20 @@ def _check_metadata(name: str, metadata: Message) -> None:
         raise ReleaseError(f"{name}: expected the metadata {expected}; received {received}")
     if not str(metadata.get_payload()).strip():
         raise ReleaseError(f"{name}: expected a description; received none")
-    required = {re.split(r"[^\w-]", one)[0] for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one}
-    declared = {re.split(r"[^\w.-]", one)[0] for one in project["dependencies"]}
-    if {one.partition(".")[0] for one in declared} != required:
-        raise ReleaseError(f"{name}: expected the requirements {sorted(declared)}; received {sorted(required)}")
+    listed = [one for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one]
+    required, declared = _names(listed), _names(project["dependencies"])
+    if required != declared:
+        raise ReleaseError(f"{name}: expected the requirements {declared}; received {required}")
 
 
-def _project(name: str) -> dict[str, str]:
+def _names(requirements: Iterable[str]) -> list[str]:
+    """Return the normalized names of requirements, in order."""
+    return sorted(re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", one)[0]).lower() for one in requirements)
+
+
+def _project(name: str) -> dict[str, Any]:
     text = DISTRIBUTIONS[name].joinpath("pyproject.toml").read_text("utf-8")
-    project: dict[str, str] = tomllib.loads(text)["project"]
+    project: dict[str, Any] = tomllib.loads(text)["project"]
     return project
 
 
