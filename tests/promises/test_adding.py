@@ -50,6 +50,22 @@ def test_every_distribution_and_the_citation_have_one_version_and_one_license() 
     assert f"attention-core=={citation['version']}" in metadata(".")["dependencies"]
 
 
+def test_the_image_and_the_chart_have_the_version_of_the_service() -> None:
+    version = str(metadata(".")["version"])
+    chart = (ROOT / "deploy/helm/attention-service/Chart.yaml").read_text("utf-8")
+    assert re.findall(r"(?i)^(?:app)?version: (.+)$", chart, re.MULTILINE) == [version, f'"{version}"']
+    places = [*(ROOT / "deploy").rglob("*.yaml"), *(ROOT / "docs").rglob("*.md"), ROOT / "development/manifests.py"]
+    tags = {tag for place in places for tag in re.findall(r"attention-service:(\d[\w.]*)", place.read_text("utf-8"))}
+    assert tags == {version}
+
+
+def test_the_changelog_has_a_section_for_the_version() -> None:
+    released = re.findall(
+        r"^## \[(\d\S+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert released[0] == metadata(".")["version"]
+
+
 @pytest.mark.parametrize(
     "package", ["attention_core", "attention_heat_map", "attention_wire", "attention_client", "service"]
 )
