@@ -17,6 +17,7 @@ from pathlib import Path
 from development import api
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
+from development.playground_links import playground_link
 from development.speed import speed
 from development.tables import TABLES, Language
 from service.problems import PROBLEMS
@@ -46,6 +47,10 @@ PAGES: Mapping[str, str] = {
     "layers": "docs/source-tree",
 }
 """The page in which each generated part of the documentation stands, without what `SUFFIXES` adds in each language."""
+
+TUTORIAL = "docs/tutorials/first-attention"
+STEPS = range(1, 7)
+"""Numbers of the requests of the tutorial, each with a link to the playground behind it."""
 
 PLAYGROUND_TEXTS: Mapping[Language, str] = {
     language: f"service/pages/playground/words/{language}.js" for language in SUFFIXES
@@ -131,6 +136,12 @@ BLOCKS = (
         for name, lines in PARTS.items()
         for language, suffix in SUFFIXES.items()
         if language == "en" or name not in api.PAGES
+    ),
+    *(
+        Block(page, f"playground {step}", partial(playground_link, page, step, language))
+        for language, suffix in SUFFIXES.items()
+        for page in [f"{TUTORIAL}{suffix}"]
+        for step in STEPS
     ),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
     Block(f"{CHART}/values.yaml", "settings", commented_settings),

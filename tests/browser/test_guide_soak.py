@@ -114,6 +114,17 @@ async def test_formulas_are_drawn_by_the_browser(open_page: OpenPage, server: Se
     await recorded.assert_clean()
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_step_of_the_tutorial_opens_the_playground_of_this_service(
+    open_page: OpenPage, server: Server, language: str
+) -> None:
+    recorded = await open_page(f"{server.url}/guide/{language}/tutorials/first-attention.html")
+    steps = recorded.page.locator(f'a[href^="{server.url}/playground#2."]')
+    assert await steps.count() == 6
+    assert await recorded.page.locator('a[href*="127.0.0.1:8000/playground"]').count() == 0
+    await recorded.assert_clean()
+
+
 async def test_words_that_no_page_has_find_none(open_page: OpenPage, server: Server) -> None:
     recorded = await open_page(f"{server.url}/guide/zh/search.html?q=重注力意")
     await recorded.page.locator("#search-results p.search-summary:not(:empty)").wait_for()
