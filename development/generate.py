@@ -17,6 +17,7 @@ from pathlib import Path
 from development import api
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
+from development.limits import fixed_limits, limits_by_setting
 from development.playground_links import playground_link
 from development.speed import speed
 from development.tables import TABLES, Language
@@ -41,6 +42,9 @@ PAGES: Mapping[str, str] = {
     "problems": "docs/reference/errors",
     "mistakes": "docs/reference/mistakes",
     "settings": "docs/reference/settings",
+    "language of formulas": "docs/reference/formulas",
+    "limits by setting": "docs/reference/limits",
+    "fixed limits": "docs/reference/limits",
     "Python API": "docs/reference/python-api",
     "client API": "docs/reference/client-api",
     "libraries": "docs/how-to/coming-from",
@@ -124,6 +128,8 @@ PARTS: Mapping[str, Callable[[Language], list[str]]] = {
     **TABLES,
     "layers": layers_diagram,
     "libraries": coming_from,
+    "limits by setting": limits_by_setting,
+    "fixed limits": fixed_limits,
     **api.PAGES,
     "speed": speed,
 }

@@ -62,7 +62,8 @@ def state_of(request: Mapping[str, Any]) -> dict[str, Any]:
 def fragment(document: Mapping[str, Any]) -> str:
     """Return a document as the fragment of a link.
 
-    It is stored without compression, as deflate allows (RFC 1951, 3.2.4): compressed bytes depend on the version of zlib.
+    It is stored without compression, as deflate allows (RFC 1951, 3.2.4): compressed bytes depend on the version of
+    zlib.
 
     Raises ValueError for a document that is longer than one stored block.
     """
