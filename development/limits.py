@@ -76,7 +76,7 @@ FIXED = (
     Limit(Text("图像的格子数", "cells of a picture"), f"{MAX_CELLS:,}", REFUSED["413"]),
     Limit(Text("图像的幅数", "panels of a picture"), str(MAX_PANELS), LEFT_OUT),
     Limit(Text("一个错误响应列出的问题数", "violations that one error lists"), str(MAX_VIOLATIONS), LEFT_OUT),
-    Limit(Text("一个响应的说明条数", "`notes` of an answer"), str(MAX_NOTES), LEFT_OUT),
+    Limit(Text("一个响应的 `notes` 条数", "`notes` of an answer"), str(MAX_NOTES), LEFT_OUT),
     Limit(Text("记忆的备注的字符数", "characters of the note of a memory"), f"{MAX_NOTE_CHARACTERS:,}", REFUSED["422"]),
     Limit(Text("记忆的分片数", "shards of a memory"), str(MAX_SHARDS), REFUSED["422"]),
     Limit(

@@ -42,7 +42,7 @@ def playground_link(path: str, number: int, language: Language) -> list[str]:
 
 
 def state_of(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a link, in the form that the playground writes, with what is usual left out."""
+    """Return the document of a link, in the form that the playground writes, without its defaults."""
     examples = list(load_examples().values())
     same = [one for one in examples if _content(one.request) == _content(request)]
     named = next((one for one in [*same, *examples] if one.request["key"] == request["key"]), None)

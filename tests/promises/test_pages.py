@@ -25,7 +25,7 @@ from tests.promises.readme import (
 
 MAX_README_LINES = 150
 
-ENGLISH_ALONE = {"docs/explanation/kernels.md", "docs/reference/client-api.md", "docs/reference/python-api.md"}
+ENGLISH_ALONE = {"docs/reference/client-api.md", "docs/reference/python-api.md"}
 """Pages for readers of documentation that have no Chinese twin; those for contributors lie in no folder of a kind."""
 
 LOCALIZED = {
