@@ -19,7 +19,7 @@ from service.schemas.parse import MAX_VIOLATIONS
 from service.schemas.tensors import MAX_AXES, MAX_INTEGER
 from service.serving.closing import MAX_DISCARD_SECONDS, MIN_DISCARDED_BYTES
 from service.serving.heads import MAX_HEAD_BYTES, MAX_HEADERS
-from service.settings import MIB, described
+from service.settings import MIB, Settings, described
 
 KIB = 1024
 
@@ -101,10 +101,12 @@ FIXED = (
     ),
 )
 
-SET = (
-    *("max_body_bytes", "max_json_bytes", "max_result_bytes", "max_operations", "max_decompression_ratio"),
-    *("max_json_depth", "bytes_in_flight", "queue_size", "deadline_seconds", "body_timeout_seconds"),
-    *("memories_bytes", "memory_bytes"),
+SET = tuple(
+    name
+    for name in Settings.model_fields
+    if name.startswith("max_")
+    or name.endswith(("_bytes", "_in_flight"))
+    or name in ("queue_size", "deadline_seconds", "body_timeout_seconds")
 )
 """Settings that limit what a request may be, take or keep."""
 
