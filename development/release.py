@@ -24,6 +24,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,32 @@ SAMPLE = re.compile(r"```bash request\n(.*?)```\n+```json answer\n(.*?)```", re.
 PROGRAM = re.compile(r"```python\n(.*?)```\n+```text\n(.*?)```", re.DOTALL)
 
 KERNEL = "import attention_core; print(attention_core.kernel_name())"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How everything is installed once: from wheels or sources, with a compiler in PATH or without."""
+
+    name: str
+    from_sources: bool
+    has_compiler: bool
+
+    @property
+    def kind(self) -> str:
+        """What is installed, in words."""
+        return "the source distributions" if self.from_sources else "the wheels"
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether compiled kernels must be there: out of the wheel, or compiled."""
+        return self.has_compiler or not self.from_sources
+
+
+TRIALS = (
+    Trial("wheels", from_sources=False, has_compiler=False),
+    Trial("plain", from_sources=True, has_compiler=False),
+    Trial("sources", from_sources=True, has_compiler=True),
+)
 
 
 class ReleaseError(Exception):
@@ -74,10 +101,9 @@ def release(directory: Path) -> None:
         )
     check_files(directory)
     with tempfile.TemporaryDirectory() as temporary:
-        _say("without a compiler, from the wheels")
-        try_installed(Path(temporary, "wheels"), directory, {"CC": "no-such-compiler"}, from_sources=False)
-        _say("with a compiler, from the source distributions")
-        try_installed(Path(temporary, "sources"), directory, {}, from_sources=True)
+        for trial in TRIALS:
+            _say(f"{'with' if trial.has_compiler else 'without'} a compiler, from {trial.kind}")
+            try_installed(Path(temporary, trial.name), directory, trial)
     version = _project("attention-service")["version"]
     current = _run(sys.executable, "-m", "deploy.bill_of_materials", "requirements/service.txt", cwd=ROOT)
     if current != BILL.read_text("utf-8"):
@@ -151,22 +177,23 @@ def _project(name: str) -> dict[str, Any]:
     return project
 
 
-def try_installed(environment: Path, directory: Path, variables: Mapping[str, str], *, from_sources: bool) -> None:
+def try_installed(environment: Path, directory: Path, trial: Trial) -> None:
     """Install everything in a new environment, run the README's request and the client, and remove it again.
 
     Raises ReleaseError.
 
     :param environment: its folder, which is made.
     :param directory: holds the distributions.
-    :param variables: environment variables of the installation.
-    :param from_sources: install the source distributions, built with the locked backend; else the wheels.
+    :param trial: source distributions are built with the locked backend; without a compiler, PATH has nothing but the
+        environment itself.
     """
     _run(sys.executable, "-m", "venv", environment)
     python = environment / "bin" / "python"
+    variables = {} if trial.has_compiler else {"PATH": str(python.parent), "CC": ""}
     constraints = environment / "constraints.txt"
     constraints.write_text("".join(_locked()), "utf-8")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
-    kind = "--no-binary" if from_sources else "--only-binary"
+    kind = "--no-binary" if trial.from_sources else "--only-binary"
     options: tuple[object, ...] = (
         "--find-links",
         directory.resolve(),
@@ -175,15 +202,17 @@ def try_installed(environment: Path, directory: Path, variables: Mapping[str, st
         kind,
         ",".join(DISTRIBUTIONS),
     )
-    if from_sources:
+    if trial.from_sources:
         _run(*pip, "install", "--require-hashes", "--requirement", ROOT / "requirements" / "build.txt")
         options = (*options, "--no-build-isolation")
     # The core is left to the requirements of the service.
     _run(*pip, "install", *options, "attention-service", "attention-client", cwd=environment, variables=variables)
     _run(*pip, "check", cwd=environment)
-    kernel = _run(python, "-I", "-c", KERNEL, cwd=environment).strip()
+    kernel = _run(python, "-I", "-c", KERNEL, cwd=environment, variables=variables).strip()
     _say(f"kernel {kernel}")
-    with _served(environment) as url:
+    if (kernel == "numpy") is trial.has_kernels:
+        raise ReleaseError(f"expected {'a compiled kernel' if trial.has_kernels else 'numpy'}; received {kernel}")
+    with _served(environment, variables) as url:
         _ask(url)
         _ask_with_client(python, url)
     _run(*pip, "uninstall", "--yes", "attention-core", "attention-service")
@@ -199,14 +228,14 @@ def _locked() -> Iterator[str]:
 
 
 @contextmanager
-def _served(environment: Path) -> Iterator[str]:
+def _served(environment: Path, variables: Mapping[str, str]) -> Iterator[str]:
     """Run the installed service on a free port; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     program = environment / "bin" / "attention-service"
     command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    variables = {**os.environ, "XDG_STATE_HOME": str(environment / "state")}
-    with subprocess.Popen(command, cwd=environment, env=variables, stderr=subprocess.DEVNULL) as process:
+    its = {**os.environ, **variables, "XDG_STATE_HOME": str(environment / "state")}
+    with subprocess.Popen(command, cwd=environment, env=its, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
             health = [str(program), "healthcheck", "--host", "127.0.0.1", "--port", str(port)]
