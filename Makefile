@@ -118,6 +118,7 @@ fuzz: $(VENV)/tested
 
 check: $(VENV)/tested
 	$(BIN)/python -m development.prose
+	$(BIN)/python -m development.spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
