@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def kind(self) -> str:
-        """What is installed, in words."""
+        """The kind of distribution, in words."""
         return "the source distributions" if self.from_sources else "the wheels"
 
     @property
@@ -193,16 +193,11 @@ def try_installed(environment: Path, directory: Path, trial: Trial) -> None:
     constraints = environment / "constraints.txt"
     constraints.write_text("".join(_locked()), "utf-8")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
-    kind = "--no-binary" if trial.from_sources else "--only-binary"
-    options: tuple[object, ...] = (
-        "--find-links",
-        directory.resolve(),
-        "--constraint",
-        constraints,
-        kind,
-        ",".join(DISTRIBUTIONS),
-    )
+    # Dependencies are installed as wheels, as in the image: building one would need its own backend, and a compiler.
+    options: tuple[object, ...] = ("--find-links", directory.resolve(), "--constraint", constraints)
+    options = (*options, "--only-binary", ":all:")
     if trial.from_sources:
+        options = (*options, "--no-binary", ",".join(DISTRIBUTIONS))
         _run(*pip, "install", "--require-hashes", "--requirement", ROOT / "requirements" / "build.txt")
         options = (*options, "--no-build-isolation")
     # The core is left to the requirements of the service.
