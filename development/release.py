@@ -42,6 +42,9 @@ BILL = ROOT / "requirements" / "service.cdx.json"
 URL = "http://127.0.0.1:8000"
 """Address of the service in the READMEs."""
 
+GUIDE = ("en/index.html", "zh/index.html", "licenses/furo.txt")
+"""Files of the documentation site, which the service must carry; `make docs` builds it before."""
+
 START_SECONDS = 60
 
 SAMPLE = re.compile(r"```bash request\n(.*?)```\n+```json answer\n(.*?)```", re.DOTALL)
@@ -244,18 +247,30 @@ def _served(environment: Path, variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _ask(url: str) -> None:
-    """Send the first request of the README and compare the answer."""
+    """Fetch pages of the documentation, send the first request of the README and compare the answer."""
+    for page in GUIDE:
+        if not _fetch(f"{url}/guide/{page}"):
+            raise ReleaseError(f"/guide/{page}: expected a page; received nothing")
     found = SAMPLE.search(ROOT.joinpath("README.md").read_text("utf-8"))
     if found is None:
         raise ReleaseError("README.md: expected a request with its answer")
     words = shlex.split(found[1])
     body = words[words.index("-d") + 1].encode()
     asked = next(word for word in words if word.startswith(URL)).replace(URL, url)
-    request = urllib.request.Request(asked, body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:  # noqa: S310
-        received = json.load(answer)
+    received = json.loads(_fetch(asked, body))
     if not _is_close(received, json.loads(found[2])):
         raise ReleaseError(f"expected the answer of the README; received {received}")
+
+
+def _fetch(address: str, body: bytes | None = None) -> bytes:
+    """Return the body of an answer to JSON, or to a GET; raises ReleaseError for any status but 200."""
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:  # noqa: S310
+            received: bytes = answer.read()
+    except OSError as error:
+        raise ReleaseError(f"{address}: expected an answer; received {error}") from error
+    return received
 
 
 def _is_close(received: Any, expected: Any) -> bool:
