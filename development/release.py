@@ -198,7 +198,8 @@ def try_installed(environment: Path, directory: Path, trial: Trial) -> None:
     pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
     # Dependencies are installed as wheels, as in the image: building one would need its own backend, and a compiler.
     options: tuple[object, ...] = ("--find-links", directory.resolve(), "--constraint", constraints)
-    options = (*options, "--only-binary", ":all:")
+    # A wheel that another trial, or an earlier release, has made of the same sources is not taken from the cache.
+    options = (*options, "--only-binary", ":all:", "--no-cache-dir")
     if trial.from_sources:
         options = (*options, "--no-binary", ",".join(DISTRIBUTIONS))
         _run(*pip, "install", "--require-hashes", "--requirement", ROOT / "requirements" / "build.txt")
