@@ -43,6 +43,7 @@ PAGES: Mapping[str, str] = {
     "mistakes": "docs/reference/mistakes",
     "settings": "docs/reference/settings",
     "language of formulas": "docs/reference/formulas",
+    "alerts": "docs/how-to/watch",
     "limits by setting": "docs/reference/limits",
     "fixed limits": "docs/reference/limits",
     "Python API": "docs/reference/python-api",

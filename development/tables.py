@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.checking import MISTAKES
@@ -18,6 +21,8 @@ from service.settings import MIB, Settings, described
 from service.specification import ENDPOINTS
 
 Language = Literal["en", "zh"]
+
+ALERTS = Path(__file__).parent.parent / "deploy" / "prometheus" / "alerts.yml"
 
 FORMULA, PARAMETERS, NONE = Text("公式", "Formula"), Text("参数", "Parameters"), Text("无", "none")
 SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("缺省为无", "default none")
@@ -197,6 +202,24 @@ def _language_of_formulas(language: Language) -> list[str]:
     return table(language, titles, rows)
 
 
+def _alerts(language: Language) -> list[str]:
+    """Return the lines of the table of alerts; each has a summary in both languages."""
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"] for rule in group["rules"]]
+    rows = (
+        (f"`{rule['alert']}`", f"`{rule['labels']['severity']}`", rule["for"], _summary(rule, language))
+        for rule in rules
+    )
+    titles = (Text("告警", "Alert"), Text("级别", "Severity"), Text("持续", "For"), Text("含义", "Meaning"))
+    return table(language, titles, rows)
+
+
+def _summary(rule: Mapping[str, Any], language: Language) -> str:
+    """Return the summary of an alert in one language, with a word for the instance."""
+    en, zh = rule["annotations"]["summary"].split(" · ")
+    summary = {"en": en, "zh": zh}[language].replace("{{ $labels.instance }}", "the instance")
+    return f"{summary[0].upper()}{summary[1:]}" + {"en": ".", "zh": "。"}[language]
+
+
 def _source(description: Description) -> Text:
     return Text(description.source, description.source)
 
@@ -216,5 +239,6 @@ TABLES: dict[str, Callable[[Language], list[str]]] = {
     "mistakes": _mistakes,
     "settings": _settings,
     "language of formulas": _language_of_formulas,
+    "alerts": _alerts,
 }
 """Every table by name."""
