@@ -41,12 +41,14 @@ RUN /opt/build/bin/pip install --require-hashes --only-binary :all: --requiremen
 
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY attention_core attention_core
+COPY attention_heat_map attention_heat_map
 COPY attention_wire attention_wire
+COPY distributions distributions
 COPY service service
 COPY --from=guide /guide service/pages/guide
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels ./distributions/attention-core . \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-compile \
-        --find-links /wheels attention-service \
+        --find-links /wheels attention-core attention-service \
     && /opt/venv/bin/python -I -c "from service.codecs.json import native; raise SystemExit(not native.AVAILABLE)"
 
 # Bytecode that does not depend on the times of the files: some engines round them when they copy between stages, and

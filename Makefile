@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests docs lock clean
+.PHONY: serve test coverage check soak fuzz audit bench bench-core bench-http bench-memories bench-overload bench-cluster openapi generate manifests docs release lock clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -17,11 +17,15 @@ NATIVE := $(wildcard $(COMPILED:=/*.[ch]))
 # The libraries that could not be compiled, with reasons: pip shows no output of an installation that succeeds.
 FAILURES := $(COMPILED:=/failures.txt)
 
-# The service itself is installed editable; its build backend comes from the lock, so nothing is resolved here.
-$(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml hatch_build.py $(NATIVE) | $(VENV)/pyvenv.cfg
+# What the service needs of this checkout beside itself; see docs/adr/0011-distributions.md.
+CORE := distributions/attention-core
+CORE_BUILD := $(CORE)/pyproject.toml $(CORE)/hatch_build.py
+
+# The service and the core are installed editable; their build backend comes from the lock, so nothing is resolved here.
+$(VENV)/served: requirements/build.txt requirements/service.txt pyproject.toml hatch_build.py $(CORE_BUILD) $(NATIVE) | $(VENV)/pyvenv.cfg
 	$(PIP) install --require-hashes --requirement requirements/build.txt
 	$(PIP) install --require-hashes --requirement requirements/service.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) install --no-deps --no-build-isolation --editable $(CORE) --editable .
 	@cat $(FAILURES) 2>/dev/null || true
 	touch $@
 
@@ -102,7 +106,7 @@ $(RAY_VENV)/installed: requirements/build.txt requirements/ray.txt $(VENV)/serve
 	$(PYTHON) -m venv $(RAY_VENV)
 	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/build.txt
 	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --no-compile --require-hashes --requirement requirements/ray.txt
-	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	$(RAY_VENV)/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable $(CORE) --editable .
 	touch $@
 
 # All that `make test` leaves out, and its properties once more with every draw.
@@ -125,6 +129,7 @@ fuzz: $(VENV)/tested
 
 check: $(VENV)/tested
 	$(BIN)/python -m development.prose
+	$(BIN)/python -m development.spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -212,9 +217,14 @@ $(DOCS_VENV)/installed: requirements/docs.txt
 docs: $(DOCS_VENV)/installed
 	$(DOCS_VENV)/bin/python -m development.guide $(GUIDE)
 
+# Wheels and source distributions of everything that is installed by its name, tried in environments of their own.
+DIST ?= dist
+release: $(VENV)/tested docs
+	$(BIN)/python -m development.release $(DIST)
+
 # uv comes from the lock it writes; run this after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock"
+	--custom-compile-command "make lock" --no-emit-package attention-core
 lock: | $(VENV)/pyvenv.cfg
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt

@@ -1,4 +1,6 @@
-"""Compiles the kernels of attention, and the reader and the writer of numbers in JSON, when the project is installed.
+"""Compiles the reader and the writer of numbers in JSON when the service is installed, and the kernels of the core.
+
+`distributions/attention-core/hatch_build.py` calls `compile_kernels` when the core is installed.
 
 Without a compiler NumPy computes everything, and the service reads and writes numbers as Python objects: both slower.
 """
@@ -64,24 +66,20 @@ MAX_OUTPUT_LINES = 12
 
 
 class CompiledCode(BuildHookInterface):
-    """Builds the libraries beside their sources and adds them to the wheel."""
+    """Builds the libraries of JSON beside their sources and adds them to the wheel of the service."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, mark the wheel as one for this platform, and warn about each library that is not compiled."""
-        for sources, compile_all, slower in (
-            (SOURCES, compile_libraries, "numbers of JSON will be read and written"),
-            (KERNEL_SOURCES, compile_kernels, "attention will be computed"),
-        ):
-            folder = Path(self.root, sources)
-            failures = compile_all(folder)
-            for failure in failures:
-                self.app.display_warning(f"{slower} more slowly: {failure}")
-            if failures:
-                build_data["artifacts"].append(f"{sources.as_posix()}/{FAILURES}")
-            if any(folder.glob("*.so")):
-                build_data["artifacts"].append(f"{sources.as_posix()}/*.so")
-                build_data["pure_python"] = False
-                build_data["infer_tag"] = True
+        folder = Path(self.root, SOURCES)
+        failures = compile_libraries(folder)
+        for failure in failures:
+            self.app.display_warning(f"numbers of JSON will be read and written more slowly: {failure}")
+        if failures:
+            build_data["artifacts"].append(f"{SOURCES.as_posix()}/{FAILURES}")
+        if any(folder.glob("*.so")):
+            build_data["artifacts"].append(f"{SOURCES.as_posix()}/*.so")
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
 
 
 def machine() -> str:

@@ -57,6 +57,12 @@ class AttentionResult:
             raise AttributeError(f"{name} was not included; add {field} to include")
         return self.arrays[name]
 
+    def _repr_html_(self) -> str:
+        """Return the result as HTML, which Jupyter shows: the heat map of its weights, its arrays and its notes."""
+        from attention_heat_map.notebook import result_html
+
+        return result_html(self.arrays, title=f"{self.score_model} · {self.dtype}", notes=self.notes)
+
     @property
     def scores(self) -> FloatArray:
         """Raw scores a(q, k), (…, Lq, Lk)."""

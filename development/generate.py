@@ -17,6 +17,8 @@ from pathlib import Path
 from development import api
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
+from development.limits import fixed_limits, limits_by_setting
+from development.playground_links import playground_link
 from development.speed import speed
 from development.tables import TABLES, Language
 from service.problems import PROBLEMS
@@ -40,12 +42,20 @@ PAGES: Mapping[str, str] = {
     "problems": "docs/reference/errors",
     "mistakes": "docs/reference/mistakes",
     "settings": "docs/reference/settings",
+    "language of formulas": "docs/reference/formulas",
+    "alerts": "docs/how-to/watch",
+    "limits by setting": "docs/reference/limits",
+    "fixed limits": "docs/reference/limits",
     "Python API": "docs/reference/python-api",
     "client API": "docs/reference/client-api",
     "libraries": "docs/how-to/coming-from",
     "layers": "docs/source-tree",
 }
 """The page in which each generated part of the documentation stands, without what `SUFFIXES` adds in each language."""
+
+TUTORIAL = "docs/tutorials/first-attention"
+STEPS = range(1, 7)
+"""Numbers of the requests of the tutorial, each with a link to the playground behind it."""
 
 PLAYGROUND_TEXTS: Mapping[Language, str] = {
     language: f"service/pages/playground/words/{language}.js" for language in SUFFIXES
@@ -119,6 +129,8 @@ PARTS: Mapping[str, Callable[[Language], list[str]]] = {
     **TABLES,
     "layers": layers_diagram,
     "libraries": coming_from,
+    "limits by setting": limits_by_setting,
+    "fixed limits": fixed_limits,
     **api.PAGES,
     "speed": speed,
 }
@@ -131,6 +143,12 @@ BLOCKS = (
         for name, lines in PARTS.items()
         for language, suffix in SUFFIXES.items()
         if language == "en" or name not in api.PAGES
+    ),
+    *(
+        Block(page, f"playground {step}", partial(playground_link, page, step, language))
+        for language, suffix in SUFFIXES.items()
+        for page in [f"{TUTORIAL}{suffix}"]
+        for step in STEPS
     ),
     *(Block(path, "problems", partial(playground_sentences, language)) for language, path in PLAYGROUND_TEXTS.items()),
     Block(f"{CHART}/values.yaml", "settings", commented_settings),

@@ -24,7 +24,7 @@ OF_HELM = re.compile(r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n"
 
 HEAD = """\
 # Made from deploy/helm/attention-service with its default values, by `make manifests`.
-# docker build --tag attention-service:0.1.0 . and then kubectl apply --filename of this file.
+# docker build --tag attention-service:1.0.0 . and then kubectl apply --filename of this file.
 # SHA-256 of the chart: {digest}
 """
 

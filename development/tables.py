@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
 from attention_core.checking import MISTAKES
 from attention_core.descriptions import Described, Description, Parameter, Text, parameters_of
+from attention_core.formulas.language import ANYWHERE, GROUPS, LANGUAGE
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, SCALARS
 from service.codecs.registry import CODECS
 from service.environment import our_variable
@@ -18,8 +22,11 @@ from service.specification import ENDPOINTS
 
 Language = Literal["en", "zh"]
 
+ALERTS = Path(__file__).parent.parent / "deploy" / "prometheus" / "alerts.yml"
+
 FORMULA, PARAMETERS, NONE = Text("公式", "Formula"), Text("参数", "Parameters"), Text("无", "none")
 SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("缺省为无", "default none")
+ALL = Text("所有公式", "every formula")
 IN_ATTENTION = Text("在 `/v1/attention` 中", "In `/v1/attention`")
 
 
@@ -146,20 +153,20 @@ def _mistakes(language: Language) -> list[str]:
 
 def _settings(language: Language) -> list[str]:
     rows = (
-        (_setting(name, language), _default(name, language), getattr(described(name), language))
+        (setting_cell(name, language), default_cell(name, language), getattr(described(name), language))
         for name in Settings.model_fields
     )
     titles = (Text("环境变量", "Environment variable"), Text("缺省", "Default"), Text("含义", "Meaning"))
     return table(language, titles, rows)
 
 
-def _setting(name: str, language: Language) -> str:
+def setting_cell(name: str, language: Language) -> str:
     """Return the variable of a setting as a cell, and the flag of `serve` where there is one."""
     names = [our_variable(name), *([f"--{name.replace('_', '-')}"] if described(name).flag else [])]
     return {"en": ", ", "zh": "、"}[language].join(f"`{one}`" for one in names)
 
 
-def _default(name: str, language: Language) -> str:
+def default_cell(name: str, language: Language) -> str:
     """Return the default of a setting as a cell; bytes in MiB as well."""
     shown = described(name).shown_default
     if shown is not None:
@@ -170,6 +177,47 @@ def _default(name: str, language: Language) -> str:
     if default == "":
         return {"en": "empty", "zh": "空"}[language]
     return f"`{default}` ({default // MIB} MiB)" if "bytes" in name.split("_") else f"`{default}`"
+
+
+def _language_of_formulas(language: Language) -> list[str]:
+    """Return the lines of the table of everything that a formula may use."""
+    separator = {"en": ", ", "zh": "、"}[language]
+    rows = (
+        (
+            getattr(GROUPS[entry.group], language),
+            f"`{entry.name}`",
+            getattr(entry.meaning, language),
+            f"`{entry.example}`",
+            separator.join(f"`{kind}`" for kind in entry.kinds) if entry.kinds != ANYWHERE else getattr(ALL, language),
+        )
+        for entry in LANGUAGE.values()
+    )
+    titles = (
+        Text("类别", "Kind"),
+        Text("写法", "Written"),
+        Text("含义", "Meaning"),
+        Text("例", "Example"),
+        Text("可用于", "May stand in"),
+    )
+    return table(language, titles, rows)
+
+
+def _alerts(language: Language) -> list[str]:
+    """Return the lines of the table of alerts; each has a summary in both languages."""
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"] for rule in group["rules"]]
+    rows = (
+        (f"`{rule['alert']}`", f"`{rule['labels']['severity']}`", rule["for"], _summary(rule, language))
+        for rule in rules
+    )
+    titles = (Text("告警", "Alert"), Text("级别", "Severity"), Text("持续", "For"), Text("含义", "Meaning"))
+    return table(language, titles, rows)
+
+
+def _summary(rule: Mapping[str, Any], language: Language) -> str:
+    """Return the summary of an alert in one language, with a word for the instance."""
+    en, zh = rule["annotations"]["summary"].split(" · ")
+    summary = {"en": en, "zh": zh}[language].replace("{{ $labels.instance }}", "the instance")
+    return f"{summary[0].upper()}{summary[1:]}" + {"en": ".", "zh": "。"}[language]
 
 
 def _source(description: Description) -> Text:
@@ -190,5 +238,7 @@ TABLES: dict[str, Callable[[Language], list[str]]] = {
     "problems": _problems,
     "mistakes": _mistakes,
     "settings": _settings,
+    "language of formulas": _language_of_formulas,
+    "alerts": _alerts,
 }
 """Every table by name."""

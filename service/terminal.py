@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attention_heat_map.labels import columns, printable, shorten, writings
+from attention_heat_map.viridis import VIRIDIS, colour_indices, foreground, red_green_blue
 from service.codecs.json import NON_FINITE
-from service.codecs.labels import columns, printable, shorten, writings
 from service.codecs.shown import Shown
-from service.codecs.viridis import VIRIDIS, colour_indices, foreground, red_green_blue
 
 MAX_PANELS = 16
 MAX_LABEL_COLUMNS = 22

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 from development.guide.landmarks import name_landmarks
@@ -23,6 +24,20 @@ NOT_SERVED = (
     "_static/styles/*.map",
 )
 """What Sphinx writes for other tools."""
+
+INCLUDED = ("accessible-pygments", "furo", "pygments", "sphinx", "sphinx-basic-ng")
+"""Packages whose scripts, style sheets or templates become a part of the site; NOTICE names them."""
+
+
+def write_licenses(folder: Path) -> None:
+    """Write the licences of these packages into a folder, which is made; raise ValueError where one is missing."""
+    folder.mkdir(parents=True)
+    for name in INCLUDED:
+        files = [file for file in distribution(name).files or () if file.name.startswith("LICENSE")]
+        if not files:
+            raise ValueError(f"{name}: expected a file LICENSE in the installed package; received none")
+        text = "\n\n".join(Path(str(file.locate())).read_text(encoding="utf-8") for file in files)
+        folder.joinpath(f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def build(folder: Path) -> None:
@@ -44,6 +59,7 @@ def build(folder: Path) -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             apply_policy(site)
             name_landmarks(site, language)
+        write_licenses(made / "licenses")
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, folder)

@@ -33,7 +33,7 @@ ENGLISH_ALONE = "> 这一页只有英文。"
 DECISIONS: Mapping[Language, str] = {"en": "Decisions", "zh": "决策记录"}
 """Title of the records in `docs/adr`, which the index does not list."""
 
-PLAIN = ("formulas", "layers", "mermaid", "tree")
+PLAIN = ("formulas", "haproxy", "layers", "mermaid", "tree")
 """Languages of snippets that the site shows as plain text."""
 
 CELL = re.compile(r"(?<=^\| )[^\n]+?(?= \|)|(?<= \| )[^\n]+?(?= \|)", re.MULTILINE)

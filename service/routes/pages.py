@@ -67,7 +67,9 @@ MAX_PATH_CHARACTERS = 200
 @router.get(
     "/",
     **catalogue_operation(
-        "首页 · Index", Index, {"name": "attention-service", "version": "0.1.0", "kernel": "v3", "links": LINKS}
+        "首页 · Index",
+        Index,
+        {"name": "attention-service", "version": version("attention-service"), "kernel": "v3", "links": LINKS},
     ),
 )
 async def get_index(request: Request) -> Response:

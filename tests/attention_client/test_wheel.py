@@ -75,9 +75,9 @@ def run_alone(code: str, *path: Path) -> str:
 
 IMPORTS = """
 import importlib.util
-import attention_client, attention_client.wire.open_inference
+import attention_client, attention_client.heat_map.notebook, attention_client.wire.open_inference
 assert attention_client.__file__.startswith(sys.path[0]), attention_client.__file__
-names = ("attention_core", "attention_wire", "service", "fastapi", "pydantic", "orjson")
+names = ("attention_core", "attention_heat_map", "attention_wire", "service", "fastapi", "pydantic", "orjson")
 print([name for name in names if importlib.util.find_spec(name)])
 print(sorted({name.partition(".")[0] for name in sys.modules if name.partition(".")[0] in names}))
 """
@@ -103,9 +103,15 @@ def test_its_files_belong_to_it_alone(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in names} == {
         "attention_client", f"attention_client-{version_of(wheel)}.dist-info",
     }  # fmt: skip
-    assert {"attention_client/py.typed", "attention_client/wire/datatypes.py"} <= set(names)
+    assert {
+        "attention_client/py.typed",
+        "attention_client/wire/datatypes.py",
+        "attention_client/heat_map/notebook.py",
+    } <= set(names)
     assert not [name for name in names if name.endswith(("hatch_build.py", "pyproject.toml"))]
-    assert not [name for name, text in texts.items() if name.endswith(".py") and "attention_wire" in text]
+    assert not [
+        name for name, text in texts.items() if name.endswith(".py") and re.search("attention_(wire|heat_map)", text)
+    ]
 
 
 def test_it_requires_httpx_and_numpy_and_is_of_the_version_of_the_service(project: Path, wheel: Path) -> None:
@@ -128,8 +134,8 @@ def test_the_build_backend_is_the_locked_one(project: Path) -> None:
 def test_the_service_neither_holds_nor_requires_the_client(project: Path) -> None:
     described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     packages = described["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert packages == ["service", "attention_core", "attention_wire"]
-    assert not [one for one in described["project"]["dependencies"] if re.match("httpx|attention", one)]
+    assert packages == ["service", "attention_wire"]
+    assert not [one for one in described["project"]["dependencies"] if re.match("httpx|attention-client", one)]
     assert not (Path(service.__file__).parent / "client" / "__init__.py").exists()
 
 

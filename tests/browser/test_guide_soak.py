@@ -15,6 +15,7 @@ from hatchling.builders.wheel import WheelBuilder
 from playwright.async_api import Page, expect
 
 from attention_core import SCORE_MODELS
+from development.guide.__main__ import INCLUDED
 from service.routes.guide import FOLDER
 from service.routes.page_headers import page_headers
 from tests.browser.axe import assert_accessible
@@ -113,6 +114,26 @@ async def test_formulas_are_drawn_by_the_browser(open_page: OpenPage, server: Se
     shown = await formulas.nth(list(SCORE_MODELS).index("cosine")).text_content()
     assert "".join((shown or "").split()) == "a(q,k)=scale⋅q⋅k‖q‖‖k‖"
     await recorded.assert_clean()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_step_of_the_tutorial_opens_the_playground_of_this_service(
+    open_page: OpenPage, server: Server, language: str
+) -> None:
+    recorded = await open_page(f"{server.url}/guide/{language}/tutorials/first-attention.html")
+    steps = recorded.page.locator(f'a[href^="{server.url}/playground#2."]')
+    assert await steps.count() == 6
+    assert await recorded.page.locator('a[href*="127.0.0.1:8000/playground"]').count() == 0
+    await recorded.assert_clean()
+
+
+def test_the_licences_of_what_the_site_includes_are_served(server: Server, project: Path) -> None:
+    notice = (project / "NOTICE").read_text(encoding="utf-8").lower()
+    for name in INCLUDED:
+        answer = httpx.get(f"{server.url}/guide/licenses/{name}.txt")
+        assert answer.status_code == 200
+        assert "Copyright" in answer.text
+        assert name in notice
 
 
 async def test_words_that_no_page_has_find_none(open_page: OpenPage, server: Server) -> None:

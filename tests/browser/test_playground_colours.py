@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.codecs.viridis import VIRIDIS, contrast
+from attention_heat_map.viridis import VIRIDIS, contrast
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
 from tests.server import Server

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.codecs.viridis import VIRIDIS
+from attention_heat_map.viridis import VIRIDIS
 from tests.browser.conftest import OpenPage, RecordedPage
 from tests.sampling import sample
 

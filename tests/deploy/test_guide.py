@@ -9,7 +9,7 @@ import yaml
 
 from development.manifests import CHART
 from service.telemetry.metrics.families import FAMILIES
-from tests.deploy.guide import PAGE, adapter_rule, shown_commands, shown_values
+from tests.deploy.guide import PAGE, TUTORIAL, adapter_rule, shown_commands, shown_values
 from tests.deploy.test_values import SCHEMA, VALIDATOR, VALUES, leaves, merged
 from tests.promises.readme import PAGES, ROOT
 
@@ -53,14 +53,14 @@ def test_the_files_of_a_command_exist(program: str) -> None:
 
 def test_the_image_that_is_built_is_the_one_that_the_chart_names() -> None:
     shown = [words for words, _ in shown_commands("docker")]
-    assert [words[1] for words in shown] == ["build", "push", "build", "build", "push"]
+    assert [words[1] for words in shown] == ["build", "push", "build", "build", "push", "build", "push"]
     images = [values["image"] for _, values in shown_values() if "image" in values]
     [repository] = {image["repository"] for image in images if "repository" in image}
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
     tags = {version, *(image["tag"] for image in images if "tag" in image)}
     assert all({f"{repository}:{tag}" for tag in tags} & set(words) for words in shown)
     locks = [word.removeprefix("LOCK=") for words in shown for word in words if word.startswith("LOCK=")]
-    assert locks == ["redis", "ray"]
+    assert locks == ["redis", "ray", "redis"]
     assert all((ROOT / "requirements" / f"{lock}.txt").is_file() for lock in locks)
 
 
@@ -75,9 +75,9 @@ def test_serve_runs_an_application_and_a_file_that_are_tested() -> None:
 
 
 def test_both_languages_show_the_same_commands_and_values() -> None:
-    snippets = {
-        page: [one for section in PAGES[page] for one in section.snippets]
-        for page in (PAGE, PAGE.replace(".md", ".zh-CN.md"))
-    }
-    english, chinese = snippets.values()
-    assert english == chinese
+    for name in (PAGE, TUTORIAL):
+        english, chinese = (
+            [one for section in PAGES[page] for one in section.snippets]
+            for page in (name, name.replace(".md", ".zh-CN.md"))
+        )
+        assert english == chinese

@@ -35,7 +35,7 @@ CLIENTS = ("py client", "ts client")
 KINDS: dict[str, tuple[str, ...]] = {
     "json answer": ("bash request",),
     "http answer": ("bash request",),
-    "text output": ("bash shell", "bash curl", "python run", *CLIENTS),
+    "text output": ("bash shell", "bash curl", "python run", "js run", *CLIENTS),
 } | dict.fromkeys(
     (
         *("bash request", "bash draw", "bash shell", "bash curl", "bash serve", "bash commands", "bash generate"),
@@ -52,6 +52,8 @@ KINDS: dict[str, tuple[str, ...]] = {
             "layers",
             "mermaid diagram",
             *("bash cluster", "yaml values", "yaml adapter"),
+            *("nginx configuration", "haproxy configuration", "yaml envoy"),
+            "js run",
         ),
     ),
     (),

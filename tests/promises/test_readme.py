@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -158,6 +159,17 @@ def test_python_prints_what_is_shown(server: Server, page: str) -> None:
             asking = code.replace(curl.ADDRESS.removeprefix("http://"), server.url.removeprefix("http://"))
             exec(compile(asking, page, "exec"), names)
         assert printed.getvalue().rstrip("\n") == (text or "")
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("page", pages_with("js run"))
+def test_javascript_prints_what_is_shown(server: Server, tmp_path: Path, page: str) -> None:
+    """The snippets of one page are one module; they ask the server of the tests."""
+    shown = with_results(page, "js run")
+    program = tmp_path / "page.mjs"
+    program.write_text("\n".join(code for code, _ in shown).replace(curl.ADDRESS, server.url), encoding="utf-8")
+    ended = subprocess.run(["node", str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout.rstrip("\n") == "\n".join(text or "" for _, text in shown), ended.stderr
 
 
 def test_the_decoding_loop_has_as_many_lines_as_its_title_says() -> None:

@@ -46,10 +46,19 @@ def test_the_table_of_commands_names_every_target(language: str) -> None:
 
 @pytest.mark.parametrize(("assignments", "words"), all_commands("docker"))
 def test_docker_commands_agree_with_compose(assignments: dict[str, str], words: list[str]) -> None:
-    assert all(any(f"${{{name}" in port for port in COMPOSE["ports"]) for name in assignments)
-    if words[1] == "compose":
-        *options, up, build = words[2:]
-        assert [up, build] == ["up", "--build"]
+    settings = {name for name, value in COMPOSE["environment"].items() if value is None}
+    published = {name for name in assignments if any(f"${{{name}" in port for port in COMPOSE["ports"])}
+    assert set(assignments) <= published | settings
+    if words[1:3] == ["compose", "build"]:
+        assert words[3] == "--build-arg"
+        assert (ROOT / "requirements" / f"{words[4].removeprefix('LOCK=')}.txt").is_file()
+    elif words[1:3] == ["compose", "kill"]:
+        assert words[3:5] == ["--signal", "SIGTERM"]
+        assert words[5:] == ["attention-2"]
+        assert "attention-2" in SERVICES
+    elif words[1] == "compose":
+        options = words[2:-1] if words[-1] == "up" else words[2:-2]
+        assert words[2 + len(options) :] in (["up", "--build"], ["up"])
         assert options == [] or (options[0] == "--profile" and set(options[1:]) <= PROFILES)
     elif words[1] == "build":
         assert words[2:] == ["--tag", COMPOSE["image"], COMPOSE["build"]]

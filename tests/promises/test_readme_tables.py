@@ -17,9 +17,10 @@ from attention_core.call import LAYOUTS, RESULT_FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
 from attention_core.dtypes import DTYPES
 from attention_core.execution_path import MIN_TILED_PAIRS
+from attention_heat_map.heat_map import MAX_PANELS
 from service import routes
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, OUTPUTS, SCALARS
-from service.codecs.svg.heat_map import MAX_CELLS, MAX_PANELS, MAX_SIDE
+from service.codecs.svg.drawing import MAX_CELLS, MAX_SIDE
 from service.cores import usable_cores
 from service.examples import load_examples
 from service.explanation.texts import ADVICE
@@ -212,7 +213,7 @@ def test_every_field_of_the_other_requests_is_shown_or_explained(language: str, 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
     variants = section_about(language, "/v1/attention/compare")
-    [picture] = page_of(language, "docs/how-to/picture")
+    picture, *_ = page_of(language, "docs/how-to/picture")
     assert str(MAX_VARIANTS) in re.findall(r"\d+", variants.prose)
     assert {*map(str, (MAX_PANELS, MAX_SIDE, MAX_CELLS))} <= set(re.findall(r"\d+", picture.prose))
     tiled, *_ = page_of(language, "docs/how-to/long-sequences")

@@ -50,7 +50,7 @@ def running_haproxy(project: Path, directory: Path, replicas: list[Server]) -> I
     port = free_port()
     addresses = {f"REPLICA_{number}": f"127.0.0.1:{replica.port}" for number, replica in enumerate(replicas, 1)}
     command = ["/usr/sbin/haproxy", "-db", "-f", str(project / "deploy" / "haproxy" / "haproxy.cfg")]
-    with _running(command, port, directory / "haproxy.log", HAPROXY_LISTEN=f"127.0.0.1:{port}", **addresses) as log:
+    with running(command, port, directory / "haproxy.log", HAPROXY_LISTEN=f"127.0.0.1:{port}", **addresses) as log:
         yield port, log
 
 
@@ -60,18 +60,18 @@ def running_nginx(directory: Path, first: Server, second: Server) -> Iterator[in
     port, configuration = free_port(), directory / "nginx.conf"
     configuration.write_text(NGINX.format(first=first.port, second=second.port, port=port))
     command = ["/usr/sbin/nginx", "-p", str(directory), "-c", str(configuration)]
-    with _running(command, port, directory / "nginx.log"):
+    with running(command, port, directory / "nginx.log"):
         yield port
 
 
 @contextmanager
-def _running(command: list[str], port: int, log: Path, **environment: str) -> Iterator[Path]:
+def running(command: list[str], port: int, log: Path, ready: str = "/readyz", **environment: str) -> Iterator[Path]:
     """Start a proxy, wait until it passes answers on, and end it afterwards; return its log."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
     try:
         until = time.monotonic() + STARTUP_SECONDS
-        while time.monotonic() < until and not _is_ready(port):
+        while time.monotonic() < until and not _is_ready(port, ready):
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
         yield log
@@ -80,10 +80,10 @@ def _running(command: list[str], port: int, log: Path, **environment: str) -> It
         process.wait(10)
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, path: str) -> bool:
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             return connection.getresponse().status == 200
         except OSError:
             return False

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from service.codecs.viridis import VIRIDIS
+from attention_heat_map.viridis import VIRIDIS
 from service.examples import IDS, load_examples
 from tests.nested import exchange
 from tests.oracle import shape

@@ -42,7 +42,7 @@ ADDITION = Addition(
     ),
     max_files=2,
     generated=(
-        *pages_of("settings"),
+        *pages_of("settings", "limits by setting"),
         "deploy/helm/attention-service/values.yaml",
         "deploy/helm/attention-service/values.schema.json",
     ),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from attention_heat_map.viridis import VIRIDIS
 from service.codecs.shown import Shown
-from service.codecs.svg.heat_map import heat_map, require_drawable
-from service.codecs.viridis import VIRIDIS
+from service.codecs.svg import drawing
+from service.codecs.svg.drawing import require_drawable
 from service.errors import TooLarge
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,7 +34,7 @@ FORBIDDEN = ["nul\0", "escape\x1b[31m", "bell\x07", "c1\x9b", "reversed\u202eevi
 
 def picture(weights, visible, **texts) -> bytes:
     """The picture of weights without an output."""
-    return heat_map(Shown(weights, visible, None, **texts))
+    return drawing.draw(Shown(weights, visible, None, **texts))
 
 
 def draw(weights, visible=None, *, query=None, key=None, title="softmax", subtitle="", notes=()) -> ET.Element:

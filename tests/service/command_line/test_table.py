@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.codecs.labels import columns
-from service.codecs.viridis import VIRIDIS
+from attention_heat_map.labels import columns
+from attention_heat_map.viridis import VIRIDIS
 from tests.sampling import sample
 from tests.service.command_line.command import HONOR, in_terminal, run, text
 

@@ -130,7 +130,7 @@ function show({ root, name, settings, scroller, instead, legend, map }, side, ce
       label: `${t(`compare.${side}`)}: ${t(`stage.${stage}`)}`,
       rows: namesOf(state, "query", cells.rows),
       columns: namesOf(state, columnAxisOf(stage), cells.columns),
-      cell: cells.cellAt(fit.decimals),
+      cell: cells.cellAt(fit.density === "numbers" ? fit.decimals : null),
       fit,
       isPassing,
       selected: focused,

@@ -5,19 +5,20 @@ from itertools import islice
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service.codecs.labels import printable, shorten
-from service.codecs.shown import Shown
-from service.codecs.svg.cells import Panel, said_in_full
-from service.codecs.svg.elements import FAINT, FONTS, INK, Box, at, element, escaped, text, text_width
-from service.codecs.svg.layout import LABEL_SIZE, Axis, cell_sizes, column_axis, row_axis
-from service.codecs.svg.legend import definitions, draw_legend
-from service.codecs.svg.matrices import draw_matrices
-from service.errors import TooLarge
+from attention_heat_map.cells import Panel, draw_cells, draw_merged_cells, said_in_full
+from attention_heat_map.elements import FAINT, FONTS, INK, Box, at, element, escaped, text, text_width
+from attention_heat_map.labels import printable, shorten
+from attention_heat_map.layout import LABEL_SIZE, Axis, cell_sizes, column_axis, row_axis
+from attention_heat_map.legend import definitions, draw_legend
+from attention_heat_map.matrices import draw_matrices
 
 MAX_PANELS = 16
-MAX_SIDE = 256
-MAX_CELLS = MAX_PANELS * 128 * 128
+"""Maximum panels of a picture."""
+
+MAX_DETAILED_CELLS = 64 * 64
+"""Maximum cells that are drawn one by one; more are merged by colour, without numbers and titles."""
 
 MAX_NOTES = 4
 MAX_DESCRIBED_ROWS = 8
@@ -28,42 +29,47 @@ LINE_COLUMNS = 96
 TITLE_SIZE, LINE_SIZE = 17.0, 12.0
 
 
-def require_drawable(shape: Sequence[int]) -> None:
-    """Raise TooLarge when weights of this shape, (…, Lq, Lk), have too many cells for a readable picture."""
-    *leading, queries, keys = shape
-    panels = min(prod(leading), MAX_PANELS)
-    if max(queries, keys) > MAX_SIDE:
-        raise TooLarge(
-            f"expected at most {MAX_SIDE} queries and {MAX_SIDE} keys in a picture; received {queries} queries "
-            f"and {keys} keys. Ask for application/json, or send fewer."
-        )
-    cells = panels * queries * keys
-    if cells > MAX_CELLS:
-        raise TooLarge(
-            f"expected at most {MAX_CELLS} cells in a picture; received {panels} panels of {queries} × {keys}, "
-            f"{cells} cells. Ask for application/json, or send fewer leading indices."
-        )
-
-
-def heat_map(shown: Shown) -> bytes:
-    """Return an SVG document of the first panels of the weights, (…, Lq, Lk); cells that are not visible are hatched.
+def heat_map(
+    weights: NDArray[np.floating],
+    visible: NDArray[np.bool_],
+    *,
+    title: str,
+    subtitle: str = "",
+    notes: Sequence[str] = (),
+    query_labels: Sequence[str] | None = None,
+    key_labels: Sequence[str] | None = None,
+    max_panels: int = MAX_PANELS,
+    max_detailed_cells: int = MAX_DETAILED_CELLS,
+) -> bytes:
+    """Return an SVG document of the first panels of the weights; cells that are not visible are hatched.
 
     The colour scale is fixed, 0 to 1; weights beyond it have the colour of its end and a mark.
+
+    :param weights: (…, Lq, Lk), one panel for each leading index.
+    :param visible: which pairs are visible, of the same shape.
+    :param title: the heading.
+    :param subtitle: a line below it.
+    :param notes: sentences below the picture, of which the first 4 are shown.
+    :param query_labels: one for each query; by default their indices.
+    :param key_labels: the same for the keys.
+    :param max_panels: panels that are drawn; a footnote counts the others.
+    :param max_detailed_cells: cells of all panels up to which each has its number and its tooltip; more are merged by
+        colour.
     """
-    *leading, queries, keys = shown.weights.shape
-    indices = list(islice(np.ndindex(*leading), MAX_PANELS)) if shown.weights.size else []
-    panels = [Panel(shown.weights[index].astype(np.float64), shown.visible[index]) for index in indices]
+    *leading, queries, keys = weights.shape
+    indices = list(islice(np.ndindex(*leading), max_panels)) if weights.size else []
+    panels = [Panel(weights[index].astype(np.float64), visible[index]) for index in indices]
     width, height = cell_sizes(queries, keys, len(panels))
-    rows, columns = row_axis(shown.query_labels, queries, height), column_axis(shown.key_labels, keys, width)
-    matrices = draw_matrices(panels, indices, leading, rows, columns)
+    rows, columns = row_axis(query_labels, queries, height), column_axis(key_labels, keys, width)
+    is_detailed = sum(panel.codes.size for panel in panels) <= max_detailed_cells
+    draw = draw_cells if is_detailed else draw_merged_cells
+    matrices = draw_matrices(panels, indices, leading, rows, columns, draw)
     legend = draw_legend(panels, max(matrices.width, LEGEND_WIDTH))
-    heading = [*_line(shown.title, TITLE_SIZE, INK), *_line(shown.subtitle, LINE_SIZE, FAINT)]
-    footnotes = _footnotes(shown.notes, len(panels), prod(leading))
+    heading = [*_line(title, TITLE_SIZE, INK), *_line(subtitle, LINE_SIZE, FAINT)]
+    footnotes = _footnotes(notes, len(panels), prod(leading))
     footing = [box for note in footnotes for box in _line(note, LINE_SIZE, INK)]
     description = _description(panels, rows, columns)
-    return _document(
-        f"Attention weights 注意力权重: {shown.title}", description, [*heading, matrices, legend, *footing]
-    )
+    return _document(f"Attention weights 注意力权重: {title}", description, [*heading, matrices, legend, *footing])
 
 
 def _document(title: str, description: str, blocks: Sequence[Box]) -> bytes:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.codecs.labels import writings
-from service.codecs.svg.elements import element, group, text, text_width, title
-from service.codecs.svg.layout import Axis
-from service.codecs.viridis import DARK, LIGHT, VIRIDIS, colour_indices, foreground
+from attention_heat_map.elements import element, group, text, text_width, title
+from attention_heat_map.labels import writings
+from attention_heat_map.layout import Axis
+from attention_heat_map.viridis import DARK, LIGHT, VIRIDIS, colour_indices, foreground
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.intp]

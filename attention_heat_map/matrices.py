@@ -1,14 +1,11 @@
 """The matrices side by side and below each other, each with its labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from service.codecs.labels import shorten
-from service.codecs.svg.cells import Panel, draw_cells, draw_merged_cells
-from service.codecs.svg.elements import FAINT, Box, at, group, text, text_width
-from service.codecs.svg.layout import LABEL_COLUMNS, LABEL_SIZE, Axis, panels_across
-
-MAX_DETAILED_CELLS = 64 * 64
-"""Maximum cells that are drawn one by one; more are merged by colour, without numbers and titles."""
+from attention_heat_map.cells import Panel
+from attention_heat_map.elements import FAINT, Box, at, group, text, text_width
+from attention_heat_map.labels import shorten
+from attention_heat_map.layout import LABEL_COLUMNS, LABEL_SIZE, Axis, panels_across
 
 QUERIES, KEYS = "query 查询 ↓", "key 键 →"
 CAPTION_SIZE = 11.0
@@ -19,10 +16,14 @@ LABEL_GAP = 8.0
 
 
 def draw_matrices(
-    panels: Sequence[Panel], indices: Sequence[tuple[int, ...]], leading: Sequence[int], rows: Axis, columns: Axis
+    panels: Sequence[Panel],
+    indices: Sequence[tuple[int, ...]],
+    leading: Sequence[int],
+    rows: Axis,
+    columns: Axis,
+    draw: Callable[[Panel, Axis, Axis], str],
 ) -> Box:
-    """Draw the panel of each leading index."""
-    draw = draw_cells if sum(panel.codes.size for panel in panels) <= MAX_DETAILED_CELLS else draw_merged_cells
+    """Draw the panel of each leading index; `draw` draws its cells."""
     left = max(rows.widest, text_width(QUERIES, CAPTION_SIZE)) + LABEL_GAP
     top = columns.height + 26 + (TITLE_HEIGHT if leading else 0)
     width = left + columns.length + max(columns.overhang, 8.0)

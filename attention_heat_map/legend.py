@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.codecs.svg.cells import WARNING, Panel
-from service.codecs.svg.elements import FAINT, Box, at, element, text, text_width
-from service.codecs.viridis import DARK, LIGHT, VIRIDIS
+from attention_heat_map.cells import WARNING, Panel
+from attention_heat_map.elements import FAINT, Box, at, element, text, text_width
+from attention_heat_map.viridis import DARK, LIGHT, VIRIDIS
 
 BAR_WIDTH, BAR_HEIGHT = 240.0, 12.0
 TEXT_SIZE = 11.0

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from service.codecs.labels import printable, shorten
-from service.codecs.svg.elements import text_width
+from attention_heat_map.elements import text_width
+from attention_heat_map.labels import printable, shorten
 
 LABEL_SIZE = 12.0
 LABEL_COLUMNS = 22

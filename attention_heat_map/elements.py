@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from html import escape
 
-from service.codecs.labels import column_counts, printable
+from attention_heat_map.labels import column_counts, printable
 
 FONTS = "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
