@@ -129,7 +129,7 @@ def _ask_for_key(request: Request, presented: list[bytes]) -> Response:
 
 
 def _miswritten(fields: Mapping[bytes, bytes]) -> str | None:
-    """Return what is wrong with how a key was written, without the key; None where nothing is."""
+    """Return how a key was written wrongly, without the key; None where it was not."""
     authorization, own = fields.get(b"authorization", b"").strip(), fields.get(b"x-api-key", b"").strip()
     scheme, _, key = authorization.partition(b" ")
     if scheme.lower() == BEARER.strip():

@@ -16,6 +16,9 @@ TAGS = {"zh": "zh-Hans", "en": "en"}
 
 MAX_TABS = 150
 
+MAX_LOOKS = 600
+"""At an address that is written some time after the last change."""
+
 PASTE = """
 (field, text) => {
   const clipboardData = new DataTransfer();
@@ -98,9 +101,11 @@ class Playground:
 
     async def link(self, view: str, options: dict[str, Any]) -> str:
         """Wait until the address opens a view with these options, and return it."""
-        while "#2." not in self.page.url or read(self.page.url)["t"] != [view, options]:
+        for _ in range(MAX_LOOKS):
+            if "#2." in self.page.url and read(self.page.url)["t"] == [view, options]:
+                return self.page.url
             await asyncio.sleep(0.05)
-        return self.page.url
+        raise AssertionError(f"the address is {self.page.url}")
 
     async def explained(self, text: str) -> None:
         """Wait until the steps of the service contain a text."""
