@@ -104,11 +104,14 @@ function describe(state, stage, all) {
 
 const MIN_COLOUR_CELL = 4;
 
+const ROOM_FOR_THREE = 640;
+
 // Three maps share a line where they lose nothing; A and B do wherever there is room for two.
 function fitSides(width, described) {
   const fitAt = (count) => fitTo((width - (count - 1) * COLUMN_GAP) / count, described);
   const three = fitAt(3);
-  if (keepsDetail(three, described) && (described.hasNumbers || three.cell >= MIN_COLOUR_CELL)) return [3, three];
+  const isLegible = keepsDetail(three, described) && (described.hasNumbers || three.cell >= MIN_COLOUR_CELL);
+  if (width >= ROOM_FOR_THREE && isLegible) return [3, three];
   const two = fitAt(2);
   if (width >= ROOM_FOR_TWO || (described.hasNumbers && keepsDetail(two, described))) return [2, two];
   return [1, fitAt(1)];
