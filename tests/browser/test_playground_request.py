@@ -1,4 +1,4 @@
-"""The request as code: what is copied runs, and gives the numbers of the service."""
+"""The request as code: each copied text runs, and gives the numbers of the service."""
 
 import json
 import sys
