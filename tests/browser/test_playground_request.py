@@ -1,4 +1,4 @@
-"""The request as code: every snippet runs as it is copied, and gives the numbers of the service."""
+"""The request as code: each copied text runs, and gives the numbers of the service."""
 
 import json
 import sys
