@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ),
     "float16": ({"dtype": '"float16"'}, {"dtype": "float16"}),
 }
-"""What is written into which fields, and what the service is sent for it."""
+"""Texts for fields, and what the service is sent for them."""
 
 
 async def fill(page: Page, fields: dict[str, str]) -> None:

@@ -90,7 +90,7 @@ function placeOf(pointer) {
   return null;
 }
 
-// The row and column of a tensor on the screen; none for what is in another slice.
+// The row and column of a tensor on the screen; none in another slice.
 function cellOf(pointer, state) {
   const [, name, ...indices] = pointer.replace(/^\/request(?=\/)/, "").split("/");
   if (!["query", "key", "value"].includes(name)) return { row: null, column: null };

@@ -153,7 +153,7 @@ const VALUES = {
   tensor: (value) => countNumbers(value, MAX_RANK) <= MAX_NUMBERS,
 };
 
-// Infinity for what is no tensor.
+// Infinity for anything but a tensor.
 function countNumbers(value, rank) {
   if (!Array.isArray(value)) return value === null || Number.isFinite(value) ? 1 : Infinity;
   if (!value.length || !rank || new Set(value.map((part) => part?.length)).size > 1) return Infinity;
