@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ),
     "float16": ({"dtype": '"float16"'}, {"dtype": "float16"}),
 }
-"""The texts of some fields, and the members of the request that come of them."""
+"""Texts for fields, and what the service is sent for them."""
 
 
 async def fill(page: Page, fields: dict[str, str]) -> None:

@@ -94,7 +94,7 @@ function placeOf(pointer, root) {
   return null;
 }
 
-// The row and column of a tensor on the screen; none for an element of another slice.
+// The row and column of a tensor on the screen; none in another slice.
 function cellOf(pointer, state) {
   const [, name, ...indices] = pointer.replace(/^\/request(?=\/)/, "").split("/");
   if (!["query", "key", "value"].includes(name)) return { row: null, column: null };

@@ -48,7 +48,7 @@ export function furtherFrom(request) {
       const [member, name] = place.split("/");
       const found = name ? memberIn(request, member)[name] : request[member];
       const value = structuredClone(found ?? null);
-      // A field that is left out and one that is written as its default are the same.
+      // A field that is left out has its default; so has one that says it.
       return [place, kind === "choice" && !choices.includes(value) && isDefault(value) ? null : value];
     }),
   );
