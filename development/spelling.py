@@ -5,6 +5,7 @@
 read them before you commit the list.
 
 A word is lower case: names, which have capitals, digits or signs in them, and code are not looked up.
+A final s makes no difference.
 """
 
 import re
@@ -45,7 +46,7 @@ def unknown_words() -> Iterator[tuple[str, int, str]]:
     known = frozenset(WORDS.read_text(encoding="utf-8").split())
     for path in pages():
         for line, word in words_of((ROOT / path).read_text(encoding="utf-8")):
-            if word not in known:
+            if word not in known and word.removesuffix("s") not in known:
                 yield path, line, word
 
 

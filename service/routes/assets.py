@@ -18,7 +18,7 @@ from starlette.responses import Response
 from service.codecs.compression import MIN_COMPRESSED_BYTES, compress_for_many
 from service.codecs.negotiate import WantedEncoding, choose_encoding
 from service.middleware.header_fields import header_field
-from service.routes.bundles import bundle_modules, bundle_styles
+from service.routes.bundles import bundle_later, bundle_modules, bundle_styles
 from service.routes.document import has_tag
 
 PAGES = files("service") / "pages"
@@ -35,6 +35,9 @@ MEDIA_TYPES = {
 the HTML templates of the pages, are not served."""
 
 HTML_MEDIA_TYPE = "text/html; charset=utf-8"
+
+MAIN, LATER = "playground/main.js", "playground/later.js"
+"""The script that the playground starts with, and the one with its views, which it loads when one is opened."""
 
 HASH_DIGITS = 16
 
@@ -107,8 +110,10 @@ def find_hashed(path: str) -> tuple[Asset, bool] | None:
 @cache
 def asset(path: str) -> Asset:
     """Return the sent form of a file below /static that a page names: the whole bundle for the playground's."""
-    if path == "playground/main.js":
-        content = bundle_modules(path, read_page_file)
+    if path == MAIN:
+        content = bundle_modules(path, read_page_file, f"./{PurePosixPath(hashed_path(LATER)).name}")
+    elif path == LATER:
+        content = bundle_later(MAIN, read_page_file)
     elif path == "playground/styles.css":
         content = bundle_styles(_style_sheets(), read_page_file)
     else:
@@ -141,6 +146,6 @@ def _style_sheets() -> list[str]:
 
 @cache
 def _referenced() -> frozenset[str]:
-    """Return the paths of all files that a page names."""
+    """Return the paths of all files that a page or its script names."""
     pages = [each.name for each in PAGES.iterdir() if each.name.endswith(".html")]
-    return frozenset(path for name in pages for _, path in REFERENCE.findall(_merged(name)))
+    return frozenset((LATER, *(path for name in pages for _, path in REFERENCE.findall(_merged(name)))))

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 from service.routes.assets import MEDIA_TYPES, PAGES, hashed_path
-from service.routes.bundles import bundle_modules, bundle_styles
+from service.routes.bundles import bundle_later, bundle_modules, bundle_styles
 from service.routes.page_headers import page_headers
 from tests.browser.conftest import OpenPage, RecordedPage
 from tests.browser.playground import Playground
@@ -111,6 +111,26 @@ def test_comments_stay_where_they_are_written() -> None:
         "b.js": "// What.\nexport const a = 1;\n",
     }
     assert re.findall("//.*", bundle_modules("main.js", sources.__getitem__)) == ["// b.js", "// main.js", '// c";']
+
+
+def test_modules_that_are_needed_later_are_a_script_of_their_own() -> None:
+    sources = {
+        "main.js": 'import { a } from "./a.js";\nimport { load } from "./b.js";\nawait load();\n',
+        "a.js": "export const a = 1;\n",
+        "b.js": 'export const load = async () => (await import("./c.js")).c;\n',
+        "c.js": 'import { a } from "./a.js";\nimport { d } from "./d.js";\nexport const c = a + d;\n',
+        "d.js": "export const d = 2;\n",
+    }
+    main = bundle_modules("main.js", sources.__getitem__, "./later.0.js")
+    assert re.findall("// .*", main) == ["// a.js", "// b.js", "// main.js"]
+    assert 'import("./later.0.js").then(({ default: run }) => run({ $a, $b })' in main
+    assert "$later().then(({ $c }) => $c)" in main
+    later = bundle_later("main.js", sources.__getitem__)
+    assert re.findall("// .*", later) == ["// d.js", "// c.js"]
+    assert later.startswith("export default ({ $a, $b }) => {\n")
+    assert later.endswith("return { $d, $c };\n};\n")
+    with pytest.raises(ValueError, match=r"expected import\(\) in the modules that the page starts with"):
+        bundle_later("main.js", (sources | {"d.js": 'export const d = import("./a.js");\n'}).__getitem__)
 
 
 @pytest.mark.parametrize("sheet", ['@import "a.css";', "a { background: url(a.png); }"])

@@ -92,8 +92,11 @@ async def test_both_languages_have_the_same_texts_with_the_same_places_to_fill(
 ) -> None:
     recorded, _ = await opened(open_page, server.url)
     zh, en = await recorded.page.evaluate(
-        "async () => { const { TEXTS } = await import('./static/playground/words/texts.js');"
-        " return [TEXTS.zh, TEXTS.en]; }"
+        """async () => {
+          const { TEXTS } = await import('./static/playground/words/texts.js');
+          const { VIEW_TEXTS } = await import('./static/playground/words/views.js');
+          return ["zh", "en"].map((name) => Object.assign({}, TEXTS[name], ...VIEW_TEXTS.map((own) => own[name])));
+        }"""
     )
     assert sorted(zh) == sorted(en)
     places = re.compile(r"\{(\w+)\}")

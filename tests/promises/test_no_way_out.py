@@ -14,7 +14,13 @@ from service.settings import Settings
 from tests.sampling import every
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [path for package in ("service", "attention_core") for path in (ROOT / package).rglob("*.py")]
+SOURCES = [
+    path
+    for package in ("service", "attention_core", "attention_heat_map", "attention_wire")
+    for path in (ROOT / package).rglob("*.py")
+    # Programs that the documentation offers to its readers.
+    if not path.is_relative_to(ROOT / "service/pages/guide")
+]
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "code", "codeop",
                      "runpy", "imp", "urllib.request", "http.client", "requests", "ftplib", "smtplib", "xmlrpc",

@@ -9,6 +9,7 @@ import { createNotices, noticeFor } from "./page/notices.js";
 import { createPage } from "./page/parts.js";
 import { BrokenLink, decodeShare } from "./state/share.js";
 import { readShared } from "./state/validate.js";
+import { loadViews } from "./views/loading.js";
 
 const RETRY_MILLISECONDS = 2000;
 
@@ -28,7 +29,10 @@ const exampleOf = (id) => (id === BOTH ? openingExample(loadExample) : loadExamp
 async function readLink(fragment, catalogue, examples) {
   if (fragment.length < 2) return { shared: null };
   try {
-    return { shared: readShared(await decodeShare(fragment), catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
+    const document = await decodeShare(fragment);
+    // A view reads its own options, and steps of the lesson open views.
+    if (document.t || document.l) await loadViews();
+    return { shared: readShared(document, catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
   } catch (error) {
     if (error instanceof BrokenLink) return { shared: null, broken: true };
     throw error;

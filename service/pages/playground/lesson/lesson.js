@@ -6,6 +6,7 @@ import { byId, setAttributes } from "../page/dom.js";
 import { computedBy, sameNumbers } from "../state/content.js";
 import { stateOf } from "../state/examples.js";
 import { sizesOf } from "../state/store.js";
+import { loadViews } from "../views/loading.js";
 import { t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
 import { formatNumber } from "../words/numbers.js";
@@ -32,6 +33,7 @@ export function createLesson({ store, catalogue, exampleOf, replace, bringBack }
   // What a step begins with, and what makes others of it.
   async function load(index) {
     if (!loaded.has(index)) {
+      await loadViews();
       const { examples, begin = {}, reveal = {} } = STEPS[index];
       const found = await Promise.all(examples.map(exampleOf));
       const states = found.map((example) => stateOf(example, catalogue, store.get().language));

@@ -5,7 +5,7 @@
 //   from                     {tensor: index}, the example among those of the step that a tensor and its names come from;
 //   focus                    the number that is explained;
 //   view                     the open view.
-import { viewOf } from "../views/list.js";
+import { viewOf } from "../views/loading.js";
 import { freeMask } from "../state/edits.js";
 import { defaultParameters } from "../state/defaults.js";
 import { sliceOf } from "../state/store.js";

@@ -191,14 +191,14 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
   async function takeLink() {
     const isWanted = begun();
     results.awaitExample(true);
-    const { shared, broken } = await readLink();
-    if (!isWanted()) return;
-    if (broken) sayBroken("notice.link_ignored");
-    if (!shared) {
-      stay();
-      return;
-    }
     try {
+      const { shared, broken } = await readLink();
+      if (!isWanted()) return;
+      if (broken) sayBroken("notice.link_ignored");
+      if (!shared) {
+        stay();
+        return;
+      }
       const example = await exampleOf(shared.example ?? BOTH);
       if (isWanted()) take(shared, example);
     } catch (error) {

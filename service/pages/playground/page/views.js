@@ -1,7 +1,9 @@
 // The tabs above the maps, and the view that one of them opens.
-import { VIEWS, viewOf } from "../views/list.js";
+import { Unreachable } from "../asking/api.js";
+import { VIEW_NAMES, loadViews, viewOf } from "../views/loading.js";
 import { t } from "../words/i18n.js";
 import { byId, element, setAttributes, setText } from "./dom.js";
+import { showToast } from "./toast.js";
 
 const MAPS = "maps";
 
@@ -16,14 +18,14 @@ const KEYS = {
 // `load` takes a request, `focus` a stage, row and column, `record` an edit of the state that can be undone, `chooseBatch`
 // the number of a slice.
 export function createViews({ store, catalogue, theme, load, focus, record, chooseBatch }) {
-  const names = [MAPS, ...VIEWS.map(({ name }) => name)];
+  const names = [MAPS, ...VIEW_NAMES];
   const tabs = names.map((name) => element("button", { type: "button", role: "tab", id: `tab-${name}` }));
   const list = byId("views");
   const place = byId("view-other");
   const made = new Map();
   // The options that each view was left with.
   const left = new Map();
-  list.hidden = VIEWS.length === 0;
+  let newest = 0;
   list.append(...tabs);
   tabs.forEach((tab, index) => tab.addEventListener("click", () => open(names[index])));
   list.addEventListener("keydown", (event) => {
@@ -34,13 +36,27 @@ export function createViews({ store, catalogue, theme, load, focus, record, choo
     tabs[next].focus();
   });
 
-  function open(name) {
+  // The tab that was chosen last is the one that opens, however long the views take to arrive.
+  async function open(name) {
+    const number = (newest += 1);
+    if (name !== MAPS && !(await areLoaded())) return;
     const { panel } = store.get();
-    if (name === openName(store.get())) return;
+    if (number !== newest || name === openName(store.get())) return;
     if (panel) left.set(panel.name, panel.options);
     store.change((draft) => {
       draft.panel = name === MAPS ? null : { name, options: left.get(name) ?? viewOf(name).options() };
     });
+  }
+
+  async function areLoaded() {
+    try {
+      await loadViews();
+      return true;
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+      showToast(t("view.unreachable"));
+      return false;
+    }
   }
 
   function change(edit) {

@@ -1,6 +1,6 @@
 // A link may come from anywhere: nothing of it is used before all of it is what this page would have written.
 import { STEPS } from "../lesson/steps.js";
-import { viewOf } from "../views/list.js";
+import { viewOf } from "../views/loading.js";
 import { LANGUAGES, language } from "../words/i18n.js";
 import { NAME_LIMIT } from "../words/names.js";
 import { parametersOf } from "../inputs/parameters.js";

@@ -1,4 +1,6 @@
 // What the panel in the middle can show in the place of the maps of one calculation.
+import { addTexts } from "../words/i18n.js";
+import { VIEW_TEXTS } from "../words/views.js";
 import { check } from "./check.js";
 import { compare } from "./compare.js";
 import { exported } from "./export.js";
@@ -31,4 +33,4 @@ import { table } from "./table.js";
 // `shown` is the result on the screen: state, request, numbers, view (the state with the names and the focus of now).
 export const VIEWS = [compare, sweep, flow, heads, overview, gradients, check, request, exported, table];
 
-export const viewOf = (name) => VIEWS.find((view) => view.name === name);
+addTexts(VIEW_TEXTS);

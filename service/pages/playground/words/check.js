@@ -1,7 +1,5 @@
 // The view that checks a kernel, and the files that it reads.
 const en = {
-  "view.check": "Check my kernel",
-  "view.check_title": "Compare what your own code computed with the service, and learn the likely mistake",
   "kernel.loaded": "The page shows other numbers.",
   "kernel.drop": "Drop a file with Q, K, V and what your kernel computed: .npz, .npy, .safetensors, .csv or .json.",
   "kernel.names":
@@ -124,8 +122,6 @@ const en = {
 };
 
 const zh = {
-  "view.check": "检查我的实现",
-  "view.check_title": "把你自己的代码算出的结果与服务对照，找出可能的错误",
   "kernel.loaded": "本页的数已替换。",
   "kernel.drop": "把文件拖到这里：Q、K、V 和你的代码算出的结果（.npz、.npy、.safetensors、.csv 或 .json）。",
   "kernel.names":

@@ -1,8 +1,6 @@
 // The view that compares two settings.
 export const COMPARE = {
   en: {
-    "view.compare": "Compare A|B",
-    "view.compare_title": "Two settings on the same numbers, and their difference",
     "compare.presets": "Comparisons",
     "compare.preset_scaled": "Scaled | unscaled",
     "compare.preset_scaled_title": "Dot products divided by √D, and as they are",
@@ -43,8 +41,6 @@ export const COMPARE = {
     "cell.difference_output": "{query}, {value}: B − A = {number}",
   },
   zh: {
-    "view.compare": "对比 A|B",
-    "view.compare_title": "同一组数的两种设置，以及两者之差",
     "compare.presets": "常用对比",
     "compare.preset_scaled": "缩放 | 不缩放",
     "compare.preset_scaled_title": "点积除以 √D，与不除的点积",

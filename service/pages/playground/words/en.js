@@ -28,6 +28,7 @@ export default {
   "view.choose": "What the panel shows",
   "view.maps": "Maps",
   "view.maps_title": "The four steps of the calculation as heat maps",
+  "view.unreachable": "The view could not be loaded: the service does not answer. Try again.",
   "view.none": "There is nothing to show here before the first result, and where keys are ranked.",
 
   "panel.inputs": "Inputs",

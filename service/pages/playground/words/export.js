@@ -1,8 +1,6 @@
 // The view of pictures and tables to take away.
 export const EXPORT = {
   en: {
-    "view.export": "Export",
-    "view.export_title": "Pictures and tables of this calculation, to download or to copy",
     "export.what": "What",
     "export.figure": "Whole figure",
     "export.form": "Format",
@@ -31,8 +29,6 @@ export const EXPORT = {
       "Has letters beyond Latin: compile with XeLaTeX or LuaLaTeX; Chinese needs {packages}.",
   },
   zh: {
-    "view.export": "导出",
-    "view.export_title": "下载或复制这次计算的图和表",
     "export.what": "内容",
     "export.figure": "整幅图",
     "export.form": "格式",

@@ -1,8 +1,6 @@
 // The view of ribbons.
 export const FLOW = {
   en: {
-    "view.flow": "Flow",
-    "view.flow_title": "Ribbons from queries to keys to values, as thick as the weights",
     "flow.rows": "Which queries",
     "flow.focused": "One query",
     "flow.all": "All queries",
@@ -19,8 +17,6 @@ export const FLOW = {
     "flow.hide_all": "Hide from all queries:",
   },
   zh: {
-    "view.flow": "流向",
-    "view.flow_title": "从查询到键再到值的带子，宽度就是权重",
     "flow.rows": "显示哪些查询",
     "flow.focused": "一个查询",
     "flow.all": "所有查询",

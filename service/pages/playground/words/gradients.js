@@ -1,7 +1,5 @@
 // The view of gradients.
 const en = {
-  "view.gradients": "Gradients",
-  "view.gradients_title": "How the number in focus changes with scores, Q, K and V, and where gradients vanish",
   "slopes.of_output":
     "Slopes of the output {query} → {name}, the number in focus. Point at another in the maps to change it.",
   "slopes.of_weight":
@@ -43,8 +41,6 @@ const en = {
 };
 
 const zh = {
-  "view.gradients": "梯度",
-  "view.gradients_title": "选中的数怎样随得分、Q、K、V 变化，以及哪里梯度消失",
   "slopes.of_output": "输出 {query} → {name}（选中的数）的导数。在热图中指向别的格子即可更换。",
   "slopes.of_weight": "权重 {query} → {name}（选中的数）的导数。在热图中指向别的格子即可更换。",
   "slopes.output": "输出",

@@ -1,8 +1,6 @@
 // The view of heads.
 export const HEADS = {
   en: {
-    "view.heads": "Heads",
-    "view.heads_title": "All heads and batch rows at a glance",
     "heads.order": "Order",
     "heads.order_given": "as given",
     "heads.order_sharp": "sharpest first (entropy)",
@@ -23,8 +21,6 @@ export const HEADS = {
     "heads.single": "There is one slice. Paste a request with (B, H, L, D) numbers, split the features into heads under “Advanced”, or open the example.",
   },
   zh: {
-    "view.heads": "多头",
-    "view.heads_title": "一眼看全所有的头和批次",
     "heads.order": "排列",
     "heads.order_given": "原来的顺序",
     "heads.order_sharp": "最集中的在前（熵）",

@@ -27,6 +27,10 @@ export function setLanguage(next) {
 
 export const has = (key) => key in TEXTS[current];
 
+export function addTexts(parts) {
+  for (const own of parts) for (const name of LANGUAGES) Object.assign(TEXTS[name], own[name]);
+}
+
 // {name} in a text stands for a value; a name that a person chose is never read as a placeholder itself.
 export function t(key, values = {}) {
   const text = TEXTS[current][key];

@@ -1,8 +1,6 @@
 // The view of large matrices.
 export const OVERVIEW = {
   en: {
-    "view.overview": "Large",
-    "view.overview_title": "Matrices of up to 4096 × 4096, with a window at full resolution",
     "overview.queries": "Queries",
     "overview.keys": "Keys",
     "overview.features": "Features D",
@@ -35,7 +33,6 @@ export const OVERVIEW = {
     "overview.away": "The service cannot be reached. Change a field to try again.",
     "overview.margins_entropy": "To the right the entropy of each query, below the sum of each key’s weights.",
     "overview.margins_largest": "To the right the largest score of each query, below the sum of each key’s scores.",
-    "overview.legend_linear": "",
     "overview.legend_log": "logarithmic, from ±{least}",
     "overview.legend_row": "as a share of the row’s largest",
     "overview.map_label": "Overview. Arrow keys move the window, with Shift by its whole width; plus and minus zoom",
@@ -49,8 +46,6 @@ export const OVERVIEW = {
     "overview.cell_hidden": "query {row} → key {column}: masked",
   },
   zh: {
-    "view.overview": "大矩阵",
-    "view.overview_title": "最大 4096 × 4096 的矩阵，配一个全分辨率的窗口",
     "overview.queries": "查询数",
     "overview.keys": "键数",
     "overview.features": "特征数 D",
@@ -83,7 +78,6 @@ export const OVERVIEW = {
     "overview.away": "连不上服务。改动任意一项即可重试。",
     "overview.margins_entropy": "右边是每个查询的熵，下边是每个键的权重之和。",
     "overview.margins_largest": "右边是每个查询的最大得分，下边是每个键的得分之和。",
-    "overview.legend_linear": "",
     "overview.legend_log": "对数，从 ±{least} 起",
     "overview.legend_row": "占该行最大值的比例",
     "overview.map_label": "总览。方向键移动窗口，同时按 Shift 移动整个窗口的宽度；加号和减号缩放",

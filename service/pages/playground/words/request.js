@@ -1,8 +1,6 @@
 // The view of the request as code.
 export const REQUEST = {
   en: {
-    "view.request": "Request",
-    "view.request_title": "This calculation as code that runs as it is copied",
     "copy.copy": "Copy",
     "copy.done": "Copied.",
     "copy.select": "The clipboard is not available. The text is selected: copy it with Ctrl+C.",
@@ -45,8 +43,6 @@ export const REQUEST = {
       "This formula compares more than once, or has “and”, “or” or “not”, which {library} has in no equal form for vectors. Choose cURL, Python or JavaScript, which ask the service.",
   },
   zh: {
-    "view.request": "请求",
-    "view.request_title": "把这次计算写成复制即可运行的代码",
     "copy.copy": "复制",
     "copy.done": "已复制。",
     "copy.select": "剪贴板不可用。文字已选中：请按 Ctrl+C 复制。",

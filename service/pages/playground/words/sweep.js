@@ -1,8 +1,6 @@
 // The view that sweeps a parameter.
 export const SWEEP = {
   en: {
-    "view.sweep": "Sweep",
-    "view.sweep_title": "The weights of one query against temperature, scale, sink or the number of features; why √D",
     "sweep.choose": "What to sweep",
     "sweep.row": "Query",
     "sweep.features": "Features D",
@@ -38,8 +36,6 @@ export const SWEEP = {
       "Unscaled, the scores spread like √D: their standard deviation is {low} at D = 4 and {high} at D = 1024. One key then takes nearly everything: the largest weight grows from {from} to {to} on average. The sensitivity falls to {sensitivity}, so hardly any gradient is left. Divided by √D, the scores spread by about 1 for every D, and the largest weight stays near {scaled}.",
   },
   zh: {
-    "view.sweep": "扫描",
-    "view.sweep_title": "一个查询的权重随温度、缩放因子、汇点或特征数的变化；为什么除以 √D",
     "sweep.choose": "扫描哪个参数",
     "sweep.row": "查询",
     "sweep.features": "特征数 D",

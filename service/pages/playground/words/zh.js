@@ -28,6 +28,7 @@ export default {
   "view.choose": "面板显示什么",
   "view.maps": "热图",
   "view.maps_title": "计算的四步，以热图显示",
+  "view.unreachable": "视图没有加载成功：服务没有应答。请再试一次。",
   "view.none": "第一个结果之前，以及只给出键的排名时，这里没有内容。",
 
   "panel.inputs": "输入",
