@@ -52,7 +52,9 @@ async def assert_weights(playground: Playground, expected: list[float]) -> None:
         assert number(apart) <= 1e-12
 
 
-async def swept(open_page: Any, server: Server, parameter: str, language: str = "en", **options: Any) -> tuple[Any, Playground, Locator]:
+async def swept(
+    open_page: Any, server: Server, parameter: str, language: str = "en", **options: Any
+) -> tuple[Any, Playground, Locator]:
     """The playground with one sweep open, and the slider below its plots."""
     recorded, playground = await opened(open_page, server.url, language, **options)
     await recorded.page.locator("#tab-sweep").click()
@@ -103,7 +105,9 @@ async def test_the_cursor_and_the_slider_of_the_temperature_are_one(open_page: O
     await assert_weights(playground, weights(temperature))
     await field.fill("0.5")
     await assert_weights(playground, weights(0.5))
-    await expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^Temperature = 0\.5: team fight attends most to "))
+    await expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"^Temperature = 0\.5: team fight attends most to ")
+    )
     # A press in a plot moves both.
     plot = recorded.page.locator("#view-other svg.plot").first
     at = float(await plot.locator(".cursor line").get_attribute("x1") or 0)
@@ -153,7 +157,9 @@ async def test_a_sink_takes_a_share_and_leaves_an_entropy(open_page: OpenPage, s
     await recorded.assert_clean()
 
 
-async def test_fewer_features_are_confirmed_by_the_service_and_travel_in_the_link(open_page: OpenPage, server: Server) -> None:
+async def test_fewer_features_are_confirmed_by_the_service_and_travel_in_the_link(
+    open_page: OpenPage, server: Server
+) -> None:
     recorded, playground, slider = await swept(open_page, server, "features")
     await slider.press("ArrowLeft")
     await slider.press("ArrowLeft")
