@@ -135,7 +135,8 @@ const headOf = ({ x, anchor, text }) => svgElement("text", { class: "head", x, y
 // A name and, below or behind it, what it counts, `at` this height; an `anchor` "end" is on the left of the bar.
 function labelOf({ x, width, at: middle, anchor, texts, room, isOwn, isHidden }) {
   const side = anchor === "end" ? x - LABEL_GAP : x + width + LABEL_GAP;
-  const kind = `${isOwn ? "own" : ""}${isHidden ? " masked" : ""}`;
+  // On a ribbon of any colour a name has the colour of the text.
+  const kind = isHidden ? "masked" : isOwn && anchor === "end" ? "own" : null;
   const top = middle + 4 - ((texts.length - 1) * LINE_HEIGHT) / 2;
   return texts.map((text, index) =>
     svgElement("text", { class: kind, x: side, y: top + index * LINE_HEIGHT, "text-anchor": anchor }, fitted(text, room, FONT)),

@@ -20,17 +20,29 @@ export function logarithmic(lowest, highest) {
   return { ...axis, ticks: () => powers.filter((power) => power >= lowest && power <= highest).map((power) => tickOf(axis, power)) };
 }
 
-// `hasNone` gives the first step to null, which stands for a parameter that is left out.
+// The smallest of 1, 2 and 5 times a power of ten that is not below a length.
+function roundUnit(length) {
+  const power = 10 ** Math.floor(Math.log10(length) + 1e-9);
+  return power * [1, 2, 5, 10].find((digit) => digit * power >= length * (1 - 1e-9));
+}
+
+// From one multiple of the unit to another.  `hasNone` gives the first step to null, which stands for a parameter that is
+// left out.
 export function linear(lowest, highest, { hasNone = false } = {}) {
-  const unit = (highest - lowest) / STEPS;
+  const unit = roundUnit((highest - lowest) / STEPS);
   const axis = {
-    steps: STEPS,
+    steps: Math.round((highest - lowest) / unit),
     valueAt: (step) => (hasNone && step === 0 ? null : Number((lowest + unit * step).toFixed(2))),
     stepOf: (value) => (value === null ? 0 : (value - lowest) / unit),
   };
-  const values = Array.from({ length: 5 }, (_, index) => lowest + ((highest - lowest) * index) / 4);
-  const none = () => ({ step: 0, text: t("parameter.none") });
-  return { ...axis, ticks: () => values.map((value, index) => (hasNone && index === 0 ? none() : tickOf(axis, value))) };
+  const stride = roundUnit((highest - lowest) / (MAX_TICKS - 2));
+  const first = Math.ceil(lowest / stride);
+  const values = Array.from({ length: Math.floor(highest / stride) - first + 1 }, (_, index) => stride * (first + index));
+  const ticks = values.map((value) => tickOf(axis, value));
+  if (!hasNone) return { ...axis, ticks: () => ticks };
+  // A tick beside that of null would stand on its text.
+  const others = ticks.filter(({ step }) => step > axis.steps / 16);
+  return { ...axis, ticks: () => [{ step: 0, text: t("parameter.none") }, ...others] };
 }
 
 // A step for each of some values in ascending order.

@@ -8,7 +8,7 @@ export const FONT = 11;
 
 const TOP = 10;
 
-const BOTTOM = 5;
+const BOTTOM = 8;
 
 const TICK_ROOM = 20;
 
