@@ -1,7 +1,8 @@
 """One script of many ES modules, and one style sheet of many, so that a page asks for two files instead of sixty.
 
-No module is changed but for its imports and exports: each becomes a function that runs once, in the order of the
-imports, and returns what it exports.  The entry module is a block, which may await.
+No module is changed but for its imports and exports, and for lines of comment, which are left out: they are a sixth of
+the bytes.  Each becomes a function that runs once, in the order of the imports, and returns what it exports.  The entry
+module is a block, which may await.
 """
 
 import re
@@ -16,6 +17,9 @@ IMPORT = re.compile(r'^import (?:([^"]*?) from )?"(\.[^"]+)";\n', re.MULTILINE)
 DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 
 EXPORT = re.compile(r"^export (default |(?:async function\*?|function\*?|class|const) +(\w+))", re.MULTILINE)
+
+COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
+"""A line that holds a comment alone; no template literal of the pages has a line that begins so."""
 
 UNKNOWN = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 """A line of another form of import or export, once those above are replaced."""
@@ -57,7 +61,7 @@ def _add(path: str, read: Read, written: dict[str, str], importers: tuple[str, .
         )
     if path in written:
         return
-    source = read(path)
+    source = COMMENT.sub("", read(path))
     for _, target in (*IMPORT.findall(source), *((None, name) for name in DYNAMIC_IMPORT.findall(source))):
         _add(_resolve(path, target), read, written, (*importers, path))
     written[path] = _wrapped(path, source, is_entry=not importers)

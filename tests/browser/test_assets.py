@@ -105,6 +105,14 @@ def test_a_form_that_cannot_be_bundled_is_named(main: str, other: str, named: st
         bundle_modules("main.js", sources.__getitem__)
 
 
+def test_lines_of_comment_are_left_out_of_the_bundle() -> None:
+    source = 'import { a } from "./a.js";\n// Why.\nconst b = a; // Not a line of its own.\n  // Why not.\n'
+    bundle = bundle_modules("main.js", {"main.js": source, "a.js": 'export const a = "//x";\n'}.__getitem__)
+    assert "Why" not in bundle
+    assert "const b = a; // Not" in bundle
+    assert 'const a = "//x";' in bundle
+
+
 @pytest.mark.parametrize("sheet", ['@import "a.css";', "a { background: url(a.png); }"])
 def test_a_style_sheet_that_names_a_file_is_refused(sheet: str) -> None:
     with pytest.raises(ValueError, match=r"a\.css: expected a style sheet by itself"):
