@@ -15,7 +15,7 @@ Read = Callable[[str], str]
 IMPORT = re.compile(r'^import (?:([^"]*?) from )?"(\.[^"]+)";\n', re.MULTILINE)
 
 COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
-"""A line that is nothing but a comment.  No module has a text of several lines, which could have such a line."""
+"""A line that is nothing but a comment.  No module has a text of several lines, which might have one too."""
 
 DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 
