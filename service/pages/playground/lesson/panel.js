@@ -105,7 +105,7 @@ export function createLessonPanel(on) {
     return shown;
   }
 
-  // The button that was pressed goes away, and the focus to what comes of it.
+  // The button that was pressed goes away, and the focus to the verdict.
   function give(answer) {
     on.answer(answer);
     verdict.focus({ preventScroll: true });

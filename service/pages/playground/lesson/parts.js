@@ -34,7 +34,7 @@ export function highlight(part) {
   if (next) setAttributes(next, { "data-lesson-part": true, "aria-current": "step" });
 }
 
-// A covered part can neither be seen nor reached; `text` stands in its place.
+// Covered parts can neither be seen nor reached; `text` stands in their place.
 export function cover(parts, text) {
   const covered = parts.map(placeOf);
   for (const each of document.querySelectorAll("[data-covered]"))

@@ -3,7 +3,7 @@
 //   numbers                  {tensor: [[row, column, number], …]};
 //   hidden                   pairs [row, key] that are masked;
 //   from                     {tensor: index}, the example among those of the step that a tensor and its names come from;
-//   focus                    the number that is explained;
+//   focus                    the cell to explain;
 //   view                     the open view.
 import { viewOf } from "../views/loading.js";
 import { freeMask } from "../state/edits.js";
