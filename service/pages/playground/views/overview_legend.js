@@ -22,7 +22,7 @@ export function createScaleLegend() {
       setText(low, formatNumber(isWeights ? least : -end, 4));
       setText(high, formatNumber(end, 4));
       setText(hidden, t("legend.hidden"));
-      setText(note, scale === "linear" ? "" : t(`overview.legend_${scale}`, { least: formatNumber(least, 4) }));
+      setText(note, t(`overview.legend_${scale}`, { least: formatNumber(least, 4) }));
       bar.style.setProperty("background", gradient(isWeights ? sequential : (share) => diverging(2 * share - 1, theme)));
     },
   };
