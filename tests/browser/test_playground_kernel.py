@@ -70,6 +70,7 @@ def npy(array: NDArray[Any], version: tuple[int, int] = (1, 0)) -> bytes:
 
 
 async def drop(page: Page, name: str, content: bytes) -> None:
+    await page.locator(".view-check .drop").wait_for()
     await page.evaluate(DROP, [name, base64.b64encode(content).decode()])
 
 

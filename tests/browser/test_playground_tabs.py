@@ -9,7 +9,7 @@ from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
-MAX_TABS_TO_THE_SCORE_MODEL = 18
+MAX_TABS_TO_THE_SCORE_MODEL = 19
 
 STOPS = "grid => [...grid.querySelectorAll('input')].filter((field) => field.tabIndex === 0).length"
 

@@ -14,6 +14,7 @@ from tests.browser.snippets.cases import Request
 
 WRITE = """
 async ({ form, requests, numbers, url, hasKey }) => {
+  await import("./static/playground/views/list.js");
   const { FORMS } = await import("./static/playground/snippets/list.js");
   return requests.map((request, at) => FORMS[form]({
     request, numbers: { logits: numbers[at] }, tensors: { key: request.key, value: request.value ?? null },
