@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 from playwright.async_api import Page, expect
-from attention_heat_map.viridis import VIRIDIS
 
+from attention_heat_map.viridis import VIRIDIS
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
 from tests.browser.test_playground_request import OPENING

@@ -29,7 +29,8 @@ OUTSIDE = """
   const frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll("text")].filter((text) => {
     const box = text.getBoundingClientRect();
-    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+    const beside = box.left < frame.left - 1 || box.right > frame.right + 1;
+    return beside || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
   }).map((text) => text.textContent);
 })
 """
