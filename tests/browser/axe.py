@@ -29,6 +29,6 @@ async def violations_of(page: Page) -> list[tuple[str, str, str]]:
 
 
 async def assert_accessible(page: Page) -> None:
-    """No rule is broken; a report says where and how."""
+    """Raise AssertionError where a rule is broken; it says where and how."""
     violations = await violations_of(page)
     assert not violations, "\n".join(" | ".join(violation) for violation in violations)

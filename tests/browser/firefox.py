@@ -1,6 +1,6 @@
 """Firefox as Debian has it, driven by WebDriver BiDi, its own protocol: no driver stands between it and the tests.
 
-The protocol: https://www.w3.org/TR/webdriver-bidi/. Little of it is sent and received here.
+The protocol: https://www.w3.org/TR/webdriver-bidi/. The commands and events here are a small part of it.
 """
 
 import asyncio

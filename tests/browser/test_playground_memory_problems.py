@@ -1,5 +1,6 @@
 """What the playground says when a memory is refused, has changed, or is gone."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -151,3 +152,30 @@ async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page:
     await expect(panel.said).to_contain_text("Kept as “offline”")
     await expect(panel.error).to_be_hidden()
     assert recorded.page_errors == recorded.violations == []
+
+
+async def test_a_click_while_the_panel_is_busy_is_carried_out_and_a_second_one_is_not(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, _ = await opened(open_page, server.url)
+    page, panel = recorded.page, Panel(recorded.page)
+    gate = asyncio.Event()
+    kept = []
+
+    async def wait(route: Route) -> None:
+        if route.request.method == "PUT":
+            kept.append(route.request.url)
+        else:
+            await gate.wait()
+        await route.continue_()
+
+    await page.route("**/v1/memories**", wait)
+    await page.route("**/v1/memories/**", wait)
+    await panel.open()
+    await panel.keep("impatient")
+    await panel.button("keep").click()
+    gate.set()
+    await expect(panel.said).to_contain_text("Kept as “impatient”")
+    await expect(panel.row("impatient")).to_be_visible()
+    assert len(kept) == 1
+    await recorded.assert_clean()

@@ -15,6 +15,7 @@ NUMBERS = [["1", "−2.5"], ["3", "0.25"]]
 
 BLOCKS = {
     "tabs": "1\t-2.5\n3\t0.25\n",
+    "tabs and decimal commas": "1\t-2,5\n3,0\t0,25\n",
     "a header": "tall\twide\n1\t-2.5\n3\t0.25",
     "names of rows": "Ada\t1\t-2.5\nBob\t3\t0.25",
     "both and a corner": "who,tall,wide\nAda,1,-2.5\nBob,3,0.25",
@@ -27,6 +28,7 @@ BLOCKS = {
     "JSON with an axis too many": "[[[1, -2.5], [3, 0.25]]]",
     "Markdown": "| tall | wide |\n|---:|---:|\n| 1 | −2.5 |\n| 3 | 0.25 |\n",
     "a heading with a unit": "t [s],v [m]\n1,-2.5\n3,0.25\n",
+    "one heading with a unit": "t [s]\tv\n1\t-2.5\n3\t0.25\n",
     "LaTeX": "1 & -2.5 \\\\\n3 & 0.25 \\\\",
 }
 
@@ -34,6 +36,8 @@ NAMED = {"both and a corner": ("Ada", "wide"), "both without a corner": ("Bob", 
 
 WRONG = {
     "5\tfive\n": "line 1, column 2: “five” is not a number",
+    "1.5\t2\n1,500\t2,5\n": "line 2, column 1: “1,500” is not a number",
+    "1,500\t2\n3\t4\n": "line 1, column 1: “1,500” is not a number",
     "a,b\n1,2\n3,x\n": "line 3, column 2: “x” is not a number",
     "[[1, 2], [3]]": "line 2 has 1 numbers where the first has 2",
     "tensor([[1., nan]])": "“nan” is not a number",

@@ -97,7 +97,7 @@ export function createAsking({ store, catalogue, results, reports, notices, repa
       const own = requestOf(state);
       const numbers = previewOf(state, own, catalogue);
       const isPreviewed = numbers && results.preview({ state, request: own, numbers }, state);
-      if (isPreviewed && store.isHeld()) {
+      if (isPreviewed && store.heldBy()) {
         computing.cancel();
         asked = null;
         return;

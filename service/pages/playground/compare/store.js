@@ -14,9 +14,9 @@ export function createStoreOfB({ get, record, hold, release, released }) {
         state.panel.options.b = differencesFrom(state, draft);
       });
     },
-    hold() {
+    hold(by) {
       isHeld = true;
-      hold();
+      hold(by);
     },
     release() {
       release();

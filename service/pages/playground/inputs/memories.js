@@ -25,7 +25,8 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
     ...{ problem: null, question: null, said: null },
   };
   const view = createMemoryView(byId("memory-panel"), { keep, use, ask, answer, more, retry: refresh });
-  let busy = false;
+  const queued = new Set();
+  let last = Promise.resolve();
 
   function paint() {
     view.update(shown, { used: store.get().memory?.name ?? null, canKeep: hasNumbers(store.get()) });
@@ -36,17 +37,21 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
     paint();
   }
 
-  // One call at a time: a second click, or a press of Enter beside it, asks for the same.
-  async function attempt(call) {
-    if (busy) return;
-    busy = true;
-    try {
-      await call();
-    } catch (error) {
-      refuse(error, "problem");
-    } finally {
-      busy = false;
-    }
+  // One call at a time, the others behind it; `what` names a call, and what waits already is not asked for again: a second
+  // click, or a press of Enter beside it.
+  function attempt(what, call) {
+    if (queued.has(what)) return last;
+    queued.add(what);
+    last = last.then(async () => {
+      try {
+        await call();
+      } catch (error) {
+        refuse(error, "problem");
+      } finally {
+        queued.delete(what);
+      }
+    }).catch(reportError);
+    return last;
   }
 
   function refuse(error, place) {
@@ -75,11 +80,11 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
   }
 
   function refresh() {
-    return attempt(() => list());
+    return attempt("list", () => list());
   }
 
   function more() {
-    return attempt(() => list(shown.next));
+    return attempt("more", () => shown.next && list(shown.next));
   }
 
   function keep(name) {
@@ -90,7 +95,7 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
       announce(t(problem.key, problem.values));
       return;
     }
-    act(async () => {
+    act(`keep ${name}`, async () => {
       try {
         await kept(await createMemory(name, bodyOf(store.get())));
       } catch (error) {
@@ -101,9 +106,11 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
   }
 
   // A new action takes back the words about the one before.
-  function act(call) {
-    if (!busy) show({ problem: null, said: null });
-    return attempt(call);
+  function act(what, call) {
+    return attempt(what, () => {
+      show({ problem: null, said: null });
+      return call();
+    });
   }
 
   function refusalOf(name) {
@@ -127,7 +134,7 @@ export function createMemoryPanel({ store, change, reports, keyNeeded }) {
     show({ question: null });
     view.focusAfter(kind, name);
     if (!isYes) return;
-    act(async () => {
+    act(`${kind} ${name}`, async () => {
       try {
         if (kind === "replace") await kept(await replaceMemory(name, bodyOf(store.get()), version));
         else await forget(name, version);

@@ -13,8 +13,9 @@ import { createWritten } from "./written.js";
 // `choice` is "scoreModel" or "normalizer"; `field` is its name on the wire, as error pointers spell it; ids begin with
 // `prefix`.
 export function createParameterFields(root, { choice, field, store, entryOf, report, prefix }) {
-  let built = "";
-  let updates = [];
+  let built = null;
+  let loaded = null;
+  let parts = [];
 
   const set = (name, value) =>
     store.change((draft) => {
@@ -22,13 +23,11 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
     });
 
   function build(entry) {
-    report.clear(`${field}/`);
-    const parts = [
+    parts = [
       ...freeAxes(entry).map((axis) => sizeField(axis)),
       ...parametersOf(entry).map((parameter) => fieldOf(parameter)),
     ];
     root.replaceChildren(...parts.map(({ root: part }) => part));
-    updates = parts.map(({ update }) => update);
   }
 
   function fieldOf(parameter) {
@@ -81,6 +80,12 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
     });
     return {
       root: element("div", { class: "parameter" }, element("label", {}, label, input), error),
+      // What cannot be read gives way to other numbers.
+      forget() {
+        if (!input.hasAttribute("aria-invalid")) return;
+        setAttributes(input, { "aria-invalid": null });
+        input.value = "";
+      },
       update(state, { used }) {
         const value = state[choice].parameters[parameter.name];
         setText(label, titleOf(parameter.name));
@@ -151,6 +156,7 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
   function sizeField(axis) {
     const input = element("input", { type: "number", min: "1", max: "32", step: "1", "data-axis": axis });
     const label = element("span");
+    let isStale = false;
     input.addEventListener("input", () => {
       const size = Number(input.value);
       if (!Number.isInteger(size) || size < 1 || size > 32) return;
@@ -160,10 +166,14 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
     });
     return {
       root: element("div", { class: "parameter" }, element("label", {}, label, input)),
+      forget() {
+        isStale = true;
+      },
       update(state) {
         setText(label, has(`axis.${axis}`) ? t(`axis.${axis}`) : axis);
         const size = axisSizes(entryOf(state), state[choice].parameters, state)[axis];
-        if (document.activeElement !== input) input.value = String(size);
+        if (isStale || document.activeElement !== input) input.value = String(size);
+        isStale = false;
       },
     };
   }
@@ -171,12 +181,13 @@ export function createParameterFields(root, { choice, field, store, entryOf, rep
   return {
     update(state, context) {
       const entry = entryOf(state);
-      const wanted = `${entry.name} ${state.loaded}`;
-      if (built !== wanted) {
-        built = wanted;
-        build(entry);
-      }
-      for (const update of updates) update(state, context);
+      if (built !== entry.name || loaded !== state.loaded) report.clear(`${field}/`);
+      if (built !== entry.name) build(entry);
+      // The fields stay where other numbers come, as by undo, and with them the focus.
+      else if (loaded !== state.loaded) for (const { forget } of parts) forget?.();
+      built = entry.name;
+      loaded = state.loaded;
+      for (const { update } of parts) update(state, context);
     },
   };
 }

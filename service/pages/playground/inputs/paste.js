@@ -25,9 +25,11 @@ function fromObject(text) {
 const TOKEN = /\[|\]|[^\s,[\]]+/g;
 
 // Lists in lists, with commas or blanks between: what stands around them, as in tensor([[1., 2.]], device="cpu"), goes.
-// Returns null for text that only has brackets in it, as a heading with a unit.
+// Returns null for text that only has brackets in it, as headings with units: the numbers stand outside of them.
 function fromBrackets(text) {
-  const inside = text.slice(text.indexOf("["), text.lastIndexOf("]") + 1);
+  const [from, to] = [text.indexOf("["), text.lastIndexOf("]") + 1];
+  if (`${text.slice(0, from)} ${text.slice(to)}`.split(/[\s,;|&]+/).some((word) => parseNumber(word) !== null)) return null;
+  const inside = text.slice(from, to);
   const root = [];
   const open = [root];
   for (const [token] of inside.matchAll(TOKEN)) {
@@ -58,7 +60,7 @@ function linesOf(text) {
     .split("\n")
     .filter((line) => line.trim() !== "" && !(line.includes("|") && RULE.test(line)));
   const has = (sign) => lines.length > 0 && lines.every((line) => line.includes(sign));
-  if (lines.some((line) => line.includes("\t"))) return lines.map((line) => line.split("\t").map(cellOf));
+  if (lines.some((line) => line.includes("\t"))) return withPoints(lines.map((line) => line.split("\t").map(cellOf)));
   for (const sign of ["|", "&", ";"]) if (has(sign)) return lines.map((line) => cut(line, sign));
   // One comma in one line may be that of a decimal fraction.
   if (has(",") && (lines.length > 1 || /,.*,|,\s/.test(lines[0]))) return lines.map((line) => cut(line, ","));
@@ -80,9 +82,20 @@ function cut(line, sign) {
   return cells.map((cell) => cellOf(sign === ";" ? cell.replace(/^(\s*[-−]?\d+),(\d+\s*)$/, "$1.$2") : cell));
 }
 
+// Decimal commas become points where a comma can be nothing else: no cell has a point, and one is no comma of thousands.
+function withPoints(lines) {
+  const cells = lines.flat();
+  const isFraction = (cell) => /^[-−]?\d+,\d+(e[-−+]?\d+)?$/i.test(cell);
+  const hasPoints = cells.some((cell) => cell.includes(".") && parseNumber(cell) !== null);
+  const isSure = cells.some((cell) => isFraction(cell) && !/^[-−]?[1-9]\d{0,2},\d{3}$/.test(cell));
+  if (hasPoints || !isSure) return lines;
+  return lines.map((line) => line.map((cell) => (isFraction(cell) ? cell.replace(",", ".") : cell)));
+}
+
 const cellOf = (text) => text.trim().replace(/^"(.*)"$/, "$1");
 
-const isName = (cell) => parseNumber(cell) === null;
+// Digits with a comma are a number that cannot be read, and no name.
+const isName = (cell) => parseNumber(cell) === null && !/^[-−+]?\d[\d.,]*$/.test(cell);
 
 // The first line and the first column may be names; a corner may stand where they meet.
 function fromCells(lines) {

@@ -28,13 +28,20 @@ export function createTemperature({ prefix, set, report, hold, release }) {
     set(value);
   }
 
+  let isPressed = false;
+  slider.addEventListener("pointerdown", () => {
+    isPressed = true;
+  });
   slider.addEventListener("input", () => {
-    hold();
+    hold(isPressed ? "drag" : "keys");
     accept(fromStep(Number(slider.value)));
   });
   // A slider that comes back to where it was reports no change.
   for (const type of ["change", "pointerup", "pointercancel", "touchend", "keyup", "blur"])
-    slider.addEventListener(type, release);
+    slider.addEventListener(type, () => {
+      isPressed = false;
+      release();
+    });
   reset.addEventListener("click", () => accept(null));
   field.addEventListener("input", () => {
     const value = parseNumber(field.value);
@@ -48,6 +55,8 @@ export function createTemperature({ prefix, set, report, hold, release }) {
   });
 
   return {
+    // What cannot be read gives way to other numbers.
+    forget: () => setAttributes(field, { "aria-invalid": null }),
     root: element(
       "div",
       { class: "parameter temperature" },

@@ -1,5 +1,5 @@
-// Undo and redo: the states before each edit.  A drag is one edit, and so are the letters typed into a field until it is
-// left.
+// Undo and redo: the states before each edit.  A drag is one edit, and so are the letters typed into a field, and the
+// steps of a slider by keys, until it is left.
 import { sameContent } from "./content.js";
 import { isAwaited } from "./used_memory.js";
 
@@ -18,7 +18,7 @@ export function createHistory(store, { changed, fieldOf }) {
     if (isTravelling || isAwaited(previous)) return;
     const isOfView = changesView(state, previous);
     if (sameContent(state, previous) && !(isRecording && isOfView)) return;
-    const source = store.isHeld() ? "drag" : fieldOf();
+    const source = store.heldBy() ?? fieldOf();
     const merges = source !== null && source === last;
     last = source;
     if (!merges) past.push({ state: previous, isOfView });
@@ -55,7 +55,9 @@ export function createHistory(store, { changed, fieldOf }) {
     changed();
   }
 
-  store.onRelease(separate);
+  store.onRelease((by) => {
+    if (by === "drag") separate();
+  });
 
   return {
     undo: () => travel(past, future),

@@ -11,7 +11,7 @@ export const opening = () => ({ stage: "weights", row: 0, key: 0, column: 0 });
 
 export function createStore(initial) {
   let state = initial;
-  let isHeld = false;
+  let held = null;
   let counted = initial.loaded;
   const listeners = [];
   const settled = [];
@@ -28,15 +28,17 @@ export function createStore(initial) {
     // Another example, link or state of the past: every field is filled anew.
     load: (next) => replace({ ...next, loaded: (counted += 1) }),
     // While a number is being dragged its values are of passage: the service is asked about the one it comes to rest at.
-    hold() {
-      isHeld = true;
+    // `by` is what moves it, "drag" or "keys".
+    hold(by = "drag") {
+      held = by;
     },
     release() {
-      if (!isHeld) return;
-      isHeld = false;
-      for (const listener of settled) listener();
+      if (!held) return;
+      const by = held;
+      held = null;
+      for (const listener of settled) listener(by);
     },
-    isHeld: () => isHeld,
+    heldBy: () => held,
     onRelease: (listener) => settled.push(listener),
     // The focus moves often; nothing else is copied for it.
     focus: (focus) => replace({ ...state, focus }),
