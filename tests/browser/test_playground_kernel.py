@@ -38,6 +38,17 @@ async (content) => {
 }
 """
 
+READ_OPTIONS = """
+async (options) => {
+  const { check } = await import("./static/playground/views/check.js");
+  try {
+    return check.readOptions(options, (isRight, what) => { if (!isRight) throw new Error(what); });
+  } catch (error) {
+    return error.message;
+  }
+}
+"""
+
 DRAW = np.random.default_rng(7)
 
 Arrays = dict[str, NDArray[Any]]
@@ -162,6 +173,31 @@ async def test_arrays_are_read_as_numpy_has_written_them(open_page: OpenPage, se
     for version in ((1, 0), (2, 0), (3, 0)):
         [one] = await recorded.page.evaluate(READ, base64.b64encode(npy(drawn, version)).decode())
         np.testing.assert_array_equal(np.array(one["values"]), drawn.ravel())
+    await recorded.assert_clean()
+
+
+async def test_a_link_holds_a_candidate_that_is_not_finite_and_nothing_else(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, _ = await opened(open_page, server.url)
+    options = {
+        "candidate": {"output": [[["NaN", 1], [None, "Infinity"]]], "logsumexp": [[None, 2]]},
+        "lead": [1, 1],
+        "kv": None,
+        "dtype": "bfloat16",
+    }
+    assert await recorded.page.evaluate(READ_OPTIONS, options) == options
+    for wrong in (
+        {"candidate": {"output": [[[1, 2], [3]]]}},
+        {"candidate": {"output": [[[1, "x"]]]}},
+        {"candidate": {"other": [[[1]]]}},
+        {"candidate": {}},
+        {"candidate": {"output": [[[1]]] * 17}},
+        {"lead": [2, 3, 4]},
+        {"lead": [2, 3], "kv": 2},
+        {"dtype": "int8"},
+    ):
+        assert isinstance(await recorded.page.evaluate(READ_OPTIONS, {**options, **wrong}), str), wrong
     await recorded.assert_clean()
 
 

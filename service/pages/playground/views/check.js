@@ -41,7 +41,7 @@ const isCount = (count) => Number.isInteger(count) && count >= 1 && count <= MAX
 function isTensor(nested, rank) {
   if (rank === 0) return isLeaf(nested);
   const isList = Array.isArray(nested) && nested.length >= 1 && nested.length <= LIMIT;
-  return isList && nested.every((part) => isTensor(part, rank - 1) && part?.length === nested[0]?.length);
+  return isList && nested.every((part) => isTensor(part, rank - 1) && (rank === 1 || part.length === nested[0].length));
 }
 
 function readOptions({ candidate = null, lead = [], kv = null, dtype = "float64" }, expect) {
