@@ -1,6 +1,5 @@
 """The playground as a person uses it: choose, type, read heat maps; every wait is for what the page itself says."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -98,8 +97,7 @@ class Playground:
 
     async def link(self, view: str, options: dict[str, Any]) -> str:
         """Wait until the address opens a view with these options, and return it."""
-        while "#2." not in self.page.url or read(self.page.url)["t"] != [view, options]:
-            await asyncio.sleep(0.05)
+        await self.page.wait_for_url(lambda url: "#2." in url and read(url)["t"] == [view, options])
         return self.page.url
 
     async def explained(self, text: str) -> None:

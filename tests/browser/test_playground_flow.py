@@ -108,7 +108,7 @@ async def test_a_hidden_key_has_no_ribbon_and_the_others_share_its_weight(open_p
 
 
 async def test_a_ribbon_explains_its_weight_by_mouse_and_by_keyboard(open_page: OpenPage, server: Server) -> None:
-    recorded, playground, found = await flow(open_page, server)
+    recorded, _, found = await flow(open_page, server)
     pair = recorded.page.locator("#explain-pair")
     await found.nth(2).hover()
     await expect(pair).to_have_text("team fight → mid")
@@ -131,7 +131,7 @@ async def test_a_ribbon_explains_its_weight_by_mouse_and_by_keyboard(open_page: 
 
 
 async def test_a_tap_explains_and_masks_nothing(open_page: OpenPage, server: Server) -> None:
-    recorded, playground, found = await flow(open_page, server, "zh", width=360, has_touch=True, is_mobile=True)
+    recorded, _, found = await flow(open_page, server, "zh", width=360, has_touch=True, is_mobile=True)
     for _ in range(2):
         # The ribbon of 0.1489 and those that are thinner can be hit beside the band.
         await found.nth(1).locator("rect").tap()
