@@ -1,6 +1,5 @@
 """The playground as a person uses it: choose, type, read heat maps; every wait is for what the page itself says."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -15,9 +14,6 @@ LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 TAGS = {"zh": "zh-Hans", "en": "en"}
 
 MAX_TABS = 150
-
-MAX_LOOKS = 600
-"""At an address that is written some time after the last change."""
 
 PASTE = """
 (field, text) => {
@@ -101,11 +97,8 @@ class Playground:
 
     async def link(self, view: str, options: dict[str, Any]) -> str:
         """Wait until the address opens a view with these options, and return it."""
-        for _ in range(MAX_LOOKS):
-            if "#2." in self.page.url and read(self.page.url)["t"] == [view, options]:
-                return self.page.url
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"the address is {self.page.url}")
+        await self.page.wait_for_url(lambda url: "#2." in url and read(url)["t"] == [view, options])
+        return self.page.url
 
     async def explained(self, text: str) -> None:
         """Wait until the steps of the service contain a text."""

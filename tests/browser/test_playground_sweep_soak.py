@@ -23,14 +23,14 @@ SCENES = (
     ("flow", '[data-rows="all"]'),
 )
 
-# Every text of a drawing is inside it, and no two names on the same side are closer than a line.
+# Texts that are not inside their drawing.
 OUTSIDE = """
 () => [...document.querySelectorAll("#view-other svg")].flatMap((svg) => {
   const frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll("text")].filter((text) => {
     const box = text.getBoundingClientRect();
-    const beside = box.left < frame.left - 1 || box.right > frame.right + 1;
-    return beside || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+    return box.left < frame.left - 1 || box.right > frame.right + 1 ||
+      box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
   }).map((text) => text.textContent);
 })
 """

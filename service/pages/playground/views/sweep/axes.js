@@ -8,7 +8,7 @@ const MAX_TICKS = 8;
 
 const tickOf = (axis, value) => ({ step: axis.stepOf(value), text: formatFull(value) });
 
-// Every power of ten has a tick.  Zero and negative numbers have no place.
+// Every power of ten has a tick.  Only positive numbers have a step.
 export function logarithmic(lowest, highest) {
   const ratio = Math.log(highest / lowest);
   const axis = {
