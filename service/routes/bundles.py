@@ -1,7 +1,8 @@
 """One script of many ES modules, and one style sheet of many, so that a page asks for two files instead of sixty.
 
-No module is changed but for its imports and exports: each becomes a function that runs once, in the order of the
-imports, and returns what it exports.  The entry module is a block, which may await.
+No module is changed but for its imports and exports, and loses the lines that hold a comment alone: each becomes a
+function that runs once, in the order of the imports, and returns what it exports.  The entry module is a block, which
+may await.
 """
 
 import re
@@ -16,6 +17,9 @@ IMPORT = re.compile(r'^import (?:([^"]*?) from )?"(\.[^"]+)";\n', re.MULTILINE)
 DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 
 EXPORT = re.compile(r"^export (default |(?:async function\*?|function\*?|class|const) +(\w+))", re.MULTILINE)
+
+COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
+"""A line that holds a comment alone, a sixth of what the bundle weighs compressed."""
 
 UNKNOWN = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 """A line of another form of import or export, once those above are replaced."""
@@ -85,7 +89,7 @@ def _wrapped(path: str, source: str, *, is_entry: bool) -> str:
         exported.append(name)
         return str(declaration)
 
-    body = EXPORT.sub(declare, IMPORT.sub(bind, source))
+    body = EXPORT.sub(declare, IMPORT.sub(bind, COMMENT.sub("", source)))
     body = DYNAMIC_IMPORT.sub(lambda found: f"Promise.resolve({_variable(_resolve(path, found[1]))})", body)
     if unknown := UNKNOWN.search(body):
         raise ValueError(f"{path}: expected a form of import or export that bundles; received {unknown[0]}")

@@ -105,6 +105,12 @@ def test_a_form_that_cannot_be_bundled_is_named(main: str, other: str, named: st
         bundle_modules("main.js", sources.__getitem__)
 
 
+def test_the_bundle_leaves_out_lines_of_comments_alone() -> None:
+    source = '// First.\nconst a = "// kept"; // kept\n  // Second.\nwindow.a = a;\n'
+    bundle = bundle_modules("main.js", {"main.js": source}.__getitem__)
+    assert bundle == '// main.js\n{\nconst a = "// kept"; // kept\nwindow.a = a;\n}\n'
+
+
 @pytest.mark.parametrize("sheet", ['@import "a.css";', "a { background: url(a.png); }"])
 def test_a_style_sheet_that_names_a_file_is_refused(sheet: str) -> None:
     with pytest.raises(ValueError, match=r"a\.css: expected a style sheet by itself"):
