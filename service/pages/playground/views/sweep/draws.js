@@ -15,7 +15,7 @@ const KEYS = 8;
 
 const SEED = 6;
 
-// So that a frame stays a frame.
+// So that a frame is not missed.
 const BUDGET_MILLISECONDS = 8;
 
 const MEASURES = ["largest", "sensitivity", "squares"];

@@ -14,7 +14,7 @@ const HEIGHTS = [200, 110];
 const NUMBERS = ["largest", "sensitivity"];
 
 // While draws are added up.
-const PAINT_MILLISECONDS = 150;
+const PAINT_MILLISECONDS = 250;
 
 // Inputs that a person can still look at.
 const MAX_TAKEN_FEATURES = 64;
@@ -38,7 +38,7 @@ export function createRandomKeys({ change, load }) {
   const draws = createDraws();
   let at = 0;
   let drawn = "";
-  let frame = null;
+  let timer = null;
   let painted = 0;
   let confirmed = { question: null, largest: null };
 
@@ -61,16 +61,16 @@ export function createRandomKeys({ change, load }) {
     if (next !== at) change((options) => Object.assign(options, { size: next }));
   }
 
-  // A few draws in each frame, as long as the view is open.
-  function work(time) {
-    frame = null;
+  // A few draws at a time, as long as the view is open; what a person does comes in between.
+  function work() {
+    timer = null;
     if (!root.isConnected || draws.isComplete()) return;
     draws.advance();
-    if (draws.isComplete() || time - painted > PAINT_MILLISECONDS) {
-      painted = time;
+    if (draws.isComplete() || performance.now() - painted > PAINT_MILLISECONDS) {
       paint();
+      painted = performance.now();
     }
-    frame = requestAnimationFrame(work);
+    timer = setTimeout(work);
   }
 
   function paint() {
@@ -127,7 +127,7 @@ export function createRandomKeys({ change, load }) {
     update({ options }) {
       at = options.size;
       paint();
-      frame ??= requestAnimationFrame(work);
+      timer ??= setTimeout(work);
     },
   };
 }
