@@ -22,7 +22,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("look", sample(LOOKS, ("zh", "dark")))
+@pytest.mark.soak
+@pytest.mark.parametrize("look", LOOKS)
 async def test_swagger_ui_is_accessible_closed_opened_and_answered(
     open_page: OpenPage, server: Server, look: tuple[str, str]
 ) -> None:
@@ -44,6 +45,7 @@ async def test_swagger_ui_is_accessible_closed_opened_and_answered(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("scheme", sample(["light", "dark"], "light"))
 async def test_the_form_for_the_key_is_accessible(open_page: OpenPage, keyed: Server, scheme: str) -> None:
     recorded = await open_page(f"{keyed.url}/docs", colour_scheme=scheme)
@@ -89,3 +91,25 @@ async def test_the_explanation_scrolls_by_keys(open_page: OpenPage, server: Serv
     await recorded.page.keyboard.press("End")
     await recorded.page.wait_for_function("() => document.querySelector('#explain').scrollTop > 0")
     await recorded.assert_clean()
+
+
+VIEWS = ("compare", "sweep", "flow", "heads", "overview", "gradients", "check", "request", "export", "table")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_every_view_and_the_lesson_are_accessible(
+    open_page: OpenPage, server: Server, look: tuple[str, str], width: int
+) -> None:
+    language, scheme = look
+    recorded, playground = await opened(open_page, server.url, language, colour_scheme=scheme, width=width)
+    page = recorded.page
+    for view in VIEWS:
+        await page.locator(f"#tab-{view}").click()
+        await page.locator(f"#view-other > .view-{view}").wait_for()
+        await recorded.settle()
+        await assert_accessible(page)
+    await page.locator("#learn").click()
+    await playground.fresh()
+    await assert_accessible(page)

@@ -157,6 +157,7 @@ async def test_members_of_unions_have_names_and_no_numbers(open_page: OpenPage, 
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_service_without_keys_shows_no_padlock_and_every_part_of_a_path_has_a_value(
     open_page: OpenPage, docs: str, client: httpx.AsyncClient
 ) -> None:

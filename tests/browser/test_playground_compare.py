@@ -47,6 +47,7 @@ async def test_softmax_and_sparsemax_stand_side_by_side_after_two_clicks_and_tra
     await again.assert_clean()
 
 
+@pytest.mark.soak
 async def test_swap_copy_and_undo(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     compared = Compared(playground)
@@ -170,6 +171,7 @@ BROKEN_OPTIONS: list[Any] = [
 ]
 
 
+@pytest.mark.soak
 async def test_a_link_with_other_options_than_the_view_has_is_refused(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     await Compared(playground).open()

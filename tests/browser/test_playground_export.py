@@ -165,6 +165,7 @@ async def test_tables_are_escaped_and_have_every_digit(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_view_is_in_the_link_and_copies(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await opened(open_page, server.url, permissions=["clipboard-read", "clipboard-write"])
     page = recorded.page

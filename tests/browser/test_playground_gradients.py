@@ -111,6 +111,7 @@ async def test_the_gauge_falls_as_the_row_saturates(open_page: OpenPage, server:
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_every_normalizer_agrees_with_the_service_and_one_without_slopes_says_so(
     open_page: OpenPage, server: Server
 ) -> None:

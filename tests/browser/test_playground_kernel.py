@@ -114,6 +114,7 @@ async def test_one_drop_names_the_cause_and_leads_to_the_first_wrong_cell(open_p
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_numbers_that_are_downloaded_come_back_as_a_result_that_a_link_holds(
     open_page: OpenPage, server: Server, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ async def test_a_link_holds_a_candidate_that_is_not_finite_and_nothing_else(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_every_kind_of_file_leads_to_the_cause(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await open_check(open_page, server)
     page = recorded.page

@@ -88,6 +88,7 @@ async def test_leaving_brings_back_numbers_and_what_can_be_undone(open_page: Ope
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_link_sends_a_step_without_its_answer_and_a_reload_keeps_all(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -126,6 +127,7 @@ async def test_a_link_sends_a_step_without_its_answer_and_a_reload_keeps_all(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_what_gives_the_answer_away_is_covered_until_there_is_one(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     lesson, page = Lesson(playground), recorded.page

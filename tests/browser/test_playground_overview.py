@@ -80,6 +80,7 @@ async def test_a_cell_of_a_file_is_found_and_right(open_page: OpenPage, server: 
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_pointer_and_keys_move_and_zoom_the_window(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await opened(open_page, server.url)
     page = recorded.page

@@ -290,6 +290,7 @@ async def test_of_several_slices_one_is_shown_and_the_other_can_be_chosen(open_p
     await expect(playground.verification).to_have_attribute("data-state", "match")
 
 
+@pytest.mark.soak
 async def test_a_paste_into_one_slice_gives_all_slices_its_size(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     await playground.type_into("query", 0, 0, "3")

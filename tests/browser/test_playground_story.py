@@ -61,6 +61,7 @@ async def test_any_change_of_the_numbers_silences_the_story_and_a_change_of_name
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_an_example_that_replaces_edits_says_so_and_they_come_back(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     toast = recorded.page.locator("#toast")

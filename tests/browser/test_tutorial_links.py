@@ -31,6 +31,7 @@ def test_both_languages_have_the_same_links() -> None:
     assert english == chinese
 
 
+@pytest.mark.soak
 async def test_a_step_opens_with_the_weights_that_the_page_shows(open_page: OpenPage, server: Server) -> None:
     page = f"{TUTORIAL}.md"
     recorded, playground = await opened(open_page, server.url)
