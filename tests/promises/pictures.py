@@ -14,7 +14,7 @@ from tests.promises import curl
 from tests.promises.readme import LANGUAGES, MANUAL, ROOT, Section, commands
 from tests.server import running_server
 
-SCREEN = {"width": 1280, "height": 700}
+SCREEN = {"width": 1280, "height": 720}
 MAX_BYTES = 220_000
 """So that the page opens fast wherever it is read."""
 

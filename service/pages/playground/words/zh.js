@@ -19,7 +19,7 @@ export default {
   "bar.guide": "文档",
   "bar.guide_title": "教程、指南、参考与原理",
   "skip.inputs": "跳到输入",
-  "skip.results": "跳到热力图",
+  "skip.results": "跳到热图",
   "skip.explain": "跳到解释",
   "example.both": "王者荣耀：团战与抢龙",
   "batch.label": "批次",
