@@ -4,6 +4,8 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
+from tests.browser.conftest import SETTLE
+
 AXE = Path(__file__).parents[2] / ".venv-browser" / "node_modules" / "axe-core" / "axe.min.js"
 
 LEFT_OUT = ("color-contrast-enhanced",)
@@ -20,8 +22,19 @@ async (leftOut) => {
 """
 
 
+IS_EXPLAINED = """
+() => {
+  const explain = document.querySelector("#explain");
+  return !explain?.checkVisibility() || explain.dataset.state !== "pending";
+}
+"""
+
+
 async def violations_of(page: Page) -> list[tuple[str, str, str]]:
     """Return rule, selector and explanation of everything in a page, as it is now, that breaks a rule."""
+    # Steps that are being asked for are faint until they have come.
+    await page.wait_for_function(IS_EXPLAINED)
+    await page.evaluate(SETTLE)
     if not await page.evaluate("() => 'axe' in window"):
         # The policy of the page lets no script in; a function that the browser is given runs all the same.
         await page.evaluate(f"() => {{ {AXE.read_text(encoding='utf-8')} }}")
