@@ -22,6 +22,10 @@ PATIENCE_SECONDS = 60
 
 EVENTS = ("log.entryAdded", "network.beforeRequestSent", "script.message")
 
+PREFER = """
+() => Object.defineProperty(navigator, "languages", { get: () => Object.freeze(["%s"]) })
+"""
+
 REPORT_VIOLATIONS = """
 (report) => addEventListener("securitypolicyviolation", (event) =>
   report(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))
@@ -115,8 +119,9 @@ class Firefox:
         user = (await self.command("browser.createUserContext"))["userContext"]
         context = (await self.command("browsingContext.create", type="tab", userContext=user))["context"]
         page = self.pages[context] = FirefoxPage(self, context, user, re.match(r"\w+://[^/]+/", url)[0])  # type: ignore[index]
-        await self.command("emulation.setLocaleOverride", contexts=[context], locale=locale)
         await self.command("browsingContext.setViewport", context=context, viewport={"width": width, "height": 900})
+        # Versions before 142 know no emulation.setLocaleOverride.
+        await self.command("script.addPreloadScript", functionDeclaration=PREFER % locale, contexts=[context])
         channel = {"type": "channel", "value": {"channel": "violations"}}
         await self.command(
             "script.addPreloadScript", functionDeclaration=REPORT_VIOLATIONS, arguments=[channel], contexts=[context]
