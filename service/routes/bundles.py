@@ -12,14 +12,20 @@ from posixpath import dirname, join, normpath
 
 _LATER = """\
 let $awaited = null;
-const forget = (error) => {{
+let $failed = 0;
+const $forget = (error) => {{
   $awaited = null;
+  $failed += 1;
   throw error;
 }};
 const $later = () =>
-  ($awaited ??= import("{address}").then(({{ default: run }}) => run({{ {modules} }}), forget));
+  ($awaited ??= import("{address}" + ($failed ? `?${{$failed}}` : "")).then(
+    ({{ default: run }}) => run({{ {modules} }}),
+    $forget,
+  ));
 """
-"""Loads the other script once; the next call tries again where that failed."""
+"""Loads the other script once.  Where that failed, the next call asks at another address: browsers may remember a module
+that did not arrive."""
 
 Read = Callable[[str], str]
 """Returns the source of a file, by its path."""

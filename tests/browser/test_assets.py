@@ -123,7 +123,8 @@ def test_modules_that_are_needed_later_are_a_script_of_their_own() -> None:
     }
     main = bundle_modules("main.js", sources.__getitem__, "./later.0.js")
     assert re.findall("// .*", main) == ["// a.js", "// b.js", "// main.js"]
-    assert 'import("./later.0.js").then(({ default: run }) => run({ $a, $b })' in main
+    assert 'import("./later.0.js" + ($failed ? `?${$failed}` : ""))' in main
+    assert "({ default: run }) => run({ $a, $b })" in main
     assert "$later().then(({ $c }) => $c)" in main
     later = bundle_later("main.js", sources.__getitem__)
     assert re.findall("// .*", later) == ["// d.js", "// c.js"]

@@ -26,12 +26,17 @@ const loadExample = (id) => load(`v1/examples/${encodeURIComponent(id)}`);
 
 const exampleOf = (id) => (id === BOTH ? openingExample(loadExample) : loadExample(id));
 
+function dropView(document, error) {
+  if (!(error instanceof Unreachable) || document.l) throw error;
+  document.t = null;
+}
+
 async function readLink(fragment, catalogue, examples) {
   if (fragment.length < 2) return { shared: null };
   try {
     const document = await decodeShare(fragment);
-    // A view reads its own options, and steps of the lesson open views.
-    if (document.t || document.l) await loadViews();
+    // A view reads its own options, and steps of the lesson open views; without the views there are still the maps.
+    if (document.t || document.l) await loadViews().catch((error) => dropView(document, error));
     return { shared: readShared(document, catalogue, [BOTH, ...examples.map(({ id }) => id)]) };
   } catch (error) {
     if (error instanceof BrokenLink) return { shared: null, broken: true };
@@ -62,8 +67,9 @@ async function start() {
   if (broken) page.sayBroken("notice.link");
 }
 
+const notices = createNotices({ retry: () => location.reload() });
+
 async function begin() {
-  const notices = createNotices({ retry: () => location.reload() });
   try {
     await start();
     notices.set("start", null);

@@ -66,6 +66,7 @@ function createField({ place, kind, choices, only }, { store, report, prefix }) 
     root: field.root,
     update(state) {
       field.root.hidden = only !== undefined && state.further["position/name"] !== only;
+      if (field.root.hidden) field.forget?.();
       field.update(state);
     },
   };

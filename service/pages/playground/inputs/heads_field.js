@@ -52,7 +52,7 @@ export function createHeadsField({ store, report, entryOf }) {
         root.hidden = state.memory !== null;
         setText(label, t(`further.${place}`));
         setAttributes(label.parentElement, { title: t("further.heads_help") });
-        if (loaded !== state.loaded && input.hasAttribute("aria-invalid")) {
+        if ((root.hidden || loaded !== state.loaded) && input.hasAttribute("aria-invalid")) {
           setAttributes(input, { "aria-invalid": null });
           report(place, null);
         }

@@ -39,15 +39,20 @@ export function createWritten({ place, kind, required, attributes, labelOf, help
     report(place, right ? null : { key: problem, values: { text: input.value } });
     if (right) set(value);
   });
+  // What cannot be read gives way: to other numbers, or because the field is there no more.
+  function forget() {
+    if (!input.hasAttribute("aria-invalid")) return;
+    setAttributes(input, { "aria-invalid": null });
+    report(place, null);
+  }
+
   return {
+    forget,
     root: element("div", { class: "parameter written" }, element("label", {}, label, input), error),
     update(state) {
       setText(label, labelOf());
       label.parentElement.title = helpOf();
-      if (loaded !== state.loaded && input.hasAttribute("aria-invalid")) {
-        setAttributes(input, { "aria-invalid": null });
-        report(place, null);
-      }
+      if (loaded !== state.loaded) forget();
       loaded = state.loaded;
       if (input.hasAttribute("aria-invalid")) return;
       const value = get(state);

@@ -102,7 +102,8 @@ export function createLesson({ store, catalogue, exampleOf, replace, bringBack }
     highlight(lesson && partOf(lesson));
     cover(lesson?.answer === null ? (STEPS[lesson.step].covered ?? []) : [], lesson && t("lesson.covered"));
     if (!lesson) {
-      if (phase) panel.close();
+      // Also before the first answer, when nothing was scrolled to yet.
+      panel.close();
       phase = "";
       return;
     }

@@ -172,6 +172,8 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   // Back from the lesson: the state that it took the place of, with the edits that can be undone.
   function bringBack() {
+    // Left already: the reader's own state is back, and nothing takes its place.
+    if (!store.get().lesson) return Promise.resolve(false);
     const make = async () => {
       const example = await exampleOf(own?.state.example ?? BOTH);
       const { language } = store.get();

@@ -59,9 +59,10 @@ export function createViews({ store, catalogue, theme, load, focus, record, choo
     }
   }
 
-  function change(edit) {
-    store.change((draft) => edit(draft.panel.options));
-  }
+  // What comes late, as a file that was read, edits no other view that was opened meanwhile.
+  const changeOf = (name) => (edit) => {
+    if (openName(store.get()) === name) store.change((draft) => edit(draft.panel.options));
+  };
 
   function showMaps() {
     open(MAPS);
@@ -71,7 +72,7 @@ export function createViews({ store, catalogue, theme, load, focus, record, choo
   function create(name) {
     const root = element("div", { class: `view-${name}` });
     const { change: edit, hold, release } = store;
-    const edits = { change, edit, record, hold, release };
+    const edits = { change: changeOf(name), edit, record, hold, release };
     const view = viewOf(name).create({ root, catalogue, theme, ...edits, load, focus, chooseBatch, showMaps });
     return { root, ...view };
   }

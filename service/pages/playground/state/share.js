@@ -27,7 +27,7 @@ export function documentOf(state) {
     e: example,
     b: batch,
     // A memory has no heads, and all typed slices count as batch rows beside it.
-    h: memory ? null : heads && [heads.query, heads.key],
+    h: memory?.about ? null : heads && [heads.query, heads.key],
     q: query,
     k: typed.key,
     v: typed.value,

@@ -149,7 +149,7 @@ function readFurther(given) {
 // Kinds that are one value, and what each of them may be.
 const VALUES = {
   positive: (value) => Number.isFinite(value) && value > 0,
-  count: (value) => isCount(value, LIMIT),
+  count: (value) => isCount(value, Number.MAX_SAFE_INTEGER),
   choice: (value, { choices }) => choices.includes(value),
   reals: (value) => [value].flat().length <= MAX_SLICES && [value].flat().every(Number.isFinite),
   tensor: (value) => countNumbers(value, MAX_RANK) <= MAX_NUMBERS,
@@ -162,8 +162,19 @@ function countNumbers(value, rank) {
   return value.reduce((sum, part) => sum + countNumbers(part, rank - 1), 0);
 }
 
+// Of rotary angles: names, numbers, truth values, and lists of numbers.
+function readScaling(value) {
+  const isPlain = (one) =>
+    ["string", "boolean"].includes(typeof one) ||
+    one === null ||
+    [one].flat().every((number, index) => Number.isFinite(number) && index < 4 * LIMIT);
+  expect(isObject(value) && Object.keys(value).length <= MAX_NAMES && Object.values(value).every(isPlain), "scaling");
+  return structuredClone(value);
+}
+
 function readWritten(value, field) {
-  const { kind } = field;
+  const { kind, place } = field;
+  if (place === "position/scaling") return readScaling(value);
   if (kind in VALUES) {
     expect(VALUES[kind](value, field), "value");
     return structuredClone(value);

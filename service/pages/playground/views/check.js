@@ -9,7 +9,8 @@ import { announce } from "../page/notices.js";
 import { LIMIT, batchesOf, sizesOf } from "../state/store.js";
 import { has, t } from "../words/i18n.js";
 import { createDifferences } from "./check/differences.js";
-import { MAX_SLICES, takeIn } from "./check/intake.js";
+import { MAX_SLICES } from "../state/slices.js";
+import { MAX_SHOWN_SLICES, takeIn } from "./check/intake.js";
 import { createPanel } from "./check/panel.js";
 import {
   differencesOf,
@@ -168,7 +169,7 @@ function create({ root, theme, change, load, focus, showMaps, chooseBatch }) {
   function paintNote(misfit) {
     const said = !note ? "" : note.isCase ? t("kernel.case_loaded", note) : t("kernel.read_file", note);
     const unused = note?.unused?.length ? t("kernel.unused", { names: note.unused.join(", ") }) : "";
-    const tooLarge = large ? t("kernel.too_large", { limit: LIMIT, slices: MAX_SLICES }) : "";
+    const tooLarge = large ? t("kernel.too_large", { limit: LIMIT, slices: MAX_SHOWN_SLICES }) : "";
     setText(parts.note, [said, unused, tooLarge].filter(Boolean).join(" "));
     const wrong =
       misfit &&

@@ -5,7 +5,7 @@ import * as kernel from "../../files/kernel.js";
 import { FileProblem, require, shapeText } from "../../files/problem.js";
 import { LIMIT, batchesOf, sizesOf } from "../../state/store.js";
 
-export const MAX_SLICES = 16;
+export const MAX_SHOWN_SLICES = 16;
 
 const MAX_NUMBERS = 2 ** 21;
 
@@ -117,7 +117,7 @@ function withInputs(byRole, fields, { request, arrays, unused }, state) {
   if (lengths) settings.mask = { ...settings.mask, key_lengths: lengths };
   const used = arrays.filter(({ name }) => !unused.includes(name));
   const options = { candidate: found.candidate, lead, kv, dtype: request.dtype ?? kernel.dtypeOf(used) };
-  const isShown = sizes.slices <= MAX_SLICES && Object.values(sizes).every((size) => size <= LIMIT);
+  const isShown = sizes.slices <= MAX_SHOWN_SLICES && Object.values(sizes).every((size) => size <= LIMIT);
   if (!isShown) return { question: largeQuestion(tensors, options, settings, arrays), unused };
   return { options, request: pageRequest(tensors, options, settings), unused };
 }
@@ -142,7 +142,7 @@ function pageRequest(tensors, { lead, kv }, settings) {
 function largeQuestion({ query, key, value }, { candidate, lead, kv, dtype }, settings, arrays) {
   const count = arrays.reduce((sum, { values }) => sum + values.length, 0);
   require(count <= MAX_NUMBERS, "file.numbers", { received: count, expected: MAX_NUMBERS });
-  require(candidate, "file.unshown", { limit: LIMIT, slices: MAX_SLICES });
+  require(candidate, "file.unshown", { limit: LIMIT, slices: MAX_SHOWN_SLICES });
   const keyLead = kv === null ? lead : [lead[0], kv];
   return {
     request: {
