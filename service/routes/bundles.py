@@ -24,8 +24,8 @@ const $later = () =>
     $forget,
   ));
 """
-"""Loads the other script once.  Where that failed, the next call asks at another address: browsers may remember a module
-that did not arrive."""
+"""Loads the other script once.  Where that failed, the next call asks at another address: browsers may remember a
+module that did not arrive."""
 
 Read = Callable[[str], str]
 """Returns the source of a file, by its path."""

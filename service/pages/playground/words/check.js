@@ -15,7 +15,7 @@ const en = {
   "kernel.cases_help":
     "Choose one: its numbers replace those of the page. Download them, run your kernel, and drop what it computed.",
   "kernel.case_odd": "5 × 7",
-  "kernel.case_odd_finds": "Sizes that are no multiple of a tile: scale, transposes, rests of tiles",
+  "kernel.case_odd_finds": "Sizes that are no multiple of a tile: scale, transposes, partial tiles",
   "kernel.case_causal": "Causal, 4 × 7",
   "kernel.case_causal_finds": "More keys than queries, ends aligned: the corner of the diagonal",
   "kernel.case_window": "Window",
@@ -154,7 +154,7 @@ const zh = {
   "kernel.unused": "没有用到：{names}。",
   "kernel.too_large": "超过 {slices} 批 {limit} × {limit} 的数：已按本页的设置检查，但不画热图。",
   "kernel.is": "这是",
-  "kernel.as": "按何种类型检查",
+  "kernel.as": "按何种类型核对",
   "kernel.asking": "服务正在检查……",
   "kernel.misfit":
     "{field}：本页现在应为 {expected}，你的结果是 {received}。请拖入针对这些数的结果，或按 Ctrl+Z 撤销。",

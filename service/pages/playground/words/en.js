@@ -29,7 +29,7 @@ export default {
   "view.maps": "Maps",
   "view.maps_title": "The four steps of the calculation as heat maps",
   "view.unreachable": "The view could not be loaded: the service does not answer. Try again.",
-  "view.none": "There is nothing to show here before the first result, and where keys are ranked.",
+  "view.none": "Nothing to show: there is no result yet, or the keys are only ranked.",
 
   "panel.inputs": "Inputs",
   "panel.results": "From scores to output",
@@ -120,7 +120,7 @@ export default {
   "mask.custom": "Custom",
   "mask.help_none": "Every query sees every key.",
   "mask.help_causal": "A query sees no key that comes after it.",
-  "mask.help_lengths": "Keys from this number on are padding.",
+  "mask.help_lengths": "Keys beyond this number are padding.",
   "mask.help_window": "A query sees the keys around its own position.",
   "mask.help_custom": "Toggle single cells of ② or ③; a column heading toggles a key for all queries.",
   "mask.length": "Valid keys",

@@ -49,7 +49,7 @@ export const EXPORT = {
     "figure.setting": "{name}：{value}。",
     "figure.comma": "，",
     "figure.edited": "{title}（数已改动）",
-    "figure.modifier": "得分修改公式",
+    "figure.modifier": "得分修饰公式",
     "figure.positions": "位置",
     "figure.axes": "热图：行是查询，列是键；输出的列是值。画斜线的单元格已遮住。",
     "figure.latex_packages": "需要 {packages}。",

@@ -28,7 +28,7 @@ export const LESSON = {
 
     "lesson.features.title": "Query, key and value",
     "lesson.features.text":
-      "The query Q is the signal that you send out: who needs me now? A key K describes a team mate: how much protection he needs, his damage, how near he is. A value V is what he has to tell you. Now the marksman gets to safety: his need of protection falls from 1.9 to 0.1.",
+      "The query Q is the signal that you send out: who needs me now? A key K describes a teammate: how much protection he needs, his damage, how near he is. A value V is what he has to tell you. Now the marksman gets to safety: his need for protection falls from 1.9 to 0.1.",
     "lesson.features.question": "What happens to the marksman’s weight?",
     "lesson.features.choice_0": "It rises",
     "lesson.features.choice_1": "It falls",

@@ -64,7 +64,7 @@ export const REQUEST = {
     "request.key": "API 密钥取自环境变量 ATTENTION_API_KEY；命令行和 Node.js 都有环境变量。",
     "request.batch": "这是屏幕上显示的批次行：第 {number} 行，共 {count} 行。",
     "request.scores": "得分：每个查询与每个键的匹配程度",
-    "request.modifier": "得分修改公式",
+    "request.modifier": "得分修饰公式",
     "request.mask": "掩码：被遮住的键为负无穷",
     "request.weights": "权重",
     "request.output": "输出：权重乘以值",

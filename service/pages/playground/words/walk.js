@@ -9,7 +9,7 @@ export const WALK = {
     "walk.said": "{pair}, {number} of {count}: {step}",
   },
   zh: {
-    "walk.bar": "逐步走过计算",
+    "walk.bar": "逐步演示计算",
     "walk.back": "后退一步",
     "walk.on": "前进一步",
     "walk.title": "也可用 ←、→；Esc 结束",
