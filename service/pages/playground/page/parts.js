@@ -26,6 +26,7 @@ import { createStore, onlyFocusMoved } from "../state/store.js";
 import { createStory } from "./story.js";
 import { createTensors } from "../inputs/tensors.js";
 import { createTheme } from "./theme.js";
+import { createSheet } from "../explain/sheet.js";
 import { createToolbar, offerLink } from "./toolbar.js";
 import { showToast } from "./toast.js";
 import { createUndo, fieldOfTyping } from "./undo.js";
@@ -46,6 +47,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     asking.again();
   });
   const theme = createTheme(() => results.paint(store.get()));
+  const sheet = createSheet();
   const views = createViews({
     ...{ store, catalogue, theme, focus, chooseBatch },
     load: takeWhole,
@@ -316,7 +318,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
     if (!sameContent(state, previous)) reports.dropRefused();
     if (state.language !== previous.language) {
       setLanguage(state.language);
-      for (const part of [theme, notices, reports]) part.paint();
+      for (const part of [theme, sheet, notices, reports]) part.paint();
     }
     if (onlyFocusMoved(state, previous)) results.paint(state);
     else paint(state);
@@ -327,6 +329,7 @@ export function createPage({ catalogue, examples, exampleOf, readLink, state: fi
 
   setLanguage(store.get().language);
   theme.paint();
+  sheet.paint();
   paint(store.get());
   return { sayBroken };
 }

@@ -193,6 +193,8 @@ export default {
     "Not checked: numbers as large or as small as these leave the range of float64 on the way, and the order of operations decides",
   "check.unchecked": "Not checked: the browser does not know this method",
 
+  "explain.unfold": "Show all",
+  "explain.fold": "Fold",
   "explain.pair": "{query} → {key}",
   "explain.pair_output": "{query} → {value}",
   "explain.own": "browser {number}, |Δ| = {difference}",

@@ -189,6 +189,8 @@ export default {
   "check.unchecked_overflow": "未核对：这样大或这样小的数在计算途中超出 float64 的范围，结果取决于运算顺序",
   "check.unchecked": "未核对：浏览器不认识这种方法",
 
+  "explain.unfold": "展开",
+  "explain.fold": "收起",
   "explain.pair": "{query} → {key}",
   "explain.pair_output": "{query} → {value}",
   "explain.own": "浏览器 {number}，|Δ| = {difference}",
