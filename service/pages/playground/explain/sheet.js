@@ -2,22 +2,23 @@
 import { byId, setAttributes, setText } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 
+let isFolded = true;
+
+function paint() {
+  setAttributes(byId("explain"), { "data-sheet": isFolded ? "folded" : "unfolded" });
+  setAttributes(byId("sheet"), { "aria-expanded": String(!isFolded) });
+  setText(byId("sheet"), t(isFolded ? "explain.unfold" : "explain.fold"));
+}
+
+export function foldSheet(next) {
+  isFolded = next;
+  paint();
+}
+
 export function createSheet() {
-  const explain = byId("explain");
-  const button = byId("sheet");
-  let isFolded = true;
-
-  function paint() {
-    setAttributes(explain, { "data-sheet": isFolded ? "folded" : "unfolded" });
-    setAttributes(button, { "aria-expanded": String(!isFolded) });
-    setText(button, t(isFolded ? "explain.unfold" : "explain.fold"));
-  }
-
-  button.addEventListener("click", () => {
-    isFolded = !isFolded;
-    paint();
-    explain.scrollTop = 0;
+  byId("sheet").addEventListener("click", () => {
+    foldSheet(!isFolded);
+    byId("explain").scrollTop = 0;
   });
-
   return { paint };
 }

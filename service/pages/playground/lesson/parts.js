@@ -1,4 +1,5 @@
 // Parts of the page that the lesson speaks of: highlighted, or covered until a question is answered.
+import { foldSheet } from "../explain/sheet.js";
 import { setAttributes } from "../page/dom.js";
 
 // Where each part stands, and the text that names it.
@@ -42,8 +43,11 @@ export function cover(parts, text) {
   for (const each of covered) setAttributes(each, { "data-covered": text });
 }
 
+// On a narrow screen the explanation is unfolded where the part is in it, and out of the way where it is not.
 export function scrollTo(part) {
-  placeOf(part).scrollIntoView({
+  const place = placeOf(part);
+  foldSheet(!place.closest("#explain"));
+  place.scrollIntoView({
     block: isSticky.matches ? "start" : "nearest",
     behavior: prefersStillness.matches ? "instant" : "smooth",
   });
