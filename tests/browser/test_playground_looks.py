@@ -56,6 +56,7 @@ async def test_at_twice_the_size_nothing_is_lost(open_page: OpenPage, server: Se
     """Zooming to 200 % halves the width that the page has."""
     recorded, playground = await opened(open_page, server.url, width=640, device_scale_factor=2)
     assert await recorded.page.evaluate("document.documentElement.scrollWidth") <= 640
+    await recorded.page.locator("#sheet").click()
     for part in ("#share", "#docs", "#mask-kind", "#verification", "#explain-compared"):
         await recorded.page.locator(part).scroll_into_view_if_needed()
         await expect(recorded.page.locator(part)).to_be_in_viewport(ratio=1)
