@@ -22,7 +22,7 @@ export const REQUEST = {
     "request.run_json": "The body of POST /v1/attention.",
     "request.key":
       "The API key is read from the environment variable ATTENTION_API_KEY; Node.js and shells have such variables.",
-    "request.batch": "Batch row {number} of {count}, which is the one on the screen.",
+    "request.slice": "Of the {count} slices the one on the screen: {name}.",
     "request.scores": "Scores: how well each query and each key match",
     "request.modifier": "The score modifier",
     "request.mask": "Mask: a hidden key has minus infinity",
@@ -64,7 +64,7 @@ export const REQUEST = {
     "request.run_javascript": "可在 Node.js 18 及以上版本中运行，也可在本服务页面的控制台中运行。",
     "request.run_json": "POST /v1/attention 的请求体。",
     "request.key": "API 密钥取自环境变量 ATTENTION_API_KEY；命令行和 Node.js 都有环境变量。",
-    "request.batch": "这是屏幕上显示的批次行：第 {number} 行，共 {count} 行。",
+    "request.slice": "共 {count} 个切片，这是屏幕上显示的：{name}。",
     "request.scores": "得分：每个查询与每个键的匹配程度",
     "request.modifier": "得分修改公式",
     "request.mask": "掩码：被遮住的键为负无穷",
