@@ -40,6 +40,8 @@ function maskLine({ mask }, view) {
   return t("figure.setting", { name: t("option.mask"), value });
 }
 
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
 // The advanced fields of the slice as [label, text], and which slice it is where there are several.
 function advancedLines(request, view) {
   const texts = {
@@ -75,6 +77,6 @@ export function captionOf({ request, numbers, view }, catalogue) {
     ...further.map(([key, members]) =>
       t("figure.setting", { name: t(key), value: listed(members).join(t("figure.comma")) }),
     ),
-    ...advancedLines(request, view).map(([name, value]) => t("figure.setting", { name, value })),
+    ...advancedLines(request, view).map(([name, value]) => t("figure.setting", { name: capital(name), value })),
   ];
 }
