@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ from tests.browser.compared import Compared, opening
 from tests.browser.conftest import OpenPage
 from tests.browser.links import fragment, read
 from tests.browser.playground import opened
+from tests.browser.snippets.judge import run
+from tests.browser.test_playground_heads import tensor
+from tests.oracle import attention
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -157,6 +162,56 @@ async def test_settings_that_the_service_refuses_are_told_at_b(open_page: OpenPa
     await expect(error).to_be_hidden()
     await compared.assert_shows(opening(), opening(normalizer={"name": "proportional"}))
     await recorded.assert_clean("422")
+
+
+async def test_formulas_that_read_the_head_are_compared_at_the_head_on_the_screen(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    page = recorded.page
+    request = {
+        **{name: tensor(random.Random(4), 2, 2, 3, 4) for name in ("query", "key", "value")},
+        "score_modifier": {"formula": "score * (h + 1) + 3 * b * j - t * j", "parameters": {"t": {"per_head": [0, 2]}}},
+    }
+    await playground.paste("query", json.dumps(request))
+    await playground.fresh()
+    await page.locator("#batch").select_option("3")
+    await playground.fresh()
+    compared = Compared(playground)
+    await compared.open()
+    await page.locator('[data-preset="sparsemax"]').click()
+    await expect(compared.check("b")).to_have_attribute("data-state", "unchecked")
+    expected = attention({**request, "normalizer": SPARSEMAX})["weights"][1][1]
+    assert await compared.values("b") == [pytest.approx([float(one) for one in row], abs=1e-12) for row in expected]
+    # So does the code: what asks the service asks for all slices, and the mathematics know which one it is.
+    await page.locator("#tab-request").click()
+    code = page.locator(".view-request code")
+    await page.locator('.view-request [data-option="json"]').click()
+    assert json.loads(await code.inner_text())["query"] == request["query"]
+    await page.locator('.view-request [data-option="numpy"]').click()
+    await expect(page.locator(".view-request .hint")).to_contain_text(
+        "Of the 4 slices the one on the screen: row 2, head 2."
+    )
+    found = run(sys.executable, {"numpy": await code.inner_text()})["numpy"]
+    weights = attention(request)["weights"][1][1]
+    assert found["weights"] == [pytest.approx([float(one) for one in row], abs=1e-12) for row in weights]
+    await recorded.assert_clean()
+
+
+async def test_titles_name_the_fields_that_differ(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    compared = Compared(playground)
+    await compared.open()
+    page = recorded.page
+    await page.locator(".view-compare summary", has_text="Advanced").click()
+    await page.locator("#b-further-softcap").fill("2")
+    await page.locator("#b-further-dtype").select_option('"float32"')
+    for side, title in (
+        ("a", "softcap: none · type of numbers: float64"),
+        ("b", "softcap: 2 · type of numbers: float32"),
+    ):
+        await expect(page.locator(f'[data-side="{side}"]')).to_contain_text(title)
+    await recorded.assert_clean()
 
 
 BROKEN_OPTIONS: list[Any] = [

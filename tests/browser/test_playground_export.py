@@ -3,6 +3,8 @@
 import base64
 import csv
 import io
+import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from playwright.async_api import Page, expect
 from attention_heat_map.viridis import VIRIDIS
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
+from tests.browser.test_playground_heads import tensor
 from tests.browser.test_playground_request import OPENING
 from tests.server import Server
 
@@ -109,6 +112,34 @@ async def test_the_figure_has_the_numbers_of_the_service_and_chinese_names(
     assert len(hatched) == 3
     source = path.read_text(encoding="utf-8")
     assert not re.search(r"style=|href|<image|<style|@import|url\((?!#hatched)", source)
+    await recorded.assert_clean()
+
+
+async def test_the_caption_names_further_fields_and_the_head(
+    open_page: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    tensors = {name: tensor(random.Random(4), 1, 2, 3, 4) for name in ("query", "key", "value")}
+    past = {f"past_{name}": tensors.pop(name) for name in ("key", "value")}
+    request = {
+        **tensors,
+        **past,
+        **{name: tensor(random.Random(5), 1, 2, 2, 4) for name in ("key", "value")},
+        "softcap": 2,
+        "bias": 0.5,
+        "position": {"name": "alibi", "slopes": [0.5, 0.25]},
+        "dtype": "float32",
+    }
+    await playground.paste("query", json.dumps(request))
+    await recorded.page.locator("#batch").select_option("1")
+    await playground.fresh()
+    path = await taken(recorded.page, tmp_path, what="figure", form="svg")
+    texts = " ".join(ET.parse(path).getroot().itertext())
+    for text in (
+        *("Softcap: 2.", "Bias: 0.5.", "Encoding of positions: ALiBi, slopes = 0.25.", "Type of numbers: float32."),
+        *("Keys from the cache: 3.", "Slice: head 2."),
+    ):
+        assert text in texts
     await recorded.assert_clean()
 
 

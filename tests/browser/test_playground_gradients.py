@@ -10,6 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from tests import oracle
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, number, opened
+from tests.browser.test_playground_formulas import field
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -108,6 +109,30 @@ async def test_the_gauge_falls_as_the_row_saturates(open_page: OpenPage, server:
     await expect(gauge(recorded.page)).to_contain_text("梯度消失")
     await expect(gauge(recorded.page)).to_have_attribute("data-state", "vanishing")
     await confirmed(recorded.page)
+    await recorded.assert_clean()
+
+
+async def test_keys_of_a_cache_count_once_and_what_the_browser_cannot_derive_raises_no_alarm(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await open_gradients(open_page, server)
+    page = recorded.page
+    await page.locator("#further-title").click()
+    await field(page, "past_key").fill("2")
+    await playground.choose("#mask-kind", "causal")
+    await confirmed(page)
+    behind = {**REQUEST, "mask": {"causal": True, "offset": 2}}
+    close(await shown(page, "key"), slopes(behind, "key", ("weights", 0, 0), range(4)))
+    found = page.locator(".view-gradients .verification")
+    for place, text in (("softcap", "2"), ("position/name", '"rotary"'), ("dtype", '"float16"')):
+        control = field(page, place)
+        is_choice = await control.evaluate("control => control.tagName") == "SELECT"
+        await (control.select_option(text) if is_choice else control.fill(text))
+        await playground.fresh()
+        await expect(found).to_have_attribute("data-state", "unchecked")
+        await (control.select_option("null") if is_choice else control.fill(""))
+        await playground.fresh()
+        await confirmed(page)
     await recorded.assert_clean()
 
 

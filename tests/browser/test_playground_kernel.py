@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from playwright.async_api import Locator, Page, expect
 from safetensors.numpy import save as to_safetensors
 
+from tests import oracle
 from tests.browser.conftest import OpenPage
 from tests.browser.links import read
 from tests.browser.playground import Playground, number, opened
@@ -78,6 +79,11 @@ def npy(array: NDArray[Any], version: tuple[int, int] = (1, 0)) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, array, version)
     return file.getvalue()
+
+
+def as_floats(request: dict[str, Any]) -> NDArray[Any]:
+    """The output of the definition."""
+    return np.array(oracle.attention(request)["output"], dtype=np.float64)
 
 
 async def drop(page: Page, name: str, content: bytes) -> None:
@@ -273,4 +279,44 @@ async def test_a_file_that_cannot_be_used_changes_nothing_and_says_why(open_page
     await expect(error).to_contain_text("收到")
     assert await playground.texts("weights") == shown
     assert await verdict(recorded.page).count() == 0
+    await recorded.assert_clean()
+
+
+async def test_heads_and_every_further_field_of_the_page_count_in_the_check(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await open_check(open_page, server)
+    page = recorded.page
+    generator = np.random.default_rng(8)
+    arrays = {name: generator.normal(size=(2, heads, 5, 4)).round(2) for name, heads in (("q", 4), ("k", 2), ("v", 2))}
+    request: dict[str, Any] = {
+        **{name: arrays[name[0]].tolist() for name in ("query", "key", "value")},
+        "mask": {"key_lengths": [5, 3]},
+        "softcap": 2,
+        "position": "alibi",
+        "bias": generator.normal(size=(1, 4, 1, 5)).round(2).tolist(),
+    }
+    right = as_floats(request)
+    past = {
+        **request,
+        **{f"past_{name}": arrays[name[0]][:, :, :2].tolist() for name in ("key", "value")},
+        **{name: arrays[name[0]][:, :, 2:].tolist() for name in ("key", "value")},
+        "mask": {"key_lengths": [5, 3], "offset": 0},
+    }
+    await playground.paste("query", json.dumps(past))
+    await playground.fresh()
+    await drop(page, "mine.npy", npy(right))
+    await expect(verdict(page)).to_have_attribute("data-passed", "true")
+    await drop(page, "mine.npy", npy(as_floats({**request, "mask": {}})))
+    await expect(verdict(page)).to_have_attribute("data-passed", "false")
+    await playground.paste("query", json.dumps(request))
+    await playground.fresh()
+    # A file of the same sizes is checked with the settings of the page.
+    await drop(page, "whole.npz", npz(**arrays, out=right))
+    await expect(page.locator(".view-check .note")).to_have_text("Read: whole.npz.")
+    await expect(verdict(page)).to_have_attribute("data-passed", "true")
+    await drop(page, "other.npz", npz(**inputs(3, 4)))
+    await expect(page.locator(".view-check .note")).to_contain_text(
+        "Not kept, as it belonged to other sizes: bias, encoding of positions."
+    )
     await recorded.assert_clean()

@@ -80,6 +80,32 @@ async def test_a_cell_of_a_file_is_found_and_right(open_page: OpenPage, server: 
     await recorded.assert_clean()
 
 
+DROP = """
+(text) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], "numbers.json"));
+  const init = { dataTransfer, bubbles: true, cancelable: true };
+  return ["dragover", "drop"].map((kind) => !document.body.dispatchEvent(new DragEvent(kind, init)));
+}
+"""
+
+
+async def test_a_file_is_taken_wherever_it_is_dropped_and_again(
+    open_page: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    recorded = await with_file(open_page, server.url, tmp_path)
+    page = recorded.page
+    assert await page.locator('.overview-file input[type="file"]').input_value() == ""
+    await page.locator(".overview-file button").click()
+    await drawn(page, 1024)
+    # A file that nothing takes would take the place of the page.
+    assert await page.evaluate(DROP, json.dumps(matrices())) == [True, True]
+    await drawn(page, QUERIES)
+    await page.locator("#tab-maps").click()
+    assert await page.evaluate(DROP, "{}") == [False, False]
+    await recorded.assert_clean()
+
+
 @pytest.mark.soak
 async def test_pointer_and_keys_move_and_zoom_the_window(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await opened(open_page, server.url)

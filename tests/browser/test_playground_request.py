@@ -115,6 +115,16 @@ async def test_what_cannot_be_written_is_refused_in_a_sentence(open_page: OpenPa
         [answer] = await written(recorded.page, "numpy", [request], server.url)
         assert reason in answer["refusal"]
         assert "code" not in answer
+    advanced: list[dict[str, Any]] = [
+        {"softcap": 2},
+        {"bias": [[0, 1, 0, 1]]},
+        {"position": {"name": "rotary"}},
+        {"dtype": "float16"},
+    ]
+    for form in ("numpy", "pytorch", "keras"):
+        for answer in await written(recorded.page, form, [OPENING | fields for fields in advanced], server.url):
+            assert f"no {FORMS[form]} code for a softcap" in answer["refusal"]
+            assert "code" not in answer
     sinking = OPENING | {"normalizer": {"name": "softmax", "sink": 0}}
     plain, staged = await written(recorded.page, "pytorch", [OPENING, sinking], server.url)
     assert "F.scaled_dot_product_attention(query, key, value)" in plain["code"]

@@ -10,6 +10,7 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import Playground, number, opened
+from tests.browser.test_playground_formulas import field
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -188,5 +189,15 @@ async def test_lines_of_the_plot_are_the_weights_and_what_the_browser_cannot_com
             assert abs((low - line[step][1]) / (low - high) - weight) <= 0.01
     await playground.choose("#score-model", "expression")
     await expect(recorded.page.locator("#view-other .hint")).to_contain_text("nothing to sweep")
+    await expect(plot).to_be_hidden()
+    await playground.choose("#score-model", "scaled_dot_product")
+    await expect(plot).to_be_visible()
+    await recorded.page.locator("#further-title").click()
+    await field(recorded.page, "softcap").fill("2")
+    await field(recorded.page, "position/name").select_option('"rotary"')
+    hint = recorded.page.locator("#view-other .hint").first
+    await expect(hint).to_have_text(
+        "The browser draws no curves with softcap, encoding of positions, so there is nothing to sweep."
+    )
     await expect(plot).to_be_hidden()
     await recorded.assert_clean()

@@ -44,10 +44,16 @@ export function requestOf(state) {
   };
 }
 
-// What asks for an explanation of the slice on the screen.  Formulas may read the numbers of batch row and head.
-export function explainedRequestOf(state) {
-  const isWhole = !state.memory && hasFormulas(state) && batchesOf(state) > 1;
-  return isWhole
+// Whether numbers depend on which batch row or head they are of: formulas and their parameters may read both.
+const readsPlace = (state) =>
+  hasFormulas(state) || Object.values(state.scoreModel.parameters.parameters ?? {}).some((one) => one?.per_head);
+
+// Whether the slice on the screen has its numbers only among all slices.
+export const isAskedWhole = (state) => !state.memory && batchesOf(state) > 1 && readsPlace(state);
+
+// What asks about the slice on the screen alone, as far as it can be asked about alone: an explanation, or its code.
+export function sliceRequestOf(state) {
+  return isAskedWhole(state)
     ? { request: wholeRequestOf(state), index: indexAmongSlices(state, state.batch) }
     : { request: requestOf(state), index: scoreIndexOf(state) };
 }

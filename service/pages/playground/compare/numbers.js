@@ -3,7 +3,7 @@ import { Problem } from "../asking/api.js";
 import { compare } from "../asking/check.js";
 import { createComputing } from "../asking/computing.js";
 import { previewOf } from "../asking/preview.js";
-import { isComplete, readAnswer, requestOf, tensorsOf } from "../asking/request.js";
+import { isComplete, readAnswer, requestOf, sliceRequestOf, tensorsOf } from "../asking/request.js";
 import { attend } from "../reference/attend.js";
 import { indexOf } from "../state/used_memory.js";
 
@@ -19,12 +19,12 @@ export function createNumbers({ catalogue, on }) {
   const computing = createComputing({
     pending() {},
     answered(request, body, state) {
-      const numbers = readAnswer(body, indexOf(state));
+      const numbers = readAnswer(body, indexInAnswer(state));
       if (!isComplete(numbers, request)) {
         fail(on.failed(new Problem(200, {})));
         return;
       }
-      const whole = { ...request, ...tensorsOf(state) };
+      const whole = { ...requestOf(state), ...tensorsOf(state) };
       const result = { numbers, found: compare(whole, numbers, attend(whole)) };
       settle({ status: "fresh", result, notice: null });
     },
@@ -58,7 +58,7 @@ export function createNumbers({ catalogue, on }) {
 
   function refresh(state, numbersOfA) {
     const request = requestOf(state);
-    const next = JSON.stringify([request, indexOf(state)]);
+    const next = JSON.stringify([sliceRequestOf(state).request, indexInAnswer(state)]);
     if (next !== question) begin(state, request, shapeOf(numbersOfA));
     // The service that answers for A again may do so for B.
     else if (found.status === "stale") isAsked = false;
@@ -79,7 +79,7 @@ export function createNumbers({ catalogue, on }) {
       [madeFrom, madeWith] = [a.numbers, b];
       if (!isAsked && !waits && !a.isPreview) {
         isAsked = true;
-        computing.ask(requestOf(state), state);
+        computing.ask(sliceRequestOf(state).request, state);
       }
       return found;
     },
@@ -87,3 +87,6 @@ export function createNumbers({ catalogue, on }) {
 }
 
 const shapeOf = ({ weights, output }) => `${weights.length} ${weights[0].length} ${output?.[0]?.length ?? 0}`;
+
+// Of a memory the answer has all slices.
+const indexInAnswer = (state) => (state.memory ? indexOf(state) : sliceRequestOf(state).index);

@@ -1,6 +1,7 @@
 // The settings in which A and B differ, in words.
 import { lengthOf } from "../asking/request.js";
 import { parametersOf } from "../inputs/parameters.js";
+import { FURTHER } from "../state/further.js";
 import { has, inLanguage, t } from "../words/i18n.js";
 import { formatNumber } from "../words/numbers.js";
 
@@ -16,8 +17,8 @@ export function settingsText(state, b, catalogue) {
   const texts = Object.keys(parts).map((part) =>
     part === "mask" ? maskText(state) : choiceText(state[part], catalogue[ENTRIES[part]]),
   );
-  const formulas = Object.keys(further ?? {}).map((place) => furtherText(state.further[place]));
-  return [...texts, ...formulas].filter(Boolean).join(" · ");
+  const others = Object.keys(further ?? {}).map((place) => furtherText(place, state.further[place]));
+  return [...texts, ...others].filter(Boolean).join(" · ");
 }
 
 function choiceText({ name, parameters }, entries) {
@@ -44,4 +45,25 @@ function maskText(state) {
   return kind === "none" ? t("compare.unmasked") : `${t("option.mask")} ${name}`;
 }
 
-const furtherText = (value) => (value === null || typeof value === "string" ? value : JSON.stringify(value));
+const MAX_LETTERS = 40;
+
+// The label of a field may explain it; here its name is enough.
+const labelOf = (place) => {
+  const short = `advanced.${place === "position/name" ? "position" : place}`;
+  return t(has(short) ? short : `further.${place}`);
+};
+
+// Formulas speak for themselves.
+function furtherText(place, value) {
+  const { kind } = FURTHER.find((field) => field.place === place);
+  if (kind === "text" && value !== null) return value;
+  return t("compare.setting", { name: labelOf(place), value: shortened(valueText(place, kind, value)) });
+}
+
+function valueText(place, kind, value) {
+  if (kind === "choice") return t(`further.${place}_${value}`);
+  if (value === null) return t("compare.none");
+  return typeof value === "number" ? formatNumber(value) : JSON.stringify(value);
+}
+
+const shortened = (text) => (text.length > MAX_LETTERS ? `${text.slice(0, MAX_LETTERS - 1)}…` : text);

@@ -1,5 +1,9 @@
 // The settings of a calculation in words, for the caption of a figure.
+import { pastOf } from "../asking/request.js";
+import { advancedOf } from "../state/further.js";
+import { batchesOf } from "../state/store.js";
 import { inLanguage, t } from "../words/i18n.js";
+import { nameOfSlice, shortNameOfSlice } from "../words/slices.js";
 
 const isScalar = (value) => typeof value !== "object" || value === null;
 
@@ -36,6 +40,26 @@ function maskLine({ mask }, view) {
   return t("figure.setting", { name: t("option.mask"), value });
 }
 
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+// The advanced fields of the slice as [label, text], and which slice it is where there are several.
+function advancedLines(request, view) {
+  const texts = {
+    softcap: written,
+    bias: written,
+    position: ({ name, ...members }) => [t(`further.position/name_${name}`), ...listed(members)].join(t("figure.comma")),
+    dtype: written,
+  };
+  const past = pastOf(view);
+  const count = batchesOf(view);
+  const slice = view.heads ? shortNameOfSlice(view, view.batch) : nameOfSlice(view, view.batch);
+  return [
+    ...advancedOf(request).map((name) => [t(`advanced.${name}`), texts[name](request[name])]),
+    ...(past ? [[t("advanced.past_key"), written(past)]] : []),
+    ...(count > 1 ? [[t("figure.slice"), slice]] : []),
+  ];
+}
+
 // Returns lines; `shown` is the result on the screen.
 export function captionOf({ request, numbers, view }, catalogue) {
   const { score_modifier: modifier, positions } = request;
@@ -53,5 +77,6 @@ export function captionOf({ request, numbers, view }, catalogue) {
     ...further.map(([key, members]) =>
       t("figure.setting", { name: t(key), value: listed(members).join(t("figure.comma")) }),
     ),
+    ...advancedLines(request, view).map(([name, value]) => t("figure.setting", { name: capital(name), value })),
   ];
 }

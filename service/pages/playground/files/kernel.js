@@ -110,14 +110,7 @@ function checkInput({ name, shape, dtype, values }, query) {
   require(at < 0, "file.finite", { name, at, received: String(values[at]) });
 }
 
-// The heads of K and V, each as often as heads of Q share it.
-export const repeated = (slices, { lead, kv }) =>
-  kv === null ? slices : Array.from({ length: product(lead) }, (_, at) => slices[sharedIndex(at, { lead, kv })]);
-
-const sharedIndex = (at, { lead: [, heads], kv }) =>
-  Math.floor(at / heads) * kv + Math.floor((at % heads) / (heads / kv));
-
-// The inverse: one of each head that is shared.
+// Of the heads of K and V, which stand once for each head of Q that shares them, one of each.
 export const distinct = (slices, { lead, kv }) =>
   kv === null ? slices : slices.filter((_, at) => (at % lead[1]) % (lead[1] / kv) === 0);
 

@@ -3,7 +3,7 @@ import { byId, setAttributes, setText } from "../page/dom.js";
 import { decide } from "../explain/decision.js";
 import { createExplain } from "../explain/panel.js";
 import { createExplaining } from "../asking/explaining.js";
-import { explainedRequestOf } from "../asking/request.js";
+import { sliceRequestOf } from "../asking/request.js";
 import { createFormula } from "./formula.js";
 import { language, t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
@@ -103,7 +103,7 @@ export function createResults({ catalogue, theme, on }) {
 
   function askForExplanation() {
     const { view } = shown;
-    const { request, index } = explainedRequestOf(view);
+    const { request, index } = sliceRequestOf(view);
     const labels = {
       query: namesOf(view, "query", sizesOf(view).queries),
       key: namesOf(view, "key", sizesOf(view).keys),

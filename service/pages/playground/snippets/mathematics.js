@@ -1,4 +1,5 @@
 // The request as plain mathematics in Python, with NumPy, PyTorch or Keras.
+import { advancedOf } from "../state/further.js";
 import { t } from "../words/i18n.js";
 import * as dialects from "./dialects.js";
 import { maskLines, modifierLines, needsScalars, scoreLines } from "./formulas.js";
@@ -30,6 +31,7 @@ function refusalOf({ request, tensors }) {
   if (![request.query, tensors.key, tensors.value ?? []].every(isFinite2)) return "request.not_finite";
   if (!(model.name in SCORES) && model.name !== "expression") return "request.unknown";
   if (!(normalizer.name in WEIGHTS)) return "request.unknown";
+  if (advancedOf(request).length) return "request.advanced";
   return model.name === "expression" && needsScalars(model.formula) ? "request.vector_logic" : undefined;
 }
 

@@ -35,6 +35,13 @@ export const hasFormulas = ({ further }) =>
 // Positions count for a query that stands at its index + offset.
 export const usesPositions = ({ further }) => further["position/name"] !== null;
 
+// Fields of a request that change its numbers, and that curves and code which know Q, K, V, masks and formulas leave out.
+export const ADVANCED = ["softcap", "bias", "position", "dtype"];
+
+// Those of them that a request has.
+export const advancedOf = (request) =>
+  ADVANCED.filter((name) => (request[name] ?? null) !== null && request[name] !== "float64");
+
 // The fields of one member of the request, such as mask, by their own names; null if none of them is given.
 export function membersOf({ further }, member) {
   const given = FURTHER.filter(({ place }) => place.startsWith(`${member}/`) && further[place] !== null);

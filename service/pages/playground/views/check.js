@@ -6,6 +6,7 @@ import { shapeText } from "../files/problem.js";
 import { writeNpz } from "../files/npy.js";
 import { element, setText } from "../page/dom.js";
 import { announce } from "../page/notices.js";
+import { headsOf } from "../state/slices.js";
 import { LIMIT, batchesOf, sizesOf } from "../state/store.js";
 import { has, t } from "../words/i18n.js";
 import { createDifferences } from "./check/differences.js";
@@ -13,6 +14,7 @@ import { MAX_SLICES } from "../state/slices.js";
 import { MAX_SHOWN_SLICES, takeIn } from "./check/intake.js";
 import { createPanel } from "./check/panel.js";
 import {
+  axesOf,
   differencesOf,
   firstWrong,
   largestOf,
@@ -86,9 +88,9 @@ function create({ root, theme, change, load, focus, showMaps, chooseBatch }) {
   });
 
   function take(content, name) {
-    const { options, request, question, unused } = takeIn(content, latest.state);
+    const { options, request, question, unused, dropped } = takeIn(content, latest.state);
     begin(question ?? null);
-    note = { name, unused };
+    note = { name, unused, dropped };
     change((draft) => Object.assign(draft, options ?? NOTHING));
     if (request) load(request, "kernel.loaded");
   }
@@ -153,7 +155,7 @@ function create({ root, theme, change, load, focus, showMaps, chooseBatch }) {
     const { state, options } = latest;
     const question = large ?? questionOf(state, options);
     if (!checking.ask(question, () => (large ? null : referenceRequest(question)))) return;
-    asked = options;
+    asked = { ...options, lead: axesOf(state, options) };
     problem = null;
   }
 
@@ -169,8 +171,11 @@ function create({ root, theme, change, load, focus, showMaps, chooseBatch }) {
   function paintNote(misfit) {
     const said = !note ? "" : note.isCase ? t("kernel.case_loaded", note) : t("kernel.read_file", note);
     const unused = note?.unused?.length ? t("kernel.unused", { names: note.unused.join(", ") }) : "";
+    const lost = note?.dropped?.length
+      ? t("kernel.dropped", { names: note.dropped.map((one) => t(`advanced.${one}`)).join(t("advanced.separator")) })
+      : "";
     const tooLarge = large ? t("kernel.too_large", { limit: LIMIT, slices: MAX_SHOWN_SLICES }) : "";
-    setText(parts.note, [said, unused, tooLarge].filter(Boolean).join(" "));
+    setText(parts.note, [said, unused, lost, tooLarge].filter(Boolean).join(" "));
     const wrong =
       misfit &&
       t("kernel.misfit", {
@@ -276,25 +281,28 @@ function paintChoices(parts, state, { candidate, dtype }) {
 
 // The numbers of the page as .npz, for the person's own code, in the shapes that they came in.
 function save({ state, options: { lead, kv, dtype }, shown }) {
-  const own = dtype === "float64" ? "float64" : "float32";
+  const stored = dtype === "float64" ? "float64" : "float32";
   const arrays = ["query", "key", "value"]
     .filter((name) => state[name])
     .map((name) => {
-      const slices = name === "query" ? state.query : distinct(state[name], { lead, kv });
-      const axes = name === "query" || kv === null ? lead : [lead[0], kv];
+      const isOwn = name === "query" || state.heads;
+      const slices = isOwn ? state[name] : distinct(state[name], { lead, kv });
+      const own = headsOf(state, name);
+      const axes = state.heads ? [slices.length / own, own] : isOwn || kv === null ? lead : [lead[0], kv];
       const isWhole = axes.reduce((all, size) => all * size, 1) === slices.length;
       const front = isWhole ? axes : slices.length > 1 ? [slices.length] : [];
       return {
         name: name[0],
         shape: [...front, slices[0].length, slices[0][0].length],
-        dtype: own,
+        dtype: stored,
         values: slices.flat(2),
       };
     });
   const isLengths = state.mask.kind === "lengths" && batchesOf(state) > 1;
   if (isLengths) {
-    const rows = lead[0] ?? batchesOf(state);
-    const lengths = Array.from({ length: rows }, (_, row) => lengthAt(state, (row * batchesOf(state)) / rows));
+    const rows = axesOf(state, { lead })[0] ?? batchesOf(state);
+    const step = state.heads ? 1 : batchesOf(state) / rows;
+    const lengths = Array.from({ length: rows }, (_, row) => lengthAt(state, row * step));
     arrays.push({ name: "key_lengths", shape: [rows], dtype: "int", values: lengths });
   }
   const visible = shown.numbers.logits.map((row) => row.map((logit) => logit !== -Infinity));

@@ -1,5 +1,6 @@
 // The fields of the view of large matrices, and what a link may say in them.
 import { readFile } from "./large_source.js";
+import { takeDrops } from "./check/panel.js";
 import { element, setAttributes, setText } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { parseNumber } from "../words/numbers.js";
@@ -115,13 +116,13 @@ function createFile({ dropped, random }) {
     if (!isWrong) dropped(given.name.slice(0, MAX_NAME), numbers);
   }
 
-  input.addEventListener("change", () => take(input.files[0]));
-  back.addEventListener("click", random);
-  root.addEventListener("dragover", (event) => event.preventDefault());
-  root.addEventListener("drop", (event) => {
-    event.preventDefault();
-    take(event.dataTransfer.files[0]);
+  // The same file can be chosen again.
+  input.addEventListener("change", () => {
+    take(input.files[0]);
+    input.value = "";
   });
+  back.addEventListener("click", random);
+  takeDrops(root, root, ([first]) => take(first));
   return {
     root,
     update({ source }) {

@@ -1,5 +1,6 @@
 // The focused row against one parameter, or random keys against the number of features.
 import { element, setAttributes, setText } from "../page/dom.js";
+import { advancedOf } from "../state/further.js";
 import { t } from "../words/i18n.js";
 import { namesOf } from "../words/names.js";
 import { createFocused, titleOf } from "./sweep/focused.js";
@@ -26,6 +27,12 @@ export const sweep = {
   },
   create,
 };
+
+// The advanced fields that stand in the way, or else what the browser cannot compute.
+function unknownText(request) {
+  const names = advancedOf(request).map((name) => t(`advanced.${name}`));
+  return names.length ? t("sweep.advanced", { names: names.join(t("said.separator")) }) : t("sweep.unknown");
+}
 
 function create({ root, catalogue, change, edit, hold, release, load, focus }) {
   const group = element("div", { class: "choices", role: "group" });
@@ -77,7 +84,7 @@ function create({ root, catalogue, change, edit, hold, release, load, focus }) {
       rowField.hidden = isRandom || count < 2 || !found;
       if (!rowField.hidden) paintRows(count);
       unknown.hidden = isRandom || Boolean(found);
-      setText(unknown, t("sweep.unknown"));
+      setText(unknown, unknownText(shown.request));
       place.hidden = !unknown.hidden;
       if (place.hidden) return;
       const scene = isRandom ? randomKeys : focused;

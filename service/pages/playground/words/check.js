@@ -32,6 +32,7 @@ const en = {
     "Case “{name}” is on the page: download its numbers, run your kernel, and drop what it computed.",
   "kernel.read_file": "Read: {name}.",
   "kernel.unused": "Not used: {names}.",
+  "kernel.dropped": "Not kept, as it belonged to other sizes: {names}.",
   "kernel.too_large":
     "More than {slices} batch rows of {limit} × {limit} numbers: checked with the settings of this page, but not shown in maps.",
   "kernel.is": "This is",
@@ -152,6 +153,7 @@ const zh = {
   "kernel.case_loaded": "已载入情形“{name}”：下载这些数，运行你的代码，再把结果拖进来。",
   "kernel.read_file": "已读取：{name}。",
   "kernel.unused": "没有用到：{names}。",
+  "kernel.dropped": "尺寸不同，没有保留：{names}。",
   "kernel.too_large": "超过 {slices} 批 {limit} × {limit} 的数：已按本页的设置检查，但不画热图。",
   "kernel.is": "这是",
   "kernel.as": "按何种类型核对",

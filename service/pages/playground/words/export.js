@@ -23,6 +23,7 @@ export const EXPORT = {
     "figure.edited": "{title} (with other numbers)",
     "figure.modifier": "Score modifier",
     "figure.positions": "Positions",
+    "figure.slice": "Slice",
     "figure.axes": "Heat maps: rows are queries, columns are keys, or values in the output. Hatched cells are masked.",
     "figure.latex_packages": "Needs {packages}.",
     "figure.latex_engine":
@@ -51,6 +52,7 @@ export const EXPORT = {
     "figure.edited": "{title}（数已改动）",
     "figure.modifier": "得分修饰公式",
     "figure.positions": "位置",
+    "figure.slice": "切片",
     "figure.axes": "热图：行是查询，列是键；输出的列是值。画斜线的单元格已遮住。",
     "figure.latex_packages": "需要 {packages}。",
     "figure.latex_engine": "含有拉丁字母以外的文字：请用 XeLaTeX 或 LuaLaTeX 编译；中文需要 {packages}。",

@@ -22,7 +22,7 @@ export const REQUEST = {
     "request.run_json": "The body of POST /v1/attention.",
     "request.key":
       "The API key is read from the environment variable ATTENTION_API_KEY; Node.js and shells have such variables.",
-    "request.batch": "Batch row {number} of {count}, which is the one on the screen.",
+    "request.slice": "Of the {count} slices the one on the screen: {name}.",
     "request.scores": "Scores: how well each query and each key match",
     "request.modifier": "The score modifier",
     "request.mask": "Mask: a hidden key has minus infinity",
@@ -39,6 +39,8 @@ export const REQUEST = {
       "There is no {library} code for a memory with NaN or infinite numbers. Choose cURL, Python or JavaScript, which ask the service.",
     "request.unknown":
       "This page has no {library} code for this score model or normalizer. Choose cURL, Python or JavaScript, which ask the service.",
+    "request.advanced":
+      "This page has no {library} code for a softcap, a bias, an encoding of positions, or another type of numbers than float64. Choose cURL, Python or JavaScript, which ask the service.",
     "request.vector_logic":
       "This formula compares more than once, or has “and”, “or” or “not”, which {library} has in no equal form for vectors. Choose cURL, Python or JavaScript, which ask the service.",
   },
@@ -62,7 +64,7 @@ export const REQUEST = {
     "request.run_javascript": "可在 Node.js 18 及以上版本中运行，也可在本服务页面的控制台中运行。",
     "request.run_json": "POST /v1/attention 的请求体。",
     "request.key": "API 密钥取自环境变量 ATTENTION_API_KEY；命令行和 Node.js 都有环境变量。",
-    "request.batch": "这是屏幕上显示的批次行：第 {number} 行，共 {count} 行。",
+    "request.slice": "共 {count} 个切片，这是屏幕上显示的：{name}。",
     "request.scores": "得分：每个查询与每个键的匹配程度",
     "request.modifier": "得分修饰公式",
     "request.mask": "掩码：被遮住的键为负无穷",
@@ -79,6 +81,8 @@ export const REQUEST = {
       "记忆中含有 NaN 或无穷大的数，没有对应的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
     "request.unknown":
       "本页没有这个打分函数或归一化方法的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
+    "request.advanced":
+      "得分软上限、偏置、位置编码，以及 float64 以外的数值类型，本页没有 {library} 写法。请选 cURL、Python 或 JavaScript，它们向服务请求计算。",
     "request.vector_logic":
       "这个公式含有多次比较，或含有 and、or、not，{library} 对向量没有等价的写法。请选择由服务计算的 cURL、Python 或 JavaScript。",
   },

@@ -21,6 +21,7 @@ export const SWEEP = {
     "sweep.reset": "Default",
     "sweep.unknown":
       "The browser cannot compute this formula, score model or normalizer by itself, so there is nothing to sweep.",
+    "sweep.advanced": "The browser draws no curves with {names}, so there is nothing to sweep.",
     "sweep.random_help":
       "{draws} times, a random query meets 8 random keys; every number is standard normal, and the same at each visit.",
     "sweep.random_progress": "{count} of {draws} draws …",
@@ -55,6 +56,7 @@ export const SWEEP = {
     "sweep.outside": "{value} 在横轴的范围之外。",
     "sweep.reset": "恢复默认",
     "sweep.unknown": "浏览器自己算不了这个公式、打分函数或归一化方法，所以画不出曲线。",
+    "sweep.advanced": "浏览器画不出含有{names}的曲线。",
     "sweep.random_help": "随机抽 {draws} 次，每次 1 个查询、8 个键，每个数都服从标准正态分布；每次打开页面都一样。",
     "sweep.random_progress": "已抽 {count} / {draws} 次……",
     "sweep.random_at": "D = {D}：最大权重平均，缩放后 {scaled}，不缩放 {unscaled}",

@@ -1,8 +1,9 @@
 // From the arrays of a file to what the view checks: numbers for the page, a candidate, or a question that is too large
 // for the page.
-import { requestOf } from "../../asking/request.js";
+import { wholeRequestOf } from "../../asking/request.js";
 import * as kernel from "../../files/kernel.js";
 import { FileProblem, require, shapeText } from "../../files/problem.js";
+import { headsOf } from "../../state/slices.js";
 import { LIMIT, batchesOf, sizesOf } from "../../state/store.js";
 
 export const MAX_SHOWN_SLICES = 16;
@@ -11,30 +12,38 @@ const MAX_NUMBERS = 2 ** 21;
 
 const CANDIDATES = kernel.FIELDS;
 
-// What the page computes with, besides its numbers; parts that belong to other sizes stay behind.
-export function settingsOf(state, sizes) {
-  const { score_model: model, normalizer, mask, score_modifier: modifier, positions } = requestOf(state);
+// What belongs to the numbers of queries, keys, features and heads.
+const SIZED = ["bias", "position"];
+
+// What the page computes with, besides its numbers: {settings, dropped}.  Parts that belong to other sizes stay behind;
+// `dropped` names those that change every score.
+function settingsOf(state, sizes, heads) {
+  const whole = wholeRequestOf(state);
+  const { score_model: model, normalizer, mask, score_modifier: modifier, positions, softcap, bias, position } = whole;
   const now = { ...sizesOf(state), slices: batchesOf(state) };
-  const isSame = Object.keys(sizes).every((name) => sizes[name] === now[name]);
-  if (isSame) {
-    const lengths = state.mask.kind === "lengths" ? { mask: { ...mask, key_lengths: state.mask.lengths } } : { mask };
-    return given({ score_model: model, normalizer, ...lengths, score_modifier: modifier, positions });
-  }
+  const isSame =
+    Object.keys(sizes).every((name) => sizes[name] === now[name]) &&
+    ["query", "key"].every((axis) => heads[axis] === headsOf(state, axis));
+  const free = { normalizer, score_modifier: modifier, softcap };
+  if (isSame)
+    return { settings: given({ ...free, score_model: model, mask, positions, bias, position }), dropped: [] };
   const isFree = Object.values(model).every((parameter) => typeof parameter !== "object");
   const { allowed, key_allowed: keys, key_lengths: lengths, prefix_lengths: prefixes, ...kept } = mask ?? {};
-  return given({
-    score_model: isFree ? model : null,
-    normalizer,
-    mask: Object.keys(kept).length ? kept : null,
-    score_modifier: modifier,
-  });
+  return {
+    settings: given({
+      ...free,
+      score_model: isFree ? model : null,
+      mask: Object.keys(kept).length ? kept : null,
+    }),
+    dropped: SIZED.filter((name) => whole[name]),
+  };
 }
 
 const given = (members) =>
   Object.fromEntries(Object.entries(members).filter(([, member]) => member !== null && member !== undefined));
 
-// Returns {options, request, question, unused}: options that the view keeps, a request that the page loads, or a
-// question that is asked as it is.
+// Returns {options, request, question, unused, dropped}: options that the view keeps, a request that the page loads, or
+// a question that is asked as it is; names of arrays that are not used, and of settings that do not fit them.
 // Throws FileProblem.
 export function takeIn({ arrays, request, isLone }, state) {
   require(arrays.length, "file.empty", { name: "" });
@@ -111,31 +120,28 @@ function withInputs(byRole, fields, { request, arrays, unused }, state) {
     const { name } = byRole[fields[0]];
     throw new FileProblem("file.lead", { name, received: shapeText(found.lead), expected: shapeText(lead) });
   }
-  const settings = Object.keys(request).length ? request : settingsOf(state, sizes);
+  const heads = { query: lead[1] ?? 1, key: kv ?? lead[1] ?? 1 };
+  const isOwn = Object.keys(request).length > 0;
+  const { settings, dropped } = isOwn ? { settings: request, dropped: [] } : settingsOf(state, sizes, heads);
   if (byRole.mask) settings.mask = { ...settings.mask, allowed: kernel.maskOf(byRole.mask, sizes.queries, sizes.keys) };
   const lengths = byRole.key_lengths && kernel.lengthsOf(byRole.key_lengths, lead[0] ?? 1);
   if (lengths) settings.mask = { ...settings.mask, key_lengths: lengths };
   const used = arrays.filter(({ name }) => !unused.includes(name));
   const options = { candidate: found.candidate, lead, kv, dtype: request.dtype ?? kernel.dtypeOf(used) };
   const isShown = sizes.slices <= MAX_SHOWN_SLICES && Object.values(sizes).every((size) => size <= LIMIT);
-  if (!isShown) return { question: largeQuestion(tensors, options, settings, arrays), unused };
-  return { options, request: pageRequest(tensors, options, settings), unused };
+  if (!isShown) return { question: largeQuestion(tensors, options, settings, arrays), unused, dropped };
+  return { options, request: pageRequest(tensors, options, settings), unused, dropped };
 }
 
-// The page has slices in one row, and a key for each query head.
-function pageRequest(tensors, { lead, kv }, settings) {
-  const whole = (slices) => (slices.length > 1 ? slices : slices[0]);
-  const { mask, dtype, ...rest } = settings;
-  const heads = lead[1] ?? 1;
-  const each = (numbers) => numbers?.flatMap((number) => Array(heads).fill(number));
-  const lengths =
-    mask?.key_lengths && mask.key_lengths.length === lead[0] ? { key_lengths: each(mask.key_lengths) } : {};
+// A batch of one slice has no axis of its own.
+function pageRequest({ query, key, value }, { lead, kv }, { dtype, ...settings }) {
+  const axes = query.length > 1 ? lead : [];
+  const keyAxes = kv === null ? axes : [lead[0], kv];
   return {
-    ...rest,
-    ...(mask ? { mask: { ...mask, ...lengths } } : {}),
-    query: whole(tensors.query),
-    key: whole(kernel.repeated(tensors.key, { lead, kv })),
-    ...(tensors.value ? { value: whole(kernel.repeated(tensors.value, { lead, kv })) } : {}),
+    ...settings,
+    query: kernel.tensorOf(query, axes),
+    key: kernel.tensorOf(key, keyAxes),
+    ...(value ? { value: kernel.tensorOf(value, keyAxes) } : {}),
   };
 }
 

@@ -91,7 +91,8 @@ export function createPanel(on) {
 }
 
 // A file that misses the zone would take the place of the page: while the view is open, it can be dropped anywhere.
-function takeDrops(root, zone, takeFiles) {
+// `zone` shows that it may.
+export function takeDrops(root, zone, takeFiles) {
   const isOpen = () => root.isConnected && root.offsetParent !== null;
   addEventListener("dragover", (event) => {
     if (!isFile(event) || !isOpen()) return;

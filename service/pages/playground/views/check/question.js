@@ -1,7 +1,9 @@
 // What the service is asked about a candidate, and how far each of its numbers is from what the service expects.
-import { requestOf } from "../../asking/request.js";
+import { defaultSlopes } from "../../asking/one_slice.js";
+import { wholeRequestOf } from "../../asking/request.js";
 import { STORED } from "../../files/halves.js";
 import * as kernel from "../../files/kernel.js";
+import { leadingOf, tensorOf } from "../../state/slices.js";
 import { batchesOf, sizesOf } from "../../state/store.js";
 
 // A result whose shape the numbers of the page do not have any more, as {field, expected, received}; null if all fit.
@@ -16,26 +18,50 @@ export function misfitOf(state, { candidate, lead }) {
   return product === slices ? null : { field: Object.keys(candidate)[0], expected: [slices], received: lead };
 }
 
-// The request of the page with all its slices, and the candidate with the leading axes that it came with.
-export function questionOf(state, { candidate, lead, kv, dtype }) {
-  const { include, top_k: top, memory, dtype: own, mask, ...settings } = requestOf(state);
-  const sides = { query: lead, key: kv === null ? lead : [lead[0], kv], value: kv === null ? lead : [lead[0], kv] };
-  const tensors = Object.entries(sides)
-    .filter(([name]) => state[name])
-    .map(([name, axes]) => {
-      const slices = name === "query" ? state.query : kernel.distinct(state[name], { lead, kv });
-      return [name, kernel.tensorOf(slices, axes)];
-    });
+// The leading axes of the question: the heads of the page, or else those that the candidate came with.
+export function axesOf(state, { lead }) {
+  const { rows, heads } = leadingOf(state);
+  return state.heads ? [rows, heads] : lead;
+}
+
+// The request of the page with all its slices, and the candidate with the same leading axes.  Keys and values are all
+// there are, also those of a cache: where the queries stand behind it, the mask says so.
+export function questionOf(state, options) {
+  const whole = wholeRequestOf(state);
+  const { include, top_k: top, memory, past_key: past, past_value: pastValue, ...settings } = whole;
+  const lead = axesOf(state, options);
+  const axes = ["query", "key", "value"].filter((name) => state[name]);
+  const own = (axis) => (state.heads ? tensorOf(state, axis) : slicesOf(state, axis, options));
   return {
     request: {
       ...settings,
-      ...(mask ? { mask: wholeMask(state, mask, lead) } : {}),
-      ...Object.fromEntries(tensors),
-      dtype,
+      ...(state.heads ? {} : inAxes(state, whole, lead)),
+      ...Object.fromEntries(axes.map((axis) => [axis, own(axis)])),
+      dtype: options.dtype,
     },
     candidate: Object.fromEntries(
-      Object.entries(candidate).map(([field, slices]) => [field, kernel.tensorOf(slices, lead)]),
+      Object.entries(options.candidate).map(([field, slices]) => [field, kernel.tensorOf(slices, lead)]),
     ),
+  };
+}
+
+function slicesOf(state, axis, { lead, kv }) {
+  if (axis === "query") return kernel.tensorOf(state.query, lead);
+  return kernel.tensorOf(kernel.distinct(state[axis], { lead, kv }), kv === null ? lead : [lead[0], kv]);
+}
+
+const BIAS_RANK = 3;
+
+const rankOf = (nested) => (Array.isArray(nested) ? 1 + rankOf(nested[0]) : 0);
+
+// What the page has for each of its batch rows, where the candidate has heads among them.
+function inAxes(state, { mask, bias, position }, lead) {
+  const isSplit = rankOf(bias) === BIAS_RANK && lead.length > 1;
+  const isOfHeads = position?.name === "alibi" && position.slopes === undefined && lead.length > 1;
+  return {
+    ...(mask ? { mask: wholeMask(state, mask, lead) } : {}),
+    ...(isSplit ? { bias: bias.length > 1 ? kernel.tensorOf(bias, lead) : [bias] } : {}),
+    ...(isOfHeads ? { position: { ...position, slopes: defaultSlopes(1)[0] } } : {}),
   };
 }
 

@@ -17,9 +17,10 @@ export function targetOf({ view: { focus }, numbers }) {
 }
 
 // Two requests to /v1/attention/gradients.  Where the value is the identity, the output is the weights; and with keys of
-// one feature, each key is a logit.  One slice for each weight then gives the whole Jacobian.
+// one feature, each key is a logit.  One slice for each weight then gives the whole Jacobian.  Keys are all there are: the
+// offset says where queries stand behind a cache.
 export function questionsOf({ state, numbers }, { isOutput, row, column }) {
-  const { include, top_k: top, memory, dtype, ...settings } = requestOf(state);
+  const { include, top_k: top, memory, dtype, past_key: past, past_value: pastValue, ...settings } = requestOf(state);
   const { key, value } = tensorsOf(state);
   const [queries, keys] = [numbers.weights.length, key.length];
   const request = { ...settings, key, value: isOutput ? value : identity(keys) };
@@ -49,13 +50,17 @@ export function readAnswers([{ gradients }, { gradients: all }], { row }) {
   };
 }
 
+// The slopes of scores that are neither changed, capped nor turned, in float64.
+const canRead = ({ score_modifier: modifier, softcap, position, dtype }) =>
+  !modifier && !softcap && position?.name !== "rotary" && (dtype ?? "float64") === "float64";
+
 // The same of the browser; what it cannot know is null.
 export function ownSlopes({ state, request, numbers }, { isOutput, row, column }) {
   const [logits, weights] = [numbers.logits[row], numbers.weights[row]];
   const jacobian = jacobianOf(request.normalizer, logits, weights);
   const { key, value } = tensorsOf(state);
   const upstream = key.map((_, at) => (isOutput ? value[at][column] : Number(at === column)));
-  const isReadable = jacobian && !request.score_modifier;
+  const isReadable = jacobian && canRead(request);
   const slopes = isReadable && slopesOf({ ...request, query: request.query[row], key }, jacobian, upstream);
   const byValue = isOutput ? value.map((line, at) => line.map((_, to) => (to === column ? weights[at] : 0))) : null;
   return { jacobian, query: slopes?.query ?? null, key: slopes?.key ?? null, value: byValue };

@@ -5,6 +5,7 @@ import { parametersOf } from "../../inputs/parameters.js";
 import { TEMPERATURES } from "../../inputs/temperature.js";
 import { isVisible } from "../../reference/visibility.js";
 import { fitParameters } from "../../state/defaults.js";
+import { advancedOf } from "../../state/further.js";
 import { sliceOf } from "../../state/store.js";
 import { linear, listed, logarithmic } from "./axes.js";
 
@@ -55,8 +56,9 @@ export function rowRequestOf(view, { request }, row) {
   };
 }
 
-export const isKnown = (request, { score_modifier: modifier, mask }) =>
-  !modifier && !mask?.formula && numbersOf(request) !== null;
+// The curves know none of the advanced fields: with one of them they would be those of another calculation.
+export const isKnown = (request, whole) =>
+  !whole.score_modifier && !whole.mask?.formula && !advancedOf(whole).length && numbersOf(request) !== null;
 
 // The sweeps that the row has.  Each has a name, an axis, its present value, the value that it has by default, and
 // `requestAt`, the request of the row with another value.
