@@ -199,7 +199,7 @@ async def test_a_link_holds_a_candidate_that_is_not_finite_and_nothing_else(
         {"candidate": {"output": [[[1, "x"]]]}},
         {"candidate": {"other": [[[1]]]}},
         {"candidate": {}},
-        {"candidate": {"output": [[[1]]] * 17}},
+        {"candidate": {"output": [[[1]]] * 65}},
         {"lead": [2, 3, 4]},
         {"lead": [2, 3], "kv": 2},
         {"dtype": "int8"},
