@@ -1,5 +1,6 @@
 """Gradients in the playground: the slopes of the number in focus, and how far its row is from saturation."""
 
+import asyncio
 import copy
 import re
 from typing import Any
@@ -166,3 +167,17 @@ async def test_both_views_fit_a_telephone_and_have_large_targets(open_page: Open
     )
     assert small == 0
     await recorded.assert_clean()
+
+
+async def test_the_slopes_come_once_the_service_answers_again(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    page, view = recorded.page, recorded.page.locator(".view-gradients")
+    await page.route("**/v1/attention/gradients", lambda route: route.abort())
+    await page.locator("#tab-gradients").click()
+    await expect(view).to_contain_text("The service cannot be reached")
+    await page.unroute("**/v1/attention/gradients")
+    # At once it is not asked again; some time later any look at the page asks.
+    await asyncio.sleep(2.2)
+    await playground.language("zh")
+    await expect(view).to_contain_text("最大")
+    await expect(view).not_to_contain_text("无法连接服务")

@@ -1,5 +1,6 @@
 // Asks the service for numbers that a view shows beside the result of the page; only the newest question's answer counts.
 import { Problem, Unreachable, post } from "./api.js";
+import { createRetry } from "./retry.js";
 
 const PAUSE_MILLISECONDS = 200;
 
@@ -8,6 +9,7 @@ export function createConfirming({ answered }) {
   let newest = "";
   let controller = null;
   let timer = null;
+  const retry = createRetry();
 
   async function send(requests, question) {
     controller = new AbortController();
@@ -18,6 +20,7 @@ export function createConfirming({ answered }) {
     } catch (error) {
       if (question !== newest || error.name === "AbortError") return;
       if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+      retry.note(error);
       answered(null, question);
     }
   }
@@ -25,8 +28,9 @@ export function createConfirming({ answered }) {
   return {
     // `question` names the requests: the same one is not asked twice.
     ask(requests, question) {
-      if (question === newest) return;
+      if (question === newest && !retry.isDue()) return;
       newest = question;
+      retry.note(null);
       clearTimeout(timer);
       controller?.abort();
       timer = setTimeout(() => send(requests, question), PAUSE_MILLISECONDS);

@@ -1,5 +1,6 @@
 // Asks the service to check a candidate, and what it expects in its place; the newest question wins.
 import { Problem, Unreachable, post } from "./api.js";
+import { createRetry } from "./retry.js";
 
 const PAUSE_MILLISECONDS = 150;
 
@@ -8,6 +9,7 @@ export function createKernelCheck(on) {
   let newest = "";
   let controller = null;
   let timer = null;
+  const retry = createRetry();
 
   async function ask(key, question, reference) {
     controller = new AbortController();
@@ -22,6 +24,7 @@ export function createKernelCheck(on) {
     } catch (error) {
       if (key !== newest || error.name === "AbortError") return;
       if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+      retry.note(error);
       on.failed(error instanceof Problem ? error : null);
     }
   }
@@ -30,8 +33,9 @@ export function createKernelCheck(on) {
     // `reference` is null for a question whose numbers are not shown.  Returns whether this is another question.
     ask(question, reference) {
       const key = JSON.stringify(question);
-      if (key === newest) return false;
+      if (key === newest && !retry.isDue()) return false;
       newest = key;
+      retry.note(null);
       clearTimeout(timer);
       controller?.abort();
       timer = setTimeout(() => ask(key, question, reference()), PAUSE_MILLISECONDS);
@@ -39,6 +43,7 @@ export function createKernelCheck(on) {
     },
     forget() {
       newest = "";
+      retry.note(null);
       clearTimeout(timer);
       controller?.abort();
     },

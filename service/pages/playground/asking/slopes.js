@@ -1,5 +1,6 @@
 // Asks the service for gradients; the newest questions win, and the same ones are not asked twice.
 import { Problem, Unreachable, post } from "./api.js";
+import { createRetry } from "./retry.js";
 
 const PAUSE_MILLISECONDS = 120;
 
@@ -8,6 +9,7 @@ export function createGradientsAsking(on) {
   let newest = "";
   let controller = null;
   let timer = null;
+  const retry = createRetry();
 
   async function ask(key, questions) {
     controller = new AbortController();
@@ -19,6 +21,7 @@ export function createGradientsAsking(on) {
       if (key !== newest || error.name === "AbortError") return;
       if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
       controller.abort();
+      retry.note(error);
       on.failed(error instanceof Problem ? error : null);
     }
   }
@@ -27,8 +30,9 @@ export function createGradientsAsking(on) {
     // Returns what these questions are known by, as the answer is.
     ask(questions) {
       const key = JSON.stringify(questions);
-      if (key === newest) return key;
+      if (key === newest && !retry.isDue()) return key;
       newest = key;
+      retry.note(null);
       clearTimeout(timer);
       controller?.abort();
       timer = setTimeout(() => ask(key, questions), PAUSE_MILLISECONDS);
