@@ -25,7 +25,7 @@ class Keyboard:
         """Press a key, with others held down or not; then an element has the focus."""
         keys = key.split("+")
         self.pressed |= set(keys)
-        named = {"Ctrl": "Control", **ARROWS}
+        named = {"Ctrl": "Control", "Esc": "Escape", **ARROWS}
         await self.playground.page.keyboard.press("+".join(named.get(each, each) for each in keys))
         await expect(expected).to_be_focused()
 
@@ -73,6 +73,13 @@ async def test_every_key_does_what_the_table_says(open_page: OpenPage, server: S
     for key, value in (("Alt+↑", "0.61"), ("Alt+Shift+↓", "0.51"), ("Ctrl+Z", "0.6"), ("Ctrl+Shift+Z", "0.51")):
         await keyboard.press(key, playground.field("key", 1, 0))
         await expect(playground.field("key", 1, 0)).to_have_value(value)
+    on = recorded.page.locator("#walk-on")
+    walked = recorded.page.locator("[data-walked]")
+    await on.focus()
+    await keyboard.press("→", on)
+    await expect(walked.first).to_be_visible()
+    await keyboard.press("Esc", on)
+    await expect(walked).to_have_count(0)
     assert keyboard.pressed == {key for row in table("en", "Key") for cell in row for key in codes(cell)}
 
 
