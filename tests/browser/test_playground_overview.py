@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.links import read
 from tests.browser.playground import opened
 from tests.server import Server
 
@@ -128,8 +129,8 @@ async def test_pointer_and_keys_move_and_zoom_the_window(open_page: OpenPage, se
     await page.keyboard.press("+")
     await expect(span).to_contain_text(f"{row - 8}–{row + 7}")
     # The place is in the link.
-    await expect(page).to_have_url(re.compile("#2[.]"))
-    await page.wait_for_timeout(800)
+    expected_options = {"row": row - 1, "column": column - 1, "size": 16}
+    await page.wait_for_url(lambda url: "#2." in url and expected_options.items() <= read(url)["t"][1].items())
     again = await open_page(page.url, locale="en-GB")
     await expect(again.page.locator(".overview-value")).to_contain_text(f"query {row} → key {column}")
     await recorded.assert_clean()

@@ -13,30 +13,12 @@ import yaml
 from service.settings import Settings
 from tests.promises.readme import SUFFIXES, snippets_of
 from tests.server import Server, free_port, running_server
-from tests.service.proxies import running
+from tests.service.proxies import NGINX_AROUND, running
 
 PAGE = "docs/how-to/behind-a-proxy"
 PREFIX = "/attention"
 LARGE = {"query": [[0.123456789] * 1000], "key": [[0.123456789] * 1000] * 120, "include": ["logsumexp"]}
 """A body of more than 1 MiB, which nginx refuses by default."""
-
-AROUND = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-{}
-}}
-"""
-"""What the configuration of a distribution has around the files in conf.d."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +44,7 @@ def configuration(kind: str, port: int, service: Server) -> str:
 @pytest.mark.nginx
 def test_nginx_passes_everything_on(below_prefix: Server, tmp_path: Path) -> None:
     port, file = free_port(), tmp_path / "nginx.conf"
-    file.write_text(AROUND.format(configuration("nginx", port, below_prefix)))
+    file.write_text(NGINX_AROUND.format(configuration("nginx", port, below_prefix)))
     command = ["/usr/sbin/nginx", "-p", str(tmp_path), "-c", str(file)]
     with running(command, port, tmp_path / "nginx.log", f"{PREFIX}/readyz"):
         assert_everything_passes(port)

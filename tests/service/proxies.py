@@ -12,7 +12,7 @@ from tests.server import Server, free_port
 
 STARTUP_SECONDS = 20
 
-NGINX = """
+NGINX_AROUND = """
 daemon off;
 master_process off;
 pid nginx.pid;
@@ -25,6 +25,12 @@ http {{
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+{}
+}}
+"""
+"""What the configuration of a distribution has around the files in conf.d."""
+
+SERVERS = """
     client_max_body_size 0;
     upstream service {{ server 127.0.0.1:{first}; server 127.0.0.1:{second}; keepalive 4; }}
     server {{
@@ -40,7 +46,6 @@ http {{
     }}
     # As the documentation of nginx has it: upgrades are passed on, and other connections are kept.
     map $http_upgrade $passed_on {{ default upgrade; '' ''; }}
-}}
 """
 
 
@@ -58,7 +63,8 @@ def running_haproxy(project: Path, directory: Path, replicas: list[Server]) -> I
 def running_nginx(directory: Path, first: Server, second: Server) -> Iterator[int]:
     """Start nginx before two servers, which it asks in turn; return its port."""
     port, configuration = free_port(), directory / "nginx.conf"
-    configuration.write_text(NGINX.format(first=first.port, second=second.port, port=port))
+    servers = SERVERS.format(first=first.port, second=second.port, port=port)
+    configuration.write_text(NGINX_AROUND.format(servers))
     command = ["/usr/sbin/nginx", "-p", str(directory), "-c", str(configuration)]
     with running(command, port, directory / "nginx.log"):
         yield port

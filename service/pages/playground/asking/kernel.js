@@ -1,51 +1,26 @@
-// Asks the service to check a candidate, and what it expects in its place; the newest question wins.
-import { Problem, Unreachable, post } from "./api.js";
-import { createRetry } from "./retry.js";
+// Asks the service to check a candidate, and what it expects in its place.
+import { post } from "./api.js";
+import { createNewest } from "./newest.js";
 
 const PAUSE_MILLISECONDS = 150;
 
 // `on` holds answered(verdict, reference), failed(problem), with null for a service that cannot be reached.
 export function createKernelCheck(on) {
-  let newest = "";
-  let controller = null;
-  let timer = null;
-  const retry = createRetry();
-
-  async function ask(key, question, reference) {
-    controller = new AbortController();
-    const { signal } = controller;
-    try {
-      const asked = [
+  const newest = createNewest({
+    pause: PAUSE_MILLISECONDS,
+    send({ question, reference }, signal) {
+      const compared = reference();
+      return Promise.all([
         post("v1/attention/check", question, signal),
-        reference && post("v1/attention", reference, signal),
-      ];
-      const [verdict, expected] = await Promise.all(asked);
-      if (key === newest) on.answered(verdict, expected);
-    } catch (error) {
-      if (key !== newest || error.name === "AbortError") return;
-      if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
-      retry.note(error);
-      on.failed(error instanceof Problem ? error : null);
-    }
-  }
-
+        compared && post("v1/attention", compared, signal),
+      ]);
+    },
+    answered: ([verdict, expected]) => on.answered(verdict, expected),
+    failed: on.failed,
+  });
   return {
-    // `reference` is null for a question whose numbers are not shown.  Returns whether this is another question.
-    ask(question, reference) {
-      const key = JSON.stringify(question);
-      if (key === newest && !retry.isDue()) return false;
-      newest = key;
-      retry.note(null);
-      clearTimeout(timer);
-      controller?.abort();
-      timer = setTimeout(() => ask(key, question, reference()), PAUSE_MILLISECONDS);
-      return true;
-    },
-    forget() {
-      newest = "";
-      retry.note(null);
-      clearTimeout(timer);
-      controller?.abort();
-    },
+    // `reference` returns null for a question whose numbers are not shown.  Returns whether it is asked now.
+    ask: (question, reference) => newest.ask(JSON.stringify(question), { question, reference }),
+    forget: newest.forget,
   };
 }

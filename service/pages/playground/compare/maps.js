@@ -62,7 +62,7 @@ export function createMaps(root, focus) {
 
 function createSide(side, focus) {
   const settings = element("small");
-  const name = element("span", { class: "side" });
+  const name = element("span", { class: "badge" });
   const scroller = element("div", { class: "scroller" });
   const instead = element("div", { class: "empty", hidden: true });
   const legend = createLegend("weights");

@@ -1,13 +1,9 @@
 // What each cell of the four heat maps says: its number, its colour, whether it is masked, and its label in words.
-import { diverging, readableOn, sequential } from "./colours.js";
+import { MISSING, SURFACE, diverging, readableOn, sequential } from "./colours.js";
 import { t } from "../words/i18n.js";
 import { nameOf } from "../words/names.js";
 import { decimalsOf, formatAligned, formatFull, formatNumber } from "../words/numbers.js";
 import { NUMBERS_LIMIT } from "../state/store.js";
-
-const SURFACE = { light: "#ffffff", dark: "#1b2129" };
-
-const MISSING = { light: "#e9ebef", dark: "#2b323c" };
 
 const HIDDEN_SIGN = "×";
 

@@ -6,6 +6,12 @@ const ENDS = {
   dark: { negative: "#4a90d9", neutral: "#252b34", positive: "#dd6b3f" },
 };
 
+// Of a masked cell, below its hatching.
+export const SURFACE = { light: "#ffffff", dark: "#1b2129" };
+
+// Of a cell without a number.
+export const MISSING = { light: "#e9ebef", dark: "#2b323c" };
+
 const clamp = (share) => Math.min(1, Math.max(0, share));
 
 export function sequential(share) {

@@ -1,9 +1,7 @@
 // Matrices as pictures on a canvas: for more cells than a table can hold.
-import { diverging, sequential } from "./colours.js";
+import { SURFACE, diverging, sequential } from "./colours.js";
 
 const STEPS = 512;
-
-const SURFACE = { light: "#ffffff", dark: "#1b2129" };
 
 const HATCH = { light: "#b9bec6", dark: "#4d545f" };
 

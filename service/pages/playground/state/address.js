@@ -9,14 +9,19 @@ const PAUSE_MILLISECONDS = 300;
 export function createAddress(store, on) {
   let written = location.hash;
   let timer = null;
+  let newest = 0;
 
+  // A large state takes longer to encode than one that comes after it.
   async function write() {
     clearTimeout(timer);
+    const number = (newest += 1);
     const [fragment, aside] = [await encodeShare(store.get()), on.aside()];
     const kept = aside && { aside: await encodeShare(aside) };
-    written = fragment;
-    history.replaceState(kept, "", written);
-    return location.href;
+    if (number === newest) {
+      written = fragment;
+      history.replaceState(kept, "", written);
+    }
+    return new URL(fragment, location.href).href;
   }
 
   store.subscribe(() => {

@@ -4,13 +4,13 @@ import { STORED } from "../files/halves.js";
 import { FIELDS, distinct, fieldsOfShape, rankOf } from "../files/kernel.js";
 import { shapeText } from "../files/problem.js";
 import { writeNpz } from "../files/npy.js";
+import { save } from "../page/copying.js";
 import { element, setText } from "../page/dom.js";
 import { announce } from "../page/notices.js";
-import { headsOf } from "../state/slices.js";
+import { MAX_SLICES, headsOf } from "../state/slices.js";
 import { LIMIT, batchesOf, sizesOf } from "../state/store.js";
 import { has, t } from "../words/i18n.js";
 import { createDifferences } from "./check/differences.js";
-import { MAX_SLICES } from "../state/slices.js";
 import { MAX_SHOWN_SLICES, takeIn } from "./check/intake.js";
 import { createPanel } from "./check/panel.js";
 import {
@@ -59,7 +59,7 @@ function readOptions({ candidate = null, lead = [], kv = null, dtype = "float64"
 
 function create({ root, theme, change, load, focus, showMaps, chooseBatch }) {
   const parts = createParts();
-  const panel = createPanel({ take, download: () => save(latest), load: loadCase });
+  const panel = createPanel({ take, download: () => saveNumbers(latest), load: loadCase });
   const differences = createDifferences({ focus: focusCell });
   parts.map.append(differences.root);
   root.append(panel.root, parts.note, parts.choices, parts.status, parts.result);
@@ -280,7 +280,7 @@ function paintChoices(parts, state, { candidate, dtype }) {
 }
 
 // The numbers of the page as .npz, for the person's own code, in the shapes that they came in.
-function save({ state, options: { lead, kv, dtype }, shown }) {
+function saveNumbers({ state, options: { lead, kv, dtype }, shown }) {
   const stored = dtype === "float64" ? "float64" : "float32";
   const arrays = ["query", "key", "value"]
     .filter((name) => state[name])
@@ -308,8 +308,5 @@ function save({ state, options: { lead, kv, dtype }, shown }) {
   const visible = shown.numbers.logits.map((row) => row.map((logit) => logit !== -Infinity));
   if (batchesOf(state) === 1 && visible.flat().includes(false))
     arrays.push({ name: "mask", shape: [visible.length, visible[0].length], dtype: "bool", values: visible.flat() });
-  const url = URL.createObjectURL(writeNpz(arrays));
-  const link = element("a", { href: url, download: "attention.npz" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url));
+  save(writeNpz(arrays), "attention.npz");
 }

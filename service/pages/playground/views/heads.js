@@ -7,6 +7,7 @@ import { leadingOf } from "../state/slices.js";
 import { t } from "../words/i18n.js";
 import { shortNameOfSlice } from "../words/slices.js";
 import { twelveHeads } from "./heads_example.js";
+import { createSelect } from "./select.js";
 
 const ORDERS = ["given", "sharp", "flat", "apart"];
 
@@ -27,8 +28,8 @@ export const heads = {
     return { order, scale };
   },
   create({ root, theme, change, load, chooseBatch, showMaps }) {
-    const order = createSelect("order", ORDERS, (value) => change((options) => (options.order = value)));
-    const scale = createSelect("scale", SCALES, (value) => change((options) => (options.scale = value)));
+    const order = createSelect("heads", "order", ORDERS, (value) => change((options) => (options.order = value)));
+    const scale = createSelect("heads", "scale", SCALES, (value) => change((options) => (options.scale = value)));
     const legend = createLegend("weights");
     const note = element("p", { class: "hint" });
     const list = element("ul", { class: "heads-list", role: "list" });
@@ -201,21 +202,3 @@ function paint(button, slice, { chosen, order, kind, scale, theme, view }, large
 
 // null is minus infinity in an answer.
 const isHidden = (logit) => logit === null || logit === -Infinity;
-
-function createSelect(name, all, set) {
-  const label = element("span");
-  const options = all.map((value) => element("option", { value }));
-  const select = element("select", {}, ...options);
-  select.addEventListener("change", () => set(select.value));
-  return {
-    root: element("label", { class: "heads-choice" }, label, select),
-    update(value, usable) {
-      setText(label, t(`heads.${name}`));
-      for (const option of options) {
-        setText(option, t(`heads.${name}_${option.value}`));
-        option.disabled = !usable.includes(option.value);
-      }
-      select.value = value;
-    },
-  };
-}

@@ -1,4 +1,6 @@
 // Twelve heads of 64 × 64, each with a habit that heads of language models have.
+import { normals } from "../reference/random.js";
+
 const [HEADS, LENGTH, FEATURES] = [12, 64, 8];
 
 // Where a query looks from position i, and how sharply; a shift of null is looking by content alone.
@@ -10,7 +12,7 @@ const HABITS = [
 
 // A request with query, key and value of (1, 12, 64, 8): the same numbers at every call.
 export function twelveHeads() {
-  const random = randomNormals(20170612);
+  const random = normals(20170612);
   const tensor = (row) =>
     Array.from({ length: HEADS }, (_, head) => Array.from({ length: LENGTH }, (_, i) => row(HABITS[head], i).map(rounded)));
   const vector = () => Array.from({ length: FEATURES }, random);
@@ -30,13 +32,3 @@ const placeOf = (position) =>
   });
 
 const rounded = (number) => Number(number.toFixed(3));
-
-// Box and Muller's normal numbers from a linear congruence.
-export function randomNormals(seed) {
-  let last = seed >>> 0;
-  const uniform = () => {
-    last = (Math.imul(last, 1664525) + 1013904223) >>> 0;
-    return (last + 0.5) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-}

@@ -1,13 +1,13 @@
 // Where the numbers of a large matrix come from: a generator with a seed, or a file with q and k.
 import { readSafetensors } from "../asking/safetensors.js";
 import { countOf } from "../state/used_memory.js";
-import { randomNormals } from "./heads_example.js";
+import { normals } from "../reference/random.js";
 
 const NAMES = { query: ["query", "q", "Q"], key: ["key", "k", "K"] };
 
 // Random normals; `sharp` multiplies the queries, so that the scores have about that standard deviation.
 export function generated({ seed, queries, keys, features, sharp }) {
-  const random = randomNormals(seed);
+  const random = normals(seed);
   const fill = (count, factor) => Float32Array.from({ length: count }, () => factor * random());
   return { queries, keys, features, query: fill(queries * features, sharp), key: fill(keys * features, 1) };
 }

@@ -4,6 +4,7 @@ import { takeDrops } from "./check/panel.js";
 import { element, setAttributes, setText } from "../page/dom.js";
 import { t } from "../words/i18n.js";
 import { parseNumber } from "../words/numbers.js";
+import { createSelect } from "./select.js";
 
 export const MAX_SIZE = 4096;
 
@@ -55,7 +56,10 @@ export function createFields({ change, dropped }) {
     createNumber(name, bounds, (value) => isWhole(value, bounds), (value) => set(name, value)),
   );
   const sharp = createNumber("sharp", SHARPNESS, isSharp, (value) => set("sharp", value));
-  const choices = Object.entries(CHOICES).map(([name, all]) => createSelect(name, all, (value) => set(name, value)));
+  const choices = Object.entries(CHOICES).map(([name, all]) => {
+    const { root, update } = createSelect("overview", name, all, (value) => set(name, value));
+    return { root, update: (options) => update(options[name]) };
+  });
   const file = createFile({ dropped, random: () => set("source", "random") });
   const all = [...counts, sharp, ...choices, file];
   const root = element("div", { class: "overview-fields" }, ...all.map(({ root: part }) => part));
@@ -81,21 +85,6 @@ function createNumber(name, [least, most], accepts, set) {
       setText(label, t(`overview.${name}`));
       root.hidden = name === "left" ? options.mask !== "window" : name !== "left" && options.source === "file";
       if (document.activeElement !== input && !input.hasAttribute("aria-invalid")) input.value = String(options[name]);
-    },
-  };
-}
-
-function createSelect(name, all, set) {
-  const label = element("span");
-  const options = all.map((value) => element("option", { value }));
-  const select = element("select", { "data-option": name }, ...options);
-  select.addEventListener("change", () => set(select.value));
-  return {
-    root: element("label", {}, label, select),
-    update(state) {
-      setText(label, t(`overview.${name}`));
-      for (const option of options) setText(option, t(`overview.${name}_${option.value}`));
-      select.value = state[name];
     },
   };
 }

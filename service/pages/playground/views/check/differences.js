@@ -1,6 +1,6 @@
 // The map of one result: by how much each of its cells differs from what the service expects.
 import { createHeatmap } from "../../maps/heatmap.js";
-import { diverging, readableOn } from "../../maps/colours.js";
+import { SURFACE, diverging, readableOn } from "../../maps/colours.js";
 import { fitMaps } from "../../maps/fit.js";
 import { element, setText } from "../../page/dom.js";
 import { NUMBERS_LIMIT } from "../../state/store.js";
@@ -11,8 +11,6 @@ import { formatFull, formatNumber } from "../../words/numbers.js";
 const RIGHT = "✓";
 
 const HIDDEN = "×";
-
-const SURFACE = { light: "#ffffff", dark: "#1b2129" };
 
 const MAX_DECIMALS = 3;
 

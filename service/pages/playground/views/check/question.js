@@ -1,6 +1,6 @@
 // What the service is asked about a candidate, and how far each of its numbers is from what the service expects.
 import { defaultSlopes } from "../../asking/one_slice.js";
-import { wholeRequestOf } from "../../asking/request.js";
+import { numberOf, wholeRequestOf } from "../../asking/request.js";
 import { STORED } from "../../files/halves.js";
 import * as kernel from "../../files/kernel.js";
 import { leadingOf, tensorOf } from "../../state/slices.js";
@@ -94,14 +94,6 @@ export function referenceRequest({ request, candidate }) {
   const stored = Object.fromEntries(inputs.map((name) => [name, storedAs(request.dtype, request[name])]));
   return { ...request, ...stored, dtype: "float64", include: Object.keys(candidate) };
 }
-
-const SPECIAL = new Map([
-  [null, -Infinity],
-  ["NaN", NaN],
-  ["Infinity", Infinity],
-]);
-
-const numberOf = (leaf) => (SPECIAL.has(leaf) ? SPECIAL.get(leaf) : leaf);
 
 // Every element of a slice as {row, column, expected, received, difference, isWrong}, by rows.
 function cellsOf(expected, received, { rtol, atol }) {

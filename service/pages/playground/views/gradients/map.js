@@ -1,15 +1,11 @@
 // A map of slopes: diverging about 0, hatched where a masked key has none.
-import { diverging, readableOn } from "../../maps/colours.js";
+import { MISSING, SURFACE, diverging, readableOn } from "../../maps/colours.js";
 import { fitMaps } from "../../maps/fit.js";
 import { createHeatmap } from "../../maps/heatmap.js";
 import { createLegend } from "../../maps/legend.js";
 import { element, setText } from "../../page/dom.js";
 import { NUMBERS_LIMIT } from "../../state/store.js";
 import { decimalsOf, formatAligned, formatFull } from "../../words/numbers.js";
-
-const SURFACE = { light: "#ffffff", dark: "#1b2129" };
-
-const MISSING = { light: "#e9ebef", dark: "#2b323c" };
 
 const NEARLY_ZERO = "≈0";
 
