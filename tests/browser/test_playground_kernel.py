@@ -86,6 +86,16 @@ def as_floats(request: dict[str, Any]) -> NDArray[Any]:
     return np.array(oracle.attention(request)["output"], dtype=np.float64)
 
 
+async def downloaded(page: Page, folder: Path) -> Arrays:
+    """Download the numbers of the page."""
+    async with page.expect_download() as coming:
+        await page.locator("[data-action=download]").click()
+    path = folder / "attention.npz"
+    await (await coming.value).save_as(path)
+    with np.load(path) as loaded:
+        return dict(loaded)
+
+
 async def drop(page: Page, name: str, content: bytes) -> None:
     await page.locator(".view-check .drop").wait_for()
     await page.evaluate(DROP, [name, base64.b64encode(content).decode()])
@@ -130,12 +140,7 @@ async def test_numbers_that_are_downloaded_come_back_as_a_result_that_a_link_hol
     await page.locator('[data-case="causal"]').click()
     await expect(playground.field("query", 3, 3)).to_be_visible()
     await playground.fresh()
-    async with page.expect_download() as coming:
-        await page.locator("[data-action=download]").click()
-    path = tmp_path / "attention.npz"
-    await (await coming.value).save_as(path)
-    with np.load(path) as loaded:
-        arrays = dict(loaded)
+    arrays = await downloaded(page, tmp_path)
     assert {name: (array.shape, array.dtype.str) for name, array in arrays.items()} == {
         "q": ((4, 4), "<f8"),
         "k": ((7, 4), "<f8"),

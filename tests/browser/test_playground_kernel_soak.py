@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import opened
-from tests.browser.test_playground_kernel import Arrays, drop, inputs, npy, npz, verdict
+from tests.browser.test_playground_kernel import Arrays, downloaded, drop, inputs, npy, npz, verdict
 from tests.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
@@ -99,12 +99,7 @@ async def test_a_case_tells_a_right_kernel_from_a_wrong_one(
     await expect(page.locator(".view-check .note")).to_contain_text("is on the page")
     await expect(page.locator("#story .story-note")).to_be_visible()
     await playground.fresh()
-    async with page.expect_download() as coming:
-        await page.locator("[data-action=download]").click()
-    path = tmp_path / "attention.npz"
-    await (await coming.value).save_as(path)
-    with np.load(path) as loaded:
-        arrays = dict(loaded)
+    arrays = await downloaded(page, tmp_path)
     right, wrong, cause = CASES[case]
     await drop(page, "right.npz", npz(**arrays, out=right(arrays)))
     await expect(verdict(page)).to_have_attribute("data-passed", "true")

@@ -34,7 +34,7 @@ export const heads = {
     const note = element("p", { class: "hint" });
     const list = element("ul", { class: "heads-list", role: "list" });
     const example = element("button", { type: "button", class: "heads-example" });
-    example.addEventListener("click", () => load(twelveHeads()));
+    example.addEventListener("click", () => load(twelveHeads(), "heads.loaded"));
     root.append(element("div", { class: "heads-tools" }, order.root, scale.root, example), legend.root, list, note);
     const cards = createCards(list, (slice) => {
       chooseBatch(slice);

@@ -18,6 +18,7 @@ export const HEADS = {
     "heads.name_both": "row {row}, head {head}",
     "heads.apart": "apart {apart}",
     "heads.hint": "Rows are queries, columns keys. Click, or press Enter, to open one in the maps. Entropy and effective keys are means over the queries; “apart” is half the sum of |Δ weight| of a row, averaged: 0 is the same, 1 no key in common.",
+    "heads.loaded": "The page shows 12 heads of 64 × 64.",
     "heads.single": "There is one slice. Paste a request with (B, H, L, D) numbers, split the features into heads under “Advanced”, or open the example.",
   },
   zh: {
@@ -38,6 +39,7 @@ export const HEADS = {
     "heads.name_both": "第 {row} 批，头 {head}",
     "heads.apart": "相差 {apart}",
     "heads.hint": "行是查询，列是键。点击或按回车，在热图中打开。熵和有效键数是各查询的平均；“相差”是一行中 |Δ权重| 之和的一半，再取平均：0 为完全相同，1 为没有共同的键。",
+    "heads.loaded": "已显示 12 个头的示例。",
     "heads.single": "现在只有一个切片。可以粘贴形状为 (B, H, L, D) 的请求，在“高级”中把特征分成多个头，或打开示例。",
   },
 };
