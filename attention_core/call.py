@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from attention_core.arrays import FloatArray, IntArray
 from attention_core.dtypes import DType, widen
-from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel, Tile
+from attention_core.interfaces import FeatureSizes, Mask, Normalizer, Position, ScoreModel
 from attention_core.score_modifier import ScoreModifier
+from attention_core.score_tile import Tile
 
 ResultField = Literal[
     "scores",

@@ -4,9 +4,10 @@ from functools import cache
 from typing import Protocol, TypeGuard, runtime_checkable
 
 from attention_core.arrays import IntArray, Keys, Logits, PerQuery, Queries, RowMaximum
-from attention_core.interfaces import Mask, Normalizer, ScoreGradient, ScoreModel, Tile
+from attention_core.interfaces import Mask, Normalizer, ScoreGradient, ScoreModel
 from attention_core.kernel_forms import KernelNormalizer, PairFunction, PairGradient, Project
 from attention_core.online_normalization import OnlineNormalizer, OnlineRows
+from attention_core.score_tile import Tile
 
 
 @runtime_checkable

@@ -15,9 +15,10 @@ from attention_core.capabilities import SupportsLogSumExp, supports_logsumexp
 from attention_core.errors import Stopped
 from attention_core.execution_path import selects_ranked_keys
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import ProgressCallback, ShouldStop, Tile
+from attention_core.interfaces import ProgressCallback, ShouldStop
 from attention_core.memory import queries_per_block
 from attention_core.reductions import all_finite
+from attention_core.score_tile import Tile
 from attention_core.tiles import (
     RowScorer,
     TileScores,

@@ -12,8 +12,8 @@ from attention_core.errors import ArgumentPath, InvalidValue
 from attention_core.expressions import Expression, ScoreTerms
 from attention_core.formula_mask import FormulaMask
 from attention_core.heads import repeat_kv_heads
-from attention_core.interfaces import Tile, slice_tile
 from attention_core.masks import list_hiding_masks, masks_in
+from attention_core.score_tile import Tile, slice_tile
 from attention_core.shapes import Shape, describe_scores
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 

@@ -19,8 +19,9 @@ from attention_core.formulas import (
     bind_formula,
     parse_formula,
 )
-from attention_core.interfaces import ELEMENTWISE_COST, Coverage, Tile
+from attention_core.interfaces import ELEMENTWISE_COST
 from attention_core.mask_base import BaseMask
+from attention_core.score_tile import Coverage, Tile
 from attention_core.shapes import Shape
 
 FORMULA_PATH: ArgumentPath = ("mask", "formula")

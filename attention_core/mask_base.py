@@ -9,7 +9,8 @@ import numpy as np
 from attention_core.arrays import BoolArray, IntArray, LeadingSlices
 from attention_core.descriptions import Text
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import Coverage, Mask, Tile
+from attention_core.interfaces import Mask
+from attention_core.score_tile import Coverage, Tile
 from attention_core.shapes import Shape, as_integers, shape_per_batch_row, slice_leading
 
 

@@ -15,9 +15,10 @@ from attention_core.arrays import BoolArray, IntArray
 from attention_core.descriptions import Text
 from attention_core.errors import InvalidValue
 from attention_core.formula_mask import FormulaMask
-from attention_core.interfaces import Coverage, Mask, Tile, slice_tile
+from attention_core.interfaces import Mask
 from attention_core.mask_base import All, BaseMask, PrefixLengths, bind_lengths
 from attention_core.positional_masks import Causal, Window
+from attention_core.score_tile import Coverage, Tile, slice_tile
 from attention_core.shapes import Shape, Side, as_integers, check_broadcastable, search_rows, shape_shared_or_per_row
 
 __all__ = [

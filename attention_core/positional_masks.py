@@ -8,8 +8,8 @@ import numpy as np
 from attention_core.arrays import BoolArray, IntArray
 from attention_core.descriptions import Text
 from attention_core.errors import InvalidValue
-from attention_core.interfaces import Coverage, Tile
 from attention_core.mask_base import BaseMask, lift_coverage, see_prefix
+from attention_core.score_tile import Coverage, Tile
 from attention_core.shapes import Shape, search_rows
 
 FAR = 1 << 60

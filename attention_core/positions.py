@@ -10,9 +10,10 @@ from attention_core.arrays import FloatArray, IntArray
 from attention_core.descriptions import Description, Text, parameter
 from attention_core.errors import InvalidValue, ShapeMismatch
 from attention_core.expressions import Expression
-from attention_core.interfaces import FeatureSizes, Position, Tile
+from attention_core.interfaces import FeatureSizes, Position
 from attention_core.parameters import PerHead
 from attention_core.rotary_scaling import RotaryScaling
+from attention_core.score_tile import Tile
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,8 @@ from attention_core.formulas import (
     bind_formula,
     parse_formula,
 )
-from attention_core.interfaces import ELEMENTWISE_COST, Tile
+from attention_core.interfaces import ELEMENTWISE_COST
+from attention_core.score_tile import Tile
 
 FORMULA_PATH: ArgumentPath = ("score_modifier", "formula")
 PARAMETERS_PATH: ArgumentPath = ("score_modifier", "parameters")

@@ -8,9 +8,10 @@ import numpy as np
 from attention_core.arrays import FloatArray, LeadingSlices, Logits, Projection, RowMaximum, Scores, Values, Weights
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import refuses_logits
-from attention_core.interfaces import Coverage, Normalizer, Tile, slice_tile
+from attention_core.interfaces import Normalizer
 from attention_core.reductions import all_finite
 from attention_core.score_modifier import ScoreModifier
+from attention_core.score_tile import Coverage, Tile, slice_tile
 
 
 class TileScores(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from attention_core.arrays import LeadingSlices
 from attention_core.call import ResolvedCall
 from attention_core.heads import slice_call
-from attention_core.interfaces import Coverage, Tile
+from attention_core.score_tile import Coverage, Tile
 from attention_core.tile_sizes import TileSizes
 
 

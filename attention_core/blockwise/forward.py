@@ -9,9 +9,9 @@ from attention_core.arrays import FloatArray, Logits, PerQuery
 from attention_core.blockwise.blocks import LeadingBlock, first_row_index, join_slices, split_slice
 from attention_core.blockwise.work_monitor import WorkMonitor
 from attention_core.capabilities import SupportsOnline, supports_online
-from attention_core.interfaces import Coverage
 from attention_core.online_normalization import OnlineRows
 from attention_core.reductions import all_finite
+from attention_core.score_tile import Coverage
 from attention_core.tiles import (
     RowScorer,
     apply_mask_in_place,

@@ -10,7 +10,7 @@ from attention_core.capabilities import supports_logsumexp
 from attention_core.checking.variants import CheckContext, Fields, slice_rows
 from attention_core.dense import evaluate_query_block
 from attention_core.heads import slice_call
-from attention_core.interfaces import Tile
+from attention_core.score_tile import Tile
 from attention_core.tiles import apply_weights, normalize, row_maximum, score_tile
 
 START_FACTORS = np.exp2(np.arange(-40, 41) / 4)

@@ -17,12 +17,12 @@ from attention_core.checking.wrong_scores import ChangedScores, evaluate_with_ra
 from attention_core.formula_mask import FormulaMask
 from attention_core.formulas import BoundFormula, bind_formula
 from attention_core.formulas.nodes import Node
-from attention_core.interfaces import Tile
 from attention_core.mask_base import All
 from attention_core.masks import masks_in
 from attention_core.parameters import broadcast_over_pairs
 from attention_core.positions import Alibi
 from attention_core.score_modifier import ScoreModifier
+from attention_core.score_tile import Tile
 from attention_core.scores import FormulaScore
 
 MAX_EDGES = 4

@@ -21,9 +21,10 @@ from attention_core.checking.variants import (
 from attention_core.checking.wrong_normalizers import with_changed_logits
 from attention_core.dense import evaluate_query_block
 from attention_core.formula_mask import FormulaMask
-from attention_core.interfaces import Coverage, Mask, Tile
+from attention_core.interfaces import Mask
 from attention_core.mask_base import All, see_prefix
 from attention_core.masks import Allowed, Causal, KeyLengths, PrefixLengths, Window, masks_in
+from attention_core.score_tile import Coverage, Tile
 from attention_core.tiles import apply_weights
 
 LIFTED = (Causal, Window)

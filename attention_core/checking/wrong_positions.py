@@ -12,9 +12,9 @@ from attention_core.call import Positions, ResolvedCall
 from attention_core.checking.variants import ChangedCall, CheckContext, Variant, resolve_repeated
 from attention_core.errors import CallError
 from attention_core.heads import pack_heads
-from attention_core.interfaces import Tile
 from attention_core.positions import Alibi, Rotary
 from attention_core.rotary_scaling import RotaryScaling
+from attention_core.score_tile import Tile
 
 
 @dataclass(frozen=True, slots=True)

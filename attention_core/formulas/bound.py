@@ -36,8 +36,8 @@ from attention_core.formulas.pair_gradients import differentiate_pair_function
 from attention_core.formulas.parameters import Parameter
 from attention_core.formulas.parsing import Formula
 from attention_core.formulas.plan import Plan
-from attention_core.interfaces import Coverage, Tile
 from attention_core.kernel_forms import PairFunction, PairGradient, Project
+from attention_core.score_tile import Coverage, Tile
 from attention_core.shapes import slice_leading
 
 

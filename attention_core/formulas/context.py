@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attention_core.arrays import FloatArray, IntArray, Keys, Queries, Scores
-from attention_core.interfaces import Tile
+from attention_core.score_tile import Tile
 
 
 class FormulaContext(NamedTuple):

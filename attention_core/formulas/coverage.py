@@ -12,7 +12,7 @@ from attention_core.formulas.graph import Graph, Step
 from attention_core.formulas.intervals import ANY, EITHER, FUNCTIONS, Interval, Truth
 from attention_core.formulas.operations import Value
 from attention_core.formulas.parameters import Parameter
-from attention_core.interfaces import Coverage, Tile
+from attention_core.score_tile import Coverage, Tile
 
 BLOCK = 64
 """Entries of a parameter whose least and largest are computed once."""

@@ -10,8 +10,8 @@ from attention_core.arrays import FloatArray, LeadingSlices
 from attention_core.call import ResolvedCall
 from attention_core.field_shapes import output_shape
 from attention_core.heads import input_slices
-from attention_core.interfaces import Tile, slice_tile
 from attention_core.reductions import sum_to_shape
+from attention_core.score_tile import Tile, slice_tile
 from attention_core.shapes import slice_leading
 
 Parameters = dict[str, FloatArray]

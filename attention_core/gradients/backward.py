@@ -9,8 +9,9 @@ from attention_core.arrays import BoolArray, FloatArray, Keys, Logits, Projectio
 from attention_core.blockwise.blocks import LeadingBlock, first_row_index, join_slices, split_slice
 from attention_core.call import ResolvedCall
 from attention_core.gradients.accumulation import PartialGradients
-from attention_core.interfaces import Coverage, NormalizerGradient, Tile, slice_tile
+from attention_core.interfaces import NormalizerGradient
 from attention_core.reductions import all_finite, sum_to_shape
+from attention_core.score_tile import Coverage, Tile, slice_tile
 from attention_core.tiles import (
     apply_mask_in_place,
     apply_weights,

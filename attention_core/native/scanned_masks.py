@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attention_core.arrays import BoolArray, IntArray
 from attention_core.formula_mask import FormulaMask
-from attention_core.interfaces import Coverage, Tile
+from attention_core.score_tile import Coverage, Tile
 
 MAX_LEAF_SIDE = 256
 """Maximum rows, and maximum columns, of a tile that is evaluated."""

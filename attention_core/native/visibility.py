@@ -11,10 +11,11 @@ from attention_core.arrays import BoolArray
 from attention_core.call import ResolvedCall
 from attention_core.capabilities import supports_key_range
 from attention_core.formula_mask import FormulaMask
-from attention_core.interfaces import Mask, Tile
+from attention_core.interfaces import Mask
 from attention_core.masks import All, Allowed, KeyAllowed, masks_in
 from attention_core.memory import MAX_PAIR_BYTES
 from attention_core.native.scanned_masks import scan_pairs, scan_range
+from attention_core.score_tile import Tile
 
 
 class Visibility(NamedTuple):

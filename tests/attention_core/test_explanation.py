@@ -20,10 +20,11 @@ from attention_core.arrays import FloatArray
 from attention_core.call import ResolvedCall
 from attention_core.explanation import Explanation, explain
 from attention_core.expressions import Expression, ScoreTerms
-from attention_core.interfaces import FeatureSizes, Tile
+from attention_core.interfaces import FeatureSizes
 from attention_core.normalizers import Entmax, Softmax
 from attention_core.positions import Alibi
 from attention_core.reference import to_float64_reference
+from attention_core.score_tile import Tile
 from attention_core.scores import Cosine
 from tests.calls import HEADS, Combination
 from tests.core_calls import core_call

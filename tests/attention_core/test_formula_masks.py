@@ -25,9 +25,9 @@ from attention_core import (
     resolve,
 )
 from attention_core.explanation import explain
-from attention_core.interfaces import Coverage, Tile
 from attention_core.native import scanned_masks, using_kernel
 from attention_core.native.visibility import visibility
+from attention_core.score_tile import Coverage, Tile
 from attention_core.tile_sizes import TileSizes
 from tests.attention_core.blockwise.judge import tiled
 from tests.attention_core.native.kernels import KERNELS

@@ -20,8 +20,8 @@ from attention_core import (
     Window,
     attend,
 )
-from attention_core.interfaces import Coverage, Tile
 from attention_core.masks import masks_in
+from attention_core.score_tile import Coverage, Tile
 
 SCORES = (2, 3, 6, 7)
 RNG = np.random.default_rng(7)

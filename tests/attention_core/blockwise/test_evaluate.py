@@ -23,8 +23,8 @@ from attention_core import (
     predict,
     resolve,
 )
-from attention_core.interfaces import Coverage
 from attention_core.masks import All
+from attention_core.score_tile import Coverage
 from attention_core.tile_sizes import TileSizes
 from tests.attention_core.blockwise.judge import tiled
 

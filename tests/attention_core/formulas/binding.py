@@ -3,7 +3,7 @@
 import numpy as np
 
 from attention_core.formulas import FormulaContext, PerHead, bind_formula, parse_formula
-from attention_core.interfaces import Tile
+from attention_core.score_tile import Tile
 
 
 def bind(text, kind, parameters=None, *, dtype=float, heads=None, features=(3, 3), shape=None):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attention_core.formulas import TilePositions
-from attention_core.interfaces import Coverage, Tile
+from attention_core.score_tile import Coverage, Tile
 from tests.attention_core.formulas.binding import bind, given, score, whole_tile
 from tests.attention_core.formulas.drawing import HEADS, SHAPES, D, Drawer, names_in, write
 from tests.attention_core.formulas.reference import Evaluator

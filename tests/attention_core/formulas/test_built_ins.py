@@ -9,7 +9,8 @@ import pytest
 
 from attention_core import Alibi, Causal, KeyLengths, Segments, Window
 from attention_core.formulas import PerHead, TilePositions
-from attention_core.interfaces import Coverage, FeatureSizes, Tile
+from attention_core.interfaces import FeatureSizes
+from attention_core.score_tile import Coverage, Tile
 from attention_core.scores import (
     Additive,
     Bilinear,
