@@ -1,13 +1,13 @@
 // Two settings on the same numbers: A, which is the state of the page, and B, side by side, and their difference.
-import { createControls } from "../compare/controls.js";
-import { differenceOf } from "../compare/difference.js";
-import { columnAxisOf, createMaps } from "../compare/maps.js";
-import { createNumbers } from "../compare/numbers.js";
-import { openingOptions, readOptions, stateOfB } from "../compare/settings.js";
-import { createStoreOfB } from "../compare/store.js";
-import { createSummary } from "../compare/summary.js";
-import { createToolbar } from "../compare/toolbar.js";
-import { settingsText } from "../compare/wording.js";
+import { createControls } from "./compare/controls.js";
+import { differenceOf } from "./compare/difference.js";
+import { columnAxisOf, createMaps } from "./compare/maps.js";
+import { createNumbers } from "./compare/numbers.js";
+import { openingOptions, readOptions, stateOfB } from "./compare/settings.js";
+import { createStoreOfB } from "./compare/store.js";
+import { createSummary } from "./compare/summary.js";
+import { createToolbar } from "./compare/toolbar.js";
+import { settingsText } from "./compare/wording.js";
 import { createVerification } from "../maps/verification.js";
 import { byId, element, setText } from "../page/dom.js";
 import { announce, noticeFor } from "../page/notices.js";

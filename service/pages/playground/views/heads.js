@@ -6,7 +6,7 @@ import { element, setAttributes, setText } from "../page/dom.js";
 import { leadingOf } from "../state/slices.js";
 import { t } from "../words/i18n.js";
 import { shortNameOfSlice } from "../words/slices.js";
-import { twelveHeads } from "./heads_example.js";
+import { twelveHeads } from "./heads/example.js";
 import { createSelect } from "./select.js";
 
 const ORDERS = ["given", "sharp", "flat", "apart"];

@@ -4,10 +4,10 @@ import { Problem } from "../asking/api.js";
 import { element, setText } from "../page/dom.js";
 import { has, t } from "../words/i18n.js";
 import { formatDifference } from "../words/numbers.js";
-import { createFields, readFields, usualFields } from "./overview_fields.js";
-import { createJob } from "./overview_job.js";
-import { createOverviewMap } from "./overview_map.js";
-import { generated } from "./large_source.js";
+import { createFields, readFields, usualFields } from "./overview/fields.js";
+import { createJob } from "./overview/job.js";
+import { createOverviewMap } from "./overview/map.js";
+import { generated } from "./overview/source.js";
 
 const PAUSE_MILLISECONDS = 250;
 

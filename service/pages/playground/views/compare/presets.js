@@ -1,9 +1,9 @@
 // Comparisons that take one click.  Each sets A, and B from A.
-import { cellMaskOf, positionsOf } from "../asking/request.js";
-import { isVisible } from "../reference/visibility.js";
-import { defaultParameters } from "../state/defaults.js";
-import { toggleKey } from "../state/edits.js";
-import { emptyMask, sizesOf } from "../state/store.js";
+import { cellMaskOf, positionsOf } from "../../asking/request.js";
+import { isVisible } from "../../reference/visibility.js";
+import { defaultParameters } from "../../state/defaults.js";
+import { toggleKey } from "../../state/edits.js";
+import { emptyMask, sizesOf } from "../../state/store.js";
 import { differencesFrom, editable } from "./settings.js";
 
 const ENTRIES = { scoreModel: "scoreModels", normalizer: "normalizers" };

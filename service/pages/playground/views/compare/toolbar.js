@@ -1,6 +1,6 @@
 // Above the maps: comparisons to choose from, what the maps show, and A and B in each other's place.
-import { element, setAttributes, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
+import { element, setAttributes, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
 import { PRESETS, applyPreset, isApplied } from "./presets.js";
 import { STAGES, swap } from "./settings.js";
 

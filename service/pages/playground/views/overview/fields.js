@@ -1,10 +1,10 @@
 // The fields of the view of large matrices, and what a link may say in them.
-import { readFile } from "./large_source.js";
-import { takeDrops } from "./check/panel.js";
-import { element, setAttributes, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
-import { parseNumber } from "../words/numbers.js";
-import { createSelect } from "./select.js";
+import { readFile } from "./source.js";
+import { takeDrops } from "../check/panel.js";
+import { element, setAttributes, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
+import { parseNumber } from "../../words/numbers.js";
+import { createSelect } from "../select.js";
 
 export const MAX_SIZE = 4096;
 

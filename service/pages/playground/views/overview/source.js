@@ -1,7 +1,7 @@
 // Where the numbers of a large matrix come from: a generator with a seed, or a file with q and k.
-import { readSafetensors } from "../asking/safetensors.js";
-import { countOf } from "../state/used_memory.js";
-import { normals } from "../reference/random.js";
+import { readSafetensors } from "../../asking/safetensors.js";
+import { countOf } from "../../state/used_memory.js";
+import { normals } from "../../reference/random.js";
 
 const NAMES = { query: ["query", "q", "Q"], key: ["key", "k", "K"] };
 

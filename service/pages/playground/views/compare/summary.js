@@ -1,8 +1,8 @@
 // The largest difference and the focused one, in words.
-import { element, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
-import { nameOf } from "../words/names.js";
-import { formatNumber } from "../words/numbers.js";
+import { element, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
+import { nameOf } from "../../words/names.js";
+import { formatNumber } from "../../words/numbers.js";
 import { largestOf } from "./difference.js";
 import { columnAxisOf } from "./maps.js";
 

@@ -1,7 +1,7 @@
 // One computation of a large matrix at a time: the newest is the one that counts.
-import { computeLarge } from "../asking/large.js";
-import { Problem, Unreachable } from "../asking/api.js";
-import { marginalsOf } from "../maps/overview_picture.js";
+import { computeLarge } from "../../asking/large.js";
+import { Problem, Unreachable } from "../../asking/api.js";
+import { marginalsOf } from "../../maps/overview_picture.js";
 
 // `on` holds arrived(share of the numbers), refused(problem) and done(found, isStale), which draws.
 export function createJob(on) {

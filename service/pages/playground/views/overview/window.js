@@ -1,11 +1,11 @@
 // A window at full resolution over a large matrix: pointer, keys and numbers move it, and it tells the cell in its middle.
-import { isVisibleAt } from "../asking/large.js";
-import { shareBy } from "../maps/overview_picture.js";
-import { drawCells, pixelsOf } from "../maps/raster.js";
-import { element, setAttributes, setStyle, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
-import { formatFull, formatNumber, parseNumber } from "../words/numbers.js";
-import { WINDOWS } from "./overview_fields.js";
+import { isVisibleAt } from "../../asking/large.js";
+import { shareBy } from "../../maps/overview_picture.js";
+import { drawCells, pixelsOf } from "../../maps/raster.js";
+import { element, setAttributes, setStyle, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
+import { formatFull, formatNumber, parseNumber } from "../../words/numbers.js";
+import { WINDOWS } from "./fields.js";
 
 const WINDOW_PIXELS = 512;
 

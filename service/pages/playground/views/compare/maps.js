@@ -1,11 +1,11 @@
 // The maps of A, of B and of their difference: one scale for A and B, one around 0 for the difference.
-import { mapOf, symmetric, weightScale } from "../maps/cells.js";
-import { COLUMN_GAP, ROOM_FOR_TWO, fitTo, keepsDetail } from "../maps/fit.js";
-import { createHeatmap } from "../maps/heatmap.js";
-import { createLegend } from "../maps/legend.js";
-import { element, setAttributes, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
-import { namesOf } from "../words/names.js";
+import { mapOf, symmetric, weightScale } from "../../maps/cells.js";
+import { COLUMN_GAP, ROOM_FOR_TWO, fitTo, keepsDetail } from "../../maps/fit.js";
+import { createHeatmap } from "../../maps/heatmap.js";
+import { createLegend } from "../../maps/legend.js";
+import { element, setAttributes, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
+import { namesOf } from "../../words/names.js";
 
 export const SIDES = ["a", "b", "difference"];
 

@@ -1,5 +1,5 @@
 // Twelve heads of 64 × 64, each with a habit that heads of language models have.
-import { normals } from "../reference/random.js";
+import { normals } from "../../reference/random.js";
 
 const [HEADS, LENGTH, FEATURES] = [12, 64, 8];
 

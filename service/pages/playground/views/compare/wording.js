@@ -1,9 +1,9 @@
 // The settings in which A and B differ, in words.
-import { lengthOf } from "../asking/request.js";
-import { parametersOf } from "../inputs/parameters.js";
-import { FURTHER } from "../state/further.js";
-import { has, inLanguage, t } from "../words/i18n.js";
-import { formatNumber } from "../words/numbers.js";
+import { lengthOf } from "../../asking/request.js";
+import { parametersOf } from "../../inputs/parameters.js";
+import { FURTHER } from "../../state/further.js";
+import { has, inLanguage, t } from "../../words/i18n.js";
+import { formatNumber } from "../../words/numbers.js";
 
 const ENTRIES = { scoreModel: "scoreModels", normalizer: "normalizers" };
 

@@ -1,9 +1,9 @@
 // What the colours of a large matrix mean.
-import { diverging, gradient, sequential } from "../maps/colours.js";
-import { DECADES } from "../maps/overview_picture.js";
-import { element, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
-import { formatNumber } from "../words/numbers.js";
+import { diverging, gradient, sequential } from "../../maps/colours.js";
+import { DECADES } from "../../maps/overview_picture.js";
+import { element, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
+import { formatNumber } from "../../words/numbers.js";
 
 export function createScaleLegend() {
   const [low, high] = [element("span"), element("span")];

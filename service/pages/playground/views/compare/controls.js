@@ -1,10 +1,10 @@
 // The fields for the settings of B: those that A has among the inputs, with ids of their own.
-import { createChoice } from "../inputs/choices.js";
-import { createDragging } from "../inputs/drag.js";
-import { createFurtherFields } from "../inputs/further_fields.js";
-import { createMaskFields } from "../inputs/mask_fields.js";
-import { element, setText } from "../page/dom.js";
-import { t } from "../words/i18n.js";
+import { createChoice } from "../../inputs/choices.js";
+import { createDragging } from "../../inputs/drag.js";
+import { createFurtherFields } from "../../inputs/further_fields.js";
+import { createMaskFields } from "../../inputs/mask_fields.js";
+import { element, setText } from "../../page/dom.js";
+import { t } from "../../words/i18n.js";
 
 const PREFIX = "b-";
 

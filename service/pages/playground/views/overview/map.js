@@ -1,10 +1,10 @@
 // The picture of a large matrix: overview, marginals, what its colours mean, and the window over it.
-import { drawBlocks, reduced } from "../maps/overview_picture.js";
-import { element, setText } from "../page/dom.js";
-import { language, t } from "../words/i18n.js";
-import { createScaleLegend } from "./overview_legend.js";
-import { drawMarginals } from "./overview_margins.js";
-import { createFocusWindow } from "./overview_window.js";
+import { drawBlocks, reduced } from "../../maps/overview_picture.js";
+import { element, setText } from "../../page/dom.js";
+import { language, t } from "../../words/i18n.js";
+import { createScaleLegend } from "./legend.js";
+import { drawMarginals } from "./margins.js";
+import { createFocusWindow } from "./window.js";
 
 const USUAL_WIDTH = 300;
 

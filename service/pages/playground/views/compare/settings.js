@@ -1,8 +1,8 @@
 // B, the other setting on the same numbers: the parts in which it differs from A, which is the state of the page.
-import { fitParameters } from "../state/defaults.js";
-import { fitMask } from "../state/edits.js";
-import { FURTHER } from "../state/further.js";
-import { sizesOf } from "../state/store.js";
+import { fitParameters } from "../../state/defaults.js";
+import { fitMask } from "../../state/edits.js";
+import { FURTHER } from "../../state/further.js";
+import { sizesOf } from "../../state/store.js";
 
 const PARTS = ["scoreModel", "normalizer", "mask"];
 

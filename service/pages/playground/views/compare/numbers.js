@@ -1,11 +1,11 @@
 // The numbers of B: those of the browser at once, then those of the service.
-import { Problem } from "../asking/api.js";
-import { compare } from "../asking/check.js";
-import { createComputing } from "../asking/computing.js";
-import { previewOf } from "../asking/preview.js";
-import { isComplete, readAnswer, requestOf, sliceRequestOf, tensorsOf } from "../asking/request.js";
-import { attend } from "../reference/attend.js";
-import { indexOf } from "../state/used_memory.js";
+import { Problem } from "../../asking/api.js";
+import { compare } from "../../asking/check.js";
+import { createComputing } from "../../asking/computing.js";
+import { previewOf } from "../../asking/preview.js";
+import { isComplete, readAnswer, requestOf, sliceRequestOf, tensorsOf } from "../../asking/request.js";
+import { attend } from "../../reference/attend.js";
+import { indexOf } from "../../state/used_memory.js";
 
 // `on` holds isOpen(); changed(); and failed(problem), which returns what to show in the place of the numbers, as a
 // notice has it.
