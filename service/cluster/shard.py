@@ -87,13 +87,21 @@ class _Lease:
 class Shard:
     """Holds keys of one memory."""
 
-    def __init__(self, place: StorePlace, name: MemoryName, threads: int, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        place: StorePlace,
+        name: MemoryName,
+        threads: int,
+        idle_seconds: float = IDLE_SECONDS,
+        end: Callable[[], None] | None = None,
+    ) -> None:
         """Open nothing yet.
 
         :param place: where the store is, in this machine as in that of the service.
         :param name: of the memory.
         :param threads: that share a computation.
-        :param idle_seconds: time after the last call when the process ends.
+        :param idle_seconds: time after the last call when the shard ends.
+        :param end: called once then, or when the memory is gone; None to end the actor of this process.
         """
         self._place, self._name = place, name
         self._workers = Workers(threads)
@@ -105,6 +113,7 @@ class Shard:
         self._stopped: OrderedDict[str, None] = OrderedDict()
         self._used = time.monotonic()
         self._idle_seconds = idle_seconds
+        self._end = end or _end_this_actor
         threading.Thread(target=self._look_after, name="shard", daemon=True).start()
 
     def load(self, memory: MemoryVersion) -> Refusal | None:
@@ -235,12 +244,13 @@ class Shard:
         return found
 
     def _look_after(self) -> None:
-        """End the process once it is idle or the memory is gone; let go of versions that are no longer current."""
-        while True:
+        """End once the shard is idle or the memory is gone; let go of versions that are no longer current."""
+        is_over = False
+        while not is_over:
             time.sleep(min(LOOK_SECONDS, self._idle_seconds))
             is_idle = not self._leases and time.monotonic() > self._used + self._idle_seconds
-            if is_idle or (self._store is not None and self._is_gone(self._store)):
-                _end_this_actor()
+            is_over = is_idle or (self._store is not None and self._is_gone(self._store))
+        self._end()
 
     def _is_gone(self, store: MemoryStore) -> bool:
         try:

@@ -91,8 +91,7 @@ async def test_fields_are_shared_and_undone(open_page: OpenPage, server: Server,
     await page.locator("#further-title").click()
     await fill(page, fields)
     await playground.fresh()
-    while len(read(page.url).get("x", {}) if "#" in page.url else {}) < len(fields):
-        await page.wait_for_timeout(50)
+    await page.wait_for_url(lambda url: "#2." in url and len(read(url)["x"]) == len(fields))
     again = await open_page(page.url, locale="en-GB")
     reopened = Playground(again.page)
     await reopened.fresh()

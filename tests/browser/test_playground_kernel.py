@@ -14,7 +14,6 @@ from safetensors.numpy import save as to_safetensors
 
 from tests import oracle
 from tests.browser.conftest import OpenPage
-from tests.browser.links import read
 from tests.browser.playground import Playground, number, opened
 from tests.server import Server
 
@@ -155,12 +154,8 @@ async def test_numbers_that_are_downloaded_come_back_as_a_result_that_a_link_hol
     await drop(page, "mine.npy", npy(wrong))
     await expect(verdict(page)).to_contain_text("causal corner")
     said = await verdict(page).inner_text()
-    while read(page.url)["t"] != [
-        "check",
-        {"candidate": {"output": [wrong.tolist()]}, "lead": [], "kv": None, "dtype": "float64"},
-    ]:
-        await page.wait_for_timeout(50)
-    again = await open_page(page.url, locale="zh-CN")
+    options = {"candidate": {"output": [wrong.tolist()]}, "lead": [], "kv": None, "dtype": "float64"}
+    again = await open_page(await playground.link("check", options), locale="zh-CN")
     await expect(verdict(again.page)).to_have_text(said, use_inner_text=True)
     await recorded.assert_clean()
 

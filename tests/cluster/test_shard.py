@@ -1,5 +1,6 @@
 """A shard by itself, which is an object like any other: no cluster is needed."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def test_a_shard_computes_with_the_kernel_of_its_caller_or_not_at_all(tmp_path: 
     key = rng.standard_normal((KEYS, 8)).astype("float32")
     kept, _ = store.put(NAME, MemoryTensors(key, key, None, "float32"), MemoryOptions("float32"))
     call = without_keys(resolve(AttentionCall(key[:2], key, key, dtype="float32", include=("output", "logsumexp"))))
-    shard = Shard(StorePlace(str(tmp_path), "", StoreLimits()), NAME, 1)
+    ended = threading.Event()
+    shard = Shard(StorePlace(str(tmp_path), "", StoreLimits()), NAME, 1, idle_seconds=0.5, end=ended.set)
     memory = MemoryVersion(NAME, kept.version, KEYS)
     request = ShardRequest("1", memory, KeyRange(0, 2048), frozenset({"output"}), kernel, sources_digest())
     assert isinstance(shard.evaluate(request, call), PartialSpans)
@@ -40,4 +42,5 @@ def test_a_shard_computes_with_the_kernel_of_its_caller_or_not_at_all(tmp_path: 
         refused = shard.evaluate(other, call)
         assert isinstance(refused, Refusal)
         assert other.kernel in refused.reason
+    assert ended.wait(10), "a shard without a call ends"
     store.close()
