@@ -24,7 +24,33 @@ from tests.browser.firefox import Firefox, FirefoxPage, running_firefox
 
 CHROMIUM = "/usr/bin/chromium"
 
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+# The last list of features holds.  Playwright's own comes first in this one; then two popups of the address bar, pages of
+# their own in a process of their own, which would open with each page and cost more than the page.
+DISABLED_FEATURES = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+)
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    f"--disable-features={','.join(DISABLED_FEATURES)}",
+)
 
 # A binding, not a variable of the page: its reports survive navigation.
 REPORT_VIOLATIONS = """
