@@ -19,7 +19,7 @@ def attention(request):
 
 
 def stored(inputs, first_feature=0, scores=None):
-    """Return the fields of inputs that are read, in the storage type.
+    """Return the fields of inputs that are read, rounded to the storage type.
 
     :param first_feature: feature with which sums of `bounds.SUMS_OF_FEATURES` begin; those before it come last.  With
         an odd one the scale is applied to the queries, else to the products.
@@ -28,8 +28,18 @@ def stored(inputs, first_feature=0, scores=None):
     name = inputs.request.get("dtype") or "float64"
     with np.errstate(all="ignore"):
         fields = _fields(inputs, COMPUTE[name], first_feature, scores)
-    store = np.vectorize(oracle.ROUND[name], otypes=[np.float64]) if name in ("float16", "bfloat16") else lambda x: x
-    return {field: array if field == "logsumexp" else store(array) for field, array in fields.items()}
+        store = STORE.get(name, np.asarray)
+        return {field: array if field == "logsumexp" else store(array) for field, array in fields.items()}
+
+
+def _bfloat16(numbers):
+    """Numbers of float32 to the nearest of 8 significant bits, ties to even."""
+    bits = numbers.view(np.uint32)
+    nearest = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
+    return np.where(np.isfinite(numbers), nearest.view(np.float32), numbers)
+
+
+STORE = {"float16": lambda numbers: numbers.astype(np.float16).astype(numbers.dtype), "bfloat16": _bfloat16}
 
 
 def extended(request):
