@@ -24,8 +24,8 @@ from tests.browser.firefox import Firefox, FirefoxPage, running_firefox
 
 CHROMIUM = "/usr/bin/chromium"
 
-# The last list of features holds.  Playwright's own comes first in this one; then two popups of the address bar, pages of
-# their own in a process of their own, which would open with each page and cost more than the page.
+# The last list of features holds.  Playwright's own comes first in this one; then two popups of the address bar, each a
+# page in a process, which would open with every page and cost more than the page.
 DISABLED_FEATURES = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",

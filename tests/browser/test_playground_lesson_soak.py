@@ -56,7 +56,8 @@ async def test_the_lesson_fits_and_covers_nothing_that_it_speaks_of(
                 await playground.fresh()
             assert await page.evaluate(LAID_OUT) == {"covered": False, "visible": True, "scrolls": False}, step
             assert await page.evaluate(SMALL) == []
-        for scheme in ("light", "dark"):
+        # The sheet of a telephone has colours of its own; wider pages share theirs.
+        for scheme in ("light", "dark") if width in (360, 1280) else ():
             await page.emulate_media(color_scheme=scheme)
             await recorded.settle()
             await assert_readable(page, dark=scheme == "dark")
