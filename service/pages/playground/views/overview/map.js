@@ -57,6 +57,7 @@ export function createOverviewMap({ theme, moved }) {
     root,
     show(matrix) {
       shown = matrix;
+      focusWindow.nameFor(matrix);
       root.hidden = false;
       return paint();
     },

@@ -146,15 +146,21 @@ export function createFocusWindow({ map, frame, canvas, moved }) {
     value.title = formatFull(number);
     value.dataset.value = String(number);
     setText(span, t("overview.window", { first: row + 1, last: row + rows, from: column + 1, to: column + columns }));
-    setText(help, t("overview.keys_help"));
-    setText(zoomLabel, t("overview.zoom"));
     zoom.value = String(place.size);
-    for (const [axis, { label, input }] of Object.entries(find)) {
-      setText(label, t(`overview.find_${axis}`, { most: matrix[`${axis}s`] }));
+    for (const [axis, { input }] of Object.entries(find)) {
       if (document.activeElement === input) continue;
       input.value = String(place[axis] + 1);
       setAttributes(input, { "aria-invalid": null });
     }
+    nameFor(matrix);
+  }
+
+  // Names every part for a matrix that may be yet to be drawn.
+  function nameFor(named) {
+    setText(help, t("overview.keys_help"));
+    setText(zoomLabel, t("overview.zoom"));
+    for (const [axis, { label }] of Object.entries(find))
+      setText(label, t(`overview.find_${axis}`, { most: named[`${axis}s`] }));
     for (const [target, name] of [[map, "map"], [inside, "close"]])
       setAttributes(target, { "aria-label": t(`overview.${name}_label`) });
   }
@@ -162,6 +168,7 @@ export function createFocusWindow({ map, frame, canvas, moved }) {
   return {
     root,
     tools,
+    nameFor,
     show(next, nextLook) {
       [matrix, look] = [next, nextLook];
       settle({});
