@@ -1,9 +1,11 @@
 """Whatever the sizes and the width: no map and no grid is clipped, and no word is broken."""
 
+import json
 import random
 
 import pytest
 from playwright.async_api import TimeoutError as Timeout
+from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, Playground, opened
@@ -37,7 +39,10 @@ CLIPPED = """
   for (const field of document.querySelectorAll(".grid td input")) {
     if (isShown(field) && field.scrollWidth > field.clientWidth + 1) found.push(field.outerHTML);
   }
-  if (document.documentElement.scrollWidth > innerWidth) found.push("the page");
+  const { scrollWidth, scrollHeight } = document.documentElement;
+  if (scrollWidth > innerWidth) found.push("the page");
+  // On a wide screen the panels scroll, and the page does not.
+  if (innerWidth >= 1180 && scrollHeight > innerHeight) found.push("the height of the page");
   return found;
 }
 """
@@ -73,6 +78,12 @@ async def test_six_keys_fit_a_laptop(open_page: OpenPage, server: Server) -> Non
         "[...document.querySelectorAll('.inputs .scroller')].map((each) => each.scrollWidth - each.clientWidth)"
     )
     assert max(grids) <= 1
+    # So are numbers of three decimals in the columns of a request that is pasted.
+    matrix = [[-8.882, 1.5, -4.243], [7.483, 1, 0]]
+    await playground.paste("query", json.dumps(dict.fromkeys(("query", "key", "value"), matrix)))
+    await expect(playground.field("query", 0, 0)).to_have_value("−8.882")
+    await playground.fresh()
+    await assert_fits(playground, 1440)
     assert recorded.page_errors == []
 
 
