@@ -50,17 +50,20 @@ def _fields(combination, reference, kernels, ways):
     simple = bounds.worst(ways(request), expected)
     if combination.normalizer == "hardmax" and _has_new_ties(expected, plain.COMPUTE[combination.dtype]):
         names = tuple(name for name in names if name not in ("weights", "output"))
+    right = {name: np.array(expected[name], float) for name in (*names, "modified")}
+    finite = {name: np.isfinite(numbers) for name, numbers in right.items()}
+    compared = {
+        name: (right[name][where], np.broadcast_to(simple[name], where.shape)[where]) for name, where in finite.items()
+    }
     for kernel, fields in (*((kernel, names) for kernel in kernels), ("numpy", ("modified",))):
         with using_kernel(kernel):
             result = evaluate(resolve(core_calls.core_call(request, include=fields)))
         for name in fields:
-            case = f"{kernel} {combination} {name}"
-            received, right = result.arrays[name].astype(float), np.array(expected[name], float)
-            assert received.shape == right.shape, case
-            finite = np.isfinite(right)
-            np.testing.assert_array_equal(received[~finite], right[~finite], err_msg=case)
-            assert np.isfinite(received[finite]).all(), case
-            yield kernel, name, received[finite], right[finite], np.broadcast_to(simple[name], right.shape)[finite]
+            received, where, case = result.arrays[name].astype(float), finite[name], (kernel, combination, name)
+            assert received.shape == where.shape, case
+            assert np.array_equal(received[~where], right[name][~where], equal_nan=True), case
+            assert np.isfinite(received[where]).all(), case
+            yield kernel, name, received[where], *compared[name]
 
 
 def _has_new_ties(expected, compute):
