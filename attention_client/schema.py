@@ -426,40 +426,46 @@ class GradientOptions(TypedDict, total=False):
     """`Options` without include."""
 
     score_model: ScoreModel | None
-    """How a query scores a key; default scaled_dot_product."""
+    """How a query scores a key: a name, or an object with the name and parameters. Default `scaled_dot_product`."""
     normalizer: Normalizer | None
-    """How scores become weights; default softmax."""
+    """How scores become weights: a name, or an object with the name and parameters. Default `softmax`."""
     softcap: float | None
-    """Squeezes scores to softcap·tanh(score/softcap), before bias and mask."""
+    """The soft cap, a number > 0: squeezes scores between −softcap and softcap, before bias and mask."""
     mask: Mask | None
-    """Which keys a query may see; default all."""
+    """Which keys a query may see. Default all of them."""
     bias: float | ArrayLike | None
-    """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
+    """Numbers added to the scores, broadcast right-aligned to (…, Lq, Lk), or one number for all pairs; −inf hides a
+    key.
+    """
     position: Position | None
-    """alibi or rotary; default none."""
+    """How positions enter the scores: a name, or an object with the name and parameters."""
     positions: Positions | None
-    """Where queries and keys stand, if not at i + offset and j."""
+    """Where queries and keys stand. Default i + offset and j."""
     heads: Heads | None
-    """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
+    """How many heads, `query` and `key_value`, are packed into the last axis of rank-3 inputs; the output comes back
+    packed.
+    """
     past_key: ArrayLike | None
-    """Keys of the cache, (…, P, Dk), before the new ones; with past_value."""
+    """Keys of the cache, (…, P, Dk), before the new ones; with `past_value`."""
     past_value: ArrayLike | None
     """Values of the cache, (…, P, Dv)."""
     dtype: DType | None
-    """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
-    else float64. Half types compute in float32.
+    """Inputs are rounded to this type, and results are returned in it; half types compute in float32. Default that of
+    query, key and value if they share one, else `float64`.
     """
     score_modifier: ScoreModifier | None
-    """Changes the scores by a formula after bias and ALiBi, before the masks; default none."""
+    """A `formula` that changes every score after bias and ALiBi, before the masks, and its `parameters`."""
     layout: Layout | None
-    """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
-    H, D).
+    """Order of the axes of query, key, value, past, present and output at rank 4: `bhsd` is (B, H, L, D), `bshd` is
+    (B, L, H, D). Default `bhsd`.
     """
     memory: str | MemoryReference | tuple[str, str] | None
-    """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
+    """The name of keys, values and labels that were put under /v1/memories, or an object with `name` and `version`;
+    takes the place of key and value.
+    """
     append: bool | None
-    """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
-    default False.
+    """With `memory`: key and value are appended to it first, in the same step; its length before is the default of
+    offset. Default `False`.
     """
 
 
@@ -467,40 +473,46 @@ class Options(TypedDict, total=False):
     """Arguments beside query, key and value; None is the default of the service."""
 
     score_model: ScoreModel | None
-    """How a query scores a key; default scaled_dot_product."""
+    """How a query scores a key: a name, or an object with the name and parameters. Default `scaled_dot_product`."""
     normalizer: Normalizer | None
-    """How scores become weights; default softmax."""
+    """How scores become weights: a name, or an object with the name and parameters. Default `softmax`."""
     softcap: float | None
-    """Squeezes scores to softcap·tanh(score/softcap), before bias and mask."""
+    """The soft cap, a number > 0: squeezes scores between −softcap and softcap, before bias and mask."""
     mask: Mask | None
-    """Which keys a query may see; default all."""
+    """Which keys a query may see. Default all of them."""
     bias: float | ArrayLike | None
-    """Numbers added to the scores, broadcast right-aligned to their shape, or one for all; −inf hides a key."""
+    """Numbers added to the scores, broadcast right-aligned to (…, Lq, Lk), or one number for all pairs; −inf hides a
+    key.
+    """
     position: Position | None
-    """alibi or rotary; default none."""
+    """How positions enter the scores: a name, or an object with the name and parameters."""
     positions: Positions | None
-    """Where queries and keys stand, if not at i + offset and j."""
+    """Where queries and keys stand. Default i + offset and j."""
     heads: Heads | None
-    """Heads packed into the last axis of rank-3 inputs; output comes back packed."""
+    """How many heads, `query` and `key_value`, are packed into the last axis of rank-3 inputs; the output comes back
+    packed.
+    """
     past_key: ArrayLike | None
-    """Keys of the cache, (…, P, Dk), before the new ones; with past_value."""
+    """Keys of the cache, (…, P, Dk), before the new ones; with `past_value`."""
     past_value: ArrayLike | None
     """Values of the cache, (…, P, Dv)."""
     dtype: DType | None
-    """Inputs are rounded to it and results returned in it; default that of query, key and value if they share one,
-    else float64. Half types compute in float32.
+    """Inputs are rounded to this type, and results are returned in it; half types compute in float32. Default that of
+    query, key and value if they share one, else `float64`.
     """
     include: Sequence[Field] | None
-    """What to return; default scores, weights and, with values, output."""
+    """What to return. Default scores, weights and, with a value, output."""
     score_modifier: ScoreModifier | None
-    """Changes the scores by a formula after bias and ALiBi, before the masks; default none."""
+    """A `formula` that changes every score after bias and ALiBi, before the masks, and its `parameters`."""
     layout: Layout | None
-    """Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or bshd, (B, L,
-    H, D).
+    """Order of the axes of query, key, value, past, present and output at rank 4: `bhsd` is (B, H, L, D), `bshd` is
+    (B, L, H, D). Default `bhsd`.
     """
     memory: str | MemoryReference | tuple[str, str] | None
-    """Keys, values and labels that were put under /v1/memories, in the place of key and value."""
+    """The name of keys, values and labels that were put under /v1/memories, or an object with `name` and `version`;
+    takes the place of key and value.
+    """
     append: bool | None
-    """With memory: key and value are appended to it first, in the same step, and offset defaults to its length before;
-    default False.
+    """With `memory`: key and value are appended to it first, in the same step; its length before is the default of
+    offset. Default `False`.
     """

@@ -25,10 +25,10 @@ POSITIONAL = ("query", "key", "value")
 """Fields of a request that are positional arguments of the client."""
 
 REWORDED = (
-    (": nested lists of rank", ", rank"),
-    ("; null inside an array means minus infinity", "; −inf hides a key"),
-    (r"default float64\.", "default that of query, key and value if they share one, else float64."),
-    (r"; \[\] returns metadata only", ""),
+    (": nested lists of numbers, rank", ", rank"),
+    ("; `null` inside an array means −∞", "; −inf hides a key"),
+    (r"Default `float64`\.", "Default that of query, key and value if they share one, else `float64`."),
+    ("; an empty list returns metadata only", ""),
     (r"(?i)\bnull\b", "None"),
     (r"\btrue\b", "True"),
     (r"\bfalse\b", "False"),

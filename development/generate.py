@@ -17,17 +17,15 @@ from pathlib import Path
 from development import api
 from development.chart import commented_settings, settings_schema, template_defaults
 from development.coming_from import coming_from
+from development.fields import diagnostics, number_types, request_fields, result_fields
 from development.limits import fixed_limits, limits_by_setting
 from development.playground_links import playground_link
 from development.speed import speed
-from development.tables import TABLES, Language
+from development.tables import ROOT, SUFFIXES, TABLES, Language
 from service.problems import PROBLEMS
 from service.settings import SERVE_OPTIONS, Settings, described
 
-ROOT = Path(__file__).parent.parent
 MAX_DIAGRAM_COLUMNS = 116
-
-SUFFIXES: Mapping[Language, str] = {"en": ".md", "zh": ".zh-CN.md"}
 
 PAGES: Mapping[str, str] = {
     "speed": "README",
@@ -38,6 +36,13 @@ PAGES: Mapping[str, str] = {
     "inputs of v2": "docs/reference/open-inference-protocol",
     "parameters of v2": "docs/reference/open-inference-protocol",
     "endpoints": "docs/reference/endpoints",
+    "other endpoints": "docs/reference/endpoints",
+    "request fields": "docs/reference/request",
+    "result fields": "docs/reference/request",
+    "number types": "docs/reference/request",
+    "diagnostics": "docs/reference/ranking-and-diagnostics",
+    "worked examples": "docs/reference/examples",
+    "metrics": "docs/reference/metrics",
     "representations": "docs/reference/tensors",
     "problems": "docs/reference/errors",
     "mistakes": "docs/reference/mistakes",
@@ -127,6 +132,10 @@ def pages_of(*names: str) -> tuple[str, ...]:
 
 PARTS: Mapping[str, Callable[[Language], list[str]]] = {
     **TABLES,
+    "request fields": request_fields,
+    "result fields": result_fields,
+    "number types": number_types,
+    "diagnostics": diagnostics,
     "layers": layers_diagram,
     "libraries": coming_from,
     "limits by setting": limits_by_setting,

@@ -7,7 +7,7 @@ from attention_core.formulas import language as formulas
 from attention_core.notes import MAX_NOTES
 from attention_core.resolve import MAX_OFFSET
 from attention_heat_map.heat_map import MAX_PANELS
-from development.tables import Language, default_cell, setting_cell, table
+from development.tables import DEFAULT, Language, default_cell, setting_cell, table
 from service.admission.admitted_request import MAX_INLINE_BODY_BYTES, MAX_INLINE_OPERATIONS
 from service.admission.memory_budget import MAX_BODY_WAIT_SECONDS
 from service.codecs.json.decode import MAX_PLAIN_VALUES
@@ -113,7 +113,7 @@ SET = tuple(
 
 def limits_by_setting(language: Language) -> list[str]:
     """Return the lines of the table of limits that a setting changes."""
-    titles = (Text("设置", "Setting"), Text("缺省", "Default"), Text("限制的是", "Limits"))
+    titles = (Text("设置", "Setting"), DEFAULT, Text("限制的是", "Limits"))
     rows = (
         (setting_cell(name, language), default_cell(name, language), getattr(described(name), language)) for name in SET
     )

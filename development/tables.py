@@ -1,5 +1,6 @@
 """Tables of the documentation; `development.generate` writes them between the markers of their pages."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,19 +15,32 @@ from attention_core.formulas.language import ANYWHERE, GROUPS, LANGUAGE
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, SCALARS
 from service.codecs.registry import CODECS
 from service.environment import our_variable
+from service.examples import load_examples
 from service.explanation.texts import ADVICE
 from service.problems import PROBLEMS
 from service.schemas.masks import MASK_MEMBERS
 from service.settings import MIB, Settings, described
 from service.specification import ENDPOINTS
+from service.specification.routes import ROUTES
+from service.telemetry.metrics.families import FAMILIES, Kind
 
 Language = Literal["en", "zh"]
 
-ALERTS = Path(__file__).parent.parent / "deploy" / "prometheus" / "alerts.yml"
+ROOT = Path(__file__).parent.parent
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+
+SUFFIXES: Mapping[Language, str] = {"en": ".md", "zh": ".zh-CN.md"}
+"""What the name of a page ends in, in each language."""
 
 FORMULA, PARAMETERS, NONE = Text("公式", "Formula"), Text("参数", "Parameters"), Text("无", "none")
-SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("缺省为无", "default none")
+SOURCE, NO_DEFAULT = Text("出处", "Source"), Text("默认为无", "default none")
+DEFAULT, MEANING = Text("默认值", "Default"), Text("含义", "Meaning")
 ALL = Text("所有公式", "every formula")
+KINDS_OF_METRICS: Mapping[Kind, Text] = {
+    "counter": Text("计数器", "counter"),
+    "gauge": Text("仪表", "gauge"),
+    "histogram": Text("直方图", "histogram"),
+}
 IN_ATTENTION = Text("在 `/v1/attention` 中", "In `/v1/attention`")
 
 
@@ -35,6 +49,25 @@ def table(language: Language, titles: Iterable[Text], rows: Iterable[Iterable[st
     head = [getattr(title, language) for title in titles]
     escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
     return ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in escaped), ""]
+
+
+def listed(names: Iterable[str], language: Language) -> str:
+    """Return names as code, one behind the other; "none" without any."""
+    return {"en": ", ", "zh": "、"}[language].join(f"`{name}`" for name in names) or getattr(NONE, language)
+
+
+def see(stem: str, language: Language) -> str:
+    """Return a sentence that leads from a page of the reference to another one below `docs`.
+
+    :param stem: path of the other page, without its suffix.
+    """
+    text = (ROOT / "docs" / f"{stem}{SUFFIXES[language]}").read_text(encoding="utf-8")
+    title = re.match(r"# (.+)\n", text)
+    if title is None:
+        raise ValueError(f"{stem}: expected a title in the first line; received none. Add one.")
+    path = stem.removeprefix("reference/") if stem.startswith("reference/") else f"../{stem}"
+    link = f"[{title[1]}]({path}{SUFFIXES[language]})"
+    return {"en": f"See {link}.", "zh": f"见{link}。"}[language]
 
 
 def _described(
@@ -81,7 +114,7 @@ def _masks(language: Language) -> list[str]:
     rows = (
         (
             f"`{name}`",
-            {"en": ", ", "zh": "、"}[language].join(f"`{member}`" for member in MASK_MEMBERS[name]),
+            listed(MASK_MEMBERS[name], language),
             getattr(mask.shows, language),
             f"`{mask.__name__}({', '.join(one.name for one in fields(mask) if not one.kw_only)})`",
         )
@@ -108,6 +141,46 @@ def _scalars(language: Language) -> list[str]:
 def _endpoints(language: Language) -> list[str]:
     rows = ((f"`POST {endpoint.path}`", getattr(endpoint.answer, language)) for endpoint in ENDPOINTS)
     return table(language, (Text("`/v1` 的计算接口", "Endpoint of `/v1` that computes"), Text("响应", "Answer")), rows)
+
+
+MORE_ABOUT: Mapping[str, str] = {
+    "POST /v2/models/{model}/infer": "reference/open-inference-protocol",
+    "PUT /v1/memories/{name}": "how-to/memories",
+    "GET /v1/expressions": "reference/formulas",
+    "GET /v1/examples": "reference/examples",
+    "GET /metrics": "reference/metrics",
+    "GET /playground": "how-to/playground",
+    "GET /problems": "reference/errors",
+}
+"""The page that says more about a route."""
+
+
+def _routes(language: Language) -> list[str]:
+    """Return the lines of the table of every route but those of `ENDPOINTS`."""
+    space = {"en": " ", "zh": ""}[language]
+    rows = (
+        (f"`{call}`", getattr(text, language) + (space + see(MORE_ABOUT[call], language) if call in MORE_ABOUT else ""))
+        for call, text in ROUTES.items()
+    )
+    return table(language, (Text("其他接口", "Other endpoint"), Text("响应", "Answer")), rows)
+
+
+def _metrics(language: Language) -> list[str]:
+    rows = (
+        (
+            f"`{one.name}`",
+            getattr(KINDS_OF_METRICS[one.kind], language),
+            listed(one.labels, language),
+            getattr(one.about, language),
+        )
+        for one in FAMILIES
+    )
+    return table(language, (Text("指标", "Metric"), Text("类型", "Type"), Text("标签", "Labels"), MEANING), rows)
+
+
+def _examples(language: Language) -> list[str]:
+    rows = ((f"`{name}`", example.title[language]) for name, example in load_examples().items())
+    return table(language, (Text("编号", "Id"), Text("标题", "Title")), rows)
 
 
 def _representations(language: Language) -> list[str]:
@@ -156,14 +229,14 @@ def _settings(language: Language) -> list[str]:
         (setting_cell(name, language), default_cell(name, language), getattr(described(name), language))
         for name in Settings.model_fields
     )
-    titles = (Text("环境变量", "Environment variable"), Text("缺省", "Default"), Text("含义", "Meaning"))
+    titles = (Text("环境变量", "Environment variable"), DEFAULT, MEANING)
     return table(language, titles, rows)
 
 
 def setting_cell(name: str, language: Language) -> str:
     """Return the variable of a setting as a cell, and the flag of `serve` where there is one."""
     names = [our_variable(name), *([f"--{name.replace('_', '-')}"] if described(name).flag else [])]
-    return {"en": ", ", "zh": "、"}[language].join(f"`{one}`" for one in names)
+    return listed(names, language)
 
 
 def default_cell(name: str, language: Language) -> str:
@@ -181,21 +254,20 @@ def default_cell(name: str, language: Language) -> str:
 
 def _language_of_formulas(language: Language) -> list[str]:
     """Return the lines of the table of everything that a formula may use."""
-    separator = {"en": ", ", "zh": "、"}[language]
     rows = (
         (
             getattr(GROUPS[entry.group], language),
             f"`{entry.name}`",
             getattr(entry.meaning, language),
             f"`{entry.example}`",
-            separator.join(f"`{kind}`" for kind in entry.kinds) if entry.kinds != ANYWHERE else getattr(ALL, language),
+            listed(entry.kinds, language) if entry.kinds != ANYWHERE else getattr(ALL, language),
         )
         for entry in LANGUAGE.values()
     )
     titles = (
         Text("类别", "Kind"),
         Text("写法", "Written"),
-        Text("含义", "Meaning"),
+        MEANING,
         Text("例", "Example"),
         Text("可用于", "May stand in"),
     )
@@ -209,7 +281,7 @@ def _alerts(language: Language) -> list[str]:
         (f"`{rule['alert']}`", f"`{rule['labels']['severity']}`", rule["for"], _summary(rule, language))
         for rule in rules
     )
-    titles = (Text("告警", "Alert"), Text("级别", "Severity"), Text("持续", "For"), Text("含义", "Meaning"))
+    titles = (Text("告警", "Alert"), Text("级别", "Severity"), Text("持续", "For"), MEANING)
     return table(language, titles, rows)
 
 
@@ -234,6 +306,9 @@ TABLES: dict[str, Callable[[Language], list[str]]] = {
     "inputs of v2": _inputs,
     "parameters of v2": _scalars,
     "endpoints": _endpoints,
+    "other endpoints": _routes,
+    "worked examples": _examples,
+    "metrics": _metrics,
     "representations": _representations,
     "problems": _problems,
     "mistakes": _mistakes,

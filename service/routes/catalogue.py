@@ -40,19 +40,19 @@ ExampleId = Annotated[
 
 @router.get("/v1/score-models", **catalogue_operation("打分函数 · Score models", ScoreModels, describe_score_models()))
 async def get_score_models() -> Response:
-    """List every score model with titles, formula, parameters, source and an example. 打分函数目录。"""
+    """List every score model with titles, formula, parameters, source and an example."""
     return _json(describe_score_models())
 
 
 @router.get("/v1/normalizers", **catalogue_operation("归一化方法 · Normalizers", Normalizers, describe_normalizers()))
 async def get_normalizers() -> Response:
-    """List every normalizer with titles, formula, parameters, source and an example. 归一化方法目录。"""
+    """List every normalizer with titles, formula, parameters, source and an example."""
     return _json(describe_normalizers())
 
 
 @router.get("/v1/expressions", **expressions_operation())
 async def get_expressions(request: Request) -> Response:
-    """List the language of formulas; with `formula` check one, typeset it and say what it needs. 公式的语言。"""
+    """List the language of formulas; with `formula` check one, typeset it and say what it needs."""
     check_query([name for name, _ in request.query_params.multi_items()], QUERY)
     formula, kind = request.query_params.get("formula"), read_kind(request.query_params.get("kind"))
     return _json(describe_language() if formula is None else describe_formula(formula, kind))
@@ -60,7 +60,7 @@ async def get_expressions(request: Request) -> Response:
 
 @router.get("/v1/examples", **catalogue_operation("例题列表 · Worked examples", Examples, list_examples(EXAMPLES)))
 async def get_examples() -> Response:
-    """List the worked examples. 例题列表。"""
+    """List the worked examples."""
     return _json(list_examples(EXAMPLES))
 
 
@@ -71,7 +71,7 @@ async def get_examples() -> Response:
     ),
 )
 async def get_example(id: ExampleId) -> Response:  # noqa: A002 - the name in the path
-    """One worked example: its story, a request to post as it is, and the numbers to expect. 一道例题。"""
+    """Return one worked example: its story, a request to post as it is, and the numbers to expect."""
     return _json(find_example(EXAMPLES, id).as_dict())
 
 

@@ -43,7 +43,7 @@ MAX_IGNORED_BODY_BYTES = 8 * 1024
 
 @router.get(MEMORIES, **memory_operation("list_memories"))
 async def list_memories(request: RawRequest) -> None:
-    """List memories by name, `limit` at a time. 按名称列出记忆。"""
+    """List memories by name, `limit` at a time."""
     access, query = access_on_path(request), request.query_params
     check_query([name for name, _ in query.multi_items()], QUERY)
     limit = read_integer("limit", query.get("limit"), default=DEFAULT_LISTED, least=1, most=MAX_LISTED)
@@ -58,7 +58,7 @@ async def list_memories(request: RawRequest) -> None:
 
 @router.get(MEMORY, **memory_operation("get_memory"))
 async def get_memory(request: RawRequest) -> None:
-    """Describe one memory, without its tensors. 查看一个记忆的说明。"""
+    """Describe one memory, without its tensors."""
     access, name = _existing(request)
     _accept(request, JSON)
     await request.respond(MemoryResponse(await run_in_threadpool(read_description, access, name)))
@@ -66,12 +66,7 @@ async def get_memory(request: RawRequest) -> None:
 
 @router.put(MEMORY, **memory_operation("put_memory"))
 async def put_memory(request: RawRequest) -> None:
-    """Keep keys and values under a name, in the place of those that are there. 以某个名称保存键与值，替换原有的。
-
-    Then compute with them. Once the first example is kept as `heroes`, POST /v1/attention answers
-    `{"query": [[2, 1, 1, 0]], "memory": "heroes"}`.
-    之后即可用于计算：把第一个示例保存为 `heroes` 后，把上面的请求体发给 POST /v1/attention。
-    """
+    """Keep keys and values under a name, in the place of those that are there."""
     access, name = access_on_path(request), request.path_params["name"]
     require_writable_name(access, name)
     check_query(list(request.query_params), ())
@@ -82,21 +77,21 @@ async def put_memory(request: RawRequest) -> None:
 
 @router.delete(MEMORY, **memory_operation("delete_memory"))
 async def delete_memory(request: RawRequest) -> None:
-    """Remove a memory; requests that are computing from it are answered. 删除一个记忆。"""
+    """Remove a memory; requests that are computing from it are answered."""
     access, name = _existing(request)
     await _run(request, partial(prepare_delete, access, name), Body(b"", memories=access), MAX_IGNORED_BODY_BYTES)
 
 
 @router.post(APPEND, **memory_operation("append_to_memory"))
 async def append_to_memory(request: RawRequest) -> None:
-    """Add keys behind those of a memory; with If-Match it is safe to send again. 在记忆末尾追加键与值。"""
+    """Add keys behind those of a memory; with If-Match it is safe to send again."""
     access, name = _existing(request)
     await _write(request, access, partial(prepare_append, access, name))
 
 
 @router.get(TENSORS, **memory_operation("get_memory_tensors"))
 async def get_memory_tensors(request: RawRequest) -> None:
-    """Download keys, values and labels as a safetensors file, which makes an equal memory when it is put. 下载张量。"""
+    """Download keys, values and labels as a safetensors file, which makes an equal memory when it is put."""
     access, name = _existing(request)
     _accept(request, DOWNLOADED)
     await _run(request, partial(prepare_download, access, name), Body(b"", memories=access), MAX_IGNORED_BODY_BYTES)

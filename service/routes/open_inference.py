@@ -37,19 +37,19 @@ EXTENSIONS = ("binary_tensor_data", "statistics", "model_configuration")
 @router.get("/v2", **inference_reading("server"))
 @router.get("/v2/", include_in_schema=False)
 async def get_server_metadata() -> Response:
-    """What this server is and which extensions of the protocol it knows. 服务信息。"""
+    """Say what this server is and which extensions of the protocol it knows."""
     return _json({"name": "attention-service", "version": version_of("attention-service"), "extensions": EXTENSIONS})
 
 
 @router.get("/v2/health/live", **inference_reading("health"))
 async def get_server_live(request: Request) -> Response:
-    """Whether the process answers at all. 存活探针。"""
+    """Say that the process answers."""
     return _json({"live": True, "ready": state_of(request).ready})
 
 
 @router.get("/v2/health/ready", **inference_reading("health", "draining"))
 async def get_server_ready(request: Request) -> Response:
-    """Whether to send requests here; not while starting or draining. 就绪探针。"""
+    """Say whether to send requests here; not while starting or draining."""
     if not state_of(request).ready:
         return _not_ready(request, {"live": True, "ready": False})
     return _json({"live": True, "ready": True})
@@ -57,21 +57,21 @@ async def get_server_ready(request: Request) -> Response:
 
 @router.get("/v2/models/stats", **inference_reading("all_statistics"))
 async def get_all_statistics(request: Request) -> Response:
-    """Count the inferences of every model since the service started. 全部模型的统计。"""
+    """Count the inferences of every model since the service started."""
     return _json(state_of(request).statistics.document(*MODELS))
 
 
 @router.get("/v2/models/{model}", **inference_reading("model", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
 async def get_model_metadata(request: Request) -> Response:
-    """Name the inputs and outputs of a model; its configuration says which are optional. 模型的输入与输出。"""
+    """Name the inputs and outputs of a model; its configuration says which are optional."""
     return _json(metadata(_model_of(request)))
 
 
 @router.get("/v2/models/{model}/ready", **inference_reading("model_ready", "not-found", "draining"))
 @router.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
 async def get_model_ready(request: Request) -> Response:
-    """Whether a model takes requests: every one does while the service does. 模型是否就绪。"""
+    """Say whether a model takes requests: every one does while the service does."""
     name = _model_of(request)
     if not state_of(request).ready:
         return _not_ready(request, {"ready": False})
@@ -81,26 +81,26 @@ async def get_model_ready(request: Request) -> Response:
 @router.get("/v2/models/{model}/config", **inference_reading("configuration", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}/config", include_in_schema=False)
 async def get_model_configuration(request: Request) -> Response:
-    """Configuration of a model: its tensors, and which of them may be left out. 模型配置。"""
+    """Return the configuration of a model: its tensors, and which of them may be left out."""
     return _json(configuration(_model_of(request)))
 
 
 @router.get("/v2/models/{model}/stats", **inference_reading("statistics", "not-found"))
 @router.get("/v2/models/{model}/versions/{version}/stats", include_in_schema=False)
 async def get_model_statistics(request: Request) -> Response:
-    """Count the inferences of one model since the service started. 一个模型的统计。"""
+    """Count the inferences of one model since the service started."""
     return _json(state_of(request).statistics.document(_model_of(request)))
 
 
 @router.post("/v2/repository/index", **inference_reading("repository"))
 async def list_models(request: Request) -> Response:
-    """List every model with its state; the body may be empty. 模型列表。"""
+    """List every model with its state; the body may be empty."""
     state, reason = ("READY", "") if state_of(request).ready else ("UNAVAILABLE", "the service is starting or stopping")
     return _json([{"name": name, "version": VERSION, "state": state, "reason": reason} for name in MODELS])
 
 
 async def infer(request: RawRequest) -> None:
-    """Attend with one score model; tensors as JSON or as raw bytes behind it. 推理：张量可为 JSON，也可为原始字节。"""
+    """Attend with one score model; tensors as JSON or as raw bytes behind it."""
     watch, state = Stopwatch(), state_of(request)
     model = _model_of(request)
     deadline = Deadline.from_header(header_field(request.scope, b"request-timeout"), state.settings)

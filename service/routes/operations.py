@@ -17,13 +17,13 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/livez", **probe_operation("存活 · Alive", "alive"))
 async def get_liveness() -> Response:
-    """Whether the process answers at all; restart it when not. 存活探针。"""
+    """Say that the process answers."""
     return Response(orjson.dumps({"status": "alive"}), media_type=JSON)
 
 
 @router.get("/readyz", **probe_operation("就绪 · Ready", "ready", "draining"))
 async def get_readiness(request: Request) -> Response:
-    """Whether to send requests here; not while starting or draining. 就绪探针。"""
+    """Say whether to send requests here; not while starting or draining."""
     if not state_of(request).ready:
         raise Draining("expected a running service; received a probe while it starts or stops. Ask another replica.")
     return Response(orjson.dumps({"status": "ready"}), media_type=JSON)
@@ -31,7 +31,7 @@ async def get_readiness(request: Request) -> Response:
 
 @router.get("/metrics", **metrics_operation())
 async def get_metrics(request: Request) -> Response:
-    """Everything that is counted, summed over all processes, for Prometheus. 指标。"""
+    """Return everything that is counted, summed over all processes."""
     state_of(request).process_metrics.measure()
     await state_of(request).memory_metrics.measure()
     accept = header_field(request.scope, b"accept") or ANYTHING

@@ -73,7 +73,7 @@ MAX_PATH_CHARACTERS = 200
     ),
 )
 async def get_index(request: Request) -> Response:
-    """Where everything is; a browser is sent to /playground. 首页。"""
+    """Say where everything is; send a browser to /playground."""
     root = request.scope.get("root_path", "")
     if prefers_page(request):
         return redirect(request, "/playground", {"Vary": "Accept"})

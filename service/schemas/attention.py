@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from attention_core import AttentionCall, Heads, Positions
+from attention_core.call import LAYOUTS
 from attention_core.call import Layout as LayoutName
 from attention_core.call import ResultField as FieldName
+from attention_core.resolve import DEFAULT_NORMALIZER, DEFAULT_SCORE_MODEL
 from service.codecs.json import Extended
-from service.schemas.base import PositiveFloat, StrictModel
+from service.schemas.base import PositiveFloat, StrictModel, Text
 from service.schemas.components import Component
+from service.schemas.field_descriptions import FieldDescription
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
 from service.schemas.formulas import ScoreModifierSchema
 from service.schemas.masks import MaskSchema
@@ -21,6 +24,8 @@ from service.schemas.models import AnyNormalizer, AnyPosition, AnyScoreModel
 from service.schemas.tensors import Bias, PerBatchRow, Vectors, fault
 
 DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
+
+DEFAULT_DTYPE: DTypeName = "float64"
 
 DType = Annotated[DTypeName, Component("DType", "How numbers are stored. 数值类型。")]
 Layout = Annotated[LayoutName, Component("Layout", "Order of the axes at rank 4. 秩 4 张量各轴的顺序。")]
@@ -81,83 +86,173 @@ IN_PLACE_OF_MEMORY = ("key", "value", "past_key", "past_value")
 class AttentionRequest(StrictModel):
     """Queries, keys and values, and how to score, normalise and mask them. Null means absent: the default applies.
 
-    查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用缺省值。
+    查询、键、值，以及如何打分、归一化和掩码。null 等于没有写：使用默认值。
     """
 
     alternatives: ClassVar[Mapping[str, str]] = {"key": "memory"}
     """Fields that are required unless another is there."""
 
-    query: Vectors = Field(description="Queries, (…, Lq, Dq): nested lists of rank 2 or more. 查询。")
-    key: Vectors | None = Field(None, description="Keys, (…, Lk, Dk); required without a memory. 键。")
+    query: Vectors = Field(
+        description=FieldDescription(
+            "查询，(…, Lq, Dq)：嵌套的数字列表，二维或更高维。",
+            "Queries, (…, Lq, Dq): nested lists of numbers, rank 2 or more.",
+        )
+    )
+    key: Vectors | None = Field(
+        None,
+        description=FieldDescription(
+            "键，(…, Lk, Dk)；可以用 `memory` 代替。", "Keys, (…, Lk, Dk); a `memory` can take their place."
+        ),
+    )
     value: Vectors | None = Field(
-        None, description="Values, (…, Lk, Dv), one per key; without them there is no output. 值，可省略。"
+        None,
+        description=FieldDescription(
+            "值，(…, Lk, Dv)，每个键一个；不给就没有输出。",
+            "Values, (…, Lk, Dv), one per key; without them there is no output.",
+        ),
     )
     score_model: AnyScoreModel | None = Field(
-        None, description="How a query scores a key; default scaled_dot_product. 打分函数，缺省为缩放点积。"
+        None,
+        description=FieldDescription(
+            "打分函数：一个名称，或带有名称和参数的对象。",
+            "How a query scores a key: a name, or an object with the name and parameters.",
+            default=Text(f"`{DEFAULT_SCORE_MODEL.name}`", f"`{DEFAULT_SCORE_MODEL.name}`"),
+        ),
     )
     normalizer: AnyNormalizer | None = Field(
-        None, description="How scores become weights; default softmax. 归一化方法，缺省为 softmax。"
+        None,
+        description=FieldDescription(
+            "归一化方法：一个名称，或带有名称和参数的对象。",
+            "How scores become weights: a name, or an object with the name and parameters.",
+            default=Text(f"`{DEFAULT_NORMALIZER.name}`", f"`{DEFAULT_NORMALIZER.name}`"),
+        ),
     )
     softcap: PositiveFloat | None = Field(
-        None, description="Squeezes scores to softcap·tanh(score/softcap), before bias and mask. 得分软上限。"
+        None,
+        description=FieldDescription(
+            "软上限，大于 0 的数：在偏置与掩码之前，把得分平滑地限制在 −softcap 与 softcap 之间。",
+            "The soft cap, a number > 0: squeezes scores between −softcap and softcap, before bias and mask.",
+        ),
     )
-    mask: MaskSchema | None = Field(None, description="Which keys a query may see; default all. 掩码，缺省为全部可见。")
+    mask: MaskSchema | None = Field(
+        None,
+        description=FieldDescription(
+            "查询可以看到哪些键。", "Which keys a query may see.", default=Text("全部可见", "all of them")
+        ),
+    )
     bias: Bias | None = Field(
         None,
-        description="Numbers added to the scores, broadcast right-aligned to their shape, or one for all; null inside "
-        "an array means minus infinity. 加到得分上的偏置，可为一个数；数组中的 null 表示负无穷。",
+        description=FieldDescription(
+            "加到得分上的数，右对齐广播到 (…, Lq, Lk)，也可以是用于所有位置的一个数；数组里的 `null` 表示 −∞。",
+            "Numbers added to the scores, broadcast right-aligned to (…, Lq, Lk), or one number for all pairs; "
+            "`null` inside an array means −∞.",
+        ),
     )
-    position: AnyPosition | None = Field(None, description="alibi or rotary; default none. 位置编码。")
+    position: AnyPosition | None = Field(
+        None,
+        description=FieldDescription(
+            "位置编码：一个名称，或带有名称和参数的对象。",
+            "How positions enter the scores: a name, or an object with the name and parameters.",
+        ),
+    )
     positions: PositionsSchema | None = Field(
-        None, description="Where queries and keys stand, if not at i + offset and j. 查询与键的位置。"
+        None,
+        description=FieldDescription(
+            "查询与键所在的位置。", "Where queries and keys stand.", default=Text("i + offset 与 j", "i + offset and j")
+        ),
     )
     heads: HeadsSchema | None = Field(
-        None, description="Heads packed into the last axis of rank-3 inputs; output comes back packed. 打包的多头。"
+        None,
+        description=FieldDescription(
+            "三维输入的最后一个轴里打包了多少个头：`query` 与 `key_value`；输出也这样打包。",
+            "How many heads, `query` and `key_value`, are packed into the last axis of rank-3 inputs; the output comes "
+            "back packed.",
+        ),
     )
     past_key: Vectors | None = Field(
-        None, description="Keys of the cache, (…, P, Dk), before the new ones; with past_value. 缓存的键。"
+        None,
+        description=FieldDescription(
+            "缓存的键，(…, P, Dk)，排在新键之前；与 `past_value` 一起给出。",
+            "Keys of the cache, (…, P, Dk), before the new ones; with `past_value`.",
+        ),
     )
-    past_value: Vectors | None = Field(None, description="Values of the cache, (…, P, Dv). 缓存的值。")
+    past_value: Vectors | None = Field(
+        None, description=FieldDescription("缓存的值，(…, P, Dv)。", "Values of the cache, (…, P, Dv).")
+    )
     dtype: DType | None = Field(
         None,
-        description="Inputs are rounded to it and results returned in it; default float64. Half types compute in "
-        "float32. 数值类型。",
+        description=FieldDescription(
+            "数值类型：输入先舍入到它，结果也以它返回；半精度类型以 float32 计算。",
+            "Inputs are rounded to this type, and results are returned in it; half types compute in float32.",
+            default=Text(f"`{DEFAULT_DTYPE}`", f"`{DEFAULT_DTYPE}`"),
+        ),
     )
     include: Annotated[list[ResultField], BeforeValidator(as_list), AfterValidator(without_duplicates)] | None = Field(
         None,
-        description="What to return; default scores, weights and, with values, output; [] returns metadata only. "
-        "返回哪些结果。",
+        description=FieldDescription(
+            "返回哪些结果；空列表只返回元数据。",
+            "What to return; an empty list returns metadata only.",
+            default=Text("scores、weights，有 value 时还有 output", "scores, weights and, with a value, output"),
+        ),
         json_schema_extra={"uniqueItems": True},
     )
 
     score_modifier: ScoreModifierSchema | None = Field(
         None,
-        description="Changes the scores by a formula after bias and ALiBi, before the masks; default none. "
-        "用公式修改得分，缺省为不修改。",
+        description=FieldDescription(
+            "在偏置与 ALiBi 之后、掩码之前修改每个得分的 `formula` 及其 `parameters`。",
+            "A `formula` that changes every score after bias and ALiBi, before the masks, and its `parameters`.",
+        ),
     )
     layout: Layout | None = Field(
         None,
-        description="Order of the axes of query, key, value, past, present and output at rank 4: bhsd, the default, or "
-        "bshd, (B, L, H, D). 轴的顺序：缺省 bhsd；bshd 为（批, 长度, 头, 特征）。",
+        description=FieldDescription(
+            "四维的 query、key、value、past、present 与 output 各轴的顺序：`bhsd` 为 (B, H, L, D)，"
+            "`bshd` 为 (B, L, H, D)。",
+            "Order of the axes of query, key, value, past, present and output at rank 4: `bhsd` is (B, H, L, D), "
+            "`bshd` is (B, L, H, D).",
+            default=Text(f"`{LAYOUTS[0]}`", f"`{LAYOUTS[0]}`"),
+        ),
     )
     memory: Annotated[MemoryReference, OrName()] | None = Field(
         None,
-        description="Keys, values and labels that were put under /v1/memories, in the place of key and value. "
-        "以已上传的记忆代替键与值。",
+        description=FieldDescription(
+            "事先存入 /v1/memories 的键、值与标签的名称，或带有 `name` 和 `version` 的对象；代替键与值。",
+            "The name of keys, values and labels that were put under /v1/memories, or an object with `name` and "
+            "`version`; takes the place of key and value.",
+        ),
     )
     append: bool | None = Field(
         None,
-        description="With memory: key and value are appended to it first, in the same step, and offset defaults to its "
-        "length before; default false. 先把键与值追加到记忆，再计算。",
+        description=FieldDescription(
+            "与 `memory` 一起用：先在同一步里把键与值追加进去；追加前的长度是 offset 的默认值。",
+            "With `memory`: key and value are appended to it first, in the same step; its length before is the default "
+            "of offset.",
+            default=Text("`false`", "`false`"),
+        ),
     )
     labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(
-        None, description="Names for people, used in ranking. 名称，用于排名。"
+        None,
+        description=FieldDescription(
+            "每个 `query` 和每个 `key` 的名称；排名里会写出键的名称。",
+            "Names for each `query` and each `key`; the ranking shows those of the keys.",
+        ),
     )
     top_k: Annotated[int, Field(ge=1), JsonOnly()] | None = Field(
-        None, description="With ranking: number of keys of each row; default every visible one. 排名取前几个。"
+        None,
+        description=FieldDescription(
+            "排名中每行取前几个键。",
+            "The number of keys of each row in the ranking.",
+            default=Text("所有可见的键", "every visible key"),
+        ),
     )
     decimals: Annotated[int, Field(ge=0, le=17), JsonOnly()] | None = Field(
-        None, description="Rounds the numbers of the response; default the shortest that read back. 保留的小数位数。"
+        None,
+        description=FieldDescription(
+            "把响应里的数舍入到几位小数，0 到 17；舍入为零的数不带负号。",
+            "The number of decimals, 0 to 17, to which the numbers of the answer are rounded; a zero has no sign.",
+            default=Text("读回后值不变所需的位数", "as many as read back to the same value"),
+        ),
     )
 
     @model_validator(mode="after")
@@ -208,7 +303,7 @@ class AttentionRequest(StrictModel):
             heads=None if self.heads is None else Heads(self.heads.query, self.heads.key_value),
             past_key=self.past_key,
             past_value=self.past_value,
-            dtype=self.dtype or "float64",
+            dtype=self.dtype or DEFAULT_DTYPE,
             include=None if self.include is None else tuple(self.include),
             top_k=self.top_k,
             positions=None if self.positions is None else Positions(self.positions.query, self.positions.key),

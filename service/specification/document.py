@@ -19,6 +19,7 @@ from service.specification.branches import name_branches
 from service.specification.endpoints import ENDPOINTS
 from service.specification.nulls import restored
 from service.specification.open_inference import MODEL_NAME, READINGS
+from service.specification.routes import ROUTES
 
 TITLE = "attention-service"
 """In ASCII, since generators name packages after it."""
@@ -108,7 +109,9 @@ def build(app: FastAPI, *, asks_for_keys: bool | None = None) -> dict[str, Any]:
     document["components"] = {"schemas": _schemas()}
     if asks_for_keys is not False:
         document["components"]["securitySchemes"] = SECURITY_SCHEMES
-    for name, operation in _operations(app, document):
+    for call, name, operation in _operations(app, document):
+        if call in ROUTES:
+            operation["description"] = f"{ROUTES[call].en} {ROUTES[call].zh}"
         # Generators name functions after the operationId.
         operation["operationId"] = name
         # FastAPI adds its own 422 to every path with a parameter; ours take any string and answer 404.
@@ -123,12 +126,13 @@ def build(app: FastAPI, *, asks_for_keys: bool | None = None) -> dict[str, Any]:
     return document
 
 
-def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name of each described route, which is that of its endpoint, with its operation."""
+def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield method and path of each described route, its name, which is that of its endpoint, and its operation."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
-                yield route.name, document["paths"][route.path_format][method.lower()]
+                operation = document["paths"][route.path_format][method.lower()]
+                yield f"{method} {route.path}", route.name, operation
 
 
 def _schemas() -> dict[str, JsonSchemaValue]:

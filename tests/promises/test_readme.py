@@ -18,6 +18,7 @@ import pytest
 from attention_core import Alibi, Causal, attend
 from service.examples import load_examples
 from service.settings import Settings
+from service.specification.routes import ROUTES
 from tests.clients.snippets import GENERATORS
 from tests.promises import curl
 from tests.promises.readme import (
@@ -30,12 +31,10 @@ from tests.promises.readme import (
     Section,
     all_commands,
     assert_same,
-    codes,
     commands,
     page_of,
     pages_with,
     split_assignments,
-    table,
     with_results,
 )
 from tests.sampling import every
@@ -237,7 +236,7 @@ def test_the_parts_that_were_answered_are_merged_into_the_first_answer(language:
     assert_same(json.loads(answer)["output"], json.loads(page_of(language, "README")[0].snippets[2][1])["output"])
 
 
-@pytest.mark.parametrize("path", [codes(row[0])[0] for row in table("en", "Endpoint") if row[0].startswith("`GET ")])
+@pytest.mark.parametrize("path", [call for call in ROUTES if call.startswith("GET ")])
 def test_head_is_answered_as_get_is(server: Server, path: str) -> None:
     kept = httpx.put(f"{server.url}/v1/memories/head", json={"key": [[1]]}).json()
     values = {"id": "causal", "slug": "not-found", "model": "additive", "version": "1", "name": kept["name"]}

@@ -3,40 +3,28 @@
 import json
 import re
 from dataclasses import fields
-from importlib import import_module
-from itertools import chain
-from pkgutil import iter_modules
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
-from attention_core.call import LAYOUTS, RESULT_FIELDS
 from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
-from attention_core.dtypes import DTYPES
 from attention_core.execution_path import MIN_TILED_PAIRS
 from attention_heat_map.heat_map import MAX_PANELS
-from service import routes
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, OUTPUTS, SCALARS
 from service.codecs.svg.drawing import MAX_CELLS, MAX_SIDE
 from service.cores import usable_cores
-from service.examples import load_examples
 from service.explanation.texts import ADVICE
 from service.problems import PROBLEMS
-from service.schemas.attention import AttentionRequest, HeadsSchema, LabelsSchema
 from service.schemas.check import CheckRequest
 from service.schemas.compare import MAX_VARIANTS, CompareRequest, VariantSchema
 from service.schemas.explain import ExplainRequest
 from service.schemas.masks import MaskSchema, WindowSchema
 from service.schemas.merge import MergeRequest, PartialSchema
 from service.schemas.models import NORMALIZER_SCHEMAS, POSITION_SCHEMAS, SCORE_MODEL_SCHEMAS
-from service.schemas.results import AttentionResponse, DiagnosticsResponse
 from service.settings import SERVE_OPTIONS, Settings, described
-from service.telemetry.metrics.families import FAMILIES
 from tests.promises.readme import LANGUAGES, assert_same, codes, page_of, section_about, table
-from tests.server import Server
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -72,52 +60,6 @@ def test_masks_are_named_with_their_members_and_classes(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_field_of_the_request_is_there_with_its_default(server: Server, language: str) -> None:
-    rows = {codes(row[0])[0]: row for row in table(language, "Field")}
-    assert list(rows) == list(AttentionRequest.model_fields)
-    assert codes(rows["heads"][2]) == list(HeadsSchema.model_fields)
-    assert codes(rows["labels"][2]) == list(LabelsSchema.model_fields)
-    answer = httpx.post(f"{server.url}/v1/attention", json={"query": [[1]], "key": [[1]], "value": [[1]]}).json()
-    used = {"score_model": answer["score_model"]["name"], "normalizer": answer["normalizer"]["name"]}
-    shown = {name: codes(row[1])[0] for name, row in rows.items() if codes(row[1])}
-    assert shown == {**used, "dtype": answer["dtype"], "layout": LAYOUTS[0]}
-    assert {name for name in RESULT_FIELDS if name in rows["include"][1]} == set(RESULT_FIELDS) & set(answer)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_field_of_the_result_is_there_with_its_shape(server: Server, language: str) -> None:
-    rows = table(language, "Include")
-    assert [codes(row[0])[0] for row in rows] == list(RESULT_FIELDS)
-    answered = [codes(row[1]) for row in rows]
-    always = ["score_model", "normalizer", "dtype", "notes"]
-    with_memory = ["memory"]
-    assert sorted([*always, *with_memory, *chain(*answered)]) == sorted(AttentionResponse.model_fields)
-    diagnostics = table(language, "Diagnostic")
-    assert [codes(row[0])[0] for row in diagnostics] == list(DiagnosticsResponse.model_fields)
-
-    sizes = {"…": (2, 2), "B": (2,), "Lq": (3,), "Lk": (4,), "Dk": (5,), "Dv": (6,)}
-    request = {"query": np.ones((2, 2, 3, 5)), "key": np.ones((2, 2, 4, 5)), "value": np.ones((2, 2, 4, 6))}
-    body = {name: array.tolist() for name, array in request.items()} | {"include": list(RESULT_FIELDS)}
-    answer = httpx.post(f"{server.url}/v1/attention", json=body).json()
-    whole = [(names, row[2]) for names, row in zip(answered, rows, strict=True)]
-    parts = [(codes(row[0]), row[1]) for row in diagnostics]
-    for names, cell in [*whole, *parts]:
-        shapes = [
-            tuple(chain.from_iterable(sizes[size] for size in shape.split(", ")))
-            for shape in re.findall(r"\(([^)]+)\)", cell)
-        ]
-        assert shapes or set(names) <= {"diagnostics", "ranking"}
-        values = [answer[name] if name in answer else answer["diagnostics"][name] for name in names]
-        assert not shapes or shapes == [np.shape(value) for value in values]
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_number_types_are_those_of_the_core(language: str) -> None:
-    shown = [[codes(cell)[0] for cell in row] for row in table(language, "Dtype")]
-    assert shown == [[name, dtype.compute.name, f"{dtype.max_finite:.5g}"] for name, dtype in DTYPES.items()]
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_settings_are_those_of_the_service(language: str) -> None:
     rows = table(language, "Environment variable")
     assert [codes(row[0])[0] for row in rows] == [f"ATTENTION_{name.upper()}" for name in Settings.model_fields]
@@ -127,15 +69,6 @@ def test_the_settings_are_those_of_the_service(language: str) -> None:
         assert language == "en" or re.search("[\u4e00-\u9fff]", meaning)
     flags = {codes(row[0])[0]: codes(row[0])[1:] for row in rows if len(codes(row[0])) > 1}
     assert flags == {f"ATTENTION_{name.upper()}": [f"--{name.replace('_', '-')}"] for name in SERVE_OPTIONS}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_metrics_are_those_of_the_service(language: str) -> None:
-    [rows] = page_of(language, "docs/reference/metrics")[0].tables
-    shown = [(codes(name)[0], tuple(codes(labels)), meaning) for name, labels, meaning in rows[2:]]
-    assert [(name, labels) for name, labels, _ in shown] == [(one.name, one.labels) for one in FAMILIES]
-    for (_, _, meaning), family in zip(shown, FAMILIES, strict=True):
-        assert meaning == family.about if language == "en" else re.search("[\u4e00-\u9fff]", meaning)
 
 
 def shown_default(language: str, name: str, default: Any) -> str:
@@ -155,16 +88,6 @@ def shown_default(language: str, name: str, default: Any) -> str:
 def test_the_slugs_are_those_of_the_service(language: str) -> None:
     shown = {codes(slug)[0]: int(status) for slug, status, _ in table(language, "Slug")}
     assert shown == {slug: int(problem.status) for slug, problem in PROBLEMS.items()}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_endpoints_are_those_of_the_service(language: str) -> None:
-    modules = [import_module(f"service.routes.{module.name}") for module in iter_modules(routes.__path__)]
-    served = [route for module in modules if hasattr(module, "router") for route in module.router.routes]
-    rows = table(language, "Endpoint of `/v1` that computes") + table(language, "Endpoint")
-    assert sorted(codes(row[0])[0] for row in rows) == sorted(
-        f"{method} {route.path}" for route in served for method in route.methods
-    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -218,12 +141,6 @@ def test_the_largest_numbers_are_those_of_the_service(language: str) -> None:
     assert {*map(str, (MAX_PANELS, MAX_SIDE, MAX_CELLS))} <= set(re.findall(r"\d+", picture.prose))
     tiled, *_ = page_of(language, "docs/how-to/long-sequences")
     assert str(MIN_TILED_PAIRS) in re.findall(r"\d+", tiled.prose)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_worked_examples_are_listed_by_their_titles(language: str) -> None:
-    shown = [(codes(identifier)[0], title) for identifier, title in table(language, "Id")]
-    assert shown == [(name, example.title[language]) for name, example in load_examples().items()]
 
 
 @pytest.mark.parametrize("row", table("en", "Case"), ids=lambda row: row[0])

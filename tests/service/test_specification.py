@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -15,12 +17,15 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from attention_core import kernel_name
+from service import routes
 from service.codecs.negotiate import ENCODINGS
 from service.examples import load_examples
 from service.problems import PROBLEMS
 from service.schemas.base import Described
 from service.schemas.models import NORMALIZER_SCHEMAS, SCORE_MODEL_SCHEMAS
+from service.specification import ENDPOINTS
 from service.specification.examples import requests_to
+from service.specification.routes import ROUTES
 from tests.compare import assert_same
 from tests.sampling import draws
 from tests.service.safetensors.stored import BOTH, SAFETENSORS, loaded, saved
@@ -115,6 +120,14 @@ def test_every_operation_is_described_in_both_languages(label: str) -> None:
     for response in operation["responses"].values():
         assert is_in_both_languages(response["description"])
         assert "X-Request-ID" in response["headers"]
+
+
+def test_every_route_is_described_once() -> None:
+    modules = [import_module(f"service.routes.{module.name}") for module in iter_modules(routes.__path__)]
+    served = [route for module in modules if hasattr(module, "router") for route in module.router.routes]
+    calls = [f"{method} {route.path}" for route in served for method in route.methods]
+    without_aliases = [call for call in calls if "/versions/" not in call and not call.endswith("/v2/")]
+    assert sorted([*ROUTES, *(f"POST {endpoint.path}" for endpoint in ENDPOINTS)]) == sorted(without_aliases)
 
 
 def test_the_header_fields_of_a_problem_are_documented() -> None:

@@ -53,9 +53,9 @@ class MergedSnapshots(Collector):
                 case "histogram":
                     yield _histogram(family, numbers)
                 case "counter":
-                    yield _plain(CounterMetricFamily(family.name, family.about, labels=family.labels), numbers)
+                    yield _plain(CounterMetricFamily(family.name, family.about.en, labels=family.labels), numbers)
                 case "gauge":
-                    yield _plain(GaugeMetricFamily(family.name, family.about, labels=family.labels), numbers)
+                    yield _plain(GaugeMetricFamily(family.name, family.about.en, labels=family.labels), numbers)
 
 
 def _plain(metric: CounterMetricFamily | GaugeMetricFamily, numbers: Mapping[Key, float]) -> Metric:
@@ -65,7 +65,7 @@ def _plain(metric: CounterMetricFamily | GaugeMetricFamily, numbers: Mapping[Key
 
 
 def _histogram(family: Family, numbers: Mapping[Key, float]) -> Metric:
-    metric = HistogramMetricFamily(family.name, family.about, labels=family.labels)
+    metric = HistogramMetricFamily(family.name, family.about.en, labels=family.labels)
     for labels in sorted({key[:-1] for key in numbers}):
         counts = accumulate(numbers.get((*labels, label), 0.0) for label in BUCKET_LABELS)
         # A process may be writing the numbers of a histogram one by one while it is read: absent ones are 0.
