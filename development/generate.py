@@ -20,7 +20,7 @@ from development.coming_from import coming_from
 from development.fields import diagnostics, number_types, request_fields, result_fields
 from development.limits import fixed_limits, limits_by_setting
 from development.playground_links import playground_link
-from development.speed import speed
+from development.speed import cluster_costs, speed
 from development.tables import ROOT, SUFFIXES, TABLES, Language
 from service.problems import PROBLEMS
 from service.settings import SERVE_OPTIONS, Settings, described
@@ -29,6 +29,7 @@ MAX_DIAGRAM_COLUMNS = 116
 
 PAGES: Mapping[str, str] = {
     "speed": "README",
+    "cluster costs": "docs/how-to/cluster",
     "score models": "docs/reference/score-models",
     "normalizers": "docs/reference/normalizers",
     "positions": "docs/reference/positions",
@@ -142,6 +143,7 @@ PARTS: Mapping[str, Callable[[Language], list[str]]] = {
     "fixed limits": fixed_limits,
     **api.PAGES,
     "speed": speed,
+    "cluster costs": cluster_costs,
 }
 """How to write each generated part of the documentation."""
 

@@ -1,4 +1,4 @@
-"""The table of the READMEs that says how fast the service is: a few rows of `benchmarks/RESULTS.md`."""
+"""Tables of the pages that say how fast the service is: rows of `benchmarks/RESULTS.md`."""
 
 import re
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ ROWS = (
         "core",
         "causal 1,8,4096,64",
         "PyTorch",
-        Text("因果注意力，8 头，4096 个词，64 个特征", "Causal attention, 8 heads, 4096 tokens, 64 features"),
+        Text("因果注意力，8 头，4096 个词元，64 个特征", "Causal attention, 8 heads, 4096 tokens, 64 features"),
     ),
     Row(
         "core",
@@ -82,6 +82,30 @@ ROWS = (
         Text("HTTP：256 个键，原始字节", "Over HTTP: 256 keys, raw bytes"),
     ),
 )
+
+
+COST_TITLES = (Text("步骤", "Step"), Text("用时", "Time"))
+
+COSTS = {
+    "a call, whatever it computes": Text("一个调用，不论计算什么", "A call, whatever it computes"),
+    "each of its parts": Text("它的每个部分", "Each of its parts"),
+    "a MiB that is put into the object store": Text("把 1 MiB 存入对象存储", "A MiB that is put into the object store"),
+    "a MiB that another node fetches": Text("另一个节点取 1 MiB", "A MiB that another node fetches"),
+    "a MiB of a result of another node, copied to its place": Text(
+        "取回另一个节点的 1 MiB 结果，并复制到它的位置", "A MiB of a result of another node, copied to its place"
+    ),
+    "10⁹ predicted operations, in one thread": Text(
+        "一个线程里预计的 10⁹ 次运算", "10⁹ predicted operations, in one thread"
+    ),
+}
+"""Steps of a call on a Ray cluster, by their cells of RESULTS.md."""
+
+
+def cluster_costs(language: Language) -> list[str]:
+    """Return the lines of the table of what a call on a Ray cluster costs; raise KeyError for a step without words."""
+    block = _block(RESULTS.read_text(encoding="utf-8"), "cluster, costs")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines() if line.startswith("|")]
+    return table(language, COST_TITLES, ([getattr(COSTS[step], language), time] for step, time in rows[2:]))
 
 
 def speed(language: Language) -> list[str]:
