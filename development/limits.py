@@ -17,7 +17,7 @@ from service.schemas.compare import MAX_VARIANTS
 from service.schemas.memories import MAX_NOTE_CHARACTERS, MAX_SHARDS
 from service.schemas.parse import MAX_VIOLATIONS
 from service.schemas.tensors import MAX_AXES, MAX_INTEGER
-from service.serving.closing import MAX_DISCARD_SECONDS, MIN_DISCARDED_BYTES
+from service.serving.closing import MAX_DISCARD_SECONDS, MAX_DISCARDED_BODIES, MAX_FRAMING_BYTES, MIN_DISCARDED_BYTES
 from service.serving.heads import MAX_HEAD_BYTES, MAX_HEADERS
 from service.settings import MIB, Settings, described
 
@@ -39,6 +39,9 @@ def _as_power(number: int) -> str:
     superscript = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"2{superscript}" if number == 1 << exponent else f"{number:,}"
 
+
+WITHOUT_MORE = MIN_DISCARDED_BYTES // MAX_DISCARDED_BODIES
+"""Largest maximum of a body, in bytes, up to which `MIN_DISCARDED_BYTES` and framing are discarded."""
 
 REFUSED = {status: Text(status, status) for status in ("400", "413", "422", "429", "431")}
 LEFT_OUT = Text("不再列出", "left out")
@@ -95,8 +98,12 @@ FIXED = (
         REFUSED["429"],
     ),
     Limit(
-        Text("被拒绝的请求体还会读掉的部分", "part of a refused body that is still read"),
-        f"{MIN_DISCARDED_BYTES // MIB} MiB, {MAX_DISCARD_SECONDS:g} s",
+        Text(
+            f"被拒绝的请求体还会读掉的部分；`ATTENTION_MAX_BODY_BYTES` 超过 {WITHOUT_MORE // MIB} MiB 时更多",
+            f"part of a refused body that is still read; more where `ATTENTION_MAX_BODY_BYTES` is over "
+            f"{WITHOUT_MORE // MIB} MiB",
+        ),
+        f"{(MIN_DISCARDED_BYTES + MAX_FRAMING_BYTES) // MIB} MiB, {MAX_DISCARD_SECONDS:g} s",
         Text("连接关闭", "the connection is closed"),
     ),
 )
