@@ -460,8 +460,8 @@ class GradientOptions(TypedDict, total=False):
     (B, L, H, D). Default `bhsd`.
     """
     memory: str | MemoryReference | tuple[str, str] | None
-    """The name of keys, values and labels that were put under /v1/memories, or an object with `name` and `version`;
-    takes the place of key and value.
+    """The name of a memory, or an object with `name` and `version`: its keys and values take the place of `key` and
+    `value`.
     """
     append: bool | None
     """With `memory`: key and value are appended to it first, in the same step; its length before is the default of
@@ -509,8 +509,8 @@ class Options(TypedDict, total=False):
     (B, L, H, D). Default `bhsd`.
     """
     memory: str | MemoryReference | tuple[str, str] | None
-    """The name of keys, values and labels that were put under /v1/memories, or an object with `name` and `version`;
-    takes the place of key and value.
+    """The name of a memory, or an object with `name` and `version`: its keys and values take the place of `key` and
+    `value`.
     """
     append: bool | None
     """With `memory`: key and value are appended to it first, in the same step; its length before is the default of

@@ -120,7 +120,7 @@ class Parameter:
         if self.default is not None:
             number = str(self.default).lower() if self.kind == "boolean" else f"{self.default:g}"
             shown = Text(number, number)
-        return shown and Text(f"缺省为{' ' if shown.zh[0].isascii() else ''}{shown.zh}", f"default {shown.en}")
+        return shown and Text(f"默认为{' ' if shown.zh[0].isascii() else ''}{shown.zh}", f"default {shown.en}")
 
     @property
     def summary(self) -> str:

@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         int,
         Field(ge=1),
         Setting(
-            zh="每个进程里负责计算的线程数，BLAS 的也算在内；缺省为可用的全部核心。",
+            zh="每个进程里负责计算的线程数，BLAS 的也算在内；默认为可用的全部核心。",
             en="Threads that compute, in each process, those of BLAS included; default: all it may use.",
             shown_default={"zh": "全部可用的核心", "en": "all cores it may use"},
             offline=True,

@@ -181,7 +181,7 @@ MASKS: tuple[Translation, ...] = (
     Translation(
         "attn_bias attention_bias additive_mask mask_bias rel_pos_bias relative_position_bias "
         "position_bias relative_attention_bias core_attention_bias pair_bias extra_bias",
-        "Here it is {bias}: numbers added to the scores after scale and softcap; null is minus infinity. Of xFormers' "
+        "Here it is {bias}: numbers added to the scores after scale and soft cap; null is minus infinity. Of xFormers' "
         "objects LowerTriangularMask is {mask.causal=true}.",
     ),
     # Hugging Face transformers, vLLM, FlashAttention's kvcache.

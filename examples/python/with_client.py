@@ -25,7 +25,7 @@ with AttentionClient(*sys.argv[1:2]) as client:
     print("masked", *result.weights[0].round(4))
 
     # Decoding: the prompt leaves its keys and values, the next token sends them back.
-    # 解码：先返回提示的键和值，下一个词再把它们送回来。
+    # 解码：先返回提示词的键和值，下一个词元再把它们送回来。
     prompt = np.random.default_rng(1).normal(size=(1, 2, 4, 8)).astype(np.float32)
     first = client.attend(prompt, prompt, prompt, mask={"causal": True}, include=["output", "present"])
     token = np.ones((1, 2, 1, 8), np.float32)

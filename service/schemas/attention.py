@@ -28,7 +28,7 @@ DTypeName = Literal["float64", "float32", "float16", "bfloat16"]
 DEFAULT_DTYPE: DTypeName = "float64"
 
 DType = Annotated[DTypeName, Component("DType", "How numbers are stored. 数值类型。")]
-Layout = Annotated[LayoutName, Component("Layout", "Order of the axes at rank 4. 秩 4 张量各轴的顺序。")]
+Layout = Annotated[LayoutName, Component("Layout", "Order of the axes at rank 4. 四维张量各轴的顺序。")]
 ResultField = Annotated[FieldName, Component("ResultField", "A result that can be included. 可返回的结果。")]
 
 
@@ -217,9 +217,9 @@ class AttentionRequest(StrictModel):
     memory: Annotated[MemoryReference, OrName()] | None = Field(
         None,
         description=FieldDescription(
-            "事先存入 /v1/memories 的键、值与标签的名称，或带有 `name` 和 `version` 的对象；代替键与值。",
-            "The name of keys, values and labels that were put under /v1/memories, or an object with `name` and "
-            "`version`; takes the place of key and value.",
+            "一个记忆的名称，或带有 `name` 和 `version` 的对象：用它保存的键与值代替 `key` 与 `value`。",
+            "The name of a memory, or an object with `name` and `version`: its keys and values take the place of `key` "
+            "and `value`.",
         ),
     )
     append: bool | None = Field(

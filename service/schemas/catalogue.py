@@ -40,13 +40,13 @@ class CatalogueEntry(BaseModel):
 class ScoreModels(BaseModel, title="ScoreModelCatalogue"):
     """Every score model. 全部打分函数。"""
 
-    score_models: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
+    score_models: list[CatalogueEntry] = Field(description="The default first. 默认的在最前。")
 
 
 class Normalizers(BaseModel, title="NormalizerCatalogue"):
     """Every normalizer. 全部归一化方法。"""
 
-    normalizers: list[CatalogueEntry] = Field(description="The default first. 缺省的在最前。")
+    normalizers: list[CatalogueEntry] = Field(description="The default first. 默认的在最前。")
 
 
 class ExampleTitle(BaseModel):

@@ -33,7 +33,7 @@ class GradientsRequest(StrictModel):
     include: Annotated[list[GradientField], BeforeValidator(as_list), AfterValidator(without_duplicates)] | None = (
         Field(
             None,
-            description="What to return; default everything that the request has. 返回哪些结果，缺省为全部。",
+            description="What to return; default everything that the request has. 返回哪些结果，默认为全部。",
             json_schema_extra={"uniqueItems": True},
         )
     )

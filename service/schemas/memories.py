@@ -48,12 +48,12 @@ class MemoryRequest(StrictModel):
         None, description="Values, (…, Lk, Dv), one per key; without them there is no output. 值，可省略。"
     )
     dtype: DType | None = Field(
-        None, description="How numbers are stored, rounded to it; default float64. 数值的存储类型，缺省为 float64。"
+        None, description="How numbers are stored, rounded to it; default float64. 数值的存储类型，默认为 float64。"
     )
     layout: Layout | None = Field(
         None,
         description="Order of the axes at rank 4: bhsd, the default, or bshd, (B, L, H, D). "
-        "秩 4 张量各轴的顺序，缺省为 bhsd。",
+        "四维张量各轴的顺序，默认为 bhsd。",
     )
     labels: MemoryLabelsSchema | None = Field(
         None, description="Names of the keys, used in ranking and pictures. 键的名称，用于排名与图。"
@@ -61,12 +61,12 @@ class MemoryRequest(StrictModel):
     ttl_seconds: Annotated[float, Field(gt=0, le=MAX_TTL_SECONDS, allow_inf_nan=False)] | None = Field(
         None,
         description="Seconds since the last read or write after which the memory is gone; null, the default, is for "
-        "ever. 最后一次读写之后保留的秒数；缺省为永久。",
+        "ever. 最后一次读写之后保留的秒数；默认为永久。",
     )
     durability: Durability | None = Field(
         None,
         description="An append is acknowledged once it is on the disk, strict, the default; or relaxed: found after "
-        "the process is killed, and on the disk within 100 ms. 追加写入磁盘之后才确认（strict，缺省），"
+        "the process is killed, and on the disk within 100 ms. 追加写入磁盘之后才确认（strict，默认），"
         "或先确认、100 毫秒内写入磁盘（relaxed）。",
     )
     note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS)] | None = Field(
@@ -76,7 +76,7 @@ class MemoryRequest(StrictModel):
         None,
         description="Processes of the Ray cluster that hold a range of the keys each; 1 for none, null, the default, "
         "for as many as there are nodes if the memory is large. Results are the same. Without a cluster the service "
-        "computes everything itself. 由 Ray 集群中的多少个进程分别保存一段键；1 为不分片，缺省按大小决定；"
+        "computes everything itself. 由 Ray 集群中的多少个进程分别保存一段键；1 为不分片，默认按大小决定；"
         "没有集群时由本服务计算，结果相同。",
     )
 
@@ -113,7 +113,7 @@ class MemoryResponse(BaseModel, extra="forbid", title="MemoryDescription"):
     shape: MemoryShape = Field(description="Of keys and values. 键与值的形状。")
     keys: int = Field(description="Number of keys, Lk. 键数。")
     dtype: DType = Field(description="How numbers are stored. 数值的存储类型。")
-    layout: Layout = Field(description="Order of the axes at rank 4. 秩 4 张量各轴的顺序。")
+    layout: Layout = Field(description="Order of the axes at rank 4. 四维张量各轴的顺序。")
     bytes: int = Field(description="Of tensors and labels as they are stored. 占用的字节数。")
     labels: bool = Field(description="Whether the keys have labels. 键是否有名称。")
     created: str = Field(description="When the memory was put, RFC 3339, UTC. 创建时间。")

@@ -51,7 +51,7 @@ class PartialSchema(StrictModel, title="PartialResult"):
     log_base: LogBaseField | None = Field(
         None,
         description="Base of this logsumexp; default the log_base of the request. "
-        "这一份对数的底，缺省为请求的 log_base。",
+        "这一份对数的底，默认为请求的 log_base。",
     )
 
     def to_core(self, log_base: LogBase) -> Partial:
@@ -82,17 +82,17 @@ class MergeRequest(StrictModel):
         description="One or more, in any order, equal in shape. 一份或多份，顺序任意，形状相同。"
     )
     dtype: DType | None = Field(
-        None, description="The output is rounded to it; default float64. 输出的数值类型，缺省为 float64。"
+        None, description="The output is rounded to it; default float64. 输出的数值类型，默认为 float64。"
     )
     layout: Layout | None = Field(
         None,
         description="Order of the axes of outputs of rank 4: bshd for (B, Lq, H, Dv), beside logsumexp (B, H, Lq), as "
-        "they are returned in that layout; default bhsd. 输出各轴的顺序，缺省为 bhsd。",
+        "they are returned in that layout; default bhsd. 输出各轴的顺序，默认为 bhsd。",
     )
     log_base: LogBaseField | None = Field(
         None,
         description="Base of the merged logsumexp, and of every partial that names none; default e. "
-        "合并后的对数的底，也是没有写明的每一份的底；缺省为 e。",
+        "合并后的对数的底，也是没有写明的每一份的底；默认为 e。",
     )
 
 

@@ -33,7 +33,7 @@ Every edge case is decided and documented. Every error names the expected value,
 
 发送查询（Q）、键（K）、值（V），选择打分函数与归一化方法，得到得分、权重与输出。
 每种边界情况都有明确的结果；每个错误都会说明期望什么、收到什么、怎么改。
-[文档](guide)中有教程、指南、参考与原理。
+[文档](guide)中有教程、操作指南、参考与说明。
 """
 
 TAGS = [

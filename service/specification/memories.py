@@ -104,7 +104,7 @@ PAGE: list[Operation] = [
         "name": "limit",
         "in": "query",
         "required": False,
-        "description": f"Descriptions in one answer, default {DEFAULT_LISTED}. 一次返回多少个，缺省 {DEFAULT_LISTED}。",
+        "description": f"Descriptions in one answer, default {DEFAULT_LISTED}. 一次返回多少个，默认 {DEFAULT_LISTED}。",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LISTED},
     },
     {

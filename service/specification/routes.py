@@ -59,8 +59,8 @@ ROUTES: Mapping[str, Text] = {
         "Adds keys and values behind those that are there; with If-Match it is safe to send again.",
     ),
     "GET /v1/memories/{name}/tensors": Text(
-        "以 safetensors 文件下载键、值与标签；原样上传即得到相同的记忆。",
-        "Keys, values and labels as a safetensors file, which makes an equal memory when it is put.",
+        "以 safetensors 文件下载键、值与键的名称；原样上传即得到相同的记忆。",
+        "The keys, values and labels of one, as a safetensors file, which makes an equal memory when it is put.",
     ),
     "GET /v1/score-models": Text(
         "打分函数：标题、公式、参数、出处、示例。",

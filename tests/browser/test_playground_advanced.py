@@ -1,4 +1,4 @@
-"""The advanced fold: softcap, bias, positions, cache and types of numbers are sent, checked, shared and undone."""
+"""The advanced fold: soft cap, bias, positions, cache and types of numbers are sent, checked, shared and undone."""
 
 import json
 import random

@@ -207,8 +207,8 @@ async def test_titles_name_the_fields_that_differ(open_page: OpenPage, server: S
     await page.locator("#b-further-softcap").fill("2")
     await page.locator("#b-further-dtype").select_option('"float32"')
     for side, title in (
-        ("a", "softcap: none · type of numbers: float64"),
-        ("b", "softcap: 2 · type of numbers: float32"),
+        ("a", "soft cap: none · type of numbers: float64"),
+        ("b", "soft cap: 2 · type of numbers: float32"),
     ):
         await expect(page.locator(f'[data-side="{side}"]')).to_contain_text(title)
     await recorded.assert_clean()

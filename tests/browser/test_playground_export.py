@@ -136,7 +136,7 @@ async def test_the_caption_names_further_fields_and_the_head(
     path = await taken(recorded.page, tmp_path, what="figure", form="svg")
     texts = " ".join(ET.parse(path).getroot().itertext())
     for text in (
-        *("Softcap: 2.", "Bias: 0.5.", "Encoding of positions: ALiBi, slopes = 0.25.", "Type of numbers: float32."),
+        *("Soft cap: 2.", "Bias: 0.5.", "Encoding of positions: ALiBi, slopes = 0.25.", "Type of numbers: float32."),
         *("Keys from the cache: 3.", "Slice: head 2."),
     ):
         assert text in texts

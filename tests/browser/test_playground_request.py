@@ -123,7 +123,7 @@ async def test_what_cannot_be_written_is_refused_in_a_sentence(open_page: OpenPa
     ]
     for form in ("numpy", "pytorch", "keras"):
         for answer in await written(recorded.page, form, [OPENING | fields for fields in advanced], server.url):
-            assert f"no {FORMS[form]} code for a softcap" in answer["refusal"]
+            assert f"no {FORMS[form]} code for a soft cap" in answer["refusal"]
             assert "code" not in answer
     sinking = OPENING | {"normalizer": {"name": "softmax", "sink": 0}}
     plain, staged = await written(recorded.page, "pytorch", [OPENING, sinking], server.url)

@@ -197,7 +197,7 @@ async def test_lines_of_the_plot_are_the_weights_and_what_the_browser_cannot_com
     await field(recorded.page, "position/name").select_option('"rotary"')
     hint = recorded.page.locator("#view-other .hint").first
     await expect(hint).to_have_text(
-        "The browser draws no curves with softcap, encoding of positions, so there is nothing to sweep."
+        "The browser draws no curves with soft cap, encoding of positions, so there is nothing to sweep."
     )
     await expect(plot).to_be_hidden()
     await recorded.assert_clean()

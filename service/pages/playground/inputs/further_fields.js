@@ -1,4 +1,4 @@
-// What engineers look for: softcap, bias, positions, heads, a cache, types of numbers, formulas.  Folded away until one of
+// What engineers look for: soft cap, bias, positions, heads, a cache, types of numbers, formulas.  Folded away until one of
 // them is given.
 import { element, setAttributes, setText } from "../page/dom.js";
 import { FURTHER } from "../state/further.js";

@@ -40,7 +40,7 @@ export const REQUEST = {
     "request.unknown":
       "This page has no {library} code for this score model or normalizer. Choose cURL, Python or JavaScript, which ask the service.",
     "request.advanced":
-      "This page has no {library} code for a softcap, a bias, an encoding of positions, or another type of numbers than float64. Choose cURL, Python or JavaScript, which ask the service.",
+      "This page has no {library} code for a soft cap, a bias, an encoding of positions, or another type of numbers than float64. Choose cURL, Python or JavaScript, which ask the service.",
     "request.vector_logic":
       "This formula compares more than once, or has “and”, “or” or “not”, which {library} has in no equal form for vectors. Choose cURL, Python or JavaScript, which ask the service.",
   },
@@ -82,7 +82,7 @@ export const REQUEST = {
     "request.unknown":
       "本页没有这个打分函数或归一化方法的 {library} 代码。请选择由服务计算的 cURL、Python 或 JavaScript。",
     "request.advanced":
-      "得分软上限、偏置、位置编码，以及 float64 以外的数值类型，本页没有 {library} 写法。请选 cURL、Python 或 JavaScript，它们向服务请求计算。",
+      "软上限、偏置、位置编码，以及 float64 以外的数值类型，本页没有 {library} 写法。请选 cURL、Python 或 JavaScript，它们向服务请求计算。",
     "request.vector_logic":
       "这个公式含有多次比较，或含有 and、or、not，{library} 对向量没有等价的写法。请选择由服务计算的 cURL、Python 或 JavaScript。",
   },
