@@ -130,13 +130,18 @@ class AttentionResponse(BaseModel, extra="forbid", arbitrary_types_allowed=True)
     present_key: Result | None = Field(
         None,
         description=FieldDescription(
-            "过去与新的键，未经旋转，下一次作为 past 发送。",
-            "Past and new keys, not rotated, to be sent as the next past.",
+            "过去与新的键，未经旋转；下一次作为 `past_key` 发送。",
+            "Past and new keys, not rotated, to be sent as the next `past_key`.",
             shape="(…, Lk, Dk)",
         ),
     )
     present_value: Result | None = Field(
-        None, description=FieldDescription("它们的值。", "Their values.", shape="(…, Lk, Dv)")
+        None,
+        description=FieldDescription(
+            "过去与新的值；下一次作为 `past_value` 发送。",
+            "Past and new values, to be sent as the next `past_value`.",
+            shape="(…, Lk, Dv)",
+        ),
     )
     score_model: ModelAsUsed = Field(description="The score model as it was used. 实际使用的打分函数。")
     normalizer: ModelAsUsed = Field(description="The normalizer as it was used. 实际使用的归一化方法。")
