@@ -126,6 +126,15 @@ async def test_one_drop_names_the_cause_and_leads_to_the_first_wrong_cell(open_p
     await page.locator("[data-action=go]").click()
     await expect(playground.cell("weights", 0, 0)).to_be_focused()
     await expect(page.locator("#batch")).to_have_value("1")
+    await page.locator("#tab-check").click()
+    of_heads = inputs(2, 3, 5, 8)
+    weights = attend(of_heads)["weights"]
+    weights[1, 2] = attend(of_heads, scale=1)["weights"][1, 2]
+    await drop(page, "heads.npz", npz(**of_heads, attn=weights))
+    await expect(page.locator(".view-check .first")).to_contain_text("row 2, head 3, Weights, query 1 → key 1")
+    await expect(page.locator(".view-check tbody").last).to_contain_text("row 2, head 3: query")
+    await playground.language("zh")
+    await expect(page.locator(".view-check .first")).to_contain_text("第 2 批，头 3，权重")
     await recorded.assert_clean()
 
 

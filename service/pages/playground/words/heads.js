@@ -13,7 +13,7 @@ export const HEADS = {
     "heads.example": "12 heads of 64 × 64",
     "heads.entropy": "entropy {entropy}",
     "heads.keys": "{keys} keys",
-    "heads.name_row": "row {row}",
+    "heads.name_row": "batch row {row}",
     "heads.name_head": "head {head}",
     "heads.name_both": "row {row}, head {head}",
     "heads.apart": "apart {apart}",

@@ -3,6 +3,7 @@ import { element } from "../../page/dom.js";
 import { inLanguage, t } from "../../words/i18n.js";
 import { namesOf } from "../../words/names.js";
 import { formatDifference, formatFull, formatNumber } from "../../words/numbers.js";
+import { shortNameOfSlice } from "../../words/slices.js";
 import { FIELDS } from "../../files/kernel.js";
 import { columnNames } from "./differences.js";
 
@@ -46,7 +47,7 @@ export function verdictOf({ passed, rtol, atol, likely_cause: cause, advice }) {
 // Where a cell is, as the page calls it.
 export function placeName(view, { field, slice, row, column }, { columns, slices }, isShort = false) {
   const names = [namesOf(view, "query", row + 1)[row], columnNames(view, field, columns)[column]];
-  const place = { field: fieldName(field), row: names[0], column: names[1], slice: slice + 1 };
+  const place = { field: fieldName(field), row: names[0], column: names[1], slice: shortNameOfSlice(view, slice) };
   const kind = isShort ? "pair" : field === "logsumexp" ? "row" : "place";
   return t(`kernel.${kind}${slices > 1 ? "_of_slice" : ""}`, place);
 }
