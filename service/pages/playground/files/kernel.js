@@ -24,7 +24,7 @@ const FOREIGN = ["bias", "past_key", "past_value", "positions"];
 
 export const NAMED = Object.values(NAMES).map(([name]) => name);
 
-const roleOf = (name) => Object.keys(NAMES).find((role) => NAMES[role].includes(name.toLowerCase()));
+export const roleOf = (name) => Object.keys(NAMES).find((role) => NAMES[role].includes(name.toLowerCase()));
 
 // Returns {byRole, unused}: arrays by what they are, and the names of those that are nothing of it.
 export function assign(arrays) {
@@ -97,7 +97,8 @@ export function inputsOf(byRole) {
   return { tensors, lead, kv: heads > 1 ? keyLead[1] : null };
 }
 
-function checkInput({ name, shape, dtype, values }, query) {
+// Throws FileProblem for an input that is not finite, or whose axes are not as many as those of the queries.
+export function checkInput({ name, shape, dtype, values }, query) {
   require(shape.length >= 2 && shape.length <= 4, "file.rank", { name, received: shapeText(shape) });
   require(shape.every((size) => size > 0), "file.shape", { name, received: shapeText(shape), expected: "≥ 1" });
   require(dtype !== "bool", "file.dtype", { name, received: dtype });

@@ -7,7 +7,7 @@ import { announce } from "../../page/notices.js";
 import { t } from "../../words/i18n.js";
 import { CASES } from "./cases.js";
 
-const ENDINGS = ".npz,.npy,.safetensors,.csv,.tsv,.txt,.json";
+export const ENDINGS = ".npz,.npy,.safetensors,.csv,.tsv,.txt,.json";
 
 const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 

@@ -1,12 +1,11 @@
 // The fields of the view of large matrices, and what a link may say in them.
-import { readFile } from "./source.js";
-import { takeDrops } from "../check/panel.js";
+import { MAX_SIZE, readTensors } from "./source.js";
+import { ENDINGS, takeDrops } from "../check/panel.js";
+import { FileProblem } from "../../files/problem.js";
 import { element, setAttributes, setText } from "../../page/dom.js";
 import { t } from "../../words/i18n.js";
 import { parseNumber } from "../../words/numbers.js";
 import { createSelect } from "../select.js";
-
-export const MAX_SIZE = 4096;
 
 export const WINDOWS = [8, 16, 32, 64, 128];
 
@@ -91,31 +90,44 @@ function createNumber(name, [least, most], accepts, set) {
 
 function createFile({ dropped, random }) {
   const label = element("span");
-  const input = element("input", { type: "file", accept: ".safetensors,.json", class: "unseen" });
+  const input = element("input", { type: "file", accept: ENDINGS, multiple: true, class: "unseen" });
   const back = element("button", { type: "button", class: "tool" });
+  const hint = element("small", { class: "hint" });
   const problem = element("small", { class: "overview-problem", role: "alert" });
-  const root = element("div", { class: "overview-file" }, element("label", { class: "button" }, label, input), back, problem);
-  let isWrong = false;
+  const button = element("label", { class: "button" }, label, input);
+  const root = element("div", { class: "overview-file drop" }, button, back, hint, problem);
+  let failure = null;
 
-  async function take(given) {
-    if (!given) return;
-    const numbers = await readFile(given);
-    isWrong = !numbers || Math.max(numbers.queries, numbers.keys) > MAX_SIZE;
-    setText(problem, isWrong ? t("overview.file_wrong", { name: given.name, most: MAX_SIZE }) : "");
-    if (!isWrong) dropped(given.name.slice(0, MAX_NAME), numbers);
+  function say(error) {
+    failure = error;
+    setText(problem, failure ? t(failure.key, failure.values) : "");
+  }
+
+  async function take(files) {
+    if (!files.length) return;
+    try {
+      const numbers = await readTensors(files);
+      say(null);
+      dropped(files.map(({ name }) => name).join(", ").slice(0, MAX_NAME), numbers);
+    } catch (error) {
+      if (!(error instanceof FileProblem)) throw error;
+      say(error);
+    }
   }
 
   // The same file can be chosen again.
   input.addEventListener("change", () => {
-    take(input.files[0]);
+    take([...input.files]);
     input.value = "";
   });
   back.addEventListener("click", random);
-  takeDrops(root, root, ([first]) => take(first));
+  takeDrops(root, root, take);
   return {
     root,
     update({ source }) {
       setText(label, t("overview.file"));
+      setText(hint, t("overview.file_names"));
+      say(failure);
       setText(back, t("overview.random"));
       back.hidden = source !== "file";
     },

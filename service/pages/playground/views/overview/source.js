@@ -1,9 +1,12 @@
-// Where the numbers of a large matrix come from: a generator with a seed, or a file with q and k.
-import { readSafetensors } from "../../asking/safetensors.js";
-import { countOf } from "../../state/used_memory.js";
+// Where the numbers of a large matrix come from: a generator with a seed, or files with q and k.
+import { assign, checkInput, roleOf } from "../../files/kernel.js";
+import { require } from "../../files/problem.js";
+import { readFile } from "../../files/read.js";
 import { normals } from "../../reference/random.js";
 
-const NAMES = { query: ["query", "q", "Q"], key: ["key", "k", "K"] };
+export const MAX_SIZE = 4096;
+
+const INPUTS = ["query", "key"];
 
 // Random normals; `sharp` multiplies the queries, so that the scores have about that standard deviation.
 export function generated({ seed, queries, keys, features, sharp }) {
@@ -12,33 +15,23 @@ export function generated({ seed, queries, keys, features, sharp }) {
   return { queries, keys, features, query: fill(queries * features, sharp), key: fill(keys * features, 1) };
 }
 
-// Reads .safetensors, or .json with query and key; the first slice of tensors with leading axes.  Returns null for a file
-// that has no such tensors, or tensors that do not go together.
-export async function readFile(file) {
-  try {
-    const tensors = file.name.endsWith(".json")
-      ? fromJson(JSON.parse(await file.text()))
-      : readSafetensors(await file.arrayBuffer()).tensors;
-    const [query, key] = Object.values(NAMES).map((names) => matrixOf(tensors[names.find((name) => tensors[name])]));
-    if (query.columns !== key.columns) return null;
-    return { queries: query.rows, keys: key.rows, features: query.columns, query: query.values, key: key.values };
-  } catch {
-    return null;
-  }
+// Q and K of files, the first slice of tensors with leading axes.  Throws FileProblem.
+export async function readTensors(files) {
+  const read = await Promise.all(files.map(readFile));
+  const { byRole } = assign(read.flatMap(({ arrays }) => arrays).filter(({ name }) => INPUTS.includes(roleOf(name))));
+  const { query, key } = byRole;
+  for (const role of INPUTS) require(byRole[role], "file.missing", { name: role });
+  for (const role of INPUTS) checkInput(byRole[role], query);
+  const [[queries, features], [keys, keyFeatures]] = INPUTS.map((role) => byRole[role].shape.slice(-2));
+  const isRight = features === keyFeatures && Math.max(queries, keys) <= MAX_SIZE;
+  require(isRight, "overview.file_wrong", { name: files.map(({ name }) => name).join(", "), most: MAX_SIZE });
+  return { queries, keys, features, query: floatsOf(query), key: floatsOf(key) };
 }
 
-function fromJson(document) {
-  const shapeOf = (nested) => (Array.isArray(nested) ? [nested.length, ...shapeOf(nested[0])] : []);
-  return Object.fromEntries(
-    Object.entries(document)
-      .filter(([, nested]) => Array.isArray(nested))
-      .map(([name, nested]) => [name, { shape: shapeOf(nested), values: nested.flat(Infinity) }]),
-  );
-}
-
-function matrixOf({ shape, values }) {
-  const [rows, columns] = shape.slice(-2);
-  const numbers = Float32Array.from(values.slice(0, rows * columns));
-  if (shape.length < 2 || values.length !== countOf(shape) || !numbers.every(Number.isFinite)) throw new TypeError("tensor");
-  return { rows, columns, values: numbers };
+// Numbers beyond those of float32 become infinite.
+function floatsOf({ name, values, shape }) {
+  const floats = Float32Array.from(values.slice(0, shape.at(-2) * shape.at(-1)));
+  const at = floats.findIndex((value) => !Number.isFinite(value));
+  require(at < 0, "file.finite", { name, at, received: String(values[at]) });
+  return floats;
 }
