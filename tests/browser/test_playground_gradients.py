@@ -2,16 +2,22 @@
 
 import asyncio
 import copy
+import json
+import random
 import re
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests import oracle
 from tests.browser.conftest import OpenPage
+from tests.browser.memory_panel import Panel
 from tests.browser.playground import Playground, number, opened
 from tests.browser.test_playground_formulas import field
+from tests.browser.test_playground_heads import tensor
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -134,6 +140,67 @@ async def test_keys_of_a_cache_count_once_and_what_the_browser_cannot_derive_rai
         await (control.select_option("null") if is_choice else control.fill(""))
         await playground.fresh()
         await confirmed(page)
+    await recorded.assert_clean()
+
+
+async def test_formulas_read_the_batch_row_and_the_head_of_the_slice_on_the_screen(
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    page, generator = recorded.page, random.Random(5)
+    request = {
+        "query": tensor(generator, 2, 4, 2, 3),
+        **{name: tensor(generator, 2, 2, 3, 3) for name in ("key", "value")},
+        "score_modifier": {"formula": "score * (h + 1) / 4 + t * b * j", "parameters": {"t": {"per_head": [0, 0, 1, 0]}}},
+        "mask": {"key_lengths": [2, 3]},
+    }
+    await playground.paste("query", json.dumps(request))
+    await playground.fresh()
+    await page.locator("#batch").select_option("6")
+    await playground.fresh()
+    await playground.cell("output", 1, 2).focus()
+    await page.locator("#tab-gradients").click()
+    await expect(page.locator(".view-gradients .verification")).to_have_attribute("data-state", "unchecked")
+    upstream = np.zeros((2, 4, 2, 3))
+    upstream[1, 2, 1, 2] = 1
+    answer = await client.post(
+        "/v1/attention/gradients", json={"request": request, "output_gradient": upstream.tolist()}
+    )
+    whole = answer.json()["gradients"]
+    close(await shown(page, "query"), [whole["query"][1][2][1]])
+    close(await shown(page, "key"), whole["key"][1][1])
+    close(await shown(page, "value"), whole["value"][1][1])
+    await recorded.assert_clean()
+
+
+@pytest.mark.soak
+async def test_formulas_read_the_batch_row_of_a_memory(
+    open_page: OpenPage, server: Server, client: httpx.AsyncClient
+) -> None:
+    generator = random.Random(6)
+    memory = {"key": tensor(generator, 3, 4, 4), "value": tensor(generator, 4, 2)}
+    await client.put("/v1/memories/gradients.rows", json=memory)
+    recorded, playground = await opened(open_page, server.url)
+    page, panel = recorded.page, Panel(recorded.page)
+    await panel.open()
+    await panel.row_button("use", "gradients.rows").click()
+    await playground.choose("#batch", "2")
+    await page.locator("#further-title").click()
+    await field(page, "score_modifier/formula").fill("score * b + j")
+    await playground.choose("#mask-kind", "lengths")
+    await page.locator("#mask-length").fill("3")
+    await playground.fresh()
+    await page.locator("#tab-gradients").click()
+    await expect(page.locator(".view-gradients .verification")).to_have_attribute("data-state", "unchecked")
+    # The opening query against one row, whose number stands in the formula.
+    row = {
+        **{"query": REQUEST["query"], "key": memory["key"][2], "value": np.eye(4).tolist()},
+        **{"score_modifier": {"formula": "score * 2 + j"}, "mask": {"key_lengths": [3]}},
+    }
+    upstream = np.eye(1, 8).reshape(2, 4).tolist()
+    answer = await client.post("/v1/attention/gradients", json={"request": row, "output_gradient": upstream})
+    close(await shown(page, "query"), [answer.json()["gradients"]["query"][0]])
+    close(await shown(page, "key"), answer.json()["gradients"]["key"])
     await recorded.assert_clean()
 
 

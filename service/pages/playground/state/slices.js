@@ -41,11 +41,17 @@ export function tensorOf(state, axis) {
   return leadingOf(state).rows > 1 ? slices : slices[0];
 }
 
+// The axes of an answer in front of queries and keys.
+export function leadingAxesOf(state) {
+  const { rows, heads } = leadingOf(state);
+  if (state.heads) return [rows, heads];
+  return rows > 1 ? [rows] : [];
+}
+
 // Where slice `batch` stands in an answer.
 export function indexAmongSlices(state, batch) {
   const { row, head } = placeOf(state, batch);
-  if (state.heads) return [row, head];
-  return leadingOf(state).rows > 1 ? [row] : [];
+  return [row, head].slice(0, leadingAxesOf(state).length);
 }
 
 // Where the slice of a tensor stands in what `tensorOf` returns.

@@ -93,7 +93,7 @@ export const indexWithin = (sizes, index) =>
 export const indexOf = ({ memory, batch }) => (memory?.about ? indexAt(leadingOf(memory.about), batch) : []);
 
 // Scores have the axes of the keys; queries have none of their own.
-const scoreAxesOf = ({ memory }) =>
+export const scoreAxesOf = ({ memory }) =>
   memory?.about ? orderOf(memory.about.shape.key, memory.about.layout).slice(0, -2) : [];
 
 export const scoreIndexOf = (state) => indexWithin(scoreAxesOf(state), indexOf(state));

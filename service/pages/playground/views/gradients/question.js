@@ -1,30 +1,51 @@
 // What the slopes of the view are slopes of, what the service is asked about them, and what the browser finds itself.
-import { readMatrix, requestOf, tensorsOf } from "../../asking/request.js";
+import { isAskedWhole, maskOf, readMatrix, requestOf, rowOf, tensorsOf } from "../../asking/request.js";
 import { jacobianOf, slopesOf } from "../../reference/slopes.js";
+import { indexAmongSlices, leadingAxesOf } from "../../state/slices.js";
+import { scoreAxesOf, scoreIndexOf } from "../../state/used_memory.js";
 
 const identity = (size) =>
   Array.from({ length: size }, (_, row) => Array.from({ length: size }, (__, column) => Number(row === column)));
 
-const oneHot = (rows, columns, row, column) =>
-  Array.from({ length: rows }, (_, at) =>
-    Array.from({ length: columns }, (__, to) => Number(at === row && to === column)),
+// A tensor of zeros with a one at `index`.
+const oneHot = ([size, ...rest], [at, ...inner], isOn = true) =>
+  Array.from({ length: size }, (_, each) =>
+    rest.length ? oneHot(rest, inner, isOn && each === at) : Number(isOn && each === at),
   );
 
-// The number in focus: an element of the output, or else the weight of a key.
-export function targetOf({ view: { focus }, numbers }) {
+// The same matrix along all leading axes.
+const repeated = (axes, matrix) => axes.reduceRight((part, size) => Array(size).fill(part), matrix);
+
+// The leading axes of the question, and where the slice on the screen stands among them: formulas and their parameters may
+// read which batch row and head that is.
+function placeOf(state) {
+  if (state.memory) return { axes: scoreAxesOf(state), index: scoreIndexOf(state) };
+  if (isAskedWhole(state)) return { axes: leadingAxesOf(state), index: indexAmongSlices(state, state.batch) };
+  return { axes: [], index: [] };
+}
+
+// The numbers of the slice stand at each place; the upstream gradient is that of one place alone.
+function placed(state, query, axes) {
+  if (!axes.length) return {};
+  const mask = maskOf(state, Array(axes[0]).fill(rowOf(state)));
+  return { query: repeated(axes, query), ...(mask ? { mask } : {}) };
+}
+
+// The number in focus: an element of the output, or else the weight of a key; `axes` and `index` say where its slice stands.
+export function targetOf({ state, view: { focus }, numbers }) {
   const isOutput = focus.stage === "output" && Boolean(numbers.output);
-  return { isOutput, row: focus.row, column: isOutput ? focus.column : focus.key };
+  return { isOutput, row: focus.row, column: isOutput ? focus.column : focus.key, ...placeOf(state) };
 }
 
 // Two requests to /v1/attention/gradients.  Where the value is the identity, the output is the weights; and with keys of
 // one feature, each key is a logit.  One slice for each weight then gives the whole Jacobian.  Keys are all there are: the
 // offset says where queries stand behind a cache.
-export function questionsOf({ state, numbers }, { isOutput, row, column }) {
+export function questionsOf({ state, numbers }, { isOutput, row, column, axes, index }) {
   const { include, top_k: top, memory, dtype, past_key: past, past_value: pastValue, ...settings } = requestOf(state);
   const { key, value } = tensorsOf(state);
   const [queries, keys] = [numbers.weights.length, key.length];
-  const request = { ...settings, key, value: isOutput ? value : identity(keys) };
-  const upstream = oneHot(queries, request.value[0].length, row, column);
+  const request = { ...settings, ...placed(state, settings.query, axes), key, value: isOutput ? value : identity(keys) };
+  const upstream = oneHot([...axes, queries, request.value[0].length], [...index, row, column]);
   const logits = numbers.logits[row];
   const jacobian = {
     query: logits.map(() => [[1]]),
@@ -41,10 +62,11 @@ export function questionsOf({ state, numbers }, { isOutput, row, column }) {
 }
 
 // {jacobian, query, key, value} of two answers: matrices, of the query its one row.
-export function readAnswers([{ gradients }, { gradients: all }], { row }) {
+export function readAnswers([{ gradients }, { gradients: all }], { row, index }) {
+  const query = index.reduce((part, at) => part[at], gradients.query);
   return {
     jacobian: all.key.map((slice) => readMatrix(slice).map(([slope]) => slope)),
-    query: [readMatrix(gradients.query)[row]],
+    query: [readMatrix(query)[row]],
     key: readMatrix(gradients.key),
     value: gradients.value ? readMatrix(gradients.value) : null,
   };
