@@ -137,6 +137,11 @@ async def test_what_gives_the_answer_away_is_covered_until_there_is_one(open_pag
         await expect(playground.map(stage)).to_be_hidden()
     await expect(page.locator("#explain-number")).to_be_hidden()
     await expect(page.locator("#story")).to_be_hidden()
+    view = page.locator("#view-other")
+    for name in await page.locator("#views [role=tab]:not(#tab-maps)").evaluate_all("tabs => tabs.map(({id}) => id)"):
+        await page.locator(f"#{name}").click()
+        await expect(view).to_have_attribute("aria-labelledby", name)
+        assert await view.inner_text() == ""
     await lesson.number.fill("six")
     await page.keyboard.press("Enter")
     await expect(page.locator("#lesson-problem")).to_have_text("“six” is not a possible value.")
@@ -144,6 +149,8 @@ async def test_what_gives_the_answer_away_is_covered_until_there_is_one(open_pag
     await page.keyboard.press("Enter")
     await expect(lesson.verdict).to_have_attribute("data-judgement", "wrong")
     await expect(lesson.verdict).to_be_focused()
+    await expect(view).to_contain_text("Scores", use_inner_text=True)
+    await page.locator("#tab-maps").click()
     for stage in ("scores", "weights", "output"):
         await expect(playground.map(stage)).to_be_visible()
     # Other numbers have another answer, and the step says that they are others.

@@ -18,7 +18,7 @@ const TEAM = "honor-of-kings";
 
 const SAME = 1e-9;
 
-const RESULT = ["scores", "weights", "output", "explain"];
+const RESULT = ["scores", "weights", "output", "explain", "view"];
 
 export const STEPS = [
   {
@@ -92,7 +92,7 @@ export const STEPS = [
     name: "mix",
     examples: ["seed-mixing", TEAM],
     begin: { from: { value: 1 }, focus: { stage: "output" } },
-    covered: ["output", "explain"],
+    covered: ["output", "explain", "view"],
     parts: ["value", "output"],
     choices: null,
     right: ({ output }) => output[0][0],
