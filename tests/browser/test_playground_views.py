@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.links import read
-from tests.browser.playground import opened
+from tests.browser.playground import LOCALES, opened
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -22,6 +22,20 @@ async def test_a_tab_is_opened_by_mouse_and_by_keyboard(open_page: OpenPage, ser
     await recorded.page.keyboard.press("End")
     await expect(recorded.page.locator('#views [aria-selected="true"]')).to_be_focused()
     await expect(maps).to_be_hidden()
+    await recorded.assert_clean()
+
+
+@pytest.mark.parametrize("language", LOCALES)
+async def test_the_tabs_stand_in_one_line(open_page: OpenPage, server: Server, language: str) -> None:
+    recorded, _ = await opened(open_page, server.url, language)
+    page, tabs = recorded.page, recorded.page.locator("#views [role=tab]")
+    for index in range(await tabs.count()):
+        await tabs.nth(index).click()
+        await expect(tabs.nth(index)).to_have_attribute("aria-selected", "true")
+        assert await tabs.evaluate_all("all => new Set(all.map(({offsetTop}) => offsetTop)).size") == 1
+    await page.set_viewport_size({"width": 360, "height": 900})
+    assert await tabs.evaluate_all("all => Math.max(...all.map((tab) => tab.getBoundingClientRect().right))") <= 360
+    await recorded.assert_fits()
     await recorded.assert_clean()
 
 

@@ -1,7 +1,7 @@
 // The names of the tabs above the maps.
 export const TABS = {
   en: {
-    "view.compare": "Compare A|B",
+    "view.compare": "Compare",
     "view.compare_title": "Two settings on the same numbers, and their difference",
     "view.sweep": "Sweep",
     "view.sweep_title": "The weights of one query against temperature, scale, sink or the number of features; why √D",
@@ -13,7 +13,7 @@ export const TABS = {
     "view.overview_title": "Matrices of up to 4096 × 4096, with a window at full resolution",
     "view.gradients": "Gradients",
     "view.gradients_title": "How the number in focus changes with scores, Q, K and V, and where gradients vanish",
-    "view.check": "Check my kernel",
+    "view.check": "My kernel",
     "view.check_title": "Compare what your own code computed with the service, and learn the likely mistake",
     "view.request": "Request",
     "view.request_title": "This calculation as code that runs as it is copied",
@@ -23,7 +23,7 @@ export const TABS = {
     "view.table_title": "The numbers as plain tables, with every digit",
   },
   zh: {
-    "view.compare": "对比 A|B",
+    "view.compare": "对比",
     "view.compare_title": "同一组数的两种设置，以及两者之差",
     "view.sweep": "扫描",
     "view.sweep_title": "一个查询的权重随温度、缩放因子、汇点或特征数的变化；为什么除以 √D",
@@ -35,7 +35,7 @@ export const TABS = {
     "view.overview_title": "最大 4096 × 4096 的矩阵，配一个全分辨率的窗口",
     "view.gradients": "梯度",
     "view.gradients_title": "选中的数怎样随得分、Q、K、V 变化，以及哪里梯度消失",
-    "view.check": "核对我的内核",
+    "view.check": "我的内核",
     "view.check_title": "把你自己的代码算出的结果与服务对照，找出可能的错误",
     "view.request": "请求",
     "view.request_title": "把这次计算写成复制即可运行的代码",
