@@ -125,6 +125,37 @@ async def test_a_dragged_number_moves_the_maps_and_the_service_is_asked_once(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
+async def test_an_open_view_follows_a_drag_and_the_maps_behind_it_where_it_ends(
+    open_page: OpenPage, server: Server
+) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    page, field = recorded.page, playground.field("query", 0, 0)
+    await page.locator("#tab-table").click()
+    shown = page.locator("#view-other table", has_text="Weights").locator("tbody td").first
+    await expect(shown).to_have_text("0.7016690736051048")
+    box = await field.bounding_box()
+    assert box is not None
+    x, y = box["x"] + 10, box["y"] + box["height"] / 2
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(x + 30, y)
+    await expect(field).to_have_value("3")
+    await expect(shown).not_to_have_text("0.7016690736051048")
+    during = await shown.inner_text()
+    # Another tab, in the middle of the drag.
+    await page.locator("#tab-maps").dispatch_event("click")
+    await expect(playground.cell("weights", 0, 0)).to_have_text(f"{float(during):.4f}")
+    await page.locator("#tab-table").dispatch_event("click")
+    await page.mouse.move(x + 60, y)
+    await expect(field).to_have_value("4")
+    await page.mouse.up()
+    await playground.fresh()
+    await expect(shown).not_to_have_text(during)
+    await expect(playground.cell("weights", 0, 0)).to_have_text(f"{float(await shown.inner_text()):.4f}")
+    await recorded.assert_clean()
+
+
 async def test_a_slider_that_comes_back_to_where_it_was_is_let_go(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     slider = recorded.page.locator("#temperature-slider")

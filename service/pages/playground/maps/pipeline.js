@@ -90,12 +90,13 @@ function show({ root, scroller, empty, legend, map }, stage, state, cells, optio
   root.classList.toggle("wide", shown && fit.wide);
   if (!shown) return;
   const selected = state.focus.stage === stage ? { row: state.focus.row, column: columnOf(state.focus, stage) } : null;
+  const columns = columnsOf(state, stage, cells);
   map.update(
     {
       label: t(`stage.${stage}`),
       rows: namesOf(state, "query", cells.rows),
-      columns: columnsOf(state, stage, cells),
-      columnLabel: (column) => t("mask.whole_key", { key: namesOf(state, "key", cells.columns)[column] }),
+      columns,
+      columnLabel: (column) => t("mask.whole_key", { key: columns[column] }),
       cell: cells.cellAt(fit.density === "numbers" ? fit.decimals : null),
       fit,
       isPassing,

@@ -89,7 +89,9 @@ export function createResults({ catalogue, theme, on }) {
       ranking.update(shown.view, shown.numbers);
       return;
     }
-    pipeline.update(shown.view, shown.numbers, theme.current(), shown.found?.worst, shown.isPreview);
+    // Behind another view maps need not follow numbers that are passing.
+    if (!(shown.isPreview && state.panel))
+      pipeline.update(shown.view, shown.numbers, theme.current(), shown.found?.worst, shown.isPreview);
     if (!shown.isPreview) askForExplanation();
     paintExplain();
   }

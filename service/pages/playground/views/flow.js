@@ -67,7 +67,9 @@ function create({ root, change, edit, focus }) {
     if (key !== undefined) toggle(Number(key));
   });
   new ResizeObserver(() => {
-    if (now && place.clientWidth && place.clientWidth !== width) draw();
+    if (!now || !place.clientWidth || place.clientWidth === width) return;
+    width = place.clientWidth;
+    draw();
   }).observe(place);
 
   // A key that has just been hidden keeps its name, as the focused one does.
@@ -78,7 +80,8 @@ function create({ root, change, edit, focus }) {
   }
 
   function draw() {
-    width = place.clientWidth || width;
+    // To ask for the width at each number that is dragged would lay the page out twice.
+    width ||= place.clientWidth;
     const model = modelOf(now, width);
     drawing.draw(model);
     legend.update(model.unit);
