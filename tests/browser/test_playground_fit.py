@@ -37,7 +37,10 @@ CLIPPED = """
   for (const field of document.querySelectorAll(".grid td input")) {
     if (isShown(field) && field.scrollWidth > field.clientWidth + 1) found.push(field.outerHTML);
   }
-  if (document.documentElement.scrollWidth > innerWidth) found.push("the page");
+  const { scrollWidth, scrollHeight } = document.documentElement;
+  if (scrollWidth > innerWidth) found.push("the page");
+  // On a wide screen the panels scroll, and the page does not.
+  if (innerWidth >= 1180 && scrollHeight > innerHeight) found.push("the height of the page");
   return found;
 }
 """
