@@ -1,9 +1,11 @@
 """Whatever the sizes and the width: no map and no grid is clipped, and no word is broken."""
 
+import json
 import random
 
 import pytest
 from playwright.async_api import TimeoutError as Timeout
+from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.playground import LOCALES, Playground, opened
@@ -76,6 +78,12 @@ async def test_six_keys_fit_a_laptop(open_page: OpenPage, server: Server) -> Non
         "[...document.querySelectorAll('.inputs .scroller')].map((each) => each.scrollWidth - each.clientWidth)"
     )
     assert max(grids) <= 1
+    # So are numbers of three decimals in the columns of a request that is pasted.
+    matrix = [[-8.882, 1.5, -4.243], [7.483, 1, 0]]
+    await playground.paste("query", json.dumps(dict.fromkeys(("query", "key", "value"), matrix)))
+    await expect(playground.field("query", 0, 0)).to_have_value("−8.882")
+    await playground.fresh()
+    await assert_fits(playground, 1440)
     assert recorded.page_errors == []
 
 

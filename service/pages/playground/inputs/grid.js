@@ -9,9 +9,13 @@ const MAX_FIELDS = 2048;
 
 const NARROWEST = 50;
 
+const WIDEST_NUMBER = 64;
+
 const WIDEST_NAME = 96;
 
 const NAME_PADDING = 8;
+
+const NUMBER_PADDING = 13;
 
 // `on` holds number(row, column, value), name(axis, index, text), paste(block, row, column), wrong(text or null),
 // unreadable(problem of a pasted block) and request(a whole request).
@@ -114,11 +118,14 @@ export function createGrid(root, on) {
     );
   }
 
-  // No column is narrower than the longest word of its name, nor the names of rows than theirs.
+  // No column is narrower than the longest word of its name, nor than the numbers that it begins with, as far as they are
+  // short, nor the names of rows than theirs.
   function paintWidths() {
-    const columns = model.columns.map((name) =>
-      Math.max(NARROWEST, Math.min(WIDEST_NAME, widestWordOf([name], 10.5) + NAME_PADDING)),
-    );
+    const columns = model.columns.map((name, column) => {
+      const numbers = model.values.map((line) => formatFull(line[column]));
+      const named = Math.min(WIDEST_NAME, widestWordOf([name], 10.5) + NAME_PADDING);
+      return Math.max(NARROWEST, named, Math.min(WIDEST_NUMBER, widestOf(numbers, 13) + NUMBER_PADDING));
+    });
     const head = Math.max(
       Math.min(WIDEST_NAME, widestOf(model.rows, 12) + NAME_PADDING),
       Math.min(1.5 * WIDEST_NAME, widestWordOf(model.rows, 12) + NAME_PADDING),
