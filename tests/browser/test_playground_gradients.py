@@ -151,7 +151,10 @@ async def test_formulas_read_the_batch_row_and_the_head_of_the_slice_on_the_scre
     request = {
         "query": tensor(generator, 2, 4, 2, 3),
         **{name: tensor(generator, 2, 2, 3, 3) for name in ("key", "value")},
-        "score_modifier": {"formula": "score * (h + 1) / 4 + t * b * j", "parameters": {"t": {"per_head": [0, 0, 1, 0]}}},
+        "score_modifier": {
+            "formula": "score * (h + 1) / 4 + t * b * j",
+            "parameters": {"t": {"per_head": [0, 0, 1, 0]}},
+        },
         "mask": {"key_lengths": [2, 3]},
     }
     await playground.paste("query", json.dumps(request))
@@ -194,8 +197,11 @@ async def test_formulas_read_the_batch_row_of_a_memory(
     await expect(page.locator(".view-gradients .verification")).to_have_attribute("data-state", "unchecked")
     # The opening query against one row, whose number stands in the formula.
     row = {
-        **{"query": REQUEST["query"], "key": memory["key"][2], "value": np.eye(4).tolist()},
-        **{"score_modifier": {"formula": "score * 2 + j"}, "mask": {"key_lengths": [3]}},
+        "query": REQUEST["query"],
+        "key": memory["key"][2],
+        "value": np.eye(4).tolist(),
+        "score_modifier": {"formula": "score * 2 + j"},
+        "mask": {"key_lengths": [3]},
     }
     upstream = np.eye(1, 8).reshape(2, 4).tolist()
     answer = await client.post("/v1/attention/gradients", json={"request": row, "output_gradient": upstream})
