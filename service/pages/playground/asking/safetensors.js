@@ -53,19 +53,23 @@ export function readSafetensors(buffer) {
   const tensors = Object.fromEntries(
     Object.entries(described).map(([name, about]) => [name, tensorOf(name, about, buffer, start)]),
   );
-  return { tensors, request: JSON.parse(metadata?.request ?? "{}") };
+  return { tensors, request: parsed(metadata?.request ?? "{}") };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new FileProblem("file.safetensors");
+  }
 }
 
 function headerOf(buffer) {
   require(buffer.byteLength >= PREFIX_BYTES, "file.safetensors");
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   require(length <= buffer.byteLength - PREFIX_BYTES, "file.safetensors");
-  try {
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length)));
-    return { header: { ...header }, start: PREFIX_BYTES + length };
-  } catch {
-    throw new FileProblem("file.safetensors");
-  }
+  const header = parsed(new TextDecoder().decode(new Uint8Array(buffer, PREFIX_BYTES, length)));
+  return { header: { ...header }, start: PREFIX_BYTES + length };
 }
 
 const isSize = (size) => Number.isSafeInteger(size) && size >= 0;
