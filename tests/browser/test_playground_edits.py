@@ -101,7 +101,10 @@ async def test_paste_understands_spreadsheets_and_json(open_page: OpenPage, serv
         ".map(row => [...row.querySelectorAll('input')].map(one => one.value))"
     )
     await playground.paste("key", "[[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [0, 0, 0, 1]]", 2, 2)
-    await expect(playground.error("value").locator("span")).to_contain_text("V has 4 rows and K has 6")
+    # Keys bring values, and features of keys those of queries.
+    await playground.fresh()
+    await expect(playground.field("value", 5, 2)).to_have_value("0")
+    await expect(playground.field("query", 1, 5)).to_have_value("0")
     assert await recorded.page.evaluate(values) == [
         ["1.9", "1.5", "1", "0.3", "0", "0"],
         ["0.6", "1.1", "0.9", "2", "0", "0"],

@@ -18,9 +18,9 @@ ATTENTION = re.compile(r"/v1/attention$")
 
 WRITTEN = {
     "score_modifier/formula": "score - slope * abs(p - j)",
-    "score_modifier/parameters": '{"slope": 0.5}',
+    "score_modifier/parameters": '{"slope": 0.5, "tau": 2}',
     "mask/formula": "j <= p and p - j < reach",
-    "mask/parameters": '{"reach": 3}',
+    "mask/parameters": '{"reach": 3, "slope": 1}',
     "mask/prefix_lengths": "1",
     "mask/key_allowed": "1, 1, 0, true",
     "positions/query": "[2, 3]",
@@ -38,7 +38,7 @@ SENT = {
     },
     "positions": {"query": [2, 3], "key": [0, 1, 2, 3]},
 }
-"""What the service is sent for it."""
+"""What the service is sent for it: of the parameters those that their formula names."""
 
 VISIBLE = [["✓", "✓", "×", "×"], ["×", "✓", "×", "✓"]]
 

@@ -29,19 +29,29 @@ export function requestOf(state) {
     bias: biasAt(state, indexAmongSlices(state, state.batch)),
     position: positionAt(state),
     mask: maskOf(state),
-    score_modifier: membersOf(state, "score_modifier"),
+    score_modifier: withNamed(membersOf(state, "score_modifier")),
     positions: positionsOf(state),
     dtype: further.dtype,
   };
   return {
     query: sliceOf(state, "query"),
     ...keysOf(state),
-    score_model: { name: state.scoreModel.name, ...given(state.scoreModel.parameters) },
+    score_model: { name: state.scoreModel.name, ...given(withNamed(state.scoreModel.parameters)) },
     normalizer: { name: state.normalizer.name, ...given(state.normalizer.parameters) },
     ...given(members),
     include: (isLarge(state) ? RANKED : INCLUDE).filter((name) => name !== "output" || sizesOf(state).values),
     ...(isLarge(state) ? { top_k: TOP_KEYS } : {}),
   };
+}
+
+const NAME = /[\p{L}_][\p{L}\p{N}_]*/gu;
+
+// A formula with those of its parameters that it names.  The others stay on the page, for the next formula.
+function withNamed(members) {
+  if (!members?.formula || !members.parameters) return members;
+  const names = new Set(members.formula.match(NAME));
+  const named = Object.entries(members.parameters).filter(([name]) => names.has(name));
+  return given({ ...members, parameters: named.length ? Object.fromEntries(named) : null });
 }
 
 // Whether numbers depend on which batch row or head they are of: formulas and their parameters may read both.
@@ -102,7 +112,7 @@ export const positionsOf = (state) => membersOf(state, "positions");
 
 // `rows` are the batch rows that are sent.
 export function maskOf(state, rows = [rowOf(state)]) {
-  const { formula, parameters } = membersOf(state, "mask") ?? {};
+  const { formula, parameters } = withNamed(membersOf(state, "mask")) ?? {};
   const mask = { ...cellMaskOf(state, rows), ...given({ formula: formula ?? null, parameters: parameters ?? null }) };
   return Object.keys(mask).length ? mask : null;
 }

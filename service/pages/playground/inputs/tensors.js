@@ -59,7 +59,7 @@ function createPanel(name, { store, entryOf, report, takeRequest }) {
       }
       report(name, null);
       edit((draft) => {
-        edits.paste(draft, name, block, row, column);
+        edits.paste(draft, name, { block, row, column, paired: paired() });
         for (const [direction, names, first] of [["row", rowNames, row], ["column", columnNames, column]])
           names?.forEach((text, index) => rename(draft, edits.axisOf(name, direction), first + index, text));
       });

@@ -74,12 +74,15 @@ function shrinkMask({ allowed }, touched, index) {
 }
 
 // In the first cell a pasted block replaces the matrix; elsewhere it overwrites the cells from there on, and the matrix
-// grows where it must.  Other slices get the same size, with zeros where they had nothing.
-export function paste(state, grid, block, row, column) {
+// grows where it must, and with it the grids that an inserted row or column concerns.  Other slices get the same size, with
+// zeros where they had nothing.
+export function paste(state, grid, { block, row, column, paired }) {
   const matrix = sliceOf(state, grid);
   const isWhole = row === 0 && column === 0;
-  const rows = isWhole ? block.length : Math.max(matrix.length, row + block.length);
-  const columns = isWhole ? block[0].length : Math.max(matrix[0].length, column + block[0].length);
+  while (matrix.length < row + block.length) insert(state, grid, "row", paired);
+  while (matrix[0].length < column + block[0].length) insert(state, grid, "column", paired);
+  const rows = isWhole ? block.length : matrix.length;
+  const columns = isWhole ? block[0].length : matrix[0].length;
   for (const slice of state[grid]) {
     const pasted = slice === matrix ? block : [];
     const next = Array.from({ length: rows }, (_, i) =>
