@@ -31,7 +31,8 @@ export function createViews({ store, catalogue, theme, load, focus, record, choo
   list.addEventListener("keydown", (event) => {
     if (!Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
-    const next = KEYS[event.key](names.indexOf(openName(store.get())), names.length);
+    // The view of the tab may still be on its way.
+    const next = KEYS[event.key](tabs.indexOf(event.target), names.length);
     open(names[next]);
     tabs[next].focus();
   });
