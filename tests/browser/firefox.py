@@ -8,7 +8,8 @@ import itertools
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,8 +75,9 @@ class BidiError(Exception):
 class Firefox:
     """A connection to a browser, with one session."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, downloads: Path) -> None:
         self.socket = socket
+        self.downloads = downloads
         self.pages: dict[str, FirefoxPage] = {}
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -217,14 +219,25 @@ class FirefoxPage:
         """Touch the middle of an element with a finger."""
         await self._press_pointer("touch", selector)
 
-    async def drag(self, selector: str, pixels: int, steps: int, seen: Callable[[], Any]) -> None:
-        """Draw an element to the right with the mouse; `seen` is awaited after every step, before the button is up."""
+    async def drag(self, selector: str, pixels: int, steps: int, seen: Callable[[], Any], kind: str = "mouse") -> None:
+        """Draw an element to the right by mouse or touch; `seen` is awaited after every step, before it is let go."""
         x, y = await self._middle(selector)
-        await self._act(_pointer("mouse", _move(x, y), {"type": "pointerDown", "button": 0}))
+        await self._act(_pointer(kind, _move(x, y), {"type": "pointerDown", "button": 0}))
         for step in range(1, steps + 1):
-            await self._act(_pointer("mouse", _move(x + round(pixels * step / steps), y)))
+            await self._act(_pointer(kind, _move(x + round(pixels * step / steps), y)))
             await seen()
-        await self._act(_pointer("mouse", {"type": "pointerUp", "button": 0}))
+        await self._act(_pointer(kind, {"type": "pointerUp", "button": 0}))
+
+    async def type(self, text: str) -> None:
+        """Type a text, key by key."""
+        strokes = [{"type": kind, "value": letter} for letter in text for kind in ("keyDown", "keyUp")]
+        await self._act({"type": "key", "id": "keys", "actions": strokes})
+
+    async def download(self, pressed: Awaitable[None], folder: Path) -> Path:
+        """Await what starts a download, and return the file, which has the name that the page gives it."""
+        await pressed
+        path = await asyncio.to_thread(_downloaded, self.browser.downloads)
+        return path.rename(folder / path.name)
 
     async def _press_pointer(self, kind: str, selector: str) -> None:
         x, y = await self._middle(selector)
@@ -252,6 +265,18 @@ class FirefoxPage:
         assert self.console_errors == []
 
 
+def _downloaded(folder: Path) -> Path:
+    """Wait until a file is whole: it is empty until then, beside another that grows."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        files = list(folder.iterdir())
+        whole = [path for path in files if path.stat().st_size]
+        if whole and len(whole) == len(files) and whole[0].suffix != ".part":
+            return whole[0]
+        assert time.monotonic() < end, f"after {PATIENCE_SECONDS} s still no whole file among {files}"
+        time.sleep(0.02)
+
+
 def _pointer(kind: str, *actions: dict[str, Any]) -> dict[str, Any]:
     return {"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": actions}
 
@@ -266,6 +291,16 @@ async def running_firefox(folder: Path) -> AsyncIterator[Firefox]:
 
     :param folder: an empty folder for its profile.
     """
+    downloads = folder / "downloads"
+    downloads.mkdir()
+    preferences = {
+        "browser.download.folderList": 2,
+        "browser.download.dir": str(downloads),
+        # Its list of downloads would take the keys.
+        "browser.download.alwaysOpenPanel": False,
+    }
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
+    (folder / "user.js").write_text("".join(lines))
     words = ("--headless", "--no-remote", "--remote-debugging-port", "0", "--profile", str(folder), "about:blank")
     process = await asyncio.create_subprocess_exec(
         FIREFOX,
@@ -279,7 +314,7 @@ async def running_firefox(folder: Path) -> AsyncIterator[Firefox]:
             address = await _address_of(process)
         unread = asyncio.create_task(_read_on(process))
         async with connect(f"{address}/session", max_size=None, ping_interval=None) as socket:
-            browser = Firefox(socket)
+            browser = Firefox(socket, downloads)
             listening = asyncio.create_task(browser.listen())
             await browser.command("session.new", capabilities={})
             await browser.command("session.subscribe", events=EVENTS)

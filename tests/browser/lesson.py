@@ -129,11 +129,3 @@ class Lesson:
         for reached in range(2, step + 1):
             await self.next.click()
             await self.at(reached)
-
-    async def assert_right(self, expected: Expected) -> None:
-        """The answer is judged right, and explained with the numbers of this step, in its order."""
-        await expect(self.verdict).to_have_attribute("data-judgement", "right")
-        rest = await self.verdict.inner_text()
-        for number in expected.said:
-            assert written(number) in rest, (number, rest)
-            rest = rest[rest.index(written(number)) :]

@@ -4,8 +4,8 @@ import pytest
 
 from service.examples import load_examples
 from tests import oracle
-from tests.browser.firefox_playground import OpenFirefox, opened
 from tests.browser.playground import number
+from tests.browser.scripted_playground import OpenFirefox, opened
 from tests.server import Server
 
 pytestmark = pytest.mark.firefox

@@ -3,9 +3,9 @@
 import pytest
 
 from service.examples import load_examples
-from tests.browser.firefox_playground import OpenFirefox, opened
 from tests.browser.pairs import CHECK_PAIRS, agreeing, every_pair
 from tests.browser.playground import LOCALES, STAGES
+from tests.browser.scripted_playground import OpenFirefox, opened
 from tests.server import Server
 
 pytestmark = [pytest.mark.soak, pytest.mark.firefox]

@@ -103,37 +103,6 @@ async def test_a_head_is_opened_with_the_keyboard_without_another_request(open_p
     await recorded.assert_clean()
 
 
-async def test_twelve_heads_of_64_are_seen_at_a_glance(open_page: OpenPage, server: Server) -> None:
-    recorded, _ = await opened(open_page, server.url, width=1280)
-    page = recorded.page
-    await page.locator("#tab-heads").click()
-    await page.locator(".heads-example").click()
-    await expect(page.locator(CARDS)).to_have_count(12)
-    first, last = [await page.locator(CARDS).nth(index).bounding_box() for index in (0, 11)]
-    assert first
-    assert last
-    assert last["y"] + last["height"] - first["y"] < 500
-    assert first["width"] >= 64
-    # The first head looks one key back: there its colours are brightest, and keys to come are hatched.
-    sums = await page.locator(f"{CARDS} canvas").first.evaluate(
-        """(canvas) => {
-          const size = canvas.width / 64;
-          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
-          copy.drawImage(canvas, 0, 0);
-          const at = (row, column) => {
-            const {data} = copy.getImageData(column * size, row * size, size, size);
-            return data.reduce((sum, part) => sum + part, 0) / (size * size);
-          };
-          const rows = Array.from({length: 60}, (_, row) => row + 3);
-          const mean = (shift) => rows.reduce((sum, row) => sum + at(row, row + shift), 0) / rows.length;
-          return [mean(-1), mean(-2), mean(-3)];
-        }"""
-    )
-    assert sums[0] > sums[1] + 20
-    assert sums[0] > sums[2] + 20
-    await recorded.assert_clean()
-
-
 async def test_features_are_split_into_heads_and_packed_again(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     page = recorded.page

@@ -4,60 +4,15 @@ import json
 import re
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.lesson import STEPS, Lesson, expected_steps
+from tests.browser.lesson import STEPS, Lesson
 from tests.browser.links import fragment, read
-from tests.browser.playground import LOCALES, opened
-from tests.sampling import sample
+from tests.browser.playground import opened
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
-
-WAYS = [(means, language, STEPS) for means in ("mouse", "touch", "keyboard") for language in LOCALES]
-
-SHORT = ("mouse", "zh", 4)
-"""The first four steps, among them one that asks for a number: `make test` walks no further."""
-
-
-@pytest.mark.parametrize("way", sample([SHORT, *WAYS], SHORT), ids=lambda way: "-".join(map(str, way)))
-async def test_the_steps_are_walked_and_every_answer_is_explained(
-    open_page: OpenPage, server: Server, way: tuple[str, str, int]
-) -> None:
-    means, language, last = way
-    touch = {"has_touch": True, "is_mobile": True, "width": 360} if means == "touch" else {}
-    recorded, playground = await opened(open_page, server.url, language, **touch)
-    lesson, page = Lesson(playground), recorded.page
-
-    async def press(target: Locator) -> None:
-        if means == "touch":
-            await target.tap()
-        elif means == "mouse":
-            await target.click()
-        else:
-            await playground.tab_to(target)
-            await page.keyboard.press("Enter")
-
-    await press(page.locator("#learn"))
-    for step, expected in enumerate(expected_steps()[:last], 1):
-        await lesson.at(step)
-        await expect(lesson.title).to_be_focused()
-        await expect(lesson.part).to_have_count(1)
-        if expected.is_number:
-            await press(lesson.number)
-            await page.keyboard.type(str(expected.answer))
-            await page.keyboard.press("Enter")
-        else:
-            await press(lesson.choices.nth(int(expected.answer)))
-        await lesson.assert_right(expected)
-        await expect(lesson.part).to_be_in_viewport()
-        await playground.fresh()
-        await press(lesson.next if step == STEPS or step < last else page.locator("#lesson-leave"))
-    await expect(lesson.root).to_be_hidden()
-    await playground.fresh()
-    assert (await playground.texts("weights"))[0][0] == "0.7017"
-    await recorded.assert_clean()
 
 
 async def test_leaving_brings_back_numbers_and_what_can_be_undone(open_page: OpenPage, server: Server) -> None:

@@ -4,7 +4,6 @@ import math
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 from playwright.async_api import Locator, expect
 
@@ -18,10 +17,6 @@ pytestmark = pytest.mark.browser
 QUERY = [2.0, 1.0, 1.0, 0.0]
 
 KEYS = [[1.9, 1.5, 1.0, 0.3], [0.6, 1.1, 0.9, 2.0], [0.5, 1.0, 0.4, 0.4], [0.1, 0.5, 0.3, 0.6]]
-
-DRAWS = 400
-
-NUMBER_OF_KEYS = 8
 
 
 def weights(temperature: float = 1.0, scale: float = 0.5, sink: float = -math.inf, features: int = 4) -> list[float]:
@@ -61,38 +56,6 @@ async def swept(
     await recorded.page.locator("#tab-sweep").click()
     await recorded.page.locator(f'[data-sweep="{parameter}"]').click()
     return recorded, playground, recorded.page.locator("#view-other .cursor-slider:visible")
-
-
-def expected_means(features: int) -> dict[str, tuple[float, float]]:
-    """Mean and spread of the largest weight, unscaled and scaled: given |q|, the scores are independent and normal."""
-    random = np.random.default_rng(features)
-    norms = np.sqrt(random.chisquare(features, (40_000, 1)))
-    scores = norms * random.standard_normal((40_000, NUMBER_OF_KEYS))
-    found = {}
-    for name, scale in (("unscaled", 1.0), ("scaled", features**-0.5)):
-        exponentials = np.exp(scale * (scores - scores.max(axis=1, keepdims=True)))
-        largest = 1 / exponentials.sum(axis=1)
-        found[name] = (float(largest.mean()), float(largest.std()))
-    return found
-
-
-async def test_two_clicks_show_why_scores_are_divided_by_the_root_of_d(open_page: OpenPage, server: Server) -> None:
-    recorded, playground, slider = await swept(open_page, server, "random", "zh")
-    says = recorded.page.locator("#view-other .says:visible")
-    await expect(says).to_contain_text("除以 √D 之后")
-    for key, features in (("End", 1024), ("Home", 4)):
-        await slider.press(key)
-        await expect(slider).to_have_attribute("aria-valuetext", re.compile(f"D = {features}"))
-        await expect(recorded.page.locator("#view-other table.values")).not_to_contain_text("…")
-        (_, *largest), _, (_, *deviation), (_, *browser), (_, *service), (_, *apart) = await rows(playground)
-        for shown, (mean, spread) in zip(largest, expected_means(features).values(), strict=True):
-            assert abs(number(shown) - mean) <= 4 * spread / math.sqrt(DRAWS) + 0.005
-        assert abs(number(deviation[0]) / math.sqrt(features) - 1) <= 0.05
-        assert browser == service
-        assert all(number(each) <= 1e-12 for each in apart)
-    await playground.language("en")
-    await expect(says).to_contain_text("from 0.53 to 0.97")
-    await recorded.assert_clean()
 
 
 async def test_the_cursor_and_the_slider_of_the_temperature_are_one(open_page: OpenPage, server: Server) -> None:

@@ -1,10 +1,13 @@
-"""The playground in Firefox: every wait is for what the page itself says."""
+"""The playground by selectors, in Firefox or Chromium: every wait is for what the page itself says."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.browser.chromium import ChromiumPage
 from tests.browser.firefox import FirefoxPage
 from tests.browser.playground import LOCALES, number
+
+ScriptedPage = ChromiumPage | FirefoxPage
 
 OpenFirefox = Callable[..., Awaitable[FirefoxPage]]
 
@@ -31,10 +34,10 @@ FRESH = """
 """
 
 
-class FirefoxPlayground:
+class ScriptedPlayground:
     """One open playground."""
 
-    def __init__(self, page: FirefoxPage) -> None:
+    def __init__(self, page: ScriptedPage) -> None:
         self.page = page
 
     async def fresh(self, verification: str | None = None) -> None:
@@ -76,8 +79,8 @@ class FirefoxPlayground:
         return [[[number(text) for text in row] for row in table] for table in shown]
 
 
-async def opened(open_firefox: OpenFirefox, url: str, language: str = "en", **options: Any) -> FirefoxPlayground:
+async def opened(open_firefox: OpenFirefox, url: str, language: str = "en", **options: Any) -> ScriptedPlayground:
     """Open the playground in a Firefox of that language and wait for the first result."""
-    playground = FirefoxPlayground(await open_firefox(f"{url}/playground", locale=LOCALES[language], **options))
+    playground = ScriptedPlayground(await open_firefox(f"{url}/playground", locale=LOCALES[language], **options))
     await playground.fresh("match")
     return playground
