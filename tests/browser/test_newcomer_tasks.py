@@ -92,4 +92,5 @@ async def test_a_task_is_done_in_firefox(
     used = HANDS[hand](playground.page)
     await TASKS[task].walk(Newcomer(playground, used, language, server, tmp_path, opened_in))
     report_figure(f"newcomer in Firefox: {task}, {hand}, {language}: {used.acts} acts, {used.moves} keys to get there")
+    assert used.acts <= getattr(TASKS[task], hand)
     await playground.page.assert_clean()

@@ -13,22 +13,13 @@ from playwright.async_api import Locator, Page, expect
 from safetensors.numpy import save as to_safetensors
 
 from tests import oracle
+from tests.browser.chromium import ChromiumPage
 from tests.browser.conftest import OpenPage
+from tests.browser.page_scripts import DROP
 from tests.browser.playground import Playground, number, opened
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
-
-DROP = """
-([name, content]) => {
-  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-  const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name));
-  const zone = document.querySelector(".view-check .drop");
-  for (const kind of ["dragover", "drop"])
-    zone.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
-}
-"""
 
 READ = """
 async (content) => {
@@ -97,7 +88,7 @@ async def downloaded(page: Page, folder: Path) -> Arrays:
 
 async def drop(page: Page, name: str, content: bytes) -> None:
     await page.locator(".view-check .drop").wait_for()
-    await page.evaluate(DROP, [name, base64.b64encode(content).decode()])
+    await ChromiumPage(page).call(DROP, name, base64.b64encode(content).decode())
 
 
 def verdict(page: Page) -> Locator:
