@@ -60,7 +60,7 @@ CELL = (3999, 17)
 
 @dataclass
 class Newcomer:
-    """A person at the open page, and what is at hand."""
+    """A person at the open page: with which hand, in which language, and where files are kept."""
 
     playground: ScriptedPlayground
     hand: Hand
@@ -210,7 +210,7 @@ async def check_a_wrong_kernel(user: Newcomer) -> None:
 
 
 async def run_the_python(user: Newcomer) -> None:
-    """What is copied runs, and gives the numbers of the definition."""
+    """The copied program runs, and gives the numbers of the definition."""
     await user.hand.press("#tab-request")
     await user.hand.press('.view-request [data-option="client"]')
     await user.hand.press(".view-request .primary")

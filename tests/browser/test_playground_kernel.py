@@ -261,6 +261,7 @@ def refusals() -> list[tuple[str, bytes, str]]:
         ("mine.json", b'{"out": [[1, 2], [3]]}', "/1"),
         ("mine.json", b'{"out": [', "JSON"),
         ("mine.safetensors", b"\xff" * 20, "safetensors"),
+        ("mine.safetensors", to_safetensors(arrays, {"request": "{"}), "safetensors"),
     ]
 
 
