@@ -386,7 +386,8 @@ async def test_whatever_is_lost_each_step_counts_once(server: Server, name: str,
         await description(server.url, name)
 
 
-@pytest.mark.parametrize("durability", sample(["strict", "relaxed"], "relaxed"))
+@pytest.mark.soak
+@pytest.mark.parametrize("durability", ["strict", "relaxed"])
 async def test_a_service_that_is_killed_in_the_loop_loses_and_doubles_no_step(
     tmp_path: Path, name: str, durability: Any
 ) -> None:

@@ -249,6 +249,7 @@ async def test_a_list_is_read_to_its_end(call: CallMethod) -> None:
     assert paths == ["/v1/memories", "/v1/memories?after=b", "/v1/memories?after=c"]
 
 
+@pytest.mark.soak
 async def test_quotas_damage_and_a_service_without_memories_have_their_types(tmp_path: Path) -> None:
     settings = {"MEMORIES_DIRECTORY": str(tmp_path / "memories"), "MEMORY_BYTES": "2000"}
     with running_server(tmp_path, **settings) as running:

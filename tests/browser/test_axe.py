@@ -87,6 +87,7 @@ async def test_the_playground_is_accessible(open_page: OpenPage, server: Server,
     await assert_accessible(page)
 
 
+@pytest.mark.soak
 async def test_the_explanation_scrolls_by_keys(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     explain = recorded.page.locator("#explain")

@@ -31,6 +31,7 @@ def docs(server: Server) -> str:
     return f"{server.url}/docs"
 
 
+@pytest.mark.soak
 async def test_the_playground_leads_to_every_operation_of_the_specification_and_back(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient
 ) -> None:

@@ -69,6 +69,7 @@ async def test_typing_dragging_and_pasting_can_be_undone(open_firefox: OpenFiref
     await page.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_maps_follow_keys_and_a_finger(open_firefox: OpenFirefox, server: Server) -> None:
     playground = await opened(open_firefox, server.url)
     page = playground.page
@@ -87,6 +88,7 @@ async def test_the_maps_follow_keys_and_a_finger(open_firefox: OpenFirefox, serv
     await page.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_link_and_the_open_tab_travel(open_firefox: OpenFirefox, server: Server) -> None:
     playground = await opened(open_firefox, server.url)
     page = playground.page

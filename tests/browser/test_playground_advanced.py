@@ -80,9 +80,8 @@ async def test_fields_are_sent_and_checked(open_page: OpenPage, server: Server) 
     await recorded.assert_clean()
 
 
-@pytest.mark.parametrize(
-    "case", ["rotary", *(pytest.param(case, marks=pytest.mark.soak) for case in CASES if case != "rotary")]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("case", CASES)
 async def test_fields_are_shared_and_undone(open_page: OpenPage, server: Server, case: str) -> None:
     recorded, playground = await opened(open_page, server.url)
     page = recorded.page
@@ -104,6 +103,7 @@ async def test_fields_are_shared_and_undone(open_page: OpenPage, server: Server,
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_keys_from_a_cache_stand_before_the_queries(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     questions = Questions(recorded.page)
@@ -185,6 +185,7 @@ def forms() -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.soak
 async def test_requests_with_heads_are_pasted_as_they_are(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     for request in forms().values():

@@ -166,6 +166,7 @@ async def test_proportional_agrees_where_scores_are_positive(open_page: OpenPage
 OVERFLOWING = {(0, 0): "1e308", (0, 1): "-1e308", (1, 2): "1.7e308"}
 
 
+@pytest.mark.soak
 async def test_numbers_that_overflow_raise_no_alarm(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     for place, text in OVERFLOWING.items():

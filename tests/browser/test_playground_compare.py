@@ -25,6 +25,7 @@ SPARSEMAX = {"name": "sparsemax"}
 DOT_PRODUCT = {"name": "dot_product"}
 
 
+@pytest.mark.soak
 async def test_softmax_and_sparsemax_stand_side_by_side_after_two_clicks_and_travel(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -88,6 +89,7 @@ async def test_swap_copy_and_undo(open_page: OpenPage, server: Server) -> None:
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_setting_of_b_shows_at_once_and_a_late_answer_is_dropped(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     compared = Compared(playground)
@@ -123,6 +125,7 @@ async def test_a_setting_of_b_shows_at_once_and_a_late_answer_is_dropped(open_pa
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_cell_that_is_pointed_at_is_marked_in_all_maps(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url, "zh")
     compared = Compared(playground)
@@ -145,6 +148,7 @@ async def test_the_cell_that_is_pointed_at_is_marked_in_all_maps(open_page: Open
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_settings_that_the_service_refuses_are_told_at_b(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     compared = Compared(playground)
@@ -164,6 +168,7 @@ async def test_settings_that_the_service_refuses_are_told_at_b(open_page: OpenPa
     await recorded.assert_clean("422")
 
 
+@pytest.mark.soak
 async def test_formulas_that_read_the_head_are_compared_at_the_head_on_the_screen(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -198,6 +203,7 @@ async def test_formulas_that_read_the_head_are_compared_at_the_head_on_the_scree
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_titles_name_the_fields_that_differ(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     compared = Compared(playground)

@@ -178,6 +178,7 @@ async def test_large_matrices_are_colours_and_still_speak(open_page: OpenPage, s
     await recorded.assert_fits()
 
 
+@pytest.mark.soak
 async def test_text_with_a_mistake_stays_until_other_numbers_come(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     await playground.paste("query", "".join("1\t2\t3\t4\n" for _ in range(128)))

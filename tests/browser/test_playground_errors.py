@@ -201,6 +201,7 @@ async def test_an_early_reply_that_comes_late_is_dropped(open_page: OpenPage, se
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_only_the_example_chosen_last_counts_and_a_failed_one_changes_nothing(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -255,6 +256,7 @@ async def test_only_the_example_chosen_last_counts_and_a_failed_one_changes_noth
     await expect(playground.field("query", 0, 0)).to_have_value("5")
 
 
+@pytest.mark.soak
 async def test_a_question_taken_back_is_not_asked_again(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     await recorded.page.route(ATTENTION, lambda route: route.abort())

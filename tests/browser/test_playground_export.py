@@ -115,6 +115,7 @@ async def test_the_figure_has_the_numbers_of_the_service_and_chinese_names(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_caption_names_further_fields_and_the_head(
     open_page: OpenPage, server: Server, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ async def test_the_caption_names_further_fields_and_the_head(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_picture_has_twice_the_size_and_the_colours_of_the_weights(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:

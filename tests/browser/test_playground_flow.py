@@ -85,6 +85,7 @@ async def test_ribbons_are_as_thick_as_the_weights(open_page: OpenPage, server: 
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_hidden_key_has_no_ribbon_and_the_others_share_its_weight(open_page: OpenPage, server: Server) -> None:
     recorded, playground, found = await flow(open_page, server)
     hide = recorded.page.locator(".hiding button", has_text="marksman")
@@ -107,6 +108,7 @@ async def test_a_hidden_key_has_no_ribbon_and_the_others_share_its_weight(open_p
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_ribbon_explains_its_weight_by_mouse_and_by_keyboard(open_page: OpenPage, server: Server) -> None:
     recorded, _, found = await flow(open_page, server)
     pair = recorded.page.locator("#explain-pair")
@@ -130,6 +132,7 @@ async def test_a_ribbon_explains_its_weight_by_mouse_and_by_keyboard(open_page: 
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_tap_explains_and_masks_nothing(open_page: OpenPage, server: Server) -> None:
     recorded, _, found = await flow(open_page, server, "zh", width=360, has_touch=True, is_mobile=True)
     for _ in range(2):
@@ -145,6 +148,7 @@ async def test_a_tap_explains_and_masks_nothing(open_page: OpenPage, server: Ser
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_of_many_keys_the_strongest_have_names_and_the_others_are_one_ribbon(
     open_page: OpenPage, server: Server
 ) -> None:

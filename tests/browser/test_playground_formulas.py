@@ -115,6 +115,7 @@ UNREADABLE = {
 """What the page itself does not understand, and what it says."""
 
 
+@pytest.mark.soak
 async def test_what_is_wrong_is_said_beside_its_field(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     questions = Questions(recorded.page)

@@ -100,6 +100,7 @@ async def test_slopes_of_a_weight_and_of_an_output_are_those_of_the_definition(
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_gauge_falls_as_the_row_saturates(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await open_gradients(open_page, server, "zh")
     meter = recorded.page.get_by_role("meter")
@@ -119,6 +120,7 @@ async def test_the_gauge_falls_as_the_row_saturates(open_page: OpenPage, server:
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_keys_of_a_cache_count_once_and_what_the_browser_cannot_derive_raises_no_alarm(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -143,6 +145,7 @@ async def test_keys_of_a_cache_count_once_and_what_the_browser_cannot_derive_rai
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_formulas_read_the_batch_row_and_the_head_of_the_slice_on_the_screen(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient
 ) -> None:
@@ -230,6 +233,7 @@ async def test_every_normalizer_agrees_with_the_service_and_one_without_slopes_s
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_both_views_fit_a_telephone_and_have_large_targets(open_page: OpenPage, server: Server) -> None:
     recorded, _ = await open_gradients(open_page, server)
     await recorded.assert_fits()
@@ -242,6 +246,7 @@ async def test_both_views_fit_a_telephone_and_have_large_targets(open_page: Open
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_the_slopes_come_once_the_service_answers_again(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     page, view = recorded.page, recorded.page.locator(".view-gradients")

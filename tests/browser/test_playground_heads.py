@@ -71,6 +71,7 @@ async def test_grouped_heads_of_two_batch_rows_are_shown_and_ordered(open_page: 
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_head_is_opened_with_the_keyboard_without_another_request(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     page = recorded.page
@@ -103,6 +104,7 @@ async def test_a_head_is_opened_with_the_keyboard_without_another_request(open_p
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_features_are_split_into_heads_and_packed_again(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     page = recorded.page

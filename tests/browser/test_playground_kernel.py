@@ -183,6 +183,7 @@ async def test_arrays_are_read_as_numpy_has_written_them(open_page: OpenPage, se
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_a_link_holds_a_candidate_that_is_not_finite_and_nothing_else(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -283,6 +284,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing_and_says_why(open_page
     await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_heads_and_every_further_field_of_the_page_count_in_the_check(
     open_page: OpenPage, server: Server
 ) -> None:

@@ -15,6 +15,7 @@ from tests.server import Server
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.soak
 async def test_leaving_brings_back_numbers_and_what_can_be_undone(open_page: OpenPage, server: Server) -> None:
     recorded, playground = await opened(open_page, server.url)
     lesson, page = Lesson(playground), recorded.page

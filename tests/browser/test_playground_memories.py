@@ -204,6 +204,7 @@ async def test_a_long_list_comes_in_parts(open_page: OpenPage, tmp_path: Path) -
         await recorded.assert_clean()
 
 
+@pytest.mark.soak
 async def test_undo_goes_back_to_the_typed_keys_and_redo_to_the_memory(
     open_page: OpenPage, server: Server, client: httpx.AsyncClient
 ) -> None:

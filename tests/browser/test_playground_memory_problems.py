@@ -154,6 +154,7 @@ async def test_without_a_connection_the_panel_says_so_and_comes_later(open_page:
     assert recorded.page_errors == recorded.violations == []
 
 
+@pytest.mark.soak
 async def test_a_click_while_the_panel_is_busy_is_carried_out_and_a_second_one_is_not(
     open_page: OpenPage, server: Server
 ) -> None:

@@ -30,7 +30,7 @@ async def both(client: httpx.AsyncClient, ray_client: httpx.AsyncClient, path: s
 
 
 # The soak has one in 509, which is each pair of values of two axes; a fifth of them has every value of each axis.
-@pytest.mark.parametrize("point", every(5, list(itertools.product(calls.combinations(), INCLUDED))[::509]))
+@pytest.mark.parametrize("point", every(10, list(itertools.product(calls.combinations(), INCLUDED))[::509]))
 async def test_every_kind_of_call_has_the_same_bits(client, ray_client, point):
     one, include = point
     local, spread = await both(client, ray_client, "/v1/attention", json={**one.request(), "include": include})

@@ -238,6 +238,7 @@ def test_the_health_check_passes_when_ready(server: Server, health_check: list[s
     assert probe(health_check, urlsplit(server.url).port or 0) == 0
 
 
+@pytest.mark.soak
 def test_the_health_check_passes_behind_a_root_path(tmp_path: Path, health_check: list[str]) -> None:
     with running_server(tmp_path, "--root-path", "/attention") as running:
         assert probe(health_check, urlsplit(running.url).port or 0) == 0

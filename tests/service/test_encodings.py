@@ -171,6 +171,7 @@ def test_a_bomb_of_any_kind_is_a_413_and_takes_less_than_32_mib(
             assert grown < 32 << 20
 
 
+@pytest.mark.soak
 async def test_the_json_limit_holds_after_decompression(tmp_path: Path) -> None:
     body = json.dumps(LONG).encode()
     with running_server(tmp_path, MAX_JSON_BYTES=str(len(body))) as small:

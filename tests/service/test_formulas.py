@@ -421,6 +421,7 @@ async def test_v2_points_to_the_options(client):
     assert "column 9" in error["detail"]
 
 
+@pytest.mark.soak
 def test_a_formula_is_never_logged(tmp_path):
     used = {"formula": "secret_gain_of_a_user * score", "parameters": {"secret_gain_of_a_user": 1.25}}
     with running_server(tmp_path, LOG_LEVEL="debug") as server, httpx.Client(base_url=server.url) as client:

@@ -125,6 +125,7 @@ LISTED_THREADS = (
 )
 
 
+@pytest.mark.soak
 def test_the_command_line_starts_no_threads_for_products():
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
     command = [sys.executable, "-c", LISTED_THREADS, "attend", "-", "--json"]

@@ -23,6 +23,7 @@ def peaks(queries, pairs, project):
     return dict(zip(pairs, lines, strict=True))
 
 
+@pytest.mark.soak
 def test_eight_thousand_keys_need_a_few_tiles(project, report_figure):
     # The first call pays for modules that are loaded late.
     pairs = ["scaled_dot_product:entmax", *(f"{model}:{name}" for model in SCORE_MODELS for name in NORMALIZERS)]

@@ -110,6 +110,7 @@ def test_pairs_scored_stay_within_the_predicted_operations():
     assert Counting.scored * per_pair <= check.predict().operations
 
 
+@pytest.mark.soak
 def test_there_are_no_more_ways_than_were_reckoned_with():
     most = 0
     for name, request in (REQUESTS | WITH_FORMULAS).items():

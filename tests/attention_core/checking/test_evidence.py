@@ -136,6 +136,7 @@ def test_one_number_is_hardly_ever_taken_for_a_mistake(kind):
     assert sum(bool(causes) for causes in found) <= len(found) / 400
 
 
+@pytest.mark.soak
 def test_noise_as_large_as_a_mistake_is_given_no_name():
     """Of the size at which it is taken for a mistake most often: as far from right as the mistake is."""
     rng = np.random.default_rng(3)

@@ -53,7 +53,7 @@ def name_of(value):
 
 
 @pytest.mark.usefixtures("no_numpy")
-@pytest.mark.parametrize(("option", "layout", "kernel"), product_sample(3, OPTIONS, LAYOUTS, KERNELS))
+@pytest.mark.parametrize(("option", "layout", "kernel"), product_sample(5, OPTIONS, LAYOUTS, KERNELS))
 def test_gradients_are_those_of_numpy(option, layout, kernel):
     # A float32 logit within rounding of relu's kink may have another sign.
     for dtype, tolerance in (("float64", 2e-12), ("float32", 2e-4))[: 1 if option == "relu" else 2]:
@@ -71,7 +71,7 @@ def test_gradients_are_those_of_numpy(option, layout, kernel):
 
 @pytest.mark.parametrize(
     ("score_model", "normalizer", "kernel"),
-    product_sample(3, ["dot_product", "scaled_dot_product"], NORMALIZERS, KERNELS),
+    product_sample(5, ["dot_product", "scaled_dot_product"], NORMALIZERS, KERNELS),
 )
 def test_gradients_are_slopes_of_the_oracle(score_model, normalizer, kernel):
     kind = (score_model, normalizer, "float64")
@@ -128,7 +128,7 @@ def test_bits_of_a_query_do_not_depend_on_other_queries(queries, kernel):
 @pytest.mark.parametrize(
     ("normalizer", "kind", "broken", "kernel"),
     product_sample(
-        3,
+        5,
         [Softmax(0.7, sink=0.5), Sigmoid(), Relu(), Identity()],
         ["allowed", "bias", "range"],
         [np.nan, np.inf, -np.inf],
@@ -158,7 +158,7 @@ def test_hidden_numbers_have_no_influence(normalizer, kind, broken, kernel):
 @pytest.mark.parametrize(
     ("normalizer", "broken", "place", "kernel"),
     product_sample(
-        3,
+        5,
         [Softmax(), Sigmoid(), Relu(), Identity()],
         [np.nan, np.inf],
         ["query", "key", "value", "output_gradient"],

@@ -89,6 +89,7 @@ def test_a_kernel_that_could_not_be_compiled_leaves_the_others(folder):
     assert kernel_name() == KERNELS[1]
 
 
+@pytest.mark.soak
 def test_a_kernel_of_another_version_is_refused(folder):
     shutil.copy(hatch_build.KERNEL_SOURCES / library.FEATURES, folder / library.FEATURES)
     header = folder / "call.h"

@@ -153,6 +153,7 @@ async def test_a_service_says_at_its_start_what_is_missing(monkeypatch, caplog):
         assert [missing in message for message in told] == [True] * bool(missing)
 
 
+@pytest.mark.soak
 def test_a_server_without_compiled_code_answers_and_says_why_it_is_slower(tmp_path, project, monkeypatch):
     root = tmp_path / "checkout"
     for package in ("service", "attention_core"):

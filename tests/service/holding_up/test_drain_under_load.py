@@ -139,7 +139,8 @@ def answer_of(connection):
         return file.read()
 
 
-@pytest.mark.parametrize("workers", sample([1, 2], 1))
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", [1, 2])
 def test_open_connections_are_answered_or_closed_without_a_reset(tmp_path, workers):
     """Of each kind one when SIGTERM comes: in the middle of a head, of a body, silent, used before and idle.
 

@@ -99,7 +99,8 @@ def serving(path, *arguments):
     return process
 
 
-@pytest.mark.parametrize("workers", sample(["1", "2"], "2"))
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_unix_socket_serves_and_is_gone_afterwards(tmp_path, workers):
     """One that was left behind is replaced; one that is in use is not; the permissions are those documented."""
     path = tmp_path / "attention.sock"

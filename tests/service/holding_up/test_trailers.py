@@ -200,6 +200,7 @@ async def _send(wire, lead, piece):
             await wire.writer.drain()
 
 
+@pytest.mark.soak
 async def test_endless_trailers_without_a_key_end_the_connection(keyed):
     """There is one answer, and the connection ends."""
     lead, piece, _ = FLOODS["trailers"]
@@ -211,6 +212,7 @@ async def test_endless_trailers_without_a_key_end_the_connection(keyed):
         await ended(sending)
 
 
+@pytest.mark.soak
 async def test_requests_behind_one_that_computes_are_not_read_ahead(fresh, hard, report_figure):
     """Behind half a second of work 64 MiB of small requests: they are not read before it is answered."""
     header = f"Content-Length: {len(hard)}"

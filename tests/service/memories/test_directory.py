@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sampling import sample
 from tests.server import free_port, running_server
 
 WRONG_SETTING = 2
@@ -27,7 +26,8 @@ def no_directory(tmp_path: Path) -> Path:
     return file / "state"
 
 
-@pytest.mark.parametrize("durability", sample(["strict", "relaxed"], "strict"))
+@pytest.mark.soak
+@pytest.mark.parametrize("durability", ["strict", "relaxed"])
 def test_a_copy_of_the_directory_of_a_stopped_service_is_a_backup(tmp_path: Path, durability: str) -> None:
     """With the log that is not merged yet, and with the versions that clients know."""
 

@@ -316,6 +316,7 @@ async def test_a_reader_that_goes_away_frees_its_place(own):
     await until_seen(own.url, lambda seen: seen.value("attention_in_flight") == 0)
 
 
+@pytest.mark.soak
 async def test_a_memory_larger_than_all_requests_may_hold_can_still_be_read(tmp_path, directory):
     """Appended to in steps; its download, alone, takes all of the budget."""
     with running_server(tmp_path, MEMORIES_DIRECTORY=str(directory), BYTES_IN_FLIGHT=str(2**20)) as server:

@@ -238,6 +238,7 @@ def test_no_client_is_asked_to_continue(keyed):
         assert connection.recv(9000).startswith(b"HTTP/1.1 401")
 
 
+@pytest.mark.soak
 async def test_a_client_that_sends_a_large_body_all_the_same_reads_the_refusal(keyed):
     async def chunks():
         for _ in range(20):
@@ -289,6 +290,7 @@ def test_after_a_small_body_the_connection_goes_on_and_nothing_is_crossed(keyed)
     assert (status, json.loads(content)["weights"]) == (200, [[1.0]])
 
 
+@pytest.mark.soak
 async def test_keys_are_exchanged_while_it_runs(tmp_path):
     file = tmp_path / "keys"
     file.write_text(FIRST)

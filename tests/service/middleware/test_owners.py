@@ -239,6 +239,7 @@ async def test_two_valid_keys_are_of_one_owner(asking, bearer, header, owner):
         assert "of one owner" in response.json()["detail"]
 
 
+@pytest.mark.soak
 async def test_a_server_refuses_keys_of_two_owners_and_logs_no_key(tmp_path):
     file = tmp_path / "keys"
     file.write_text(f"team-a=plain:{OLD}\nteam-a={digest(NEW)}\nteam-b=plain:{OTHER}\n")

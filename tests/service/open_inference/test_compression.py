@@ -83,6 +83,7 @@ async def test_zeros_are_no_bomb(ask: Callable[..., Any]) -> None:
     assert not outputs_of(await ask(compressed, **headers, Content_Encoding="gzip"))["scores"].any()
 
 
+@pytest.mark.soak
 async def test_the_body_limit_holds_after_decompression_too(tmp_path: Path) -> None:
     body = json.dumps(PLAIN).encode()
     noise = np.random.default_rng(2).integers(0, 4, 40_000, np.uint8).tobytes().translate(bytes(range(32, 48)) * 16)

@@ -191,6 +191,7 @@ async def test_paths_that_only_begin_alike_speak_as_all_others_do(client: httpx.
         assert (await client.get(path)).headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.soak
 async def test_a_public_prefix_changes_nothing(tmp_path: Path) -> None:
     """Whether a proxy strips it or not."""
     with running_server(tmp_path, "--root-path", "/attention") as server:

@@ -58,6 +58,7 @@ def test_what_is_made_wider_is_counted() -> None:
     assert narrow - wide == 30 * 8
 
 
+@pytest.mark.soak
 async def test_a_body_may_be_larger_than_json_but_not_its_metadata(client: httpx.AsyncClient) -> None:
     large = {"query": np.zeros((1, 40 << 16), np.float32), "key": np.zeros((3, 40 << 16), np.float32)}
     content = saved(large)

@@ -77,6 +77,7 @@ def test_a_text_line_says_the_same(tmp_path):
     )
 
 
+@pytest.mark.soak
 def test_requests_are_not_logged_below_the_level(tmp_path):
     with running_server(tmp_path, LOG_LEVEL="warning") as server:
         ask(server)

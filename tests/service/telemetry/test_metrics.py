@@ -140,6 +140,7 @@ def test_probes_and_scrapes_are_counted_but_not_timed(own, changes):
     assert scrape(own.url).value("attention_in_flight") == 0
 
 
+@pytest.mark.soak
 def test_behind_a_public_prefix_and_with_keys_metrics_stay_open_and_know_their_routes(tmp_path):
     with running_server(tmp_path, "--root-path", "/attention", API_KEYS="key") as server:
         httpx.post(f"{server.url}/attention/v1/attention", json=REQUEST, headers={"X-API-Key": "key"})

@@ -154,6 +154,7 @@ def test_every_query_of_every_panel_has_an_answer(scraped):
     assert len(EXPRESSIONS) >= 15
 
 
+@pytest.mark.soak
 @pytest.mark.prometheus
 def test_what_is_shown_is_what_happened(scraped):
     def values(expression, label):

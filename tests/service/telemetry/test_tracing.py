@@ -179,6 +179,7 @@ def test_a_collector_needs_the_extra(monkeypatch):
         Settings(otlp_endpoint="http://localhost:4318")
 
 
+@pytest.mark.soak
 def test_without_a_collector_nothing_of_it_is_loaded():
     script = (
         "import sys; from service.main import create_app; create_app(); "

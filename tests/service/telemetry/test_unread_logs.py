@@ -176,6 +176,7 @@ def read_all(reading, until):
     return content
 
 
+@pytest.mark.soak
 def test_dropped_lines_are_counted_and_reported_once_when_there_is_a_reader_again():
     with pipe() as (reading, writer):
         counted, reported = [], []

@@ -50,6 +50,7 @@ def totals(store):
     )
 
 
+@pytest.mark.soak
 def test_pages_of_all_processes_are_read_and_those_of_killed_ones_stay(tmp_path):
     store = SharedMetricStore(tmp_path, GAUGES)
     store.add((store.slot(("counter", "label")), 1), (store.slot(("gauge", "label")), 1))
