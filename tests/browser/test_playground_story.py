@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.links import fragment, read
 from tests.browser.playground import opened
 from tests.server import Server
 
@@ -33,6 +34,21 @@ async def test_the_story_gives_way_to_what_the_numbers_say_and_undo_brings_it_ba
     await recorded.page.locator('[data-action="restore"]').click()
     await playground.fresh()
     await expect(story).to_contain_text(CLAIM, use_inner_text=True)
+    await recorded.assert_clean()
+
+
+async def test_numbers_of_no_example_have_what_they_say_and_no_story(open_page: OpenPage, server: Server) -> None:
+    recorded, playground = await opened(open_page, server.url)
+    await playground.type_into("query", 0, 0, "0")
+    await recorded.page.wait_for_url(lambda url: "#2." in url and read(url)["q"][0][0][0] == 0)
+    document = read(recorded.page.url) | {"e": None}
+    await recorded.page.evaluate("fragment => { location.hash = fragment }", fragment(document))
+    story = recorded.page.locator("#story")
+    await expect(story.locator("#story-title")).to_have_text("What the numbers say")
+    await expect(story).to_contain_text(NOW["en"])
+    await expect(story).not_to_contain_text("this example", use_inner_text=True)
+    await recorded.page.locator("#undo").click()
+    await expect(story).to_contain_text("no longer those of this example")
     await recorded.assert_clean()
 
 

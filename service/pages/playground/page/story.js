@@ -1,5 +1,5 @@
-// The story of the example.  Its sentences are about the numbers of the example: when these have been changed, it gives
-// way to what the numbers say now.
+// The story of the example.  Its sentences are about the numbers of the example: when these have been changed, or belong
+// to no example, it gives way to what the numbers say now.
 import { byId, element, setText } from "./dom.js";
 import { setMathText } from "./math_text.js";
 import { BOTH } from "../state/examples.js";
@@ -33,10 +33,10 @@ export function createStory(first, { stateOf, restore }) {
   }
 
   function write(state) {
-    const key = `${state.language} ${example.id}`;
+    const key = `${state.language} ${state.example && example.id}`;
     if (key === written) return;
     written = key;
-    setText(byId("story-title"), example.id === BOTH ? t("example.both") : inLanguage(example.title));
+    setText(byId("story-title"), titleFor(state));
     setText(note.firstChild, t("story.changed"));
     setText(again, t("story.restore"));
     setText(title, t("story.before"));
@@ -52,6 +52,11 @@ export function createStory(first, { stateOf, restore }) {
     byId("story-text").lastChild.replaceChildren(...lines());
   }
 
+  function titleFor(state) {
+    if (state.example === null) return t("story.own");
+    return example.id === BOTH ? t("example.both") : inLanguage(example.title);
+  }
+
   tell(first);
   return {
     tell,
@@ -60,12 +65,13 @@ export function createStory(first, { stateOf, restore }) {
     // `sentences` says of each query what the numbers on the screen say.
     update(state, sentences) {
       write(state);
-      const changed = computedBy(state) !== computed;
+      const changed = state.example === null || computedBy(state) !== computed;
       // What stands below keeps its place while numbers change.
       const root = byId("story-text");
       if (changed && now.hidden) root.style.minHeight = `${root.offsetHeight}px`;
       if (!changed) root.style.minHeight = "";
-      for (const part of [note, now, before]) part.hidden = !changed;
+      now.hidden = !changed;
+      for (const part of [note, before]) part.hidden = !changed || state.example === null;
       byId("story-text").lastChild.hidden = changed;
       if (!changed) return;
       const shown = sentences.slice(0, MAX_SENTENCES);

@@ -228,6 +228,7 @@ export default {
   "diagnostics.spread_means": "0 is a single key; the more even the weights, the closer to 1",
   "diagnostics.none": "not defined for weights that are no shares",
 
+  "story.own": "What the numbers say",
   "story.changed": "The numbers are no longer those of this example. They now say:",
   "story.restore": "Back to the example",
   "story.before": "The story of the example, about its own numbers",

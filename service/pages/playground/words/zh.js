@@ -224,6 +224,7 @@ export default {
   "diagnostics.spread_means": "0 表示只看一个键；权重越平均，越接近 1",
   "diagnostics.none": "权重不是份额时没有定义",
 
+  "story.own": "数字说明了什么",
   "story.changed": "数字已不是这个例题的数字。现在的结果是：",
   "story.restore": "回到例题",
   "story.before": "例题的故事（说的是例题原来的数字）",
