@@ -48,7 +48,7 @@ class Attention:
 
     async def schema_of(self, field: str) -> Locator:
         """Open the schema of one field of the body to its leaves."""
-        title = self.panel.page.get_by_text(field, exact=True)
+        title = self.panel.page.locator(".json-schema-2020-12__title").get_by_text(field, exact=True)
         opened = self.request_body.locator(".json-schema-2020-12-property").filter(has=title).first
         closed = opened.get_by_role("button", name="Expand all")
         await closed.first.click()

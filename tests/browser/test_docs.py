@@ -113,7 +113,10 @@ async def test_a_memory_is_put_and_then_queried_as_its_description_says(
     page = recorded.page
     putting = page.locator("#operations-memories-put_memory")
     await putting.locator(".opblock-summary-control").click()
-    query = await putting.locator(".opblock-description code").filter(has_text='"memory": "heroes"').inner_text()
+    # In English and in Chinese.
+    shown = putting.locator(".opblock-description code").filter(has_text='"memory": "heroes"')
+    query, again = await shown.all_inner_texts()
+    assert query == again
     for status in (201, 200):
         async with page.expect_response("**/v1/memories/heroes") as answered:
             await putting.get_by_role("button", name="Execute").click()
