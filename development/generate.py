@@ -47,6 +47,7 @@ PAGES: Mapping[str, str] = {
     "representations": "docs/reference/tensors",
     "problems": "docs/reference/errors",
     "mistakes": "docs/reference/mistakes",
+    "tolerances": "docs/how-to/check",
     "settings": "docs/reference/settings",
     "language of formulas": "docs/reference/formulas",
     "alerts": "docs/how-to/watch",

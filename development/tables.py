@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
-from attention_core.checking import MISTAKES
+from attention_core.checking import DEFAULT_TOLERANCES, MISTAKES
 from attention_core.descriptions import Described, Description, Parameter, Text, parameters_of
 from attention_core.formulas.language import ANYWHERE, GROUPS, LANGUAGE
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, SCALARS
@@ -224,6 +224,11 @@ def _mistakes(language: Language) -> list[str]:
     return table(language, (Text("可能的原因", "Likely cause"), Text("建议", "Advice")), rows)
 
 
+def _tolerances(language: Language) -> list[str]:
+    rows = ((f"`{name}`", f"`{one.relative}`", f"`{one.absolute}`") for name, one in DEFAULT_TOLERANCES.items())
+    return table(language, (Text("数值类型", "Checked as"), Text("rtol", "rtol"), Text("atol", "atol")), rows)
+
+
 def _settings(language: Language) -> list[str]:
     rows = (
         (setting_cell(name, language), default_cell(name, language), getattr(described(name), language))
@@ -312,6 +317,7 @@ TABLES: dict[str, Callable[[Language], list[str]]] = {
     "representations": _representations,
     "problems": _problems,
     "mistakes": _mistakes,
+    "tolerances": _tolerances,
     "settings": _settings,
     "language of formulas": _language_of_formulas,
     "alerts": _alerts,

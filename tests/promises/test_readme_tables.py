@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from attention_core import MASKS, NORMALIZERS, POSITIONS, SCORE_MODELS
-from attention_core.checking import CANDIDATES, DEFAULT_TOLERANCES, MISTAKES
+from attention_core.checking import CANDIDATES, MISTAKES
 from attention_core.execution_path import MIN_TILED_PAIRS
 from attention_heat_map.heat_map import MAX_PANELS
 from service.codecs.open_inference.vocabulary import ACCEPTED, COMMON_INPUTS, OUTPUTS, SCALARS
@@ -108,13 +108,6 @@ def test_the_inputs_and_parameters_of_v2_are_those_of_the_codec(language: str) -
 def test_the_mistakes_are_those_that_are_tried_with_the_advice_that_is_given(language: str) -> None:
     shown = [(codes(cause)[0], advice) for cause, advice in table(language, "Likely cause")]
     assert shown == [(name, getattr(ADVICE[name], language)) for name in MISTAKES]
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_tolerances_are_those_of_the_core(language: str) -> None:
-    shown = [[codes(cell)[0] for cell in row] for row in table(language, "Checked as")]
-    expected = [(name, default.relative, default.absolute) for name, default in DEFAULT_TOLERANCES.items()]
-    assert [(name, float(relative), float(absolute)) for name, relative, absolute in shown] == expected
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
