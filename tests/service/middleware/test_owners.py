@@ -261,7 +261,7 @@ async def test_a_server_refuses_keys_of_two_owners_and_logs_no_key(tmp_path):
             assert response.status_code == 400
             assert response.headers["connection"] == "close"
             assert response.json()["error"] == response.json()["detail"]
-        log_lines(server, "request", 5)
+        log_lines(server, '"message":"request"', 5)
     log = server.log.read_text()
     assert log.count('"status":400') == 3
     lone = ring_of(LONE).owner_of(LONE.encode())
