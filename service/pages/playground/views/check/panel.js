@@ -5,11 +5,8 @@ import { readPasted } from "../../files/text.js";
 import { element, setAttributes, setText } from "../../page/dom.js";
 import { announce } from "../../page/notices.js";
 import { t } from "../../words/i18n.js";
+import { ENDINGS, takeDrops } from "../files.js";
 import { CASES } from "./cases.js";
-
-export const ENDINGS = ".npz,.npy,.safetensors,.csv,.tsv,.txt,.json";
-
-const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 // `on` holds take(arrays of a file, its name), download() and load(request of a case).
 export function createPanel(on) {
@@ -88,26 +85,6 @@ export function createPanel(on) {
   }
 
   return { root, paint };
-}
-
-// A file that misses the zone would take the place of the page: while the view is open, it can be dropped anywhere.
-// `zone` shows that it may.
-export function takeDrops(root, zone, takeFiles) {
-  const isOpen = () => root.isConnected && root.offsetParent !== null;
-  addEventListener("dragover", (event) => {
-    if (!isFile(event) || !isOpen()) return;
-    event.preventDefault();
-    zone.toggleAttribute("data-over", true);
-  });
-  addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) zone.toggleAttribute("data-over", false);
-  });
-  addEventListener("drop", (event) => {
-    zone.toggleAttribute("data-over", false);
-    if (!isFile(event) || !isOpen()) return;
-    event.preventDefault();
-    takeFiles([...event.dataTransfer.files]);
-  });
 }
 
 function casesList(say, load) {

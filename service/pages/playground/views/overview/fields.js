@@ -1,10 +1,10 @@
 // The fields of the view of large matrices, and what a link may say in them.
 import { MAX_SIZE, readTensors } from "./source.js";
-import { ENDINGS, takeDrops } from "../check/panel.js";
 import { FileProblem } from "../../files/problem.js";
 import { element, setAttributes, setText } from "../../page/dom.js";
 import { t } from "../../words/i18n.js";
 import { parseNumber } from "../../words/numbers.js";
+import { ENDINGS, takeDrops } from "../files.js";
 import { createSelect } from "../select.js";
 
 export const WINDOWS = [8, 16, 32, 64, 128];
