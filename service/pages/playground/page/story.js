@@ -8,6 +8,9 @@ import { inLanguage, t } from "../words/i18n.js";
 
 const MAX_SENTENCES = 6;
 
+// Whether the numbers began as those of an example; a link may hold others.
+const hasExample = (state) => state.example !== null;
+
 // `stateOf` gives the state that an example begins with; `restore` goes back to it.
 export function createStory(first, { stateOf, restore }) {
   let example = null;
@@ -33,7 +36,7 @@ export function createStory(first, { stateOf, restore }) {
   }
 
   function write(state) {
-    const key = `${state.language} ${state.example && example.id}`;
+    const key = `${state.language} ${hasExample(state) ? example.id : ""}`;
     if (key === written) return;
     written = key;
     setText(byId("story-title"), titleFor(state));
@@ -53,7 +56,7 @@ export function createStory(first, { stateOf, restore }) {
   }
 
   function titleFor(state) {
-    if (state.example === null) return t("story.own");
+    if (!hasExample(state)) return t("story.own");
     return example.id === BOTH ? t("example.both") : inLanguage(example.title);
   }
 
@@ -65,13 +68,13 @@ export function createStory(first, { stateOf, restore }) {
     // `sentences` says of each query what the numbers on the screen say.
     update(state, sentences) {
       write(state);
-      const changed = state.example === null || computedBy(state) !== computed;
+      const changed = !hasExample(state) || computedBy(state) !== computed;
       // What stands below keeps its place while numbers change.
       const root = byId("story-text");
       if (changed && now.hidden) root.style.minHeight = `${root.offsetHeight}px`;
       if (!changed) root.style.minHeight = "";
       now.hidden = !changed;
-      for (const part of [note, before]) part.hidden = !changed || state.example === null;
+      for (const part of [note, before]) part.hidden = !changed || !hasExample(state);
       byId("story-text").lastChild.hidden = changed;
       if (!changed) return;
       const shown = sentences.slice(0, MAX_SENTENCES);
