@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from attention_core.call import RESULT_FIELDS
 from attention_core.descriptions import Text
 from attention_core.dtypes import DTYPES
-from development.tables import DEFAULT, MEANING, NONE, Language, listed, see, table
+from development.tables import DEFAULT, MEANING, NONE, Language, listed, see, sentences, table
 from service.schemas.attention import AttentionRequest
 from service.schemas.field_descriptions import FieldDescription
 from service.schemas.results import AttentionResponse, DiagnosticsResponse
@@ -63,7 +63,7 @@ def _meaning(names: Iterable[str], language: Language) -> str:
     model = AttentionRequest if set(names) <= set(AttentionRequest.model_fields) else AttentionResponse
     texts = [getattr(described(model, name).about, language) for name in names]
     links = [see(MORE_ABOUT[name], language) for name in names if name in MORE_ABOUT]
-    return {"en": " ", "zh": ""}[language].join((*texts, *links))
+    return sentences((*texts, *links), language)
 
 
 def result_fields(language: Language) -> list[str]:

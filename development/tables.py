@@ -56,6 +56,11 @@ def listed(names: Iterable[str], language: Language) -> str:
     return {"en": ", ", "zh": "、"}[language].join(f"`{name}`" for name in names) or getattr(NONE, language)
 
 
+def sentences(parts: Iterable[str], language: Language) -> str:
+    """Return sentences, one behind the other."""
+    return {"en": " ", "zh": ""}[language].join(parts)
+
+
 def see(stem: str, language: Language) -> str:
     """Return a sentence that leads from a page of the reference to another one below `docs`.
 
@@ -157,11 +162,10 @@ MORE_ABOUT: Mapping[str, str] = {
 
 def _routes(language: Language) -> list[str]:
     """Return the lines of the table of every route but those of `ENDPOINTS`."""
-    space = {"en": " ", "zh": ""}[language]
-    rows = (
-        (f"`{call}`", getattr(text, language) + (space + see(MORE_ABOUT[call], language) if call in MORE_ABOUT else ""))
-        for call, text in ROUTES.items()
-    )
+    rows = []
+    for call, text in ROUTES.items():
+        link = [see(MORE_ABOUT[call], language)] if call in MORE_ABOUT else []
+        rows.append((f"`{call}`", sentences((getattr(text, language), *link), language)))
     return table(language, (Text("其他接口", "Other endpoint"), Text("响应", "Answer")), rows)
 
 

@@ -15,7 +15,7 @@ from attention_core.resolve import DEFAULT_NORMALIZER, DEFAULT_SCORE_MODEL
 from service.codecs.json import Extended
 from service.schemas.base import PositiveFloat, StrictModel, Text
 from service.schemas.components import Component
-from service.schemas.field_descriptions import FieldDescription
+from service.schemas.field_descriptions import FieldDescription, as_code
 from service.schemas.fields import FlatName, JsonOnly, models_in, parts_of, request_fields
 from service.schemas.formulas import ScoreModifierSchema
 from service.schemas.masks import MaskSchema
@@ -116,7 +116,7 @@ class AttentionRequest(StrictModel):
         description=FieldDescription(
             "打分函数：一个名称，或带有名称和参数的对象。",
             "How a query scores a key: a name, or an object with the name and parameters.",
-            default=Text(f"`{DEFAULT_SCORE_MODEL.name}`", f"`{DEFAULT_SCORE_MODEL.name}`"),
+            default=as_code(DEFAULT_SCORE_MODEL.name),
         ),
     )
     normalizer: AnyNormalizer | None = Field(
@@ -124,7 +124,7 @@ class AttentionRequest(StrictModel):
         description=FieldDescription(
             "归一化方法：一个名称，或带有名称和参数的对象。",
             "How scores become weights: a name, or an object with the name and parameters.",
-            default=Text(f"`{DEFAULT_NORMALIZER.name}`", f"`{DEFAULT_NORMALIZER.name}`"),
+            default=as_code(DEFAULT_NORMALIZER.name),
         ),
     )
     softcap: PositiveFloat | None = Field(
@@ -184,7 +184,7 @@ class AttentionRequest(StrictModel):
         description=FieldDescription(
             "数值类型：输入先舍入到它，结果也以它返回；半精度类型以 float32 计算。",
             "Inputs are rounded to this type, and results are returned in it; half types compute in float32.",
-            default=Text(f"`{DEFAULT_DTYPE}`", f"`{DEFAULT_DTYPE}`"),
+            default=as_code(DEFAULT_DTYPE),
         ),
     )
     include: Annotated[list[ResultField], BeforeValidator(as_list), AfterValidator(without_duplicates)] | None = Field(
@@ -211,7 +211,7 @@ class AttentionRequest(StrictModel):
             "`bshd` 为 (B, L, H, D)。",
             "Order of the axes of query, key, value, past, present and output at rank 4: `bhsd` is (B, H, L, D), "
             "`bshd` is (B, L, H, D).",
-            default=Text(f"`{LAYOUTS[0]}`", f"`{LAYOUTS[0]}`"),
+            default=as_code(LAYOUTS[0]),
         ),
     )
     memory: Annotated[MemoryReference, OrName()] | None = Field(
@@ -228,7 +228,7 @@ class AttentionRequest(StrictModel):
             "与 `memory` 一起用：先在同一步里把键与值追加进去；追加前的长度是 offset 的默认值。",
             "With `memory`: key and value are appended to it first, in the same step; its length before is the default "
             "of offset.",
-            default=Text("`false`", "`false`"),
+            default=as_code("false"),
         ),
     )
     labels: Annotated[LabelsSchema | None, JsonOnly()] = Field(

@@ -3,6 +3,11 @@
 from attention_core.descriptions import Text
 
 
+def as_code(name: str) -> Text:
+    """Return a name of the wire as it stands in a sentence of either language."""
+    return Text(f"`{name}`", f"`{name}`")
+
+
 class FieldDescription(str):
     """The description of a field, as Pydantic takes it: a string, which is what the OpenAPI document shows.
 
