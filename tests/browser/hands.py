@@ -69,6 +69,10 @@ class Hand:
         """Press a button, a tab or a field."""
         raise NotImplementedError
 
+    async def focus(self, selector: str) -> None:
+        """Give the focus to a field."""
+        await self.press(selector)
+
     async def drag(self, selector: str) -> None:
         """Draw a slider to the right."""
         raise NotImplementedError
@@ -85,7 +89,7 @@ class Hand:
 
     async def write(self, selector: str, text: str) -> None:
         """Write a text into a field, in the place of what it held."""
-        await self.press(selector)
+        await self.focus(selector)
         await self.page.press("Control+a")
         await self.page.type(text)
         self.acts += 1
@@ -109,7 +113,7 @@ class Hand:
     async def paste(self, selector: str, text: str) -> None:
         """Paste a text into a field."""
         await self.copy(text)
-        await self.press(selector)
+        await self.focus(selector)
         await self.page.press("Control+v")
         self.acts += 1
 
@@ -158,7 +162,7 @@ class Touch(Hand):
 class Keyboard(Hand):
     """Keys alone."""
 
-    async def reach(self, selector: str) -> None:
+    async def focus(self, selector: str) -> None:
         """Lead the focus to an element."""
         await self.page.until(VISIBLE, selector)
         for _ in range(MAX_KEYS):
@@ -175,7 +179,7 @@ class Keyboard(Hand):
 
     async def press(self, selector: str) -> None:
         """Press Enter; a tab is open when it has the focus."""
-        await self.reach(selector)
+        await self.focus(selector)
         if await self.page.call("() => document.activeElement.getAttribute('role') === 'tab'"):
             return
         self.acts += 1
@@ -183,7 +187,7 @@ class Keyboard(Hand):
 
     async def choose(self, selector: str, option: str) -> None:
         """Press an arrow until the list shows the option; each press chooses one."""
-        await self.reach(selector)
+        await self.focus(selector)
         value = "(selector) => document.querySelector(selector).value"
         for _ in range(MAX_KEYS):
             if await self.page.call(value, selector) == option:
@@ -192,25 +196,11 @@ class Keyboard(Hand):
             await self.page.press("ArrowDown")
         raise AssertionError(f"{selector} has no option {option} below the first")
 
-    async def write(self, selector: str, text: str) -> None:
-        """Type, in the place of what the field held."""
-        await self.reach(selector)
-        await self.page.press("Control+a")
-        await self.page.type(text)
-        self.acts += 1
-
     async def drag(self, selector: str) -> None:
         """Move a slider by its keys."""
-        await self.reach(selector)
+        await self.focus(selector)
         self.acts += DRAG_STEPS
         await self.page.press(*["ArrowRight"] * DRAG_STEPS)
-
-    async def paste(self, selector: str, text: str) -> None:
-        """Paste into the field that has the focus."""
-        await self.copy(text)
-        await self.reach(selector)
-        await self.page.press("Control+v")
-        self.acts += 1
 
 
 HANDS: dict[str, type[Hand]] = {"mouse": Mouse, "touch": Touch, "keyboard": Keyboard}

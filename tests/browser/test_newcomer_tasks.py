@@ -41,6 +41,14 @@ class Chromium:
         return playground
 
 
+async def do(way: tuple[str, str, str], user: Newcomer) -> str:
+    """Do a task, in no more acts than it may need, and return their number as a figure."""
+    task, hand, _ = way
+    await TASKS[task].walk(user)
+    assert user.hand.acts <= getattr(TASKS[task], hand)
+    return f"{', '.join(way)}: {user.hand.acts} acts, {user.hand.moves} keys to get there"
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("way", sample(WAYS, *KEPT), ids="-".join)
 async def test_a_task_is_done(
@@ -50,13 +58,11 @@ async def test_a_task_is_done(
     report_figure: Callable[[str], None],
     way: tuple[str, str, str],
 ) -> None:
-    task, hand, language = way
+    _, hand, language = way
     chromium = Chromium(open_page, hand)
     playground = await chromium.open(f"{server.url}/playground", language)
-    used = HANDS[hand](playground.page)
-    await TASKS[task].walk(Newcomer(playground, used, language, server, tmp_path, chromium.open))
-    report_figure(f"newcomer: {task}, {hand}, {language}: {used.acts} acts, {used.moves} keys to get there")
-    assert used.acts <= getattr(TASKS[task], hand)
+    user = Newcomer(playground, HANDS[hand](playground.page), language, server, tmp_path, chromium.open)
+    report_figure(f"newcomer: {await do(way, user)}")
     for each in chromium.recorded:
         await each.assert_clean()
 
@@ -80,15 +86,13 @@ async def test_a_task_is_done_in_firefox(
     report_figure: Callable[[str], None],
     way: tuple[str, str, str],
 ) -> None:
-    task, hand, language = way
+    _, hand, language = way
     width = {"width": 360} if hand == "touch" else {}
 
     async def opened_in(url: str, language: str) -> ScriptedPlayground:
         return await opened(lambda _, **options: open_firefox(url, **options), server.url, language, **width)
 
     playground = await opened_in(f"{server.url}/playground", language)
-    used = HANDS[hand](playground.page)
-    await TASKS[task].walk(Newcomer(playground, used, language, server, tmp_path, opened_in))
-    report_figure(f"newcomer in Firefox: {task}, {hand}, {language}: {used.acts} acts, {used.moves} keys to get there")
-    assert used.acts <= getattr(TASKS[task], hand)
+    user = Newcomer(playground, HANDS[hand](playground.page), language, server, tmp_path, opened_in)
+    report_figure(f"newcomer in Firefox: {await do(way, user)}")
     await playground.page.assert_clean()
